@@ -1,0 +1,42 @@
+# make install    a virtual environment in .venv with everything in it
+# make sweep      the first sweep: 40 trials on the digits, from its file to a float16 artifact
+# make test       the tests          make lint    style and types          make bench    the comparisons in bench/
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+FAIL = { echo "searchlab: $(1)" >&2; exit 1; }
+
+.PHONY: install sweep test lint bench clean
+.NOTPARALLEL:
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || $(call FAIL,Python 3.11 or newer is needed and there is no $(PYTHON) here; install it or call make PYTHON=/path/to/python.)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || $(call FAIL,Python 3.11 or newer is needed and $(PYTHON) is $$($(PYTHON) -V); call make PYTHON=/path/to/a/newer/python.)
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(call FAIL,$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv.)
+	@echo "setting up .venv: about a minute and 1.3 GB"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+sweep: $(INSTALLED)
+	@$(BIN)/searchlab run search_spaces/digits_mlp.py
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m slow
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python -m bench.fused
+	$(BIN)/python -m bench.overhead
+	$(BIN)/python -m bench.sweep_peers
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

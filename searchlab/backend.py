@@ -1,0 +1,111 @@
+"""Where arrays live: NumPy on the host or CuPy on a CUDA device, asked of the array itself.
+
+The only file that knows CuPy. It is imported when a CUDA device is asked for by name, never because one is visible:
+a CPU trial on a GPU machine stays on the CPU.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache, lru_cache
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+"""An array of NumPy or of CuPy: both answer to the same calls."""
+
+Device: TypeAlias = Literal["cpu", "cuda"]
+
+
+@cache
+def _cupy() -> ModuleType:
+    return importlib.import_module("cupy")
+
+
+def xp_of(array: Array) -> Any:
+    """The module, numpy or cupy, that made this array."""
+    return np if isinstance(array, np.ndarray) else _cupy()
+
+
+def module_of(device: Device) -> Any:
+    """The module, numpy or cupy, that makes arrays on this device."""
+    return np if device == "cpu" else _cupy()
+
+
+def to_device(array: Array, device: Device) -> Array:
+    """The same numbers on the device; no copy where they are there already."""
+    moved: Array = module_of(device).asarray(array)
+    return moved
+
+
+def to_device_of(like: Array, array: Array) -> Array:
+    """The same numbers where `like` lives."""
+    return to_device(array, "cpu" if isinstance(like, np.ndarray) else "cuda")
+
+
+def select(array: Array, rows: Array) -> Array:
+    """These rows (kept,), numbered on the host, of an array wherever it lives."""
+    selected: Array = array[to_device_of(array, rows)]
+    return selected
+
+
+def to_host(array: Array) -> Array:
+    """The same numbers as a NumPy array; waits for a device to finish them."""
+    if isinstance(array, np.ndarray):
+        return array
+    host: Array = _cupy().asnumpy(array)
+    return host
+
+
+def why_not(device: Device) -> str | None:
+    """Why this device cannot be used here, in a few words; None when it can."""
+    if device == "cpu":
+        return None
+    try:
+        count = _cupy().cuda.runtime.getDeviceCount()
+    except ImportError:
+        return "CuPy is not installed (pip install 'searchlab[gpu]')"
+    except Exception as error:  # CuPy raises its own CUDA errors, which cannot be named without CuPy
+        return f"CuPy finds no CUDA device ({error})"
+    return None if count else "CuPy finds no CUDA device"
+
+
+@lru_cache(maxsize=64)
+def ones_row(xp: Any, dtype: Any, length: int) -> Array:
+    """Ones (1, 1, length), kept: a product with them sums small matrices up to 5 times as fast as NumPy's sum."""
+    ones: Array = xp.ones((1, 1, length), dtype=dtype)
+    return ones
+
+
+def column_sums(matrices: Array) -> Array:
+    """Sums (R, 1, O) over the rows of matrices (R, N, O)."""
+    xp = xp_of(matrices)
+    sums: Array = xp.matmul(ones_row(xp, matrices.dtype, matrices.shape[1]), matrices)
+    return sums
+
+
+def row_sums(matrices: Array) -> Array:
+    """Sums (R, N, 1) over the columns of matrices (R, N, O)."""
+    xp = xp_of(matrices)
+    sums: Array = xp.matmul(matrices, ones_row(xp, matrices.dtype, matrices.shape[2]).swapaxes(1, 2))
+    return sums
+
+
+def as_matrices(array: Array) -> Array:
+    """The array (R, ..., F) as (R, N, F): one matrix per replica, rows and sequences alike."""
+    matrices: Array = array if array.ndim == 3 else array.reshape(len(array), -1, array.shape[-1])
+    return matrices
+
+
+def row_maxima(matrices: Array) -> Array:
+    """Maxima (R, N, 1) over the columns of matrices (R, N, O)."""
+    narrow = matrices.shape[2] <= 64 and isinstance(matrices, np.ndarray)
+    if narrow:  # NumPy reduces short rows one by one; over a transposed copy it compares whole vectors
+        columns = matrices.reshape(-1, matrices.shape[2]).T.copy()  # (O, R N)
+        largest: Array = np.maximum.reduce(columns)
+        return largest.reshape(*matrices.shape[:2], 1)
+    maxima: Array = matrices.max(axis=2, keepdims=True)
+    return maxima

@@ -1,0 +1,37 @@
+"""The IDX file format of MNIST and its relatives (Y. LeCun, C. Cortes, C. J. C. Burges)."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from searchlab.backend import Array
+from searchlab.data.sources import Source
+from searchlab.errors import WorldFault
+
+UNSIGNED_BYTE = 0x08
+
+
+def read_idx(source: Source, folder: Path) -> Array:
+    """The array of bytes in a gzipped IDX file, its checksum verified; raises WorldFault for a malformed file."""
+    path = source.locate(folder)
+    try:
+        unpacked = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise WorldFault(f"{path} cannot be unpacked ({error}); delete it and it is fetched anew.") from error
+    return parse_idx(source.verify(unpacked, path), str(path))
+
+
+def parse_idx(content: bytes, name: str) -> Array:
+    """The array of unsigned bytes that IDX `content` holds; raises WorldFault when header and length disagree."""
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE or not content[3]:
+        raise WorldFault(f"{name} is not an IDX file of unsigned bytes.")
+    ndim = content[3]
+    shape = tuple(np.frombuffer(content, ">u4", count=min(ndim, (len(content) - 4) // 4), offset=4).tolist())
+    if len(shape) < ndim or len(content) != 4 + 4 * ndim + math.prod(shape):
+        raise WorldFault(f"{name} is an IDX file cut short or too long for its header {shape}.")
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * ndim).reshape(shape)

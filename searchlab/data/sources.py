@@ -1,0 +1,64 @@
+"""Files that data sets are read from: found in a folder or fetched once from their public home, checked and cached."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchlab.errors import WorldFault
+
+TIMEOUT = 60.0  # seconds a silent download is waited for
+
+
+@dataclass(frozen=True)
+class Source:
+    """A public file: its path inside the data folder, its home, and the MD5 of its unpacked bytes.
+
+    Sums are of the unpacked bytes because the same images circulate in differently packed archives.
+    """
+
+    path: str
+    url: str
+    md5: str
+
+    def locate(self, folder: Path) -> Path:
+        """Where the file lies, fetched into the folder if it is not there; raises WorldFault when it cannot be had."""
+        target = folder / self.path
+        if not target.exists():
+            self._fetch(target)
+        return target
+
+    def verify(self, unpacked: bytes, path: Path) -> bytes:
+        """The same bytes; raises WorldFault when their sum is not the published one."""
+        found = hashlib.md5(unpacked, usedforsecurity=False).hexdigest()
+        if found != self.md5:
+            raise WorldFault(
+                f"{path} is not the published file (MD5 {found}, expected {self.md5}); delete it to fetch it anew."
+            )
+        return unpacked
+
+    def _fetch(self, target: Path) -> None:
+        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with urllib.request.urlopen(self.url, timeout=TIMEOUT) as answer:
+                partial.write_bytes(answer.read())
+            partial.replace(target)  # atomic: two processes that fetch at once leave one whole file
+        except (OSError, http.client.HTTPException) as error:
+            partial.unlink(missing_ok=True)
+            raise WorldFault(
+                f"{target} is missing and could not be fetched from {self.url} ({error}); "
+                "put the file there, or set SEARCHLAB_DATA to the folder that holds it."
+            ) from error
+
+
+def data_folder() -> Path:
+    """Where data sets lie: the folder of the environment's SEARCHLAB_DATA, else the user's cache."""
+    named = os.environ.get("SEARCHLAB_DATA")
+    if named:
+        return Path(named).resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "searchlab"

@@ -1,0 +1,43 @@
+"""Interleaved spirals in the plane, the toy problem of Deep Learning from Scratch 2, chapter 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from searchlab.data.examples import Examples
+from searchlab.errors import UserMistake
+
+TURN = 4.0  # radians from the centre of a spiral to its end
+TEST_SEED = 1  # set beside the user's seed: the test points are other draws of the same spirals
+
+
+@dataclass(frozen=True)
+class Spiral:
+    """`points` per class on `classes` spiral arms, with normal `noise` (radians) on the angle; drawn from `seed`."""
+
+    points: int = 100
+    classes: int = 3
+    noise: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.points < 1 or self.classes < 2 or self.noise < 0.0:
+            raise UserMistake("Spiral needs points >= 1, classes >= 2 and noise >= 0.")
+
+    def training(self) -> Examples:
+        """points x classes rows, class by class."""
+        return self._generate([self.seed])
+
+    def testing(self) -> Examples:
+        """As many rows, drawn anew."""
+        return self._generate([self.seed, TEST_SEED])
+
+    def _generate(self, entropy: list[int]) -> Examples:
+        generator = np.random.default_rng(entropy)
+        labels = np.repeat(np.arange(self.classes), self.points)
+        radius = np.tile(np.arange(self.points) / self.points, self.classes)
+        angle = labels * TURN + radius * TURN + generator.normal(0.0, 1.0, len(labels)) * self.noise
+        x = np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1)
+        return Examples(x.astype(np.float32), labels.astype(np.int64), self.classes)

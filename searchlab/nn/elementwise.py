@@ -1,0 +1,94 @@
+"""Layers that act on each number alone: activations and dropout."""
+
+from __future__ import annotations
+
+from searchlab.backend import Array, to_host, xp_of
+from searchlab.nn.layer import Layer
+from searchlab.replicas import PerReplica, Replicas, align
+
+
+class Relu(Layer):
+    """y = max(x, 0)."""
+
+    def __init__(self) -> None:
+        self._zeros: Array | None = None
+
+    def forward(self, x: Array, *, train: bool) -> Array:
+        xp = xp_of(x)
+        if self._zeros is None or self._zeros.shape[1:] != x.shape[1:]:
+            # one replica's worth of zeros: NumPy's maximum of two arrays is 3 times as fast as of an array and a number
+            self._zeros = xp.zeros((1, *x.shape[1:]), dtype=x.dtype)
+        y: Array = xp.maximum(x, self._zeros)
+        self._y = y
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dx: Array = dy * (self._y > 0.0)
+        return dx
+
+
+class Tanh(Layer):
+    """y = tanh(x)."""
+
+    def forward(self, x: Array, *, train: bool) -> Array:
+        y: Array = xp_of(x).tanh(x)
+        self._y = y
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        dx: Array = self._y * self._y
+        xp_of(dy).subtract(1.0, dx, out=dx)
+        dx *= dy
+        return dx
+
+
+class Sigmoid(Layer):
+    """y = 1 / (1 + exp(-x)), computed as (1 + tanh(x / 2)) / 2, which cannot overflow."""
+
+    def forward(self, x: Array, *, train: bool) -> Array:
+        self._y: Array = x * 0.5
+        xp_of(x).tanh(self._y, out=self._y)
+        self._y += 1.0
+        self._y *= 0.5
+        return self._y
+
+    def backward(self, dy: Array) -> Array:
+        dx: Array = 1.0 - self._y
+        dx *= self._y
+        dx *= dy
+        return dx
+
+
+class Dropout(Layer):
+    """Zeroes each number with probability `rate` in training and scales the rest by 1 / (1 - rate).
+
+    Inverted dropout (Srivastava et al. 2014): nothing happens outside training. Raises ValueError for a rate outside
+    [0, 1).
+    """
+
+    def __init__(self, replicas: Replicas, rate: PerReplica = 0.5) -> None:
+        self.replicas = replicas
+        self.rate = replicas.vector(rate)  # (R,)
+        rates = to_host(self.rate)
+        if not ((rates >= 0.0) & (rates < 1.0)).all():
+            raise ValueError(f"a dropout rate lies in [0, 1); got {rates.tolist()}")
+        self._scale = 1.0 / (1.0 - self.rate)  # (R,)
+        self._active = bool(rates.any())  # known from the constructor's numbers: no device is asked in a step
+
+    def forward(self, x: Array, *, train: bool) -> Array:
+        self._mask = None
+        if not train:
+            return x
+        if not self._active:
+            self.replicas.skip_draw()
+            return x
+        dropped = self.replicas.dropped(self.rate, x.shape)
+        self._mask = align(self._scale, x) * ~dropped  # (R, ...): 0 or 1 / (1 - rate)
+        y: Array = x * self._mask
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        if self._mask is None:
+            return dy
+        dx: Array = dy * self._mask
+        return dx

@@ -1,0 +1,146 @@
+"""The trainer: owns one run of R replicas and moves it on by an epoch when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from searchlab.backend import Array, to_device, to_host
+from searchlab.data.batch import Batch
+from searchlab.data.examples import Table
+from searchlab.data.splits import Split
+from searchlab.errors import UserMistake
+from searchlab.metrics import Metric
+from searchlab.nn.layer import Carry, Model
+from searchlab.nn.parameter import Parameters
+from searchlab.optim import Optimizer, clip_joint_norm
+from searchlab.replicas import Fused, PerReplica, Replicas
+
+BuildModel: TypeAlias = Callable[..., Model]
+BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
+
+EXPLODED = 100.0  # times the loss of the very first batch: no run that learns has a whole epoch this bad
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one epoch gave: training loss (nats per target) and held-out score of each replica (R,), on the host."""
+
+    epoch: int
+    loss: Array
+    score: Array
+    failures: tuple[str | None, ...]  # per replica, why it diverged; None while it is well
+    seconds: float
+    time: float  # seconds since 1970 when the epoch ended
+
+
+class Trainer(Fused):
+    """One run of R replicas: `advance` trains an epoch, measures, and returns a Report.
+
+    Replica r trains on row r of the split. Gradients are clipped per replica to `clip_norm` where it is given.
+    """
+
+    def __init__(
+        self,
+        replicas: Replicas,
+        data: Table,
+        split: Split,
+        metric: Metric,
+        model: BuildModel,
+        optimizer: BuildOptimizer,
+        *,
+        batch_size: int = 32,
+        epochs: int = 20,
+        clip_norm: PerReplica | None = None,
+    ) -> None:
+        if batch_size < 1 or epochs < 1:
+            raise UserMistake(f"Trainer needs batch_size >= 1 and epochs >= 1, got {batch_size} and {epochs}.")
+        self.replicas, self.data, self.split, self.metric = replicas, data, split, metric
+        self.batch_size, self.epochs, self.epoch = batch_size, epochs, 0
+        self.model = model(replicas, *data.sizes)
+        self.parameters = Parameters(self.model.parameters())
+        self.optimizer = optimizer(self.parameters, replicas)
+        self.clip_norm = None if clip_norm is None else replicas.vector(clip_norm)
+        self.first_loss: Array | None = None  # (R,) of the first batch, before any update
+
+    def advance(self) -> Report:
+        """Train one epoch and measure each replica on its held-out rows. A replica that diverges harms no other."""
+        started = time.perf_counter()
+        with np.errstate(all="ignore"):  # NaN and overflow are answered by the report, lane by lane
+            loss = self._train()
+            score = self._score()
+        self.epoch += 1
+        losses, scores = to_host(loss).astype(np.float64), to_host(score).astype(np.float64)
+        failures = tuple(self._failures(losses, scores))
+        return Report(self.epoch, losses, scores, failures, time.perf_counter() - started, time.time())
+
+    def step(self, batch: Batch, carry: Carry = None) -> tuple[Array, Carry]:
+        """One step of every replica: forward, backward, clip, update. Returns the loss (R,) and the carry."""
+        loss, carry = self.model.forward(batch, carry, train=True)
+        self.parameters.start_pass()
+        self.model.backward()
+        if self.clip_norm is not None:
+            clip_joint_norm(self.parameters.grads, self.clip_norm)
+        self.optimizer.update()
+        return loss, carry
+
+    def keep_own(self, rows: Array) -> None:
+        """Go on with the folds of these replicas."""
+        self.split = self.split[rows]
+        super().keep_own(rows)
+
+    def state(self) -> dict[str, Array]:
+        """Everything that a checkpoint needs, as host arrays (R, ...) by name."""
+        state = {f"{room}/{name}": array for room, owner in self._rooms() for name, array in owner.state().items()}
+        if self.first_loss is not None:
+            state["first_loss"] = to_host(self.first_loss)
+        return state
+
+    def restore(self, epoch: int, state: dict[str, Array]) -> None:
+        """Go on from `state`, taken after `epoch` epochs; raises ValueError when it belongs to another structure."""
+        for room, owner in self._rooms():
+            prefix = f"{room}/"
+            owner.restore({name.removeprefix(prefix): a for name, a in state.items() if name.startswith(prefix)})
+        if "first_loss" in state:
+            self.first_loss = to_device(state["first_loss"], self.replicas.device)
+        self.epoch = epoch
+
+    def _rooms(self) -> list[tuple[str, Parameters | Optimizer | Replicas]]:
+        return [("parameters", self.parameters), ("optimizer", self.optimizer), ("replicas", self.replicas)]
+
+    def _train(self) -> Array:
+        total, steps, carry = self.replicas.zeros(), 0, None
+        for batch in self.data.epoch(self.split, self.replicas, self.batch_size):
+            loss, carry = self.step(batch, carry)
+            if self.first_loss is None:
+                self.first_loss = loss
+            total += loss
+            steps += 1
+        return total / steps
+
+    def _score(self) -> Array:
+        if not self.split.held_out.counts.any():  # the refit on all rows holds nothing out
+            return self.replicas.zeros() + np.nan
+        return self.metric.measure(self.model, self.data.scoring(self.split.held_out))
+
+    def _failures(self, losses: Array, scores: Array) -> list[str | None]:
+        first = to_host(self.first_loss) if self.first_loss is not None else losses
+        judged = bool(self.split.held_out.counts.any())
+        return [
+            _failure(self.epoch, float(loss), float(score) if judged else 0.0, float(start), self.metric.name)
+            for loss, score, start in zip(losses, scores, first, strict=True)
+        ]
+
+
+def _failure(epoch: int, loss: float, score: float, start: float, metric: str) -> str | None:
+    if not np.isfinite(loss):
+        return f"diverged in epoch {epoch}: the training loss is {loss}"
+    if not np.isfinite(score):
+        return f"diverged in epoch {epoch}: the {metric} is {score}"
+    if loss > EXPLODED * max(start, 1e-3):
+        return f"diverged in epoch {epoch}: the training loss rose from {start:.3g} to {loss:.3g}"
+    return None

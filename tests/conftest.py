@@ -1,0 +1,67 @@
+"""What all tests share: floating-point trouble is an error; data and devices that are not here skip with the reason."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from searchlab.backend import why_not
+from searchlab.data.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from searchlab.data.sources import data_folder
+from searchlab.service.home import Home
+from searchlab.tracking.store import open_store
+
+ROOT = Path(__file__).parents[1]
+
+np.seterr(all="raise")  # the trainer itself answers for NaN and overflow, lane by lane
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the tests that need a CUDA device where there is none."""
+    reason = why_not("cuda")
+    for item in items:
+        if reason and item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def mnist_files():
+    """MNIST's files are here. Missing, they skip the test; in CI, or with SEARCHLAB_DATA set, they fail it."""
+    names = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+    missing = [name for name, _ in names if not (data_folder() / "mnist" / name).exists()]
+    if not missing:
+        return
+    reason = f"{data_folder() / 'mnist'} lacks {', '.join(missing)}"
+    if os.environ.get("CI") or os.environ.get("SEARCHLAB_DATA"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def fresh_store(tmp_path_factory):
+    """An MLflow database with its tables made: five seconds that a test session pays once."""
+    home = tmp_path_factory.mktemp("store")
+    open_store(Home.at(home).tracking_uri, home)
+    return home / "mlflow.db"
+
+
+@pytest.fixture
+def home(tmp_path, fresh_store):
+    """A home folder whose MLflow store is ready."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    shutil.copy(fresh_store, folder / "mlflow.db")
+    return folder
+
+
+@pytest.fixture
+def free_port():
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,82 @@
+"""Where arrays live, and the sums that are products with ones."""
+
+import numpy as np
+import pytest
+
+from searchlab import backend
+from searchlab.backend import as_matrices, column_sums, row_maxima, row_sums, to_device, to_host, why_not, xp_of
+
+SHAPES = [(1, 1, 1), (3, 7, 2), (2, 1, 65), (3, 5, 64), (1, 4, 100)]
+
+
+def matrices(shape):
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sums_and_maxima_agree_with_numpy(shape):
+    a = matrices(shape)
+    assert column_sums(a) == pytest.approx(a.sum(axis=1, keepdims=True), rel=1e-4, abs=1e-5)
+    assert row_sums(a) == pytest.approx(a.sum(axis=2, keepdims=True), rel=1e-4, abs=1e-5)
+    assert (row_maxima(a) == a.max(axis=2, keepdims=True)).all()
+    for reduced in (column_sums(a), row_sums(a), row_maxima(a)):
+        assert reduced.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nan_shows_in_its_row_alone(shape):
+    a = matrices(shape)
+    a[-1, -1, -1] = np.nan
+    maxima = row_maxima(a)
+    assert np.isnan(maxima[-1, -1, 0])
+    assert np.isnan(maxima).sum() == np.isnan(row_sums(a)).sum() == 1
+
+
+@pytest.mark.parametrize("reduce", [column_sums, row_sums, row_maxima])
+@pytest.mark.parametrize("shape", [(5, 33, 10), (5, 1, 3), (5, 128, 64), (5, 7, 1)])
+def test_reductions_of_a_replica_do_not_depend_on_its_neighbours(reduce, shape):
+    a = matrices(shape)
+    whole = reduce(a)
+    for r in range(len(a)):
+        assert reduce(a[r : r + 1].copy()).tobytes() == whole[r : r + 1].tobytes()
+
+
+def test_as_matrices_joins_all_but_replica_and_features():
+    assert as_matrices(np.zeros((2, 3, 4, 5))).shape == (2, 12, 5)
+    rows = np.zeros((2, 3, 5))
+    assert as_matrices(rows) is rows
+
+
+def test_the_host_is_numpy_and_needs_no_copy():
+    a = np.ones(3)
+    assert xp_of(a) is np
+    assert to_device(a, "cpu") is a
+    assert to_host(a) is a
+    assert why_not("cpu") is None
+
+
+def test_cuda_without_cupy_is_told_in_words(monkeypatch):
+    def absent():
+        raise ImportError("no module named cupy")
+
+    monkeypatch.setattr(backend, "_cupy", absent)
+    assert "searchlab[gpu]" in why_not("cuda")
+
+
+def test_cuda_without_a_device_is_told_in_words(monkeypatch):
+    class Runtime:
+        def __init__(self, count):
+            self.cuda = self.runtime = self
+            self.count = count
+
+        def getDeviceCount(self):
+            if self.count is None:
+                raise OSError("cudaErrorInsufficientDriver")
+            return self.count
+
+    monkeypatch.setattr(backend, "_cupy", lambda: Runtime(0))
+    assert why_not("cuda") == "CuPy finds no CUDA device"
+    monkeypatch.setattr(backend, "_cupy", lambda: Runtime(None))
+    assert "cudaErrorInsufficientDriver" in why_not("cuda")
+    monkeypatch.setattr(backend, "_cupy", lambda: Runtime(1))
+    assert why_not("cuda") is None
