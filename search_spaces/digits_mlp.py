@@ -1,0 +1,19 @@
+"""The digits of scikit-learn, an MLP, and the hyperparameters that matter: a first sweep of half a minute."""
+
+from models.mlp import Mlp
+from searchlab import SGD, Accuracy, Adam, Choice, Digits, Float, KFold, Momentum, Space, Sweep, Trainer
+
+sweep = Sweep(
+    name="digits-mlp",
+    data=Digits(),
+    validation=KFold(5),
+    metric=Accuracy(),
+    model=Space(Mlp, hidden=Choice(32, 64, 128), dropout=Float(0.0, 0.5)),
+    optimizer=Choice(
+        Space(SGD, lr=Float(0.01, 1.0, log=True)),
+        Space(Momentum, lr=Float(0.001, 0.3, log=True), momentum=Float(0.5, 0.99)),
+        Space(Adam, lr=Float(1e-4, 3e-2, log=True)),
+    ),
+    training=Space(Trainer, batch_size=Choice(32, 64, 128), epochs=20, clip_norm=Float(0.1, 10.0, log=True)),
+    trials=40,
+)

@@ -1,0 +1,103 @@
+"""Groups: trials of equal structure that train fused, each with all its folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from searchlab.backend import Device
+from searchlab.data.examples import Table
+from searchlab.data.splits import Split
+from searchlab.errors import UserMistake
+from searchlab.replicas import Replicas, fold_seeds
+from searchlab.sweep.domains import Scalar
+from searchlab.sweep.space import Drawn, keywords_of, per_replica_of
+from searchlab.sweep.sweep import Configuration, Sweep
+from searchlab.training import Trainer
+
+Fuse: TypeAlias = int | Literal["auto"]
+
+START_UP = 10  # trials drawn one by one, as many as TPE draws at random: a group would repeat one structure among them
+LARGEST = 8  # trials in a group: with 5 folds, more replicas than 40 gain little on a CPU (bench/fused.py)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trials of equal structure: their numbers, their parameters by path, and the seed their folds share."""
+
+    id: str
+    trials: tuple[int, ...]
+    parameters: tuple[Mapping[str, Scalar], ...]
+    seed: int
+
+
+def group_size(fuse: Fuse, *, trials: int, begun: int, workers: int) -> int:
+    """How many trials the next group holds, when `begun` of `trials` have been drawn.
+
+    "auto" draws the start-up trials alone; then at most a tenth of all trials go into one group, so that the sampler
+    learns between groups, and no more than leave every worker something to do.
+    """
+    left = trials - begun
+    if fuse != "auto":
+        return max(0, min(fuse, left))
+    if begun < START_UP:
+        return min(1, left)
+    return max(0, min(left, LARGEST, max(1, trials // 10), max(1, -(-left // workers))))
+
+
+def structural(sweep: Sweep, parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Those of the parameters that every trial of a group must share."""
+    free = {path for path, _, per_replica in sweep.walk() if per_replica}
+    return {path: value for path, value in parameters.items() if path not in free}
+
+
+def fuse(configurations: Sequence[Configuration], folds: int) -> Configuration:
+    """One configuration for all: arguments annotated PerReplica become one value per replica, trial by trial.
+
+    Raises UserMistake when the structures differ.
+    """
+    parts = ("model", "optimizer", "training")
+    return Configuration(**{part: _fuse_drawn([getattr(c, part) for c in configurations], folds) for part in parts})
+
+
+def build(
+    sweep: Sweep, parameters: Iterable[Mapping[str, Scalar]], table: Table, split: Split, seed: int, device: Device
+) -> Trainer:
+    """The trainer of these trials: replica r is fold r % K of trial r // K."""
+    configurations = [sweep.settle(one) for one in parameters]
+    folds = np.tile(np.arange(split.folds), len(configurations))  # (R,)
+    replicas = Replicas(np.array(fold_seeds(seed, split.folds), dtype=np.uint64)[folds].tolist(), device=device)
+    fused = fuse(configurations, split.folds)
+    trainer: Trainer = fused.training.build(
+        replicas, table, split[folds], sweep.metric, fused.model.build, fused.optimizer.build
+    )
+    return trainer
+
+
+def _fuse_drawn(drawn: Sequence[Drawn], folds: int) -> Drawn:
+    first = drawn[0]
+    if any(one.target is not first.target for one in drawn):
+        raise UserMistake(f"{first.target.__name__} cannot train in one group with another constructor.")
+    free = per_replica_of(first.target)
+    names = dict.fromkeys(name for one in drawn for name in one.arguments)
+    arguments: dict[str, Any] = {}
+    for name in names:
+        values = [one.arguments.get(name, keywords_of(one.target)[name].default) for one in drawn]
+        if isinstance(values[0], Drawn):
+            arguments[name] = _fuse_drawn(values, folds)
+        elif name in free and not any(value is None for value in values):
+            arguments[name] = np.repeat(np.array(values, dtype=np.float64), folds)
+        else:
+            arguments[name] = _equal(name, values)
+    return Drawn(first.target, arguments)
+
+
+def _equal(name: str, values: Sequence[Any]) -> Any:
+    if any(value != values[0] for value in values):
+        raise UserMistake(
+            f"{name} is structure and must be equal in a group; got {values}. Annotate it PerReplica if it may differ."
+        )
+    return values[0]

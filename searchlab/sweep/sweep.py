@@ -1,0 +1,157 @@
+"""The sweep: what is searched, on what data, judged how, for how long."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from searchlab.data.dataset import Dataset
+from searchlab.data.splits import Validation
+from searchlab.errors import UserMistake
+from searchlab.metrics import Metric
+from searchlab.sweep.domains import Choice, Domain, Scalar, label
+from searchlab.sweep.space import Ask, Drawn, Space, ask_for, walk_options
+
+if TYPE_CHECKING:
+    from searchlab.service.result import Result
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One point of a sweep's space: model, optimizer and training with every argument settled."""
+
+    model: Drawn
+    optimizer: Drawn
+    training: Drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What is searched (model, optimizer, training), on which data, judged how, and for how many trials.
+
+    Raises UserMistake when a part is missing or of the wrong kind. It knows no engine: `run` hands it to one.
+    """
+
+    name: str
+    data: Dataset
+    validation: Validation
+    metric: Metric
+    model: Space | Choice
+    optimizer: Space | Choice
+    training: Space
+    trials: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise UserMistake(f"a sweep's name is up to 64 letters, digits, '.', '_' and '-'; got {self.name!r}.")
+        if not isinstance(self.trials, int) or isinstance(self.trials, bool) or self.trials < 1:
+            raise UserMistake(f"Sweep(trials=...) is a whole number of at least 1, got {self.trials!r}.")
+        for part, methods in {"data": ["training", "testing"], "validation": ["split"], "metric": ["measure"]}.items():
+            given = getattr(self, part)
+            if isinstance(given, type) or not all(callable(getattr(given, method, None)) for method in methods):
+                raise UserMistake(f"Sweep({part}=...) takes an object with {' and '.join(methods)}, got {given!r}.")
+        for part in ("model", "optimizer", "training"):
+            given = getattr(self, part)
+            options = given.options if isinstance(given, Choice) and part != "training" else (given,)
+            if not all(isinstance(option, Space) for option in options):
+                kinds = "a Space" if part == "training" else "a Space or a Choice of Spaces"
+                raise UserMistake(f"Sweep({part}=...) takes {kinds}, got {given!r}.")
+
+    def draw(self, ask: Ask) -> Configuration:
+        """Settle everything that is open by asking for it under its path: model.hidden, optimizer.SGD.lr."""
+        drawn = {}
+        for part, space in self._spaces():
+            drawn[part] = space.draw(ask, part) if isinstance(space, Space) else ask_for(ask, part, space)
+        return Configuration(**drawn)
+
+    def settle(self, parameters: Mapping[str, Scalar]) -> Configuration:
+        """The configuration with these values by path, as an earlier `draw` asked for them."""
+        return self.draw(lambda path, domain: parameters[path])
+
+    def with_values(self, values: Mapping[str, Any]) -> Sweep:
+        """The same sweep with arguments fixed by path: model.hidden, optimizer.SGD.lr, data.seed, trials.
+
+        Raises UserMistake for a path that is not there, naming those that are.
+        """
+        sweep = self
+        for path, value in values.items():
+            part, _, rest = path.partition(".")
+            if part not in {field.name for field in fields(self)}:
+                raise UserMistake(
+                    f"{path!r} is not part of a sweep; the parts are: {', '.join(f.name for f in fields(self))}."
+                )
+            given = getattr(sweep, part)
+            sweep = replace(sweep, **{part: _fix(given, rest, value, path) if rest else value})
+        return sweep
+
+    def walk(self) -> Iterator[tuple[str, Domain | Scalar, bool]]:
+        """Every argument of every space: its path, its domain or fixed value, and whether it is per replica."""
+        for part, space in self._spaces():
+            if isinstance(space, Space):
+                yield from space.walk(part)
+            else:
+                yield part, space, False
+                yield from walk_options(space, part)
+
+    def describe(self) -> dict[str, Any]:
+        """What the sweep is, in plain values: two sweeps with the same description search the same space."""
+        open_and_fixed = {path: _plain(value) for path, value, _ in self.walk()}
+        targets = {part: label(space) if isinstance(space, Space) else str(space) for part, space in self._spaces()}
+        parts = {part: _plain(getattr(self, part)) for part in ("data", "validation", "metric")}
+        return {**parts, **targets, "arguments": open_and_fixed}
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the description: the number of trials and the name are not part of it."""
+        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
+
+    def run(self, **options: Any) -> Result:
+        """Search, choose, export, as `searchlab run` does; options are those of `searchlab.service.run.run`.
+
+        The one place that looks up at the service: imported here, so that a sweep file itself stays light.
+        """
+        result: Result = importlib.import_module("searchlab.service.run").run(self, **options)
+        return result
+
+    def _spaces(self) -> list[tuple[str, Space | Choice]]:
+        return [("model", self.model), ("optimizer", self.optimizer), ("training", self.training)]
+
+
+def _fix(given: Any, rest: str, value: Any, path: str) -> Any:
+    """A space or dataclass with the argument at the end of the path fixed."""
+    name, _, deeper = rest.partition(".")
+    if isinstance(given, Choice) and name in given.labels:
+        fixed = [_fix(option, deeper, value, path) if key == name else option for key, option in given.labels.items()]
+        return Choice(*fixed, conditions=given.conditions)
+    if isinstance(given, Space):
+        inner = _fix(given.arguments.get(name), deeper, value, path) if deeper else value
+        return Space(given.target, **{**given.arguments, name: inner})
+    if is_dataclass(given) and not isinstance(given, type) and name in {f.name for f in fields(given)}:
+        return replace(given, **{name: value})
+    known = (
+        given.labels if isinstance(given, Choice) else [f.name for f in fields(given)] if is_dataclass(given) else []
+    )
+    raise UserMistake(
+        f"there is nothing to set at {path!r}: {name!r} is not one of {', '.join(map(str, known)) or 'its parts'}."
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value that tells this one from others."""
+    if isinstance(value, Domain):
+        conditions = {name: _plain(wanted) for name, wanted in value.conditions.items()}
+        return f"{type(value).__name__}({value})" + (f" when {conditions}" if conditions else "")
+    if is_dataclass(value) and not isinstance(value, type):
+        arguments = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {"kind": type(value).__name__, **arguments}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if callable(value) or not hasattr(value, "__dict__"):
+        return label(value)
+    return {"kind": type(value).__name__, **{name: _plain(held) for name, held in vars(value).items()}}

@@ -1,0 +1,36 @@
+"""Small sweeps that tests share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.mlp import Mlp
+from searchlab import SGD, Accuracy, Adam, Choice, Float, Int, KFold, Space, Spiral, Sweep, Trainer
+from searchlab.data import Examples
+
+
+@dataclass(frozen=True)
+class TenRows:
+    """Too few rows for many folds."""
+
+    def training(self):
+        return Examples(np.zeros((10, 2), np.float32), np.zeros(10, np.int64), 2)
+
+    testing = training
+
+
+def spiral_sweep(trials=6, epochs=3, **changes):
+    """Two folds of 90 spiral points, two optimizers, a handful of structures: a trial takes a few milliseconds."""
+    parts = {
+        "name": "spiral",
+        "data": Spiral(points=30),
+        "validation": KFold(2),
+        "metric": Accuracy(),
+        "model": Space(Mlp, hidden=Int(5, 20, step=5), dropout=Float(0.0, 0.3)),
+        "optimizer": Choice(Space(SGD, lr=Float(0.1, 2.0, log=True)), Space(Adam, lr=Float(1e-3, 0.1, log=True))),
+        "training": Space(Trainer, batch_size=10, epochs=epochs, clip_norm=Float(0.5, 5.0, log=True)),
+        "trials": trials,
+    }
+    return Sweep(**{**parts, **changes})

@@ -1,0 +1,172 @@
+"""The sweep: what it takes, what it refuses, and the fingerprint that says whether two sweeps search the same space."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.mlp import Mlp
+from searchlab import (
+    SGD,
+    Accuracy,
+    Adam,
+    Choice,
+    Digits,
+    Float,
+    Holdout,
+    Int,
+    KFold,
+    Relu,
+    Space,
+    Spiral,
+    Sweep,
+    Trainer,
+)
+from searchlab.errors import UserMistake
+
+ROOT = Path(__file__).parents[1]
+
+PARTS = {
+    "name": "a-sweep",
+    "data": Spiral(),
+    "validation": KFold(5),
+    "metric": Accuracy(),
+    "model": Space(Mlp, hidden=Int(4, 16), dropout=Float(0.0, 0.5)),
+    "optimizer": Choice(Space(SGD, lr=Float(0.01, 1.0, log=True)), Space(Adam)),
+    "training": Space(Trainer, batch_size=Choice(16, 32), epochs=3),
+    "trials": 10,
+}
+
+
+def sweep(**changed):
+    return Sweep(**PARTS | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"name": ""}, "a sweep's name is up to 64 letters"),
+        ({"name": "a b"}, "got 'a b'"),
+        ({"name": "../a"}, r"got '\.\./a'"),
+        ({"name": "x" * 65}, "up to 64"),
+        ({"name": 3}, "got 3"),
+        ({"trials": 0}, "whole number of at least 1, got 0"),
+        ({"trials": 2.5}, "got 2.5"),
+        ({"trials": True}, "got True"),
+        ({"data": Spiral}, r"Sweep\(data=...\) takes an object with training and testing"),
+        ({"data": None}, "training and testing, got None"),
+        ({"validation": 5}, r"Sweep\(validation=...\) takes an object with split, got 5"),
+        ({"validation": KFold}, "takes an object with split"),
+        ({"metric": "accuracy"}, r"Sweep\(metric=...\) takes an object with measure, got 'accuracy'"),
+        ({"model": Mlp}, r"Sweep\(model=...\) takes a Space or a Choice of Spaces"),
+        ({"model": Choice(Mlp, Space(SGD))}, "takes a Space or a Choice of Spaces"),
+        ({"optimizer": Choice(1, 2)}, r"Sweep\(optimizer=...\) takes a Space or a Choice of Spaces"),
+        ({"optimizer": 0.1}, "takes a Space or a Choice of Spaces, got 0.1"),
+        ({"training": Choice(Space(Trainer))}, r"Sweep\(training=...\) takes a Space, got"),
+        ({"training": None}, "takes a Space, got None"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(changed, told):
+    with pytest.raises(UserMistake, match=told):
+        sweep(**changed)
+
+
+def test_draw_asks_by_path_and_settle_repeats_it():
+    given = {
+        "model.hidden": 8,
+        "model.dropout": 0.25,
+        "optimizer": "SGD",
+        "optimizer.SGD.lr": 0.1,
+        "training.batch_size": 32,
+    }
+    asked = []
+    drawn = sweep().draw(lambda path, domain: asked.append(path) or given[path])
+    assert asked == list(given)
+    assert drawn.model.arguments == {"hidden": 8, "dropout": 0.25}
+    assert drawn.optimizer.target is SGD
+    assert drawn.training.arguments == {"batch_size": 32, "epochs": 3}
+    assert sweep().settle(given) == drawn
+
+
+def test_walk_goes_through_every_argument():
+    walked = {path: per_replica for path, _, per_replica in sweep().walk()}
+    assert walked == {
+        "model.hidden": False,
+        "model.dropout": True,
+        "optimizer": False,
+        "optimizer.SGD.lr": True,
+        "training.batch_size": False,
+        "training.epochs": False,
+    }
+
+
+def test_a_description_is_plain():
+    described = sweep().describe()
+    assert json.loads(json.dumps(described)) == described
+    assert described["data"] == {"kind": "Spiral", "points": 100, "classes": 3, "noise": 0.2, "seed": 0}
+    assert described["arguments"]["optimizer.SGD.lr"] == "Float(0.01 to 1, log)"
+    assert described["model"] == "Mlp"
+    assert described["optimizer"] == "SGD | Adam"
+
+
+@pytest.mark.parametrize(
+    "same", [{"name": "another"}, {"trials": 99}, {"model": Space(Mlp, **PARTS["model"].arguments)}]
+)
+def test_the_fingerprint_stays(same):
+    assert sweep(**same).fingerprint() == sweep().fingerprint()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"data": Spiral(points=99)},
+        {"data": Digits()},
+        {"validation": KFold(4)},
+        {"validation": KFold(5, seed=1)},
+        {"validation": Holdout(0.2)},
+        {"metric": replace(Accuracy(), goal="min")},
+        {"model": Space(Mlp, hidden=Int(4, 17), dropout=Float(0.0, 0.5))},
+        {"model": Space(Mlp, hidden=Int(4, 16, log=True), dropout=Float(0.0, 0.5))},
+        {"model": Space(Mlp, hidden=Int(4, 16, step=2), dropout=Float(0.0, 0.5))},
+        {"model": Space(Mlp, hidden=Int(4, 16), dropout=Float(0.0, 0.5).when(hidden=4))},
+        {"model": Space(Mlp, hidden=Int(4, 16), dropout=0.5)},
+        {"model": Space(Mlp, hidden=Int(4, 16), dropout=Float(0.0, 0.5), activation=Relu)},
+        {"optimizer": Space(SGD, lr=Float(0.01, 1.0, log=True))},
+        {"optimizer": Choice(Space(SGD, lr=Float(0.011, 1.0, log=True)), Space(Adam))},
+        {"training": Space(Trainer, batch_size=Choice(16, 32), epochs=4)},
+        {"training": Space(Trainer, batch_size=Choice(16, 64), epochs=3)},
+    ],
+)
+def test_the_fingerprint_changes_with_what_is_searched(changed):
+    assert sweep(**changed).fingerprint() != sweep().fingerprint()
+
+
+def test_close_ranges_have_fingerprints_of_their_own():
+    """What is shown to people is rounded to six digits; what tells sweeps apart must not be."""
+    prints = {sweep(model=Space(Mlp, dropout=Float(0.1, high))).fingerprint() for high in (0.5, 0.5000001, 0.50000001)}
+    assert len(prints) == 3
+
+
+def test_the_fingerprint_is_the_same_in_another_process():
+    code = "from search_spaces.digits_mlp import sweep; print(sweep.fingerprint())"
+    prints = {subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True) for _ in range(2)}
+    assert len(prints) == 1
+
+
+@pytest.mark.parametrize("name", ["spiral_mlp", "digits_mlp", "mnist_mlp"])
+def test_the_shipped_search_spaces_are_sound(name):
+    found = __import__(f"search_spaces.{name}", fromlist=["sweep"]).sweep
+    assert found.name == name.replace("_", "-")
+    assert len(found.fingerprint()) == 64
+
+
+def test_a_misspelt_word_of_a_sweep_file_is_told_with_the_words_there_are():
+    import searchlab
+
+    with pytest.raises(AttributeError, match=r"searchlab has no 'Flaot'; it has: .*Float"):
+        searchlab.Flaot  # noqa: B018
+    for word in searchlab.__all__:
+        assert getattr(searchlab, word).__name__ == word
