@@ -1,0 +1,125 @@
+"""The winner as files: weights in float16 and a manifest that says what they are, written and read back."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchlab.backend import Array
+from searchlab.data.batch import Batch
+from searchlab.errors import UserMistake
+from searchlab.nn.layer import Model
+from searchlab.nn.parameter import Parameters
+from searchlab.replicas import Replicas
+
+FORMAT = 1
+WEIGHTS, MANIFEST = "weights.npz", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A trained network read from its files: one replica, computing in float32."""
+
+    model: Model
+    manifest: Mapping[str, Any]
+
+    def predict(self, x: Array) -> Array:
+        """Scores (B, outputs) for inputs x (B, features)."""
+        inputs = np.asarray(x, dtype=np.float32)[None]
+        scores, _ = self.model.predict(Batch(inputs, np.zeros(inputs.shape[:2], dtype=np.int64)))
+        first: Array = scores[0]
+        return first
+
+
+def save(
+    folder: Path,
+    weights: Mapping[str, Array],
+    model: Callable[..., Model],
+    arguments: Mapping[str, Any],
+    sizes: Sequence[int],
+    about: Mapping[str, Any],
+) -> None:
+    """Write the weights (without replica axis) as float16 and the manifest; raises OverflowError beyond its range."""
+    halves: dict[str, Any] = {name: np.asarray(value, dtype=np.float16) for name, value in weights.items()}
+    for name, half in halves.items():
+        if not np.isfinite(half).all():
+            raise OverflowError(f"{name} has weights beyond the range of float16 (65,504)")
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / WEIGHTS, allow_pickle=False, **halves)
+    described = {
+        "format": FORMAT,
+        "model": {"class": _path(model), "sizes": list(sizes), "arguments": _encode(dict(arguments))},
+        "weights": {
+            "file": WEIGHTS,
+            "dtype": "float16",
+            "parameters": sum(half.size for half in halves.values()),
+            "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
+        },
+        **about,
+    }
+    (folder / MANIFEST).write_text(json.dumps(described, indent=2) + "\n")
+
+
+def load(folder: Path) -> Artifact:
+    """Read an artifact back. Raises UserMistake when the files are missing, changed, or need code that is not here.
+
+    The manifest names the model's class, which is imported: load only what you trust.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        described, path = manifest["model"], folder / manifest["weights"]["file"]
+        packed = path.read_bytes()
+        if hashlib.sha256(packed).hexdigest() != manifest["weights"]["sha256"]:
+            raise UserMistake(f"{path} is not the file its manifest describes: the SHA-256 differs.")
+        with np.load(io.BytesIO(packed)) as arrays:
+            values = {name: arrays[name][None] for name in arrays.files}  # (1, ...): the replica axis again
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        if isinstance(error, UserMistake):
+            raise
+        raise UserMistake(f"{folder} does not hold an artifact that can be read ({error}).") from error
+    model = _find(described["class"])(Replicas([0]), *described["sizes"], **_decode(described["arguments"]))
+    Parameters(model.parameters()).restore(values)
+    return Artifact(model, manifest)
+
+
+def _path(target: Any) -> str:
+    return f"{target.__module__}:{target.__qualname__}"
+
+
+def _find(path: str) -> Any:
+    module, _, names = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for name in names.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError) as error:
+        raise UserMistake(
+            f"the artifact needs {path}, which cannot be imported ({error}); run from its project's root."
+        ) from error
+    return found
+
+
+def _encode(value: Any) -> Any:
+    """A JSON value; classes and functions as {"import": path}."""
+    if isinstance(value, dict):
+        return {name: _encode(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encode(item) for item in value]
+    if callable(value):
+        return {"import": _path(value)}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _find(value["import"]) if set(value) == {"import"} else {n: _decode(item) for n, item in value.items()}
+    return [_decode(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,85 @@
+"""The latest state of each group at work, kept so that whoever takes the group up again goes on from there."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchlab.backend import Array
+from searchlab.service.home import write_whole
+from searchlab.training import Report
+
+SHARE = 0.05  # of the time may go into writing checkpoints
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A group after some epochs: which trials it still held, every report so far, and the trainer's arrays."""
+
+    trials: tuple[int, ...]
+    reports: tuple[tuple[tuple[int, ...], Report], ...]  # the trials at work in that epoch, and what it gave
+    state: dict[str, Array]
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained."""
+        return self.reports[-1][1].epoch
+
+
+class Checkpoints:
+    """A folder with one file per group, each replaced whole."""
+
+    def __init__(self, folder: Path, least_seconds: float = 1.0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.least_seconds = folder, least_seconds
+        self._next = time.monotonic() + least_seconds
+
+    def due(self) -> bool:
+        """Whether enough time has passed for writing to cost at most a twentieth of it."""
+        return time.monotonic() >= self._next
+
+    def save(self, group: str, checkpoint: Checkpoint) -> None:
+        """Keep this as the group's latest state."""
+        started = time.monotonic()
+        meta = {"trials": checkpoint.trials, "reports": [(trials, _plain(r)) for trials, r in checkpoint.reports]}
+        packed = io.BytesIO()
+        text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+        arrays: dict[str, Any] = {f"state/{name}": array for name, array in checkpoint.state.items()}
+        np.savez(packed, allow_pickle=False, **arrays, meta=text)
+        write_whole(self._path(group), packed.getvalue())
+        now = time.monotonic()
+        self._next = now + max(self.least_seconds, (now - started) / SHARE)
+
+    def load(self, group: str) -> Checkpoint | None:
+        """The group's latest state; None when there is none that can be read, and the group starts over."""
+        try:
+            with np.load(io.BytesIO(self._path(group).read_bytes())) as packed:
+                meta = json.loads(packed["meta"].tobytes())
+                state = {name.removeprefix("state/"): packed[name] for name in packed.files if name != "meta"}
+        except (FileNotFoundError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+            return None
+        reports = tuple((tuple(trials), _report(report)) for trials, report in meta["reports"])
+        return Checkpoint(tuple(meta["trials"]), reports, state)
+
+    def drop(self, group: str) -> None:
+        """Forget a group that has ended."""
+        self._path(group).unlink(missing_ok=True)
+
+    def _path(self, group: str) -> Path:
+        return self.folder / f"{group}.npz"
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    return {**vars(report), "loss": report.loss.tolist(), "score": report.score.tolist()}
+
+
+def _report(plain: dict[str, Any]) -> Report:
+    loss, score = np.array(plain["loss"], dtype=np.float64), np.array(plain["score"], dtype=np.float64)
+    return Report(**{**plain, "loss": loss, "score": score, "failures": tuple(plain["failures"])})

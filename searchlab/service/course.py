@@ -1,0 +1,189 @@
+"""The course of one sweep: start, search, winner, record. It hears of every trial and passes it on."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+from threadpoolctl import threadpool_limits
+
+from searchlab.errors import UserMistake, WorldFault
+from searchlab.service.home import Home, Lock, SweepFolder, holder
+from searchlab.service.job import Job
+from searchlab.service.order import Order
+from searchlab.service.records import TrialRecord, ended
+from searchlab.service.result import Result
+from searchlab.service.winner import Winner, crown
+from searchlab.sweep.domains import Scalar
+from searchlab.sweep.file import root_of
+from searchlab.sweep.sweep import Sweep
+from searchlab.tracking.process import Recorder
+from searchlab.tracking.provenance import provenance
+from searchlab.tracking.tracker import SweepRecord, Tracker
+
+
+class Watcher(Tracker, Protocol):
+    """Whoever shows a run to a person: hears of every trial, and of the phases between."""
+
+    def phase(self, name: str, order: Order) -> None:
+        """The run enters "start", "search" or "winner"."""
+
+
+class Course:
+    """Carries out one sweep from where it stands to its end. As a tracker, it tells the watcher and the recorder."""
+
+    def __init__(self, sweep: Sweep, order: Order, home: Home, watcher: Watcher | None = None) -> None:
+        self.sweep, self.order, self.watcher = sweep, order, watcher
+        self.home, self.folder = home, home.sweep(order.name)
+        self.uri = order.tracking_uri or home.tracking_uri
+        self._trackers: tuple[Tracker, ...] = ()
+        self._marks: list[tuple[str, float]] = []
+
+    def carry_out(self) -> Result:
+        """Search until every trial has ended, crown the winner, and complete the record.
+
+        Raises UserMistake when another process drives the sweep, and WorldFault when it had to stop early.
+        """
+        self._enter("start")
+        with _claimed(self.folder):
+            self.order.keep(self.folder)
+            recorder = Recorder(self.uri, self._record())
+            self._trackers = (*([self.watcher] if self.watcher else []), recorder)
+            try:
+                engine = importlib.import_module(f"searchlab.service.{self.order.engine}")
+                trials: list[TrialRecord] = engine.search(self._job(), self)
+                self._all_there(trials)
+                self._enter("winner")
+                result = self._conclude(trials, recorder)
+            finally:
+                recorder.close()
+            self.folder.write("result", result.plain())
+        return result
+
+    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
+        """A trial has begun; the first to do so begins the search."""
+        if self._marks[-1][0] == "start":
+            self._enter("search")
+        for tracker in self._trackers:
+            tracker.start(trial, parameters, time)
+
+    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
+        """A trial has trained an epoch."""
+        for tracker in self._trackers:
+            tracker.log(trial, epoch, scores, losses, time)
+
+    def finish(
+        self,
+        trial: int,
+        state: str,
+        value: float | None,
+        epoch: int | None,
+        reason: str | None,
+        seconds: float,
+        time: float,
+    ) -> None:
+        """A trial has ended."""
+        for tracker in self._trackers:
+            tracker.finish(trial, state, value, epoch, reason, seconds, time)
+
+    def _conclude(self, trials: list[TrialRecord], recorder: Recorder) -> Result:
+        """Crown the winner, draw the pictures, and close the record."""
+        metric, winner = self.sweep.metric, self._crown(trials)
+        figures = self._draw(trials)
+        for figure in figures:
+            recorder.artifact(figure, "figures")
+        scores: dict[str, float] = {}
+        if winner:
+            recorder.artifact(winner.artifact, "winner")
+            scores = {f"best_{metric.name}": winner.trial.value or 0.0, f"test_{metric.name}": winner.test_score}
+            scores[f"test_{metric.name}_float16"] = winner.artifact_score
+        tags = {"searchlab.winner": str(winner.trial.number) if winner else "none"}
+        run_id = recorder.conclude("FINISHED" if winner else "FAILED", scores, tags)
+        order, seconds = self.order, self._seconds()
+        return Result(
+            order.name,
+            tuple(trials),
+            order.trials,
+            winner,
+            metric.name,
+            metric.goal,
+            seconds,
+            self.uri,
+            run_id,
+            figures,
+        )
+
+    def _crown(self, trials: list[TrialRecord]) -> Winner | None:
+        if not any(trial.state == "COMPLETE" for trial in trials):
+            return None
+        about = {"versions": provenance(self._root()), "created": time.time()}
+        with threadpool_limits(1):
+            return crown(self.sweep, trials, self.folder, seed=self.order.seed, device=self.order.device, about=about)
+
+    def _draw(self, trials: list[TrialRecord]) -> tuple[Path, ...]:
+        from searchlab.tracking.figures import TrialCurve, save_figures  # matplotlib takes half a second to import
+
+        metric = self.sweep.metric
+        curves = [TrialCurve(t.number, t.state, t.value, t.curve.scores) for t in trials]
+        return tuple(save_figures(curves, metric.name, metric.goal, self.folder.figures))
+
+    def _all_there(self, trials: list[TrialRecord]) -> None:
+        done, name = len(ended(trials)), self.order.name
+        if done < self.order.trials:
+            raise WorldFault(
+                f"{name!r} was stopped with {done} of {self.order.trials} trials ended; they are kept, "
+                f"and `searchlab resume {name}` goes on with the rest."
+            )
+
+    def _job(self) -> Job:
+        order, folder = self.order, self.folder
+        return Job(
+            self.sweep, order.name, order.storage or folder.study, folder.checkpoints, order.trials, order.seed,
+            order.fuse, order.workers, order.device, order.address, self._root(),
+        )  # fmt: skip
+
+    def _root(self) -> Path:
+        return root_of(Path(self.order.spec)) if self.order.spec else Path.cwd()
+
+    def _record(self) -> SweepRecord:
+        """What the parent run says of the sweep."""
+        order, sweep = self.order, self.sweep
+        asked = {"trials": order.trials, "seed": order.seed, "data": sweep.data, "validation": sweep.validation}
+        arguments = {path: str(value) for path, value in order.description["arguments"].items()}
+        tags = {f"searchlab.{name}": value for name, value in provenance(self._root()).items()}
+        tags["searchlab.data_checksum"] = sweep.data.training().checksum()
+        tags["searchlab.fingerprint"] = order.fingerprint
+        files = [self.folder.path / "sweep.json", *([Path(order.spec)] if order.spec else [])]
+        params = {name: str(value) for name, value in asked.items()} | arguments
+        metric = sweep.metric
+        return SweepRecord(order.name, metric.name, metric.goal, self.home.path, params, tags, files, order.id)
+
+    def _enter(self, phase: str) -> None:
+        self._marks.append((phase, time.perf_counter()))
+        if self.watcher:
+            self.watcher.phase(phase, self.order)
+
+    def _seconds(self) -> dict[str, float]:
+        """Seconds of each phase up to now, and in total."""
+        marks = [*self._marks, ("end", time.perf_counter())]
+        phases = {name: later - begun for (name, begun), (_, later) in pairwise(marks)}
+        return {"total": marks[-1][1] - marks[0][1], "start": 0.0, "search": 0.0, "winner": 0.0, **phases}
+
+
+@contextmanager
+def _claimed(folder: SweepFolder) -> Iterator[None]:
+    """Hold the sweep's lock for the length of the block; raises UserMistake when another process drives it."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = Lock(folder.lock, wait=1.0)
+    except BlockingIOError as error:
+        raise UserMistake(f"{folder.name!r} is being run by process {holder(folder.lock)}; one at a time.") from error
+    try:
+        yield
+    finally:
+        lock.release()

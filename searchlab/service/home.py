@@ -1,0 +1,150 @@
+"""Where a sweep keeps everything: one folder, a subfolder per sweep, and locks that say who is at work in it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from searchlab.errors import UserMistake, WorldFault
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The folder of one sweep: its study, checkpoints, artifact, figures, and what was asked for."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The sweep's name."""
+        return self.path.name
+
+    @property
+    def study(self) -> Path:
+        """The study's journal, the truth about every trial."""
+        return self.path / "study.journal"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The latest state of each group at work."""
+        return self.path / "checkpoints"
+
+    @property
+    def artifact(self) -> Path:
+        """The winner."""
+        return self.path / "artifact"
+
+    @property
+    def figures(self) -> Path:
+        """The pictures."""
+        return self.path / "figures"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that drives the sweep."""
+        return self.path / "run.lock"
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """What `write` kept under this name; None if nothing."""
+        try:
+            content: dict[str, Any] = json.loads((self.path / f"{name}.json").read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise WorldFault(
+                f"{self.path / name}.json cannot be read ({error}); the study beside it is untouched."
+            ) from error
+        return content
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """Keep plain values under a name; a kill at any moment leaves the old or the new ones, whole."""
+        write_whole(self.path / f"{name}.json", (json.dumps(content, indent=2) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds everything embedded: sweeps, MLflow's store and its artifacts."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str]) -> Home:
+        """The home at this path, made if need be; raises UserMistake when it cannot be written."""
+        folder = Path(path).expanduser().absolute()
+        probe = folder / f".probe-{os.getpid()}"
+        try:
+            (folder / "sweeps").mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UserMistake(
+                f"the home folder {folder} cannot be written ({reason}); set SEARCHLAB_HOME to one that can."
+            ) from error
+        return cls(folder)
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's embedded store."""
+        return f"sqlite:///{self.path / 'mlflow.db'}"
+
+    def sweep(self, name: str) -> SweepFolder:
+        """The folder of the sweep with this name, there or not."""
+        return SweepFolder(self.path / "sweeps" / name)
+
+    def sweeps(self) -> list[SweepFolder]:
+        """Every sweep that was begun, oldest first."""
+        begun = [SweepFolder(path.parent) for path in (self.path / "sweeps").glob("*/sweep.json")]
+        return sorted(begun, key=lambda folder: str((folder.read("sweep") or {}).get("created", "")))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a kill at any moment leaves the old content or the new, never a part."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+class Lock:
+    """A lock on a file that the system lets go of when its holder dies, however it dies."""
+
+    def __init__(self, path: Path, wait: float = 0.0) -> None:
+        """Take the lock, waiting up to `wait` seconds; raises BlockingIOError when another process keeps it."""
+        deadline = time.monotonic() + wait
+        self._file: TextIO = path.open("a+")
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    self._file.close()
+                    raise
+                time.sleep(0.05)
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._file.close()
+
+
+def holder(path: Path) -> int | None:
+    """The process that holds the lock on this file; None when it is free."""
+    if not path.exists():
+        return None
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(file.read() or 0)
+    return None

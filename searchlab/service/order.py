@@ -1,0 +1,97 @@
+"""What was asked for when a sweep was begun: kept in its folder, so that `resume` asks for the same."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from searchlab.backend import Device
+from searchlab.errors import UserMistake
+from searchlab.service.home import Home, SweepFolder
+from searchlab.sweep.groups import Fuse
+from searchlab.sweep.sweep import Sweep
+
+Engine = Literal["tune", "local"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A sweep's name, how it is carried out, and what tells whether a sweep file still means the same sweep."""
+
+    name: str
+    trials: int
+    fingerprint: str
+    description: Mapping[str, Any]
+    spec: str | None = None  # the sweep file; None for a sweep run from Python
+    values: Mapping[str, Any] = field(default_factory=dict)  # arguments fixed by path when it was begun
+    seed: int = 0
+    workers: int = 1
+    device: Device = "cpu"
+    fuse: Fuse = "auto"
+    engine: Engine = "tune"
+    address: str | None = None
+    tracking_uri: str | None = None  # None for the embedded store
+    storage: str | None = None  # None for the embedded journal
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)  # tells searches of one name apart on a shared server
+    created: float = field(default_factory=time.time)
+    version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))
+
+    def keep(self, folder: SweepFolder) -> None:
+        """Write it into the sweep's folder."""
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write("sweep", asdict(self))
+
+    @classmethod
+    def of(cls, folder: SweepFolder) -> Order:
+        """What was asked for; raises UserMistake when no sweep has this name."""
+        kept = folder.read("sweep")
+        if kept is None:
+            home = Home(folder.path.parent.parent)
+            names = ", ".join(other.name for other in home.sweeps()) or "none yet"
+            raise UserMistake(f"there is no sweep called {folder.name!r} in {home.path}; there are: {names}.")
+        return cls(**kept)
+
+
+def free_name(sweep: Sweep, home: Home, asked: str | None) -> str:
+    """The name for a new sweep: the one asked for, or the sweep's own, numbered when the same sweep has used it.
+
+    Raises UserMistake when a name asked for is taken, or the sweep's own was used with another space.
+    """
+    name = asked or sweep.name
+    taken = home.sweep(name).read("sweep")
+    if taken is None:
+        return name
+    number = 2
+    while home.sweep(f"{name}-{number}").read("sweep") is not None:
+        number += 1
+    if taken["fingerprint"] != sweep.fingerprint():
+        raise UserMistake(
+            f"the name {name!r} is already used with another space; nothing of it is touched. "
+            f"Choose another, as in --name {name}-{number}."
+        )
+    if asked:
+        raise UserMistake(
+            f"the name {name!r} is taken; `searchlab resume {name}` goes on with it, or choose another name."
+        )
+    return f"{name}-{number}"
+
+
+def whole_trials(trials: int) -> int:
+    """The same number; raises UserMistake when it is not at least 1."""
+    if trials < 1:
+        raise UserMistake(f"the number of trials is at least 1, got {trials}.")
+    return trials
+
+
+def sweep_file(order: Order) -> Path:
+    """The file of a sweep begun from one; raises UserMistake for a sweep begun in Python."""
+    if order.spec is None:
+        raise UserMistake(
+            f"{order.name!r} was begun from Python and only Python holds it; call searchlab.service.run.resume there."
+        )
+    return Path(order.spec)

@@ -1,0 +1,103 @@
+"""The whole course of a sweep: search, choose, record, in one call; and the same again for what was interrupted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from searchlab.backend import Device, why_not
+from searchlab.errors import UserMistake
+from searchlab.service.course import Course, Watcher
+from searchlab.service.home import Home
+from searchlab.service.order import Engine, Order, free_name, sweep_file, whole_trials
+from searchlab.service.result import Result
+from searchlab.sweep import file
+from searchlab.sweep.groups import Fuse
+from searchlab.sweep.sweep import Sweep
+
+
+def run(
+    sweep: Sweep,
+    *,
+    name: str | None = None,
+    trials: int | None = None,
+    values: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    device: Device = "cpu",
+    fuse: Fuse = "auto",
+    engine: Engine = "tune",
+    address: str | None = None,
+    home: str | os.PathLike[str] = ".searchlab",
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    spec: Path | None = None,
+    watcher: Watcher | None = None,
+) -> Result:
+    """Search `sweep`, refit and test the winner, record it all, and return what came out.
+
+    `values` fixes arguments by path, as --set does. `workers` are processes, one per core unless told otherwise.
+    Raises UserMistake for what cannot be done, before anything is written, and WorldFault when it had to stop early;
+    `resume` then goes on.
+    """
+    sweep = sweep.with_values(values or {})
+    trials = whole_trials(sweep.trials if trials is None else trials)
+    _check(sweep, device, workers, fuse)
+    place = Home.at(home)
+    name = free_name(sweep, place, name)
+    order = Order(
+        name, trials, sweep.fingerprint(), sweep.describe(), str(spec.absolute()) if spec else None, dict(values or {}),
+        seed, workers or cores(), device, fuse, engine, address, tracking_uri, storage,
+    )  # fmt: skip
+    return Course(sweep, order, place, watcher).carry_out()
+
+
+def resume(
+    name: str,
+    *,
+    home: str | os.PathLike[str] = ".searchlab",
+    trials: int | None = None,
+    sweep: Sweep | None = None,
+    watcher: Watcher | None = None,
+) -> Result:
+    """Go on with a sweep that was interrupted, or extend a finished one to more trials.
+
+    Finished trials stand, unfinished ones go on from their last checkpoint. `sweep` is needed only for one begun from
+    Python. Raises UserMistake when the sweep file no longer means the same sweep.
+    """
+    place = Home.at(home)
+    folder = place.sweep(name)
+    order = Order.of(folder)
+    if sweep is None:
+        sweep = file.load(sweep_file(order)).sweep
+    sweep = sweep.with_values(order.values)
+    if sweep.fingerprint() != order.fingerprint:
+        raise UserMistake(
+            f"{name!r} was begun with another space than {order.spec or 'this sweep'} has now; "
+            "put the old one back to go on, or run the new one under another name."
+        )
+    if trials is not None and whole_trials(trials) < order.trials:
+        raise UserMistake(f"{name!r} was asked for {order.trials} trials; it can be extended, not cut to {trials}.")
+    order = replace(order, trials=trials or order.trials)
+    _check(sweep, order.device, order.workers, order.fuse)
+    return Course(sweep, order, place, watcher).carry_out()
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check(sweep: Sweep, device: Device, workers: int | None, fuse: Fuse) -> None:
+    """Refuse what cannot work, before anything is written."""
+    missing = why_not(device)
+    if missing:
+        raise UserMistake(f"device {device!r} cannot be used here: {missing}.")
+    if workers is not None and workers < 1:
+        raise UserMistake(f"--workers is at least 1, got {workers}.")
+    if fuse != "auto" and fuse < 1:
+        raise UserMistake(f"--fuse is 'auto' or a number of at least 1, got {fuse}.")
+    sweep.validation.split(len(sweep.data.training()))

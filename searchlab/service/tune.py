@@ -1,0 +1,204 @@
+"""The Ray Tune engine: one Tune trial carries one group; the study is an actor that every worker reports to.
+
+Ray Tune decides where and when a group trains, with what resources, and tries again when a worker dies. It is never
+asked what happened: the study knows.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any
+
+import cloudpickle
+import ray
+from ray import tune
+from ray.exceptions import RayError
+from ray.tune.error import TuneError
+from ray.tune.search import Searcher
+
+from searchlab.blas import worker_environment
+from searchlab.errors import WorldFault
+from searchlab.service.checkpoints import Checkpoints
+from searchlab.service.desk import Desk, RemoteStudy, extend_path
+from searchlab.service.job import Job
+from searchlab.service.records import TrialRecord, ended, retell
+from searchlab.service.worker import Worker
+from searchlab.sweep.file import MODULE_PREFIX
+from searchlab.tracking.tracker import Tracker, replay
+
+RETRIES = 3  # times a group is tried again after its worker died
+POLL = 0.2  # seconds between two looks at what the study has to tell
+QUIET = {  # read by Ray in the driver when it starts
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 24 ms less per trial
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never used: the study is the truth
+    "TUNE_DISABLE_SIGINT_HANDLER": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def search(job: Job, tracker: Tracker) -> list[TrialRecord]:
+    """Train group after group on the workers of a Ray cluster until the study has no more; returns every trial.
+
+    Raises WorldFault when the search had to stop early; the study keeps what was reached.
+    """
+    try:
+        return _search(job, tracker)
+    except (RayError, TuneError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WorldFault(
+            f"Ray could not go on ({reason}); what had ended is kept, and `searchlab resume {job.name}` goes on."
+        ) from error
+
+
+def _search(job: Job, tracker: Tracker) -> list[TrialRecord]:
+    parcel = _parcel(job)
+    with _ray(job):
+        desk: Any = ray.remote(Desk).options(num_cpus=0, max_concurrency=1).remote(parcel, _path_of(job))
+        retell(ended(ray.get(desk.records.remote())), tracker)
+        with _listening(desk, tracker):
+            _fit(job, desk, parcel)
+        records: list[TrialRecord] = ray.get(desk.records.remote())
+        halted: str | None = ray.get(desk.halted.remote())
+        ray.get(desk.close.remote())
+    if halted:
+        raise WorldFault(halted)
+    return records
+
+
+class _Groups(Searcher):
+    """Tune's searcher: suggests the study's next group, and tells the study when Tune gives one up."""
+
+    def __init__(self, desk: Any) -> None:
+        super().__init__(metric="epochs", mode="max")
+        self._desk = desk
+        self._group_of: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        group = ray.get(self._desk.next.remote())
+        if group is None:
+            return str(Searcher.FINISHED)
+        self._group_of[trial_id] = group
+        return {"group": group}
+
+    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
+        group = self._group_of.pop(trial_id)
+        if error:
+            reason = f"its worker process died {RETRIES + 1} times (killed, or out of memory)"
+            ray.get(self._desk.abandon.remote(group, reason))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: a new run asks the study."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: a new run asks the study."""
+
+
+def _train(config: Mapping[str, Any], parcel: bytes, path: list[str], desk: Any) -> None:
+    """The body of a Tune trial."""
+    extend_path(path)
+    group = ray.get(desk.group.remote(config["group"]))
+    try:
+        _worker(parcel, desk).train(group)
+    except WorldFault as fault:
+        ray.get(desk.halt.remote(str(fault)))
+    tune.report({"epochs": 1})
+
+
+@lru_cache(maxsize=1)
+def _worker(parcel: bytes, desk: Any) -> Worker:
+    """One per process and sweep, so that a reused process reads the data once."""
+    job: Job = cloudpickle.loads(parcel)
+    return Worker(job.sweep, RemoteStudy(desk), Checkpoints(job.checkpoints), job.device)
+
+
+def _fit(job: Job, desk: Any, parcel: bytes) -> None:
+    folder = job.checkpoints.parent / "ray"
+    resources: dict[str, float] = {"cpu": 1, "gpu": 1} if job.device == "cuda" else {"cpu": 1}
+    body = tune.with_parameters(_train, parcel=parcel, path=_path_of(job), desk=desk)
+    tuner = tune.Tuner(
+        tune.with_resources(body, resources),
+        tune_config=tune.TuneConfig(
+            search_alg=_Groups(desk), num_samples=-1, max_concurrent_trials=job.workers, reuse_actors=True
+        ),
+        run_config=tune.RunConfig(
+            name=job.name,
+            storage_path=str(folder),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _listening(desk: Any, tracker: Tracker) -> Iterator[None]:
+    """Pass what the study tells to the tracker, from a thread of its own, until the block ends."""
+    done = threading.Event()
+
+    def listen() -> None:
+        with suppress(RayError):  # a desk that died is the search's own affair: it meets the same error
+            while not done.wait(POLL):
+                replay(ray.get(desk.drain.remote()), tracker)
+
+    thread = threading.Thread(target=listen, name="study-listener", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    replay(ray.get(desk.drain.remote()), tracker)
+
+
+@contextmanager
+def _ray(job: Job) -> Iterator[None]:
+    """A Ray cluster for the length of the block: the one this process is in, one at an address, or a new one."""
+    if ray.is_initialized():
+        yield
+        return
+    workers = worker_environment()
+    before = dict(os.environ)
+    os.environ.update({**workers, **QUIET})  # a new local cluster inherits them; restored below
+    try:
+        if job.address:
+            ray.init(address=job.address, runtime_env={"env_vars": workers}, **SILENT)
+        else:
+            ray.init(
+                address="local", num_cpus=job.workers, include_dashboard=False, object_store_memory=STORE, **SILENT
+            )
+        yield
+    finally:
+        ray.shutdown()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+STORE = 256 * 2**20  # bytes of object store: only parcels and reports travel, data is read where it is used
+SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+
+def _parcel(job: Job) -> bytes:
+    """The job as bytes. What the sweep file itself defines goes along by value: no worker could import it by name."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(MODULE_PREFIX):
+            cloudpickle.register_pickle_by_value(module)
+    parcel: bytes = cloudpickle.dumps(job)
+    return parcel
+
+
+def _path_of(job: Job) -> list[str]:
+    return [str(job.root)] if job.root else []

@@ -1,0 +1,118 @@
+"""What a worker does with a group: build it or take it up from its checkpoint, train it, and report every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from searchlab.backend import Device, why_not
+from searchlab.data.examples import Table
+from searchlab.errors import UserMistake, WorldFault
+from searchlab.service.checkpoints import Checkpoint, Checkpoints
+from searchlab.sweep.groups import Group, build
+from searchlab.sweep.sweep import Sweep
+from searchlab.training import Report, Trainer
+
+
+class Judge(Protocol):
+    """The study as a worker sees it, in this process or another."""
+
+    def running(self, numbers: Sequence[int]) -> list[int]:
+        """Those of these trials that have not ended."""
+
+    def report(self, numbers: Sequence[int], report: Report) -> list[int]:
+        """Take in an epoch and say which trials go on."""
+
+    def finish(self, numbers: Sequence[int]) -> None:
+        """These trials are done."""
+
+    def fail(self, numbers: Sequence[int], reason: str) -> None:
+        """These trials ended without a value."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Trains groups of one sweep on one device. The data is read once, however many groups come."""
+
+    sweep: Sweep
+    judge: Judge
+    checkpoints: Checkpoints
+    device: Device = "cpu"
+
+    @cached_property
+    def table(self) -> Table:
+        """The training rows on the device; raises UserMistake when there is no such device."""
+        missing = why_not(self.device)
+        if missing:
+            raise UserMistake(f"device {self.device!r} cannot be used here: {missing}.")
+        return self.sweep.data.training().on(self.device)
+
+    def train(self, group: Group) -> None:
+        """Train a group to its end. What goes wrong in its own code fails its trials; the sweep goes on."""
+        try:
+            self._train(group)
+        except WorldFault:
+            raise  # the disk or the data, not the trial: the same would happen to the next one
+        except Exception as error:
+            self.judge.fail(group.trials, _reason(error))
+        self.checkpoints.drop(group.id)
+
+    def _train(self, group: Group) -> None:
+        run = _Run.begin(self, group)
+        while run.trials and run.trainer.epoch < run.trainer.epochs:
+            run.advance()
+            if run.trials and self.checkpoints.due():
+                self.checkpoints.save(group.id, Checkpoint(run.trials, tuple(run.reports), run.trainer.state()))
+        if run.trials:
+            self.judge.finish(run.trials)
+
+
+@dataclass
+class _Run:
+    """A group at work: its trainer, the trials still in it, and every report so far."""
+
+    judge: Judge
+    trainer: Trainer
+    trials: tuple[int, ...]
+    folds: int
+    reports: list[tuple[tuple[int, ...], Report]]
+
+    @classmethod
+    def begin(cls, worker: Worker, group: Group) -> _Run:
+        saved = worker.checkpoints.load(group.id)
+        if saved and not set(saved.trials) <= set(group.trials):
+            saved = None
+        trials = saved.trials if saved else group.trials
+        split = worker.sweep.validation.split(len(worker.table))
+        parameters = [group.parameters[group.trials.index(number)] for number in trials]
+        trainer = build(worker.sweep, parameters, worker.table, split, group.seed, worker.device)
+        run = cls(worker.judge, trainer, trials, split.folds, [])
+        if saved:
+            trainer.restore(saved.epoch, saved.state)
+            for numbers, report in saved.reports:  # a study that was killed has forgotten the curves of open trials
+                worker.judge.report(numbers, report)
+            run.reports = list(saved.reports)
+        run.go_on_with(worker.judge.running(trials))
+        return run
+
+    def advance(self) -> None:
+        report = self.trainer.advance()
+        self.reports.append((self.trials, report))
+        self.go_on_with(self.judge.report(self.trials, report))
+
+    def go_on_with(self, survivors: Sequence[int]) -> None:
+        stay = [position for position, number in enumerate(self.trials) if number in survivors]
+        if len(stay) < len(self.trials):
+            self.trials = tuple(self.trials[position] for position in stay)
+            if stay:
+                rows = np.array(stay)[:, None] * self.folds + np.arange(self.folds)
+                self.trainer.keep(rows.reshape(-1))
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -1,0 +1,136 @@
+"""The two engines: Ray Tune with real workers, and this process, from the same study."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from dataclasses import dataclass, replace
+
+import pytest
+import ray
+
+from searchlab import Float, Space, Trainer
+from searchlab.data import Examples
+from searchlab.errors import WorldFault
+from searchlab.service import local, tune
+from searchlab.service.job import Job
+from searchlab.tracking.tracker import Buffer
+from tests.conftest import ROOT
+from tests.sweeps import spiral_sweep
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """One local Ray for all tests of this file: the engine uses the one its process is connected to."""
+    before = dict(os.environ)
+    os.environ.update(tune.QUIET)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=2**28, **tune.SILENT)
+    yield
+    ray.shutdown()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def job(folder, sweep=None, **changes):
+    folder.mkdir(exist_ok=True)
+    made = Job(sweep or spiral_sweep(), "spiral", folder / "study.journal", folder / "checkpoints", trials=6, root=ROOT)
+    return replace(made, **changes)
+
+
+def facts(records):
+    return [(t.number, t.state, t.parameters, t.value, t.curve.scores, t.curve.losses) for t in records]
+
+
+@pytest.mark.parametrize("fuse", [1, 3])
+def test_one_group_at_a_time_both_engines_give_the_same_trials(cluster, tmp_path, fuse):
+    here = local.search(job(tmp_path / "local", fuse=fuse), told := Buffer())
+    there = tune.search(job(tmp_path / "tune", fuse=fuse, workers=1), heard := Buffer())
+    assert facts(there) == facts(here)
+    assert [method for method, _ in heard.drain()] == [method for method, _ in told.drain()]
+    assert not list((tmp_path / "tune" / "checkpoints").iterdir())
+
+
+def test_two_workers_end_every_trial_once(cluster, tmp_path):
+    records = tune.search(job(tmp_path, trials=12, fuse=2, workers=2), heard := Buffer())
+    assert [record.state for record in records] == ["COMPLETE"] * 12
+    ends = [arguments["trial"] for method, arguments in heard.drain() if method == "finish"]
+    assert sorted(ends) == list(range(12))
+
+
+def test_a_diverged_trial_fails_and_the_others_go_on(cluster, tmp_path):
+    from searchlab import SGD
+
+    sweep = spiral_sweep(optimizer=Space(SGD, lr=Float(1e-2, 1e8, log=True)))
+    records = tune.search(job(tmp_path, sweep, trials=10, fuse=5, workers=2), Buffer())
+    states = {record.state for record in records}
+    assert states == {"COMPLETE", "FAIL"}
+    assert all("diverged" in record.reason for record in records if record.state == "FAIL")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Data that no worker finds."""
+
+    def training(self):
+        raise WorldFault("spiral.csv is missing")
+
+    testing = training
+
+
+def test_a_fault_of_the_world_ends_the_search_and_leaves_the_trials_open(cluster, tmp_path):
+    with pytest.raises(WorldFault, match=r"spiral\.csv is missing"):
+        tune.search(job(tmp_path, spiral_sweep(data=Missing()), workers=2), Buffer())
+    good = tune.search(job(tmp_path, workers=2), Buffer())
+    assert [record.state for record in good] == ["COMPLETE"] * 6
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Spirals whose every epoch takes a while, and which write down who trains."""
+
+    pids: str
+
+    def training(self):
+        with open(self.pids, "a") as file:
+            file.write(f"{os.getpid()}\n")
+        table = spiral_sweep().data.training()
+
+        class SlowExamples(Examples):
+            def epoch(self, split, replicas, batch_size):
+                time.sleep(0.25)
+                return super().epoch(split, replicas, batch_size)
+
+            def on(self, device):
+                return self
+
+        return SlowExamples(table.x, table.y, table.classes)
+
+    testing = training
+
+
+def test_a_killed_worker_is_replaced_and_its_group_goes_on_from_its_checkpoint(cluster, tmp_path):
+    pids = tmp_path / "pids"
+    sweep = spiral_sweep(
+        data=Slow(str(pids)), training=Space(Trainer, batch_size=10, epochs=12, clip_norm=Float(0.5, 5.0))
+    )
+
+    def kill_the_worker_after_some_epochs():
+        while not list((tmp_path / "checkpoints").glob("*.npz")):
+            time.sleep(0.02)
+        os.kill(int(pids.read_text().split()[0]), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_worker_after_some_epochs)
+    killer.start()
+    records = tune.search(job(tmp_path, sweep, trials=2, fuse=2, workers=1), heard := Buffer())
+    killer.join()
+    assert [record.state for record in records] == ["COMPLETE"] * 2
+    assert all(len(record.curve.scores) == 12 for record in records)
+    assert len(set(pids.read_text().split())) == 2, "two processes have trained"
+    logged = [(a["trial"], a["epoch"]) for method, a in heard.drain() if method == "log"]
+    assert sorted(logged) == sorted({(trial, epoch) for trial in (0, 1) for epoch in range(1, 13)})
+    unbroken = local.search(job(tmp_path / "unbroken", sweep, trials=2, fuse=2), Buffer())
+    assert facts(records) == facts(unbroken)

@@ -1,0 +1,181 @@
+"""The whole course of a sweep in this process: search, winner, record, result."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from searchlab import Choice, Float, KFold, Space, artifact
+from searchlab.errors import UserMistake, WorldFault
+from searchlab.optim import SGD
+from searchlab.service.run import resume, run
+from tests.sweeps import TenRows, spiral_sweep
+
+
+def quick(home, sweep=None, **options):
+    return run(sweep or spiral_sweep(), engine="local", home=home, **options)
+
+
+def children(home, result):
+    """The trials' runs of a sweep in MLflow."""
+    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
+    experiment = client.get_experiment_by_name(result.sweep)
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    return [run for run in runs if run.info.run_id != result.run_id]
+
+
+def test_a_sweep_ends_with_its_trials_a_winner_and_a_record(home):
+    result = quick(home)
+    assert [trial.state for trial in result.trials] == ["COMPLETE"] * 6
+    assert result.best.value == max(trial.value for trial in result.trials)
+    assert len(result.best.folds) == 2
+    assert result.best.value == pytest.approx(np.mean(result.best.folds))
+    runs = children(home, result)
+    assert sorted(int(run.data.tags["searchlab.trial"]) for run in runs) == list(range(6))
+    for run in runs:
+        trial = result.trials[int(run.data.tags["searchlab.trial"])]
+        assert run.data.metrics["best_accuracy"] == pytest.approx(trial.value)
+        assert run.data.params["model.hidden"] == str(trial.parameters["model.hidden"])
+    parent = MlflowClient(result.tracking_uri).get_run(result.run_id)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.metrics["test_accuracy"] == pytest.approx(result.winner.test_score)
+    assert len(parent.data.tags["searchlab.data_checksum"]) == 64
+    assert {figure.name for figure in result.figures} == {
+        "learning-curves.png", "fold-boxes.png", "optimisation-history.png"
+    }  # fmt: skip
+
+
+def test_the_artifact_scores_on_the_test_rows_what_the_result_says(home):
+    sweep = spiral_sweep(epochs=10)
+    result = quick(home, sweep)
+    test = sweep.data.testing()
+    loaded = artifact.load(result.artifact)
+    accuracy = (loaded.predict(test.x).argmax(axis=1) == test.y).mean()
+    assert accuracy == pytest.approx(result.winner.artifact_score)
+    manifest = loaded.manifest
+    assert manifest["test"]["openings"] == 1
+    assert manifest["cross_validation"]["mean"] == result.best.value
+    assert manifest["epochs"] == result.best.epoch
+
+
+def test_the_same_seed_gives_the_same_sweep(home, tmp_path):
+    first, second = quick(home), quick(home)
+    assert (first.sweep, second.sweep) == ("spiral", "spiral-2")
+    same = [(t.parameters, t.value, t.curve.scores) for t in first.trials]
+    assert same == [(t.parameters, t.value, t.curve.scores) for t in second.trials]
+    assert first.winner.test_score == second.winner.test_score
+    other = quick(home, seed=1)
+    assert same != [(t.parameters, t.value, t.curve.scores) for t in other.trials]
+
+
+def test_a_trial_that_diverges_fails_and_the_sweep_goes_on(home):
+    sweep = spiral_sweep(optimizer=Choice(Space(SGD, lr=1.0), Space(SGD_TOO_FAST, lr=1e6)), trials=8)
+    result = quick(home, sweep, fuse=1)
+    failed = [trial for trial in result.trials if trial.parameters["optimizer"] == "SGD_TOO_FAST"]
+    assert failed
+    assert all(trial.state == "FAIL" and "diverged" in trial.reason for trial in failed)
+    assert result.count("COMPLETE") + result.count("FAIL") == 8
+    assert {run.info.status for run in children(home, result)} == {"FINISHED", "FAILED"}
+
+
+class SGD_TOO_FAST(SGD):  # noqa: N801
+    """A choice of its own name, so that a sweep can choose between a good rate and a bad one."""
+
+
+def test_a_sweep_in_which_all_trials_fail_has_no_winner_and_says_so(home):
+    result = quick(home, spiral_sweep(optimizer=Space(SGD, lr=Float(1e6, 1e7))))
+    assert (result.winner, result.best, result.artifact, result.state) == (None, None, None, "FAILED")
+    assert result.plain()["best"] is None
+    assert result.count("FAIL") == 6
+    assert MlflowClient(result.tracking_uri).get_run(result.run_id).info.status == "FAILED"
+
+
+def test_a_finished_sweep_is_extended_and_nothing_is_run_twice(home):
+    sweep = spiral_sweep()
+    first = quick(home, sweep)
+    longer = resume("spiral", home=home, sweep=sweep, trials=9)
+    assert len(longer.trials) == 9
+    assert [t.curve.times for t in longer.trials[:6]] == [t.curve.times for t in first.trials], "not trained again"
+    assert longer.run_id == first.run_id
+    assert len(children(home, longer)) == 9
+    with pytest.raises(UserMistake, match="cannot|not cut"):
+        resume("spiral", home=home, sweep=sweep, trials=4)
+
+
+def test_what_was_interrupted_says_what_is_kept_and_goes_on(home, monkeypatch):
+    from searchlab.service import worker
+
+    sweep, train = spiral_sweep(), worker.Worker.train
+    trained = []
+
+    def until_the_second(self, group):
+        if trained:
+            raise WorldFault("the disk is full")
+        trained.append(group)
+        train(self, group)
+
+    monkeypatch.setattr(worker.Worker, "train", until_the_second)
+    with pytest.raises(WorldFault, match="disk is full"):
+        quick(home, sweep, fuse=2)
+    monkeypatch.setattr(worker.Worker, "train", train)
+    result = resume("spiral", home=home, sweep=sweep)
+    assert [trial.state for trial in result.trials] == ["COMPLETE"] * 6
+    assert len(children(home, result)) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"trials": 0}, "at least 1"),
+        ({"workers": 0}, "at least 1"),
+        ({"fuse": 0}, "at least 1"),
+        ({"device": "cuda"}, "cannot be used here"),
+        ({"values": {"model.hiden": 3}}, "hiden"),
+        ({"values": {"modell.hidden": 3}}, "not part of a sweep"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_written(tmp_path, options, told, monkeypatch):
+    monkeypatch.setattr("searchlab.service.run.why_not", lambda d: "no such device" if d == "cuda" else None)
+    with pytest.raises(UserMistake, match=told):
+        quick(tmp_path / "home", **options)
+    assert not list(tmp_path.glob("home/sweeps/*"))
+
+
+def test_more_folds_than_rows_are_refused(tmp_path):
+    with pytest.raises(UserMistake, match="at least 20 training rows, and there are 10"):
+        quick(tmp_path / "home", spiral_sweep(data=TenRows(), validation=KFold(20)))
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_name_used_with_another_space_is_refused_and_nothing_is_lost(home):
+    first = quick(home)
+    journal = (home / "sweeps" / "spiral" / "study.journal").read_bytes()
+    with pytest.raises(UserMistake, match="already used with another space"):
+        quick(home, spiral_sweep(epochs=4))
+    with pytest.raises(UserMistake, match="is taken"):
+        quick(home, name="spiral")
+    with pytest.raises(UserMistake, match="another space"):
+        resume("spiral", home=home, sweep=spiral_sweep(epochs=4))
+    assert (home / "sweeps" / "spiral" / "study.journal").read_bytes() == journal
+    assert json.loads((home / "sweeps" / "spiral" / "result.json").read_text())["run_id"] == first.run_id
+
+
+def test_a_sweep_that_is_not_there_is_named_with_those_that_are(home):
+    quick(home, trials=1)
+    with pytest.raises(UserMistake, match="no sweep called 'other'.*there are: spiral"):
+        resume("other", home=home)
+
+
+def test_values_fix_arguments_by_path(home):
+    result = quick(home, values={"model.hidden": 5, "optimizer.SGD.lr": 1.0, "data.points": 20}, trials=4)
+    assert all("model.hidden" not in trial.parameters for trial in result.trials)
+    assert json.loads((result.artifact / "manifest.json").read_text())["model"]["arguments"]["hidden"] == 5
+
+
+def test_from_python_a_sweep_runs_by_itself(home):
+    result = spiral_sweep(trials=2).run(engine="local", home=home)
+    assert len(result.trials) == 2
+    assert result.run_id

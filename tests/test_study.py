@@ -1,0 +1,215 @@
+"""The study: groups of equal structure, truthful ends, and a storage that survives whoever owned it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import replace
+
+import numpy as np
+import optuna
+import pytest
+
+from searchlab.service.job import Job
+from searchlab.service.records import retell
+from searchlab.service.study import Study, peek
+from searchlab.sweep.groups import structural
+from searchlab.tracking.tracker import Buffer
+from searchlab.training import Report
+from tests.sweeps import spiral_sweep
+
+
+@pytest.fixture
+def job(tmp_path):
+    return Job(spiral_sweep(), "spiral", tmp_path / "study.journal", tmp_path / "checkpoints", trials=6, fuse=3)
+
+
+def epoch(number, scores, losses=None, failures=None):
+    """A report of one epoch: one score per replica."""
+    size = len(scores)
+    losses = np.ones(size) if losses is None else losses
+    return Report(number, losses, np.array(scores, dtype=float), failures or (None,) * size, 0.6, 1000.0 + number)
+
+
+def states(job):
+    return [trial.state for trial in peek(job.storage, job.name)]
+
+
+@pytest.fixture
+def own():
+    """Opens studies, and lets go of those still open in the end."""
+    with ExitStack() as stack:
+
+        def open_study(job, tracker=None):
+            study = Study(job, tracker or Buffer())
+            stack.callback(study.close)
+            return study
+
+        yield open_study
+
+
+def test_a_group_shares_its_structure_and_stays_within_the_space(own, job):
+    study = own(job)
+    first, second = study.ask(), study.ask()
+    assert [group.trials for group in (first, second)] == [(0, 1, 2), (3, 4, 5)]
+    assert study.ask() is None, "six trials were asked for"
+    for group in (first, second):
+        assert len({tuple(structural(job.sweep, p).items()) for p in group.parameters}) == 1
+        rates = [p[f"optimizer.{p['optimizer']}.lr"] for p in group.parameters]
+        assert len(set(rates)) == 3, "what may differ does differ"
+        for parameters in group.parameters:
+            domains = {path: domain for path, domain, _ in job.sweep.walk()}
+            assert all(domains[path].contains(value) for path, value in parameters.items() if path != "optimizer")
+
+
+def test_a_trial_is_worth_its_best_epochs_mean_over_folds(own, job):
+    study = own(job, tracker := Buffer())
+    group = study.ask()
+    rows = [[0.5, 0.7, 0.1, 0.3, 0.0, 0.0], [0.8, 0.6, 0.4, 0.4, 0.0, 0.0], [0.6, 0.6, 0.5, 0.4, 0.0, 0.0]]
+    for number, scores in enumerate(rows, start=1):
+        assert study.report(group.trials, epoch(number, scores)) == [0, 1, 2]
+    study.finish(group.trials)
+    first, second, _ = study.records()[:3]
+    assert (first.value, first.epoch, list(first.folds)) == (pytest.approx(0.7), 2, [0.8, 0.6])
+    assert (second.value, second.epoch) == (pytest.approx(0.45), 3)
+    assert first.curve.seconds == pytest.approx(3 * 0.6 / 3), "a trial's share of its group's time"
+    told = [(method, args.get("epoch")) for method, args in tracker.drain() if args["trial"] == 0]
+    assert told == [("start", None), ("log", 1), ("log", 2), ("log", 3), ("finish", 2)]
+    stored = optuna.load_study(study_name=job.name, storage=study._study._storage).trials[0]
+    assert stored.state.name == "COMPLETE"
+    assert stored.intermediate_values == pytest.approx({1: 0.6, 2: 0.7, 3: 0.6})
+
+
+def test_a_diverged_trial_fails_with_its_reason_and_leaves_the_group(own, job):
+    study = own(job)
+    group = study.ask()
+    failures = (None, None, None, "diverged in epoch 1: the training loss is nan", None, None)
+    assert study.report(group.trials, epoch(1, [0.5] * 6, failures=failures)) == [0, 2]
+    assert study.report([0, 2], epoch(2, [0.5] * 4)) == [0, 2]
+    study.finish([0, 2])
+    records = study.records()
+    assert [record.state for record in records[:3]] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert records[1].reason == "diverged in epoch 1: the training loss is nan (fold 1)"
+    assert records[1].value is None
+
+
+def test_a_replayed_epoch_counts_once(own, job):
+    study = own(job)
+    group = study.ask()
+    for number in (1, 2, 1, 2, 3):
+        study.report(group.trials, epoch(number, [0.5] * 6))
+    study.finish(group.trials)
+    assert len(study.records()[0].curve.scores) == 3
+
+
+def test_open_trials_are_handed_out_again_under_their_numbers(own, job):
+    study = own(job)
+    first, second = study.ask(), study.ask()
+    study.report(first.trials, epoch(1, [0.5] * 6))
+    study.finish(first.trials[:2])
+    study.close()  # as a kill does: two trials of six are stored as ended
+    again = own(job)
+    left = [again.ask(), again.ask(), again.ask()]
+    assert left[2] is None
+    assert [(g.id, g.trials) for g in left[:2]] == [(first.id, (2,)), (second.id, (3, 4, 5))]
+    assert left[0].parameters == first.parameters[2:]
+    assert left[1].parameters == second.parameters
+    for group in left[:2]:
+        again.report(group.trials, epoch(1, [0.5] * 2 * len(group.trials)))
+        again.finish(group.trials)
+    assert states(job) == ["COMPLETE"] * 6
+
+
+def test_a_trial_killed_while_it_was_drawn_keeps_what_it_had_and_gets_the_rest(own, job):
+    study = own(job)
+    trial = study._study.ask()
+    trial.suggest_int("model.hidden", 5, 20, step=5)
+    study.close()
+    group = own(job).ask()
+    assert group.trials == (0,)
+    assert group.parameters[0]["model.hidden"] == trial.params["model.hidden"]
+    assert "training.clip_norm" in group.parameters[0]
+
+
+def test_a_torn_last_line_is_dropped_and_nothing_else(own, job):
+    study = own(job)
+    group = study.ask()
+    study.report(group.trials, epoch(1, [0.5] * 6))
+    study.finish(group.trials)
+    study.close()
+    with job.storage.open("ab") as file:
+        file.write(b'{"op_code":6,"trial_id":3,"va')
+    again = own(job)
+    assert [record.state for record in again.records()] == ["COMPLETE"] * 3
+    assert again.ask().trials == (3, 4, 5)
+    again.close()
+    assert all(json.loads(line) for line in job.storage.read_text().splitlines())
+
+
+def test_a_study_has_one_owner(own, job, monkeypatch):
+    monkeypatch.setattr("searchlab.service.study.ORPHAN", 0.0)
+    study = own(job)
+    with pytest.raises(BlockingIOError):
+        own(job)
+    study.close()
+    own(job).close()
+
+
+def drawn(own, job, breaks=()):
+    """The parameters of all trials, drawn one by one and scored by a formula, with a new owner before these trials."""
+    study, found = own(job), []
+    while True:
+        if len(found) in breaks:
+            study.close()
+            study = own(job)
+        group = study.ask()
+        if group is None:
+            return found
+        found.append(dict(group.parameters[0]))
+        study.report(group.trials, epoch(1, [1.0 / (1.0 + found[-1]["training.clip_norm"])] * 2))
+        study.finish(group.trials)
+
+
+def test_what_is_drawn_depends_on_the_seed_and_the_trials_before_not_on_restarts(own, job, tmp_path):
+    def fresh(name, **changes):
+        return replace(job, storage=tmp_path / f"{name}.journal", trials=16, fuse=1, **changes)
+
+    whole = drawn(own, fresh("whole"))
+    assert drawn(own, fresh("broken"), breaks=(3, 12)) == whole
+    assert drawn(own, fresh("other", seed=1)) != whole
+    assert len({tuple(one.items()) for one in whole}) == 16, "a restarted sampler repeats no draw"
+
+
+def test_a_history_retold_is_the_history_told(own, job):
+    study = own(job, told := Buffer())
+    group = study.ask()
+    study.report(group.trials, epoch(1, [0.5] * 6, failures=(None, None, "why", None, None, None)))
+    study.finish(group.trials)
+
+    def facts(buffer):
+        """Every event without the clock, in an order of its own."""
+        plain = [(m, {k: v for k, v in a.items() if k != "time" or m == "log"}) for m, a in buffer.drain()]
+        return sorted(json.dumps(event, sort_keys=True) for event in plain)
+
+    study.finish(group.trials)
+    retell(study.records(), retold := Buffer())
+    assert facts(retold) == facts(told)
+
+
+def test_a_larger_number_of_trials_extends_a_finished_study(own, job):
+    study = own(job)
+    while group := study.ask():
+        study.report(group.trials, epoch(1, [0.5] * 6))
+        study.finish(group.trials)
+    study.close()
+    longer = own(replace(job, trials=8))
+    assert longer.ask().trials == (6, 7)
+    assert longer.ask() is None
+
+
+def test_peek_reads_a_study_that_another_owns(own, job):
+    assert peek(job.storage, job.name) == []
+    study = own(job)
+    study.ask()
+    assert states(job) == ["RUNNING"] * 3
+    assert peek(job.storage, "another") == []
