@@ -1,0 +1,73 @@
+"""The command line: `searchlab VERB`. Modules are imported by the verb that needs them, so that help comes at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from searchlab.blas import worker_environment
+from searchlab.cli.output import Output
+
+VERBS = {  # verb: the module of this folder that holds it
+    "show": "show",
+    "run": "run",
+    "resume": "run",
+    "list": "overview",
+    "ui": "ui",
+    "doctor": "doctor",
+}
+
+
+class _Verbs(click.Group):
+    """Loads a verb's module when it is asked for, in the order of a sweep's life."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"searchlab.cli.{VERBS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="searchlab")
+def searchlab() -> None:
+    """Hyperparameter search that trains folds and trials fused on one replica axis.
+
+    \b
+    searchlab show search_spaces/digits_mlp.py     what would be searched
+    searchlab run search_spaces/digits_mlp.py      search, choose, export
+    searchlab ui                                   browse it in MLflow's dashboard
+    """
+
+
+def main() -> None:
+    """Run the command line: exit code 2 for a user's mistake, 1 for a fault of the world, each in one sentence."""
+    for name, value in worker_environment().items():
+        os.environ.setdefault(name, value)  # before anything imports NumPy
+    sys.exit(_answer(sys.argv[1:]))
+
+
+def _answer(arguments: list[str]) -> int:
+    output = Output("--json" in arguments)
+    try:
+        code: Any = searchlab.main(arguments, standalone_mode=False)
+    except click.exceptions.Abort:
+        return output.error("interrupted", 130)
+    except click.ClickException as error:
+        return output.error(error.format_message(), error.exit_code)
+    except KeyboardInterrupt:
+        return output.error("interrupted; what had finished is kept, and `searchlab resume NAME` goes on", 130)
+    except Exception as error:
+        code = getattr(error, "exit_code", None)
+        if code is None:
+            raise
+        return output.error(str(error), code)
+    return code if isinstance(code, int) else 0

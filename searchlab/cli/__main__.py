@@ -1,0 +1,5 @@
+"""`python -m searchlab.cli` is `searchlab`."""
+
+from searchlab.cli import main
+
+main()

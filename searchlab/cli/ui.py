@@ -1,0 +1,56 @@
+"""`searchlab ui`: MLflow's dashboard on the home's own store."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+
+import click
+
+from searchlab.cli.output import Output, home_option, json_option
+from searchlab.errors import UserMistake, WorldFault
+
+
+@click.command("ui")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server, instead of the home's own store.")
+@home_option
+@json_option
+def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) -> None:
+    """Open MLflow's dashboard on the sweeps of this home, until Ctrl-C."""
+    from searchlab.service.home import Home
+    from searchlab.tracking.dashboard import command, environment
+
+    output = Output(as_json)
+    if tracking_uri and tracking_uri.startswith("http"):
+        output.console.print(f"the record is kept by a server of its own: open {tracking_uri}", soft_wrap=True)
+        return output.result({"url": tracking_uri})
+    place = Home.at(home)
+    if not (place.path / "mlflow.db").exists():
+        raise UserMistake(f"there is no record in {place.path} yet; `searchlab run SPEC` begins one.")
+    _check_free(port)
+    url = f"http://127.0.0.1:{port}"
+    output.console.print(f"MLflow's dashboard on {place.path}: {url}  (Ctrl-C ends it)", soft_wrap=True)
+    output.result({"url": url})
+    server = subprocess.Popen(command(place.tracking_uri, place.path, port), env=environment(), start_new_session=True)
+    try:
+        code = server.wait()
+    except KeyboardInterrupt:
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+        return None
+    if code:
+        raise WorldFault(f"MLflow's server ended with exit code {code}; the store is untouched.")
+    return None
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise WorldFault(
+                f"port {port} is taken; nothing was changed: choose another, as in --port {port + 1}."
+            ) from error

@@ -1,0 +1,215 @@
+"""The command line as its users meet it: in a process of its own, by what it prints and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+QUICK = ["--engine", "local", "--trials", "2", "--epochs", "2"]
+SPIRAL = str(ROOT / "search_spaces" / "spiral_mlp.py")
+
+GOOD = """
+from models.mlp import Mlp
+from searchlab import *
+sweep = Sweep(name="mine", data=Spiral(points=20), validation=KFold(2), metric=Accuracy(),
+              model=Space(Mlp, hidden={hidden}), optimizer=Space(SGD, lr={lr}),
+              training=Space(Trainer, epochs=2), trials=2)
+"""
+
+
+def searchlab(*arguments, cwd=ROOT, home=None):
+    """Run the command line and wait for its end."""
+    environment = {**os.environ, "COLUMNS": "120", **({"SEARCHLAB_HOME": str(home)} if home else {})}
+    command = [sys.executable, "-m", "searchlab.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def sentence(done, code):
+    """The one sentence on stderr that a run ended with."""
+    assert done.returncode == code, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("searchlab: ")]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    return lines[0]
+
+
+def write(folder, text, name="mine.py"):
+    path = folder / name
+    path.write_text(text)
+    (folder / "models").symlink_to(ROOT / "models")
+    return path
+
+
+def test_help_is_light():
+    """Nothing heavy is imported for help: that is what makes it come at once, whatever the machine."""
+    heavy = ["numpy", "ray", "optuna", "mlflow", "matplotlib"]
+    code = f"""
+import sys
+from searchlab.cli import _answer
+assert _answer(["--help"]) == 0 and _answer(["run", "--help"]) == 0
+loaded = [name for name in {heavy} if name in sys.modules]
+assert not loaded, loaded
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    for verb in ("show", "run", "resume", "list", "ui", "doctor"):
+        assert f"\n  {verb} " in done.stdout
+
+
+def test_show_tells_what_is_open_fixed_and_fused():
+    done = searchlab("show", ROOT / "search_spaces" / "digits_mlp.py", "--json")
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["trials"] == 40
+    assert told["structures"] == 27
+    assert told["arguments"]["training.epochs"] == 20
+    line = next(line for line in done.stderr.splitlines() if line.startswith("optimizer.SGD.lr"))
+    assert "0.01 to 1, log" in line
+    assert line.rstrip().endswith("may differ")
+
+
+def test_run_list_and_resume_speak_json(home):
+    done = searchlab("run", SPIRAL, *QUICK, "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    told = json.loads(line)
+    assert told["trials"] == {"asked": 2, "complete": 2, "pruned": 0, "failed": 0}
+    assert set(told) == {
+        "sweep", "state", "trials", "best", "seconds", "artifact", "report", "tracking_uri", "run_id"
+    }  # fmt: skip
+    assert {"trial", "score", "std", "folds", "params"} <= set(told["best"])
+    assert set(told["seconds"]) == {"total", "start", "search", "winner"}
+    assert (Path(told["artifact"]) / "weights.npz").exists()
+    assert "winner" in done.stderr
+    assert "searchlab ui" in done.stderr
+
+    (sweep,) = json.loads(searchlab("list", "--json", home=home).stdout)["sweeps"]
+    assert (sweep["sweep"], sweep["state"], sweep["complete"]) == ("spiral-mlp", "finished", 2)
+
+    more = searchlab("resume", "spiral-mlp", "--trials", "3", "--json", home=home)
+    again = json.loads(more.stdout)
+    assert again["trials"]["complete"] == 3
+    assert again["run_id"] == told["run_id"]
+
+
+def test_run_prints_the_best_trials_and_where_everything_lies(home):
+    done = searchlab("run", SPIRAL, *QUICK, "--name", "named", home=home)
+    assert done.returncode == 0, done.stderr
+    for word in ("named: 2 trials", "accuracy", "hidden", "winner", "test accuracy", "artifact", "searchlab ui"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("from searchlab import *", "has no `sweep`"),
+        ("sweep = 3", "has a `sweep` that is a int"),
+        ("import nowhere", "line 1: ModuleNotFoundError: No module named 'nowhere'"),
+        ("x = (", "line 1: SyntaxError"),
+        (GOOD.format(hidden="Int(5, 10)", lr="0.1").replace("hidden=", "hiden="), "did you mean 'hidden'?"),
+        (GOOD.format(hidden="Int(10, 5)", lr="0.1"), "empty range"),
+        (GOOD.format(hidden="Int(5, 10)", lr="Float(0, 1, log=True)"), "low end above 0"),
+        (GOOD.format(hidden="Int(5, 10).when(layers=3)", lr="0.1"), "'layers' is not given"),
+        (GOOD.format(hidden="Int(5, 10).when(layers=3), layers=Int(1, 2)", lr="0.1"), "which it never is"),
+        (GOOD.format(hidden="5", lr="0.1").replace("KFold(2)", "KFold(99)"), "KFold(99) needs at least 99"),
+    ],
+)
+def test_a_bad_sweep_file_is_one_sentence(tmp_path, text, told):
+    path = write(tmp_path, text)
+    assert told in sentence(searchlab("run", path, cwd=tmp_path, home=tmp_path / "home"), 2)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_sweep_file_that_is_not_there_is_one_sentence(tmp_path):
+    write(tmp_path, "x = 1", "other.py")
+    told = sentence(searchlab("run", tmp_path / "mine.py", home=tmp_path / "home"), 2)
+    assert "there is no sweep file" in told
+    assert "other.py" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--trials", "0"], "at least 1"),
+        (["--epochs", "0"], "at least 1"),
+        (["--set", "model.hidden"], "PATH=VALUE"),
+        (["--set", "model.hiden=3"], "hiden"),
+        (["--fuse", "many"], "--fuse is 'auto' or a number"),
+        (["--engine", "spark"], "spark"),
+    ],
+)
+def test_a_bad_option_is_one_sentence(tmp_path, options, told):
+    done = searchlab("run", SPIRAL, *options, "--json", home=tmp_path / "home")
+    assert told in sentence(done, 2)
+    assert told in json.loads(done.stdout)["error"]
+
+
+def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    told = sentence(searchlab("run", SPIRAL, "--engine", "local", home=tmp_path / "file"), 2)
+    assert "cannot be written" in told
+    assert "SEARCHLAB_HOME" in told
+
+
+def test_a_name_used_with_another_space_is_one_sentence(home):
+    assert searchlab("run", SPIRAL, *QUICK, home=home).returncode == 0
+    told = sentence(searchlab("run", SPIRAL, *QUICK, "--set", "model.layers=1", home=home), 2)
+    assert "already used with another space" in told
+    assert "--name spiral-mlp-2" in told
+
+
+def test_a_sweep_in_which_all_trials_fail_says_so(home, tmp_path):
+    path = write(tmp_path, GOOD.format(hidden="5", lr="Float(1e6, 1e7)"))
+    done = searchlab("run", path, "--engine", "local", "--json", home=home, cwd=tmp_path)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["trials"] == {"asked": 2, "complete": 0, "pruned": 0, "failed": 2}
+    assert "every trial failed" in done.stderr
+    assert "diverged" in done.stderr
+
+
+def test_resume_of_nothing_is_one_sentence(tmp_path):
+    assert "there are: none yet" in sentence(searchlab("resume", "x", home=tmp_path / "home"), 2)
+
+
+def test_doctor_looks_at_this_machine(tmp_path):
+    done = searchlab("doctor", "--json", home=tmp_path / "home")
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout.splitlines()[-1])["findings"]}
+    assert done.returncode == 0
+    assert all(findings[what]["fine"] for what in ("python", "ray", "optuna", "mlflow", "digits", "home"))
+
+
+def test_ui_without_a_record_is_one_sentence(tmp_path):
+    assert "no record" in sentence(searchlab("ui", home=tmp_path / "home"), 2)
+
+
+@pytest.mark.slow
+def test_ui_serves_the_dashboard_until_it_is_interrupted(home, free_port):
+    import signal
+    import urllib.request
+
+    command = [sys.executable, "-m", "searchlab.cli", "ui", "--port", str(free_port), "--home", str(home)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/", timeout=5) as answer:
+                    assert b"MLflow" in answer.read()
+                break
+            except OSError:
+                assert server.poll() is None, server.stdout.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.3)
+        taken = searchlab("ui", "--port", free_port, home=home)
+        assert "is taken" in sentence(taken, 1)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+        server.communicate()
