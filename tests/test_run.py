@@ -24,7 +24,7 @@ def children(home, result):
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     experiment = client.get_experiment_by_name(result.sweep)
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
-    return [run for run in runs if run.info.run_id != result.run_id]
+    return [child for child in runs if child.info.run_id != result.run_id]
 
 
 def test_a_sweep_ends_with_its_trials_a_winner_and_a_record(home):
@@ -34,11 +34,11 @@ def test_a_sweep_ends_with_its_trials_a_winner_and_a_record(home):
     assert len(result.best.folds) == 2
     assert result.best.value == pytest.approx(np.mean(result.best.folds))
     runs = children(home, result)
-    assert sorted(int(run.data.tags["searchlab.trial"]) for run in runs) == list(range(6))
-    for run in runs:
-        trial = result.trials[int(run.data.tags["searchlab.trial"])]
-        assert run.data.metrics["best_accuracy"] == pytest.approx(trial.value)
-        assert run.data.params["model.hidden"] == str(trial.parameters["model.hidden"])
+    assert sorted(int(child.data.tags["searchlab.trial"]) for child in runs) == list(range(6))
+    for child in runs:
+        trial = result.trials[int(child.data.tags["searchlab.trial"])]
+        assert child.data.metrics["best_accuracy"] == pytest.approx(trial.value)
+        assert child.data.params["model.hidden"] == str(trial.parameters["model.hidden"])
     parent = MlflowClient(result.tracking_uri).get_run(result.run_id)
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["test_accuracy"] == pytest.approx(result.winner.test_score)
@@ -78,10 +78,10 @@ def test_a_trial_that_diverges_fails_and_the_sweep_goes_on(home):
     assert failed
     assert all(trial.state == "FAIL" and "diverged" in trial.reason for trial in failed)
     assert result.count("COMPLETE") + result.count("FAIL") == 8
-    assert {run.info.status for run in children(home, result)} == {"FINISHED", "FAILED"}
+    assert {child.info.status for child in children(home, result)} == {"FINISHED", "FAILED"}
 
 
-class SGD_TOO_FAST(SGD):  # noqa: N801
+class SGD_TOO_FAST(SGD):
     """A choice of its own name, so that a sweep can choose between a good rate and a bad one."""
 
 
@@ -101,7 +101,7 @@ def test_a_finished_sweep_is_extended_and_nothing_is_run_twice(home):
     assert [t.curve.times for t in longer.trials[:6]] == [t.curve.times for t in first.trials], "not trained again"
     assert longer.run_id == first.run_id
     assert len(children(home, longer)) == 9
-    with pytest.raises(UserMistake, match="cannot|not cut"):
+    with pytest.raises(UserMistake, match="not cut to 4"):
         resume("spiral", home=home, sweep=sweep, trials=4)
 
 
@@ -165,7 +165,7 @@ def test_a_name_used_with_another_space_is_refused_and_nothing_is_lost(home):
 
 def test_a_sweep_that_is_not_there_is_named_with_those_that_are(home):
     quick(home, trials=1)
-    with pytest.raises(UserMistake, match="no sweep called 'other'.*there are: spiral"):
+    with pytest.raises(UserMistake, match=r"no sweep called 'other'.*there are: spiral"):
         resume("other", home=home)
 
 

@@ -24,6 +24,7 @@ class Notes:
         self.reports, self.done, self.failed, self.stop = {}, [], {}, dict(stop)
 
     def running(self, numbers):
+        """Those of these that have not ended."""
         return [n for n in numbers if n not in self.done and n not in self.failed]
 
     def report(self, numbers, report):
@@ -40,8 +41,8 @@ class Notes:
                 self.done.append(number)
         return self.running(numbers)
 
-    def finish(self, numbers):
-        self.done += numbers
+    def finish(self, numbers, report):
+        self.done += self.report(numbers, report)
 
     def fail(self, numbers, reason):
         self.failed |= {number: reason for number in self.running(numbers)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -49,7 +50,8 @@ class Source:
                 partial.write_bytes(answer.read())
             partial.replace(target)  # atomic: two processes that fetch at once leave one whole file
         except (OSError, http.client.HTTPException) as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink()
             raise WorldFault(
                 f"{target} is missing and could not be fetched from {self.url} ({error}); "
                 "put the file there, or set SEARCHLAB_DATA to the folder that holds it."

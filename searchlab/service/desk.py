@@ -29,35 +29,32 @@ class Desk:
 
         self._buffer = Buffer()
         self._study = Study(cloudpickle.loads(parcel), self._buffer)
-        self._groups: dict[str, Group] = {}
+        self._held: dict[str, Group] = {}  # by the Tune trial that trains it
         self._halted: str | None = None
 
-    def next(self) -> str | None:
-        """The id of the next group to train; None when there is none."""
+    def next(self, holder: str) -> Group | None:
+        """The next group, for this Tune trial to train; None when there is none."""
         group = None if self._halted else self._study.ask()
         if group:
-            self._groups[group.id] = group
-        return group.id if group else None
+            self._held[holder] = group
+        return group
 
-    def group(self, id: str) -> Group:
-        """The group with this id."""
-        return self._groups[id]
-
-    def running(self, numbers: Sequence[int]) -> list[int]:
-        return self._study.running(numbers)
+    def held(self, holder: str) -> Group:
+        """The group this Tune trial was given last: where it goes on when its worker has died."""
+        return self._held[holder]
 
     def report(self, numbers: Sequence[int], report: Report) -> list[int]:
         return self._study.report(numbers, report)
 
-    def finish(self, numbers: Sequence[int]) -> None:
-        self._study.finish(numbers)
+    def finish(self, numbers: Sequence[int], report: Report) -> None:
+        self._study.finish(numbers, report)
 
     def fail(self, numbers: Sequence[int], reason: str) -> None:
         self._study.fail(numbers, reason)
 
-    def abandon(self, id: str, reason: str) -> None:
-        """No worker could bring this group to its end."""
-        self._study.fail(self._groups[id].trials, reason)
+    def abandon(self, holder: str, reason: str) -> None:
+        """No worker could bring this Tune trial's group to its end."""
+        self._study.fail(self._held[holder].trials, reason)
 
     def halt(self, reason: str) -> None:
         """Hand out no more: every group would meet the same fault. Open trials stay open, for another day."""
@@ -82,16 +79,12 @@ class RemoteStudy:
     def __init__(self, desk: Any) -> None:
         self._desk = desk
 
-    def running(self, numbers: Sequence[int]) -> list[int]:
-        running: list[int] = ray.get(self._desk.running.remote(numbers))
-        return running
-
     def report(self, numbers: Sequence[int], report: Report) -> list[int]:
         survivors: list[int] = ray.get(self._desk.report.remote(numbers, report))
         return survivors
 
-    def finish(self, numbers: Sequence[int]) -> None:
-        ray.get(self._desk.finish.remote(numbers))
+    def finish(self, numbers: Sequence[int], report: Report) -> None:
+        ray.get(self._desk.finish.remote(numbers, report))
 
     def fail(self, numbers: Sequence[int], reason: str) -> None:
         ray.get(self._desk.fail.remote(numbers, reason))

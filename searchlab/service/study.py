@@ -82,9 +82,9 @@ class Study:
                 self.fail([number], f"{why} (fold {fold})")
         return self.running(numbers)
 
-    def finish(self, numbers: Sequence[int]) -> None:
-        """These trials have trained all their epochs: their value is the best epoch's mean over folds."""
-        for number in self.running(numbers):
+    def finish(self, numbers: Sequence[int], report: Report) -> None:
+        """Take in the last epoch of these trials: their value is the best epoch's mean over folds."""
+        for number in self.report(numbers, report):
             epoch, value = self._curves[number].best(self.sweep.metric.goal)
             self._end(number, "COMPLETE", value, epoch, None)
 
@@ -135,7 +135,8 @@ class Study:
 
     def _hand_out(self, group: str, drawn: dict[Trial, dict[str, Scalar]]) -> Group:
         for trial, parameters in drawn.items():
-            trial.set_user_attr("group", group)
+            if group != str(trial.number) or len(drawn) > 1:  # a trial alone is its own group without being told
+                trial.set_user_attr("group", group)
             self._running[trial.number], self._curves[trial.number] = trial, Curve()
             self.tracker.start(trial.number, parameters, _seconds(trial.datetime_start))
         numbers = tuple(trial.number for trial in drawn)
@@ -145,8 +146,7 @@ class Study:
         trial, curve = self._running.pop(number), self._curves.pop(number)
         for step, scores in enumerate(curve.scores, start=1):
             trial.report(float(np.mean(scores)), step)
-        trial.set_user_attr("curve", vars(curve))
-        trial.set_user_attr("end", {"epoch": epoch, "reason": reason})
+        trial.set_user_attr("end", {"epoch": epoch, "reason": reason, "curve": vars(curve)})
         self._study.tell(trial, value, state=TrialState[state])  # last: until here a kill leaves the trial open
         self.tracker.finish(number, state, value, epoch, reason, curve.seconds, time.time())
 
@@ -163,8 +163,8 @@ def peek(storage: Path | str, name: str) -> list[TrialRecord]:
 
 
 def _record(trial: FrozenTrial, open_curve: Curve | None) -> TrialRecord:
-    curve = open_curve or Curve(**trial.user_attrs.get("curve", {}))
-    end = trial.user_attrs.get("end", {"epoch": None, "reason": None})
+    end = trial.user_attrs.get("end", {"epoch": None, "reason": None, "curve": {}})
+    curve = open_curve or Curve(**end["curve"])
     state: State = trial.state.name  # type: ignore[assignment]  # WAITING does not occur: nothing is enqueued
     return TrialRecord(
         trial.number, state, trial.params, trial.value, end["epoch"], end["reason"], curve,

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -34,6 +35,7 @@ from searchlab.sweep.file import MODULE_PREFIX
 from searchlab.tracking.tracker import Tracker, replay
 
 RETRIES = 3  # times a group is tried again after its worker died
+SHIFT = 1.0  # seconds below which a Tune trial goes on with another group: scheduling one costs Tune some 25 ms
 POLL = 0.2  # seconds between two looks at what the study has to tell
 QUIET = {  # read by Ray in the driver when it starts
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 24 ms less per trial
@@ -79,22 +81,16 @@ class _Groups(Searcher):
     """Tune's searcher: suggests the study's next group, and tells the study when Tune gives one up."""
 
     def __init__(self, desk: Any) -> None:
-        super().__init__(metric="epochs", mode="max")
+        super().__init__(metric="groups", mode="max")
         self._desk = desk
-        self._group_of: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        group = ray.get(self._desk.next.remote())
-        if group is None:
-            return str(Searcher.FINISHED)
-        self._group_of[trial_id] = group
-        return {"group": group}
+        return {"holder": trial_id} if ray.get(self._desk.next.remote(trial_id)) else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
-        group = self._group_of.pop(trial_id)
         if error:
             reason = f"its worker process died {RETRIES + 1} times (killed, or out of memory)"
-            ray.get(self._desk.abandon.remote(group, reason))
+            ray.get(self._desk.abandon.remote(trial_id, reason))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a new run asks the study."""
@@ -103,15 +99,33 @@ class _Groups(Searcher):
         """Nothing: a new run asks the study."""
 
 
-def _train(config: Mapping[str, Any], parcel: bytes, path: list[str], desk: Any) -> None:
-    """The body of a Tune trial."""
-    extend_path(path)
-    group = ray.get(desk.group.remote(config["group"]))
-    try:
-        _worker(parcel, desk).train(group)
-    except WorldFault as fault:
-        ray.get(desk.halt.remote(str(fault)))
-    tune.report({"epochs": 1})
+class _Shift(tune.Trainable):
+    """The body of a Tune trial: one step that trains its group to its end. The process is reused for the next one.
+
+    Where groups are so short that scheduling them would cost more than training them, it goes on with the next, for a
+    second at most.
+    """
+
+    def setup(self, config: dict[str, Any], **given: Any) -> None:
+        extend_path(given["path"])
+        self._parcel, self._desk, self._holder = given["parcel"], given["desk"], config["holder"]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._holder = new_config["holder"]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        worker, begun, groups = _worker(self._parcel, self._desk), time.monotonic(), 0
+        group = ray.get(self._desk.held.remote(self._holder))
+        try:
+            while group:
+                worker.train(group)
+                groups += 1
+                on = time.monotonic() - begun < SHIFT
+                group = ray.get(self._desk.next.remote(self._holder)) if on else None
+        except WorldFault as fault:
+            ray.get(self._desk.halt.remote(str(fault)))
+        return {"done": True, "groups": groups}
 
 
 @lru_cache(maxsize=1)
@@ -124,7 +138,7 @@ def _worker(parcel: bytes, desk: Any) -> Worker:
 def _fit(job: Job, desk: Any, parcel: bytes) -> None:
     folder = job.checkpoints.parent / "ray"
     resources: dict[str, float] = {"cpu": 1, "gpu": 1} if job.device == "cuda" else {"cpu": 1}
-    body = tune.with_parameters(_train, parcel=parcel, path=_path_of(job), desk=desk)
+    body = tune.with_parameters(_Shift, parcel=parcel, path=_path_of(job), desk=desk)
     tuner = tune.Tuner(
         tune.with_resources(body, resources),
         tune_config=tune.TuneConfig(
@@ -135,7 +149,7 @@ def _fit(job: Job, desk: Any, parcel: bytes) -> None:
             storage_path=str(folder),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=RETRIES),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # a worker keeps its own, per group
         ),
     )
     try:

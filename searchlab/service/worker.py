@@ -21,14 +21,11 @@ from searchlab.training import Report, Trainer
 class Judge(Protocol):
     """The study as a worker sees it, in this process or another."""
 
-    def running(self, numbers: Sequence[int]) -> list[int]:
-        """Those of these trials that have not ended."""
-
     def report(self, numbers: Sequence[int], report: Report) -> list[int]:
         """Take in an epoch and say which trials go on."""
 
-    def finish(self, numbers: Sequence[int]) -> None:
-        """These trials are done."""
+    def finish(self, numbers: Sequence[int], report: Report) -> None:
+        """Take in the last epoch of these trials."""
 
     def fail(self, numbers: Sequence[int], reason: str) -> None:
         """These trials ended without a value."""
@@ -63,12 +60,12 @@ class Worker:
 
     def _train(self, group: Group) -> None:
         run = _Run.begin(self, group)
-        while run.trials and run.trainer.epoch < run.trainer.epochs:
+        while run.trials and not run.last():
             run.advance()
             if run.trials and self.checkpoints.due():
                 self.checkpoints.save(group.id, Checkpoint(run.trials, tuple(run.reports), run.trainer.state()))
         if run.trials:
-            self.judge.finish(run.trials)
+            self.judge.finish(run.trials, run.trainer.advance())
 
 
 @dataclass
@@ -93,13 +90,18 @@ class _Run:
         run = cls(worker.judge, trainer, trials, split.folds, [])
         if saved:
             trainer.restore(saved.epoch, saved.state)
-            for numbers, report in saved.reports:  # a study that was killed has forgotten the curves of open trials
-                worker.judge.report(numbers, report)
             run.reports = list(saved.reports)
-        run.go_on_with(worker.judge.running(trials))
+            # a study that was killed has forgotten the curves of open trials; one that was not knows who has ended
+            survivors = [worker.judge.report(numbers, report) for numbers, report in saved.reports]
+            run.go_on_with(survivors[-1])
         return run
 
+    def last(self) -> bool:
+        """Whether the epoch to come is the last."""
+        return self.trainer.epoch + 1 >= self.trainer.epochs
+
     def advance(self) -> None:
+        """Train an epoch that is not the last and go on with those that the judge lets live."""
         report = self.trainer.advance()
         self.reports.append((self.trials, report))
         self.go_on_with(self.judge.report(self.trials, report))

@@ -1,0 +1,131 @@
+"""The tracker: what a study tells whoever keeps the record, and two that keep it in memory or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+Scalar: TypeAlias = bool | int | float | str | None
+Event: TypeAlias = tuple[str, dict[str, Any]]  # a method of Tracker and its keyword arguments, in JSON's values
+
+
+class Tracker(Protocol):
+    """Whoever keeps the record. Calls return at once and may be repeated: the same event twice is recorded once.
+
+    Times are in seconds since 1970. Within a trial the calls come in the order start, log of epoch 1, 2, .., finish.
+    """
+
+    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
+        """A trial has begun with these parameters by path."""
+
+    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
+        """An epoch, counted from 1, gave one score and one training loss per fold."""
+
+    def finish(
+        self,
+        trial: int,
+        state: str,
+        value: float | None,
+        epoch: int | None,
+        reason: str | None,
+        seconds: float,
+        time: float,
+    ) -> None:
+        """A trial has ended as COMPLETE, PRUNED or FAIL; its value was reached at `epoch`."""
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """What the record of a sweep begins with.
+
+    `home` is the folder of the embedded store's locks and artifacts. `study` tells searches of one name apart, as
+    when two people run the same sweep file against one server. `params` are what the sweep began with, and stay;
+    `tags` may change when it is resumed; `files` are logged at once.
+    """
+
+    name: str
+    metric: str
+    goal: str
+    home: Path
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    files: Sequence[Path] = ()
+    study: str = ""
+
+
+class Buffer:
+    """A tracker that remembers what it was told, to be handed on later or elsewhere."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
+        """Remember that a trial has begun."""
+        self._events.append(("start", {"trial": trial, "parameters": dict(parameters), "time": time}))
+
+    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
+        """Remember an epoch."""
+        folds = {"scores": [float(score) for score in scores], "losses": [float(loss) for loss in losses]}
+        self._events.append(("log", {"trial": trial, "epoch": epoch, **folds, "time": time}))
+
+    def finish(
+        self,
+        trial: int,
+        state: str,
+        value: float | None,
+        epoch: int | None,
+        reason: str | None,
+        seconds: float,
+        time: float,
+    ) -> None:
+        """Remember how a trial has ended."""
+        end = {"state": state, "value": value, "epoch": epoch, "reason": reason, "seconds": seconds, "time": time}
+        self._events.append(("finish", {"trial": trial, **end}))
+
+    def drain(self) -> list[Event]:
+        """What was told since the last time, in order; forgotten here."""
+        events, self._events = self._events, []
+        return events
+
+
+def replay(events: Iterable[Event], tracker: Tracker) -> None:
+    """Tell a tracker what a buffer was told."""
+    methods = {"start": tracker.start, "log": tracker.log, "finish": tracker.finish}
+    for method, arguments in events:
+        methods[method](**arguments)  # type: ignore[operator]
+
+
+class NoRecord:
+    """A recorder that keeps nothing, for comparisons of speed and tests that want no MLflow."""
+
+    run_id = ""
+
+    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
+        """Nothing."""
+
+    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
+        """Nothing."""
+
+    def finish(
+        self,
+        trial: int,
+        state: str,
+        value: float | None,
+        epoch: int | None,
+        reason: str | None,
+        seconds: float,
+        time: float,
+    ) -> None:
+        """Nothing."""
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Nothing."""
+
+    def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
+        """Nothing; there is no run, so its id is empty."""
+        return self.run_id
+
+    def close(self) -> None:
+        """Nothing."""
