@@ -1,6 +1,6 @@
 """What one more trial costs when it trains for no time: through the tune engine, in groups of one.
 
-    python -m bench.overhead
+python -m bench.overhead
 """
 
 from __future__ import annotations

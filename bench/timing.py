@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 
-from searchlab.blas import worker_environment
+from searchlab.environment import worker_environment
 
-os.environ.update(worker_environment())  # before NumPy is first imported: one thread, as in a worker
+if not worker_environment().items() <= os.environ.items():  # as in a worker, from the start of the process
+    os.execve(sys.executable, sys.orig_argv, {**os.environ, **worker_environment()})
 
 import numpy as np
 

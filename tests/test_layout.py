@@ -13,7 +13,7 @@ LIBRARY = ROOT / "searchlab"
 
 RANKS = {  # a room may import itself and rooms of a lower rank
     "backend": 0,
-    "blas": 0,
+    "environment": 0,
     "errors": 0,
     "replicas": 1,
     "data": 2,
@@ -31,7 +31,7 @@ RANKS = {  # a room may import itself and rooms of a lower rank
 }
 NUMERIC = {
     "backend",
-    "blas",
+    "environment",
     "errors",
     "replicas",
     "data",
@@ -193,7 +193,7 @@ def test_importing_stays_light(word):
 
 def test_the_front_door_costs_nothing():
     """Not even NumPy: BLAS reads its variables when NumPy is first imported, and a worker sets them before that."""
-    assert "numpy" not in loaded_by("import searchlab, searchlab.blas, searchlab.errors")
+    assert "numpy" not in loaded_by("import searchlab, searchlab.environment, searchlab.errors")
     assert "numpy" in loaded_by("from searchlab import Float")
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from searchlab.blas import worker_environment
 from searchlab.cli.output import Output
+from searchlab.environment import worker_environment
 
 VERBS = {  # verb: the module of this folder that holds it
     "show": "show",

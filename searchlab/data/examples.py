@@ -13,7 +13,7 @@ from searchlab.data.batch import Batch
 from searchlab.data.splits import Rows, Split
 from searchlab.replicas import Replicas
 
-NUMBERS_AT_ONCE = 400_000  # inputs of one replica gathered for one scoring pass: 1.6 MB, so that many fit in memory
+ROWS_AT_ONCE = 128  # scored in one pass: what a layer makes of them still lies in the cache for the next
 
 
 class Table(Protocol):
@@ -81,10 +81,9 @@ class Examples:
         """
         xp = xp_of(self.x)
         width = rows.index.shape[1]
-        step = max(1, NUMBERS_AT_ONCE // self.x.shape[1])
         real = np.arange(width) < rows.counts[:, None]  # (R, width)
-        for start in range(0, width, step):
-            part = slice(start, start + step)
+        for start in range(0, width, ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
             weight = None if real[:, part].all() else xp.asarray(real[:, part])
             yield self._gather(xp.asarray(rows.index[:, part]), weight)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 from searchlab.backend import why_not
-from searchlab.blas import worker_environment
 from searchlab.data import Digits, Mnist
 from searchlab.data.dataset import Dataset
 from searchlab.data.sources import data_folder
+from searchlab.environment import worker_environment
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.home import Home
 from searchlab.service.run import cores

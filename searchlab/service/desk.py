@@ -10,6 +10,7 @@ import cloudpickle
 import ray
 
 from searchlab.service.records import TrialRecord
+from searchlab.service.worker import Answer
 from searchlab.sweep.groups import Group
 from searchlab.tracking.tracker import Buffer, Event
 from searchlab.training import Report
@@ -32,16 +33,19 @@ class Desk:
         self._held: dict[str, Group] = {}  # by the Tune trial that trains it
         self._halted: str | None = None
 
-    def next(self, holder: str) -> Group | None:
-        """The next group, for this Tune trial to train; None when there is none."""
+    def more(self) -> bool:
+        """Whether there may be a group to take."""
+        return not self._halted and self._study.more()
+
+    def take(self, holder: str) -> Group | None:
+        """A group for this Tune trial: the one its worker died with, else the next; None when there is none."""
+        held = self._held.get(holder)
+        if held and self._study.running(held.trials):
+            return held
         group = None if self._halted else self._study.ask()
         if group:
             self._held[holder] = group
         return group
-
-    def held(self, holder: str) -> Group:
-        """The group this Tune trial was given last: where it goes on when its worker has died."""
-        return self._held[holder]
 
     def report(self, numbers: Sequence[int], report: Report) -> list[int]:
         return self._study.report(numbers, report)
@@ -53,8 +57,9 @@ class Desk:
         self._study.fail(numbers, reason)
 
     def abandon(self, holder: str, reason: str) -> None:
-        """No worker could bring this Tune trial's group to its end."""
-        self._study.fail(self._held[holder].trials, reason)
+        """No worker could bring the group of this Tune trial to its end."""
+        if holder in self._held:
+            self._study.fail(self._held[holder].trials, reason)
 
     def halt(self, reason: str) -> None:
         """Hand out no more: every group would meet the same fault. Open trials stay open, for another day."""
@@ -79,9 +84,9 @@ class RemoteStudy:
     def __init__(self, desk: Any) -> None:
         self._desk = desk
 
-    def report(self, numbers: Sequence[int], report: Report) -> list[int]:
-        survivors: list[int] = ray.get(self._desk.report.remote(numbers, report))
-        return survivors
+    def report(self, numbers: Sequence[int], report: Report) -> Answer:
+        sent = self._desk.report.remote(numbers, report)
+        return lambda: list(ray.get(sent))
 
     def finish(self, numbers: Sequence[int], report: Report) -> None:
         ray.get(self._desk.finish.remote(numbers, report))

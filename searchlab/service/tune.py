@@ -24,7 +24,7 @@ from ray.exceptions import RayError
 from ray.tune.error import TuneError
 from ray.tune.search import Searcher
 
-from searchlab.blas import worker_environment
+from searchlab.environment import worker_environment
 from searchlab.errors import WorldFault
 from searchlab.service.checkpoints import Checkpoints
 from searchlab.service.desk import Desk, RemoteStudy, extend_path
@@ -78,14 +78,17 @@ def _search(job: Job, tracker: Tracker) -> list[TrialRecord]:
 
 
 class _Groups(Searcher):
-    """Tune's searcher: suggests the study's next group, and tells the study when Tune gives one up."""
+    """Tune's searcher: suggests to take a group while there are any, and tells the study when Tune gives one up.
+
+    The group itself is drawn when its worker is there to train it: by then more trials have ended to learn from.
+    """
 
     def __init__(self, desk: Any) -> None:
         super().__init__(metric="groups", mode="max")
         self._desk = desk
 
     def suggest(self, trial_id: str) -> Any:
-        return {"holder": trial_id} if ray.get(self._desk.next.remote(trial_id)) else Searcher.FINISHED
+        return {"holder": trial_id} if ray.get(self._desk.more.remote()) else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
         if error:
@@ -116,13 +119,10 @@ class _Shift(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         worker, begun, groups = _worker(self._parcel, self._desk), time.monotonic(), 0
-        group = ray.get(self._desk.held.remote(self._holder))
         try:
-            while group:
+            while time.monotonic() - begun < SHIFT and (group := ray.get(self._desk.take.remote(self._holder))):
                 worker.train(group)
                 groups += 1
-                on = time.monotonic() - begun < SHIFT
-                group = ray.get(self._desk.next.remote(self._holder)) if on else None
         except WorldFault as fault:
             ray.get(self._desk.halt.remote(str(fault)))
         return {"done": True, "groups": groups}

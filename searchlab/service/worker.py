@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -17,12 +17,14 @@ from searchlab.sweep.groups import Group, build
 from searchlab.sweep.sweep import Sweep
 from searchlab.training import Report, Trainer
 
+Answer: TypeAlias = Callable[[], list[int]]
+
 
 class Judge(Protocol):
     """The study as a worker sees it, in this process or another."""
 
-    def report(self, numbers: Sequence[int], report: Report) -> list[int]:
-        """Take in an epoch and say which trials go on."""
+    def report(self, numbers: Sequence[int], report: Report) -> Answer:
+        """Take in an epoch; the answer, once it is asked for, says which trials go on."""
 
     def finish(self, numbers: Sequence[int], report: Report) -> None:
         """Take in the last epoch of these trials."""
@@ -70,13 +72,18 @@ class Worker:
 
 @dataclass
 class _Run:
-    """A group at work: its trainer, the trials still in it, and every report so far."""
+    """A group at work: its trainer, the trials still in it, every report so far, and the answer to the latest.
+
+    An answer is taken up after the epoch that follows, so that no time is lost on the way to the study and back: a
+    trial that the study stops trains one epoch more. A trial that diverged is dropped at once.
+    """
 
     judge: Judge
     trainer: Trainer
     trials: tuple[int, ...]
     folds: int
-    reports: list[tuple[tuple[int, ...], Report]]
+    reports: list[tuple[tuple[int, ...], Report]] = field(default_factory=list)
+    answer: Answer | None = None
 
     @classmethod
     def begin(cls, worker: Worker, group: Group) -> _Run:
@@ -87,13 +94,11 @@ class _Run:
         split = worker.sweep.validation.split(len(worker.table))
         parameters = [group.parameters[group.trials.index(number)] for number in trials]
         trainer = build(worker.sweep, parameters, worker.table, split, group.seed, worker.device)
-        run = cls(worker.judge, trainer, trials, split.folds, [])
+        run = cls(worker.judge, trainer, trials, split.folds)
         if saved:
             trainer.restore(saved.epoch, saved.state)
-            run.reports = list(saved.reports)
-            # a study that was killed has forgotten the curves of open trials; one that was not knows who has ended
-            survivors = [worker.judge.report(numbers, report) for numbers, report in saved.reports]
-            run.go_on_with(survivors[-1])
+            for numbers, report in saved.reports:  # a study that was killed has forgotten the curves of open trials
+                run.tell(numbers, report)
         return run
 
     def last(self) -> bool:
@@ -101,13 +106,20 @@ class _Run:
         return self.trainer.epoch + 1 >= self.trainer.epochs
 
     def advance(self) -> None:
-        """Train an epoch that is not the last and go on with those that the judge lets live."""
-        report = self.trainer.advance()
-        self.reports.append((self.trials, report))
-        self.go_on_with(self.judge.report(self.trials, report))
+        """Train an epoch that is not the last, and go on with the trials that are well and were not stopped."""
+        report, before = self.trainer.advance(), self.answer
+        self.tell(self.trials, report)
+        well = [not any(report.failures[at * self.folds : (at + 1) * self.folds]) for at in range(len(self.trials))]
+        survivors = before() if before else self.trials
+        self.keep([at for at, number in enumerate(self.trials) if well[at] and number in survivors])
 
-    def go_on_with(self, survivors: Sequence[int]) -> None:
-        stay = [position for position, number in enumerate(self.trials) if number in survivors]
+    def tell(self, numbers: tuple[int, ...], report: Report) -> None:
+        """Report an epoch, and keep the report for a checkpoint."""
+        self.reports.append((numbers, report))
+        self.answer = self.judge.report(numbers, report)
+
+    def keep(self, stay: Sequence[int]) -> None:
+        """Go on with the trials at these positions."""
         if len(stay) < len(self.trials):
             self.trials = tuple(self.trials[position] for position in stay)
             if stay:

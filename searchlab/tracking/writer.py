@@ -132,7 +132,7 @@ def main() -> int:
     """Serve the process that started this one, over its standard input and output; its errors go to a log."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print must not get among the answers
-    os.nice(5)  # training comes first
+    os.nice(19)  # training comes first: what is written late is written all the same
     logging.basicConfig(format="%(asctime)s %(message)s")
 
     def say(**answer: Any) -> None:
