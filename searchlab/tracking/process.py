@@ -169,7 +169,7 @@ class Recorder:
                 stderr=log,
                 cwd=self._record.home,
                 env=_environment(),
-                start_new_session=True,  # an interrupt from the keyboard is the driver's business
+                process_group=0,  # an interrupt from the keyboard is the driver's business; its session stays, for nice
             ) as process,
         ):
             self._process, self._gone = process, False
