@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+import resource
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import numpy as np
 import optuna
 import pytest
 
+from searchlab.errors import WorldFault
+from searchlab.service.checkpoints import Checkpoint, Checkpoints
 from searchlab.service.job import Job
 from searchlab.service.records import retell
 from searchlab.service.study import Study, peek
@@ -207,3 +210,40 @@ def test_peek_reads_a_study_that_another_owns(own, job):
     study.ask()
     assert states(job) == ["RUNNING"] * 3
     assert peek(job.storage, "another") == []
+
+
+@contextmanager
+def no_file_longer_than(size):
+    """As a full disk does it: the write that would make a file longer fails, in part or in whole."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("room", [0, 30])
+def test_a_full_disk_is_told_and_leaves_a_journal_that_can_go_on(own, job, room):
+    study = own(job)
+    group = study.ask()
+    size = job.storage.stat().st_size
+    with no_file_longer_than(size + room), pytest.raises(WorldFault, match=r"cannot be written \(.*; every trial"):
+        study.finish(group.trials, epoch(1, [0.5] * 6))
+    assert job.storage.stat().st_size == size
+    study.close()
+    again = own(job)
+    assert again.ask().trials == group.trials
+    again.finish(group.trials, epoch(1, [0.5] * 6))
+    assert [record.state for record in again.records()] == ["COMPLETE"] * 3
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    first = Checkpoint((0,), (((0,), epoch(1, [0.5])),), {"W": np.zeros(10)})
+    checkpoints.save("g", first)
+    later = Checkpoint((0,), (*first.reports, ((0,), epoch(2, [0.5]))), {"W": np.zeros(100_000)})
+    with no_file_longer_than(10_000), pytest.raises(WorldFault, match="the one before it is kept"):
+        checkpoints.save("g", later)
+    assert checkpoints.load("g").epoch == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["g.npz"]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
+from searchlab.errors import WorldFault
 from searchlab.service.home import write_whole
 from searchlab.training import Report
 
@@ -53,7 +54,12 @@ class Checkpoints:
         text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
         arrays: dict[str, Any] = {f"state/{name}": array for name, array in checkpoint.state.items()}
         np.savez(packed, allow_pickle=False, **arrays, meta=text)
-        write_whole(self._path(group), packed.getvalue())
+        try:
+            write_whole(self._path(group), packed.getvalue())
+        except OSError as error:
+            raise WorldFault(
+                f"the checkpoint {self._path(group)} cannot be written ({error.strerror}); the one before it is kept."
+            ) from error
         now = time.monotonic()
         self._next = now + max(self.least_seconds, (now - started) / SHARE)
 

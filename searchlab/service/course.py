@@ -158,7 +158,7 @@ class Course:
         tags = {f"searchlab.{name}": value for name, value in provenance(self._root()).items()}
         tags["searchlab.data_checksum"] = sweep.data.training().checksum()
         tags["searchlab.fingerprint"] = order.fingerprint
-        files = [self.folder.path / "sweep.json", *([Path(order.spec)] if order.spec else [])]
+        files = [Path(order.spec)] if order.spec else []
         params = {name: str(value) for name, value in asked.items()} | arguments
         metric = sweep.metric
         return SweepRecord(order.name, metric.name, metric.goal, self.home.path, params, tags, files, order.id)

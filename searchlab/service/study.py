@@ -6,6 +6,7 @@ unfinished is still open in the storage; whoever opens the study next hands out 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -22,6 +23,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from searchlab.errors import WorldFault
 from searchlab.service.home import Lock
 from searchlab.service.job import Job
 from searchlab.service.records import Curve, State, TrialRecord
@@ -225,11 +227,20 @@ class _Journal(JournalFileBackend):
         self._path = path
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with self._path.open("ab") as file:
-            file.write("".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode())
-            file.flush()
-            if any("state" in log for log in logs):
-                os.fsync(file.fileno())
+        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        size = self._path.stat().st_size
+        try:
+            with self._path.open("ab", buffering=0) as file:
+                written = file.write(lines)
+                if written < len(lines):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                if any("state" in log for log in logs):
+                    os.fsync(file.fileno())
+        except OSError as error:
+            os.truncate(self._path, size)  # half a line would spoil all that follow
+            raise WorldFault(
+                f"the study {self._path} cannot be written ({error.strerror}); every trial that had ended is kept."
+            ) from error
 
 
 def _cut_torn_line(journal: Path) -> None:

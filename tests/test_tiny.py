@@ -1,0 +1,39 @@
+"""The whole thing alive in seconds: from a sweep to an artifact that classifies, in this process, without a record."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.mlp import Mlp
+from searchlab import SGD, Accuracy, Float, KFold, Sigmoid, Space, Spiral, Sweep, Trainer, artifact
+from searchlab.service import local
+from searchlab.service.home import Home
+from searchlab.service.job import Job
+from searchlab.service.winner import crown
+from searchlab.tracking.tracker import Buffer
+
+
+def test_a_sweep_learns_the_spirals_and_its_artifact_knows_them(tmp_path):
+    sweep = Sweep(
+        name="tiny",
+        data=Spiral(points=60),
+        validation=KFold(3),
+        metric=Accuracy(),
+        model=Space(Mlp, hidden=20, activation=Sigmoid),
+        optimizer=Space(SGD, lr=Float(0.5, 2.0, log=True)),
+        training=Space(Trainer, batch_size=20, epochs=150),
+        trials=3,
+    )
+    folder = Home.at(tmp_path).sweep("tiny")
+    folder.path.mkdir(parents=True)
+    job = Job(sweep, "tiny", folder.study, folder.checkpoints, trials=3, fuse=3)
+    trials = local.search(job, Buffer())
+    best = max(trial.value for trial in trials)
+    assert best > 0.8, "three arms: a guess would be right in a third"
+
+    winner = crown(sweep, trials, folder, seed=0)
+    test = sweep.data.testing()
+    predicted = artifact.load(winner.artifact).predict(test.x).argmax(axis=1)
+    assert np.mean(predicted == test.y) == pytest.approx(winner.artifact_score)
+    assert winner.artifact_score > 0.7
