@@ -197,6 +197,11 @@ def test_the_front_door_costs_nothing():
     assert "numpy" in loaded_by("from searchlab import Float")
 
 
+def test_a_worker_needs_neither_optuna_nor_mlflow():
+    """It trains groups and reports to a study that lives elsewhere."""
+    assert not loaded_by("import searchlab.service.tune") & {"optuna", "mlflow", "matplotlib", "sklearn"}
+
+
 def test_digits_are_read_without_importing_scikit_learn():
     assert not loaded_by("from searchlab import Digits; Digits().training()") & {"sklearn", "scipy", "pandas"}
 

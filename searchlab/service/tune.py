@@ -37,6 +37,8 @@ from searchlab.tracking.tracker import Tracker, replay
 RETRIES = 3  # times a group is tried again after its worker died
 SHIFT = 1.0  # seconds below which a Tune trial goes on with another group: scheduling one costs Tune some 25 ms
 POLL = 0.2  # seconds between two looks at what the study has to tell
+STORE = 256 * 2**20  # bytes of object store: only parcels and reports travel, data is read where it is used
+SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 QUIET = {  # read by Ray in the driver when it starts
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 24 ms less per trial
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never used: the study is the truth
@@ -199,10 +201,6 @@ def _ray(job: Job) -> Iterator[None]:
         ray.shutdown()
         os.environ.clear()
         os.environ.update(before)
-
-
-STORE = 256 * 2**20  # bytes of object store: only parcels and reports travel, data is read where it is used
-SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 def _parcel(job: Job) -> bytes:
