@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from searchlab.errors import WorldFault
-from searchlab.tracking import Buffer, NoRecord, SweepRecord, replay
+from searchlab.tracking import Buffer, Ending, NoRecord, SweepRecord, replay
 from searchlab.tracking.process import Recorder
 from searchlab.tracking.provenance import provenance
 
@@ -41,7 +41,7 @@ def events(trials, unfinished=()):
             buffer.log(trial, epoch, scores, [1.0 / epoch] * 3, began + epoch)
         if trial not in unfinished:
             state = STATES[trial % 3]
-            buffer.finish(trial, state, 0.914, EPOCHS, None if state == "COMPLETE" else "why", 4.5, began + 5)
+            buffer.finish(trial, Ending(state, 0.914, EPOCHS, None if state == "COMPLETE" else "why", 4.5, began + 5))
     return buffer.drain()
 
 
@@ -203,7 +203,7 @@ def test_what_a_trial_s_run_holds(home):
         recorder.log(7, 1, [0.25, 0.5, 0.9], [1.0, 2.0, 3.0], 101.5)
         recorder.log(7, 2, [0.5, math.nan, 0.9], [math.inf, 1.0, 1.0], 102.5)
         recorder.log(7, 2, [0.6, 0.6, 0.9], [1.0, 1.0, 1.0], 109.0)  # again, after a worker's death
-        recorder.finish(7, "FAIL", None, None, "diverged in epoch 2", 2.5, 103.0)
+        recorder.finish(7, Ending("FAIL", None, None, "diverged in epoch 2", 2.5, 103.0))
         recorder.conclude("KILLED", {}, {})
     run, status = runs_of(home)["7"]
     points = {(k, s): (v, t) for k, v, t, s in query(home, "select key, value, timestamp, step from metrics")}

@@ -18,6 +18,7 @@ from searchlab.cli.output import short, short_name
 if TYPE_CHECKING:
     from searchlab.metrics import Metric
     from searchlab.service.order import Order
+    from searchlab.tracking.tracker import Ending
 
 SHOWN = 5  # best trials in the live table
 LINES = 10  # progress lines where there is no terminal to redraw
@@ -68,20 +69,11 @@ class Progress:
         with self._guard:
             self._std.setdefault(trial, {})[epoch] = spread
 
-    def finish(
-        self,
-        trial: int,
-        state: str,
-        value: float | None,
-        epoch: int | None,
-        reason: str | None,
-        seconds: float,
-        time: float,
-    ) -> None:
+    def finish(self, trial: int, ending: Ending) -> None:
         """A trial has ended."""
         with self._guard:
-            self._ended[trial] = (state, value)
-            self._std[trial] = {0: self._std.get(trial, {}).get(epoch or 0, float("nan"))}
+            self._ended[trial] = (ending.state, ending.value)
+            self._std[trial] = {0: self._std.get(trial, {}).get(ending.epoch or 0, float("nan"))}
             done = len(self._ended)
         self._bar.update(self._task, completed=done)
         if not self.console.is_terminal and done % max(1, self._asked // LINES) == 0:

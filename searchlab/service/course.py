@@ -24,7 +24,7 @@ from searchlab.sweep.file import root_of
 from searchlab.sweep.sweep import Sweep
 from searchlab.tracking.process import Recorder
 from searchlab.tracking.provenance import provenance
-from searchlab.tracking.tracker import SweepRecord, Tracker
+from searchlab.tracking.tracker import Ending, SweepRecord, Tracker
 
 
 class Watcher(Tracker, Protocol):
@@ -77,19 +77,10 @@ class Course:
         for tracker in self._trackers:
             tracker.log(trial, epoch, scores, losses, time)
 
-    def finish(
-        self,
-        trial: int,
-        state: str,
-        value: float | None,
-        epoch: int | None,
-        reason: str | None,
-        seconds: float,
-        time: float,
-    ) -> None:
+    def finish(self, trial: int, ending: Ending) -> None:
         """A trial has ended."""
         for tracker in self._trackers:
-            tracker.finish(trial, state, value, epoch, reason, seconds, time)
+            tracker.finish(trial, ending)
 
     def _conclude(self, trials: list[TrialRecord], recorder: Recorder) -> Result:
         """Crown the winner, draw the pictures, and close the record."""

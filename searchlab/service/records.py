@@ -10,7 +10,7 @@ import numpy as np
 
 from searchlab.metrics import Goal
 from searchlab.sweep.domains import Scalar
-from searchlab.tracking.tracker import Tracker
+from searchlab.tracking.tracker import Ending, Tracker
 from searchlab.training import Report
 
 State = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL"]
@@ -89,8 +89,8 @@ def retell(trials: Sequence[TrialRecord], tracker: Tracker) -> None:
         for epoch, point in enumerate(zip(curve.scores, curve.losses, curve.times, strict=True), start=1):
             tracker.log(trial.number, epoch, *point)
         if trial.ended is not None:
-            end = (trial.state, trial.value, trial.epoch, trial.reason, curve.seconds, trial.ended)
-            tracker.finish(trial.number, *end)
+            ending = Ending(trial.state, trial.value, trial.epoch, trial.reason, curve.seconds, trial.ended)
+            tracker.finish(trial.number, ending)
 
 
 def ranked(trials: Sequence[TrialRecord], goal: Goal) -> list[TrialRecord]:

@@ -29,7 +29,7 @@ from searchlab.service.job import Job
 from searchlab.service.records import Curve, State, TrialRecord
 from searchlab.sweep.domains import Choice, Domain, Float, Int, Scalar
 from searchlab.sweep.groups import Group, group_size, structural
-from searchlab.tracking.tracker import Tracker
+from searchlab.tracking.tracker import Ending, Tracker
 from searchlab.training import Report
 
 ORPHAN = 30.0  # seconds to wait for the study of a killed driver to notice that it is alone
@@ -157,7 +157,7 @@ class Study:
             trial.report(float(np.mean(scores)), step)
         trial.set_user_attr("end", {"epoch": epoch, "reason": reason, "curve": vars(curve)})
         self._study.tell(trial, value, state=TrialState[state])  # last: until here a kill leaves the trial open
-        self.tracker.finish(number, state, value, epoch, reason, curve.seconds, time.time())
+        self.tracker.finish(number, Ending(state, value, epoch, reason, curve.seconds, time.time()))
 
 
 def peek(storage: Path | str, name: str) -> list[TrialRecord]:

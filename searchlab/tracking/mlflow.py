@@ -14,7 +14,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as MlflowRun
 
 from searchlab.tracking.store import experiment_of, open_store, permanent
-from searchlab.tracking.tracker import Scalar, SweepRecord
+from searchlab.tracking.tracker import Ending, Scalar, SweepRecord
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 POINTS = 800  # metrics in one call; MLflow takes 1000 entities, parameters and tags among them
@@ -72,21 +72,13 @@ class Record:
         values = {name: mean, f"{name}_std": std, **folds, "loss": _mean_and_std(losses)[0]}
         self._add(self._of(trial, time), values, epoch, time)
 
-    def finish(
-        self,
-        trial: int,
-        state: str,
-        value: float | None,
-        epoch: int | None,
-        reason: str | None,
-        seconds: float,
-        time: float,
-    ) -> None:
+    def finish(self, trial: int, ending: Ending) -> None:
         """A trial has ended as COMPLETE, PRUNED or FAIL."""
-        pending = self._of(trial, time)
-        self._add(pending, {"seconds": seconds, f"best_{self.sweep.metric}": value, "best_epoch": epoch}, 0, time)
-        pending.tags |= {"searchlab.state": state, "searchlab.reason": reason or ""}
-        pending.end = STATUS[state], _ms(time)
+        pending, best = self._of(trial, ending.time), f"best_{self.sweep.metric}"
+        values = {"seconds": ending.seconds, best: ending.value, "best_epoch": ending.epoch}
+        self._add(pending, values, 0, ending.time)
+        pending.tags |= {"searchlab.state": ending.state, "searchlab.reason": ending.reason or ""}
+        pending.end = STATUS[ending.state], _ms(ending.time)
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """A file, or what is in a directory, for the parent run's `folder`."""

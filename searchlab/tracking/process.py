@@ -15,7 +15,7 @@ from typing import Any
 
 import searchlab
 from searchlab.errors import WorldFault
-from searchlab.tracking.tracker import NoRecord, Scalar, SweepRecord
+from searchlab.tracking.tracker import Ending, NoRecord, Scalar, SweepRecord
 
 __all__ = ["NoRecord", "Recorder", "SweepRecord"]
 
@@ -58,19 +58,9 @@ class Recorder:
         folds = {"scores": [float(score) for score in scores], "losses": [float(loss) for loss in losses]}
         self._tell("log", trial=trial, epoch=epoch, time=time, **folds)
 
-    def finish(
-        self,
-        trial: int,
-        state: str,
-        value: float | None,
-        epoch: int | None,
-        reason: str | None,
-        seconds: float,
-        time: float,
-    ) -> None:
+    def finish(self, trial: int, ending: Ending) -> None:
         """A trial has ended as COMPLETE, PRUNED or FAIL."""
-        end = {"state": state, "value": value, "epoch": epoch, "reason": reason, "seconds": seconds, "time": time}
-        self._tell("finish", trial=trial, **end)
+        self._tell("finish", trial=trial, **vars(ending))
 
     def artifact(self, path: Path, folder: str = "") -> None:
         """A file, or what is in a directory, for the sweep's run; it must stay there until the record is concluded."""

@@ -11,6 +11,21 @@ Scalar: TypeAlias = bool | int | float | str | None
 Event: TypeAlias = tuple[str, dict[str, Any]]  # a method of Tracker and its keyword arguments, in JSON's values
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ended: COMPLETE, PRUNED or FAIL; its value and the epoch that reached it, or the reason for none.
+
+    `seconds` is what it trained for, `time` when it ended, in seconds since 1970.
+    """
+
+    state: str
+    value: float | None
+    epoch: int | None
+    reason: str | None
+    seconds: float
+    time: float
+
+
 class Tracker(Protocol):
     """Whoever keeps the record. Calls return at once and may be repeated: the same event twice is recorded once.
 
@@ -23,17 +38,8 @@ class Tracker(Protocol):
     def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
         """An epoch, counted from 1, gave one score and one training loss per fold."""
 
-    def finish(
-        self,
-        trial: int,
-        state: str,
-        value: float | None,
-        epoch: int | None,
-        reason: str | None,
-        seconds: float,
-        time: float,
-    ) -> None:
-        """A trial has ended as COMPLETE, PRUNED or FAIL; its value was reached at `epoch`."""
+    def finish(self, trial: int, ending: Ending) -> None:
+        """A trial has ended."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +76,9 @@ class Buffer:
         folds = {"scores": [float(score) for score in scores], "losses": [float(loss) for loss in losses]}
         self._events.append(("log", {"trial": trial, "epoch": epoch, **folds, "time": time}))
 
-    def finish(
-        self,
-        trial: int,
-        state: str,
-        value: float | None,
-        epoch: int | None,
-        reason: str | None,
-        seconds: float,
-        time: float,
-    ) -> None:
+    def finish(self, trial: int, ending: Ending) -> None:
         """Remember how a trial has ended."""
-        end = {"state": state, "value": value, "epoch": epoch, "reason": reason, "seconds": seconds, "time": time}
-        self._events.append(("finish", {"trial": trial, **end}))
+        self._events.append(("finish", {"trial": trial, **vars(ending)}))
 
     def drain(self) -> list[Event]:
         """What was told since the last time, in order; forgotten here."""
@@ -92,9 +88,11 @@ class Buffer:
 
 def replay(events: Iterable[Event], tracker: Tracker) -> None:
     """Tell a tracker what a buffer was told."""
-    methods = {"start": tracker.start, "log": tracker.log, "finish": tracker.finish}
     for method, arguments in events:
-        methods[method](**arguments)  # type: ignore[operator]
+        if method == "finish":
+            tracker.finish(arguments["trial"], Ending(**{k: v for k, v in arguments.items() if k != "trial"}))
+        else:
+            getattr(tracker, method)(**arguments)
 
 
 class NoRecord:
@@ -108,16 +106,7 @@ class NoRecord:
     def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
         """Nothing."""
 
-    def finish(
-        self,
-        trial: int,
-        state: str,
-        value: float | None,
-        epoch: int | None,
-        reason: str | None,
-        seconds: float,
-        time: float,
-    ) -> None:
+    def finish(self, trial: int, ending: Ending) -> None:
         """Nothing."""
 
     def artifact(self, path: Path, folder: str = "") -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from searchlab.tracking.tracker import SweepRecord
+from searchlab.tracking.tracker import SweepRecord, replay
 
 if TYPE_CHECKING:
     from searchlab.tracking.mlflow import Record
@@ -118,7 +118,7 @@ class Writer:
             if method == "artifact":
                 record.artifact(Path(arguments["path"]), arguments["folder"])
             elif method not in LAST_WORDS:
-                getattr(record, method)(**arguments)
+                replay([(method, arguments)], record)
         self.insist(record.flush)
         self.say(written=len(events))
         last, arguments = events[-1] if events else ("close" if self.inbox.ended() else "", {})
