@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 from searchlab.backend import Array, to_device_of, to_host, xp_of
 from searchlab.nn.parameter import Parameters
@@ -19,7 +19,7 @@ def clip_joint_norm(grads: Array, limit: Array) -> None:
     grads *= xp.minimum(limit / (norm + 1e-6), 1.0)[:, None]
 
 
-class Optimizer(Fused):
+class Optimizer(Fused, ABC):
     """Moves the parameters by their gradients, which it may use up.
 
     A constructor takes the parameters and replicas by position and its hyperparameters by keyword.

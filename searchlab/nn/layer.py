@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -32,7 +32,7 @@ def _walk(holder: object, prefix: str) -> Iterator[tuple[str, Parameter]]:
             yield from _walk(value, f"{prefix}{name}.")
 
 
-class Layer(Module):
+class Layer(Module, ABC):
     """A forward pass over arrays (R, ..., features), and the backward pass that undoes the latest forward one."""
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Chain(Layer):
         self.layers[0].backward_parameters(dy)
 
 
-class Model(Module):
+class Model(Module, ABC):
     """R networks of one structure: a batch in, one loss per replica out.
 
     A constructor takes the replicas and the data's sizes by position and its hyperparameters by keyword; those

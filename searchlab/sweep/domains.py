@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ Scalar: TypeAlias = bool | int | float | str | None
 
 
 @dataclass(frozen=True)
-class Domain:
+class Domain(ABC):
     """What an open argument may be, and under which values of its siblings it is open at all."""
 
     conditions: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
@@ -25,9 +26,9 @@ class Domain:
             raise UserMistake(f"{self}.when() needs the name and value of a sibling, as in .when(tied=False).")
         return replace(self, conditions={**self.conditions, **conditions})
 
+    @abstractmethod
     def contains(self, value: Any) -> bool:
         """Whether the argument could take this value."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
