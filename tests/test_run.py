@@ -100,6 +100,7 @@ def test_a_finished_sweep_is_extended_and_nothing_is_run_twice(home):
     assert len(longer.trials) == 9
     assert [t.curve.times for t in longer.trials[:6]] == [t.curve.times for t in first.trials], "not trained again"
     assert longer.run_id == first.run_id
+    assert MlflowClient(longer.tracking_uri).get_run(longer.run_id).data.tags["searchlab.trials"] == "9"
     assert len(children(home, longer)) == 9
     with pytest.raises(UserMistake, match="not cut to 4"):
         resume("spiral", home=home, sweep=sweep, trials=4)

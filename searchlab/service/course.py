@@ -144,9 +144,11 @@ class Course:
     def _record(self) -> SweepRecord:
         """What the parent run says of the sweep."""
         order, sweep = self.order, self.sweep
-        asked = {"trials": order.trials, "seed": order.seed, "data": sweep.data, "validation": sweep.validation}
+        asked = {"seed": order.seed, "data": sweep.data, "validation": sweep.validation}
         arguments = {path: str(value) for path, value in order.description["arguments"].items()}
-        tags = {f"searchlab.{name}": value for name, value in provenance(self._root()).items()}
+        found = provenance(self._root()).items()
+        tags = {name if name.startswith("mlflow.") else f"searchlab.{name}": value for name, value in found}
+        tags["searchlab.trials"] = str(order.trials)  # a tag, because a resumed sweep may be asked for more
         tags["searchlab.data_checksum"] = sweep.data.training().checksum()
         tags["searchlab.fingerprint"] = order.fingerprint
         files = [Path(order.spec)] if order.spec else []
