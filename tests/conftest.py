@@ -13,8 +13,6 @@ import pytest
 from searchlab.backend import why_not
 from searchlab.data.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from searchlab.data.sources import data_folder
-from searchlab.service.home import Home
-from searchlab.tracking.store import open_store
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,6 +43,9 @@ def mnist_files():
 @pytest.fixture(scope="session")
 def fresh_store(tmp_path_factory):
     """An MLflow database with its tables made: five seconds that a test session pays once."""
+    from searchlab.service.home import Home  # here alone: the numeric core's tests run without MLflow, Ray and Optuna
+    from searchlab.tracking.store import open_store
+
     home = tmp_path_factory.mktemp("store")
     open_store(Home.at(home).tracking_uri, home)
     return home / "mlflow.db"

@@ -7,7 +7,7 @@ import pytest
 
 from models.mlp import Mlp
 from searchlab.backend import module_of, to_device, to_host, xp_of
-from searchlab.data import Digits, KFold
+from searchlab.data import Examples, KFold
 from searchlab.metrics import Accuracy
 from searchlab.nn import Affine, Dropout, Relu, Sigmoid, SoftmaxCrossEntropy, Tanh
 from searchlab.optim import SGD, Adam, Momentum
@@ -77,9 +77,17 @@ def test_losses_agree(classes):
     assert to_host(device.backward()) == pytest.approx(host.backward())
 
 
+def blobs():
+    """A thousand points around ten centres: data that needs no file and no package."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(10, size=1000)
+    points = generator.standard_normal((10, 64))[labels] + generator.standard_normal((1000, 64))
+    return Examples(points.astype(np.float32), labels, classes=10)
+
+
 def trainer(device, rows=range(10), optimizer=Adam, lr=None):
     rows = np.array(rows)
-    table = Digits().training().on(device)
+    table = blobs().on(device)
     replicas = Replicas(np.array(fold_seeds(0, 5), np.uint64)[rows % 5], device=device)
     build = partial(Mlp, hidden=16, dropout=np.linspace(0.0, 0.5, 10)[rows])
     rates = (np.geomspace(1e-3, 1e-2, 10) if lr is None else lr)[rows]
