@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -189,12 +192,10 @@ def test_ui_without_a_record_is_one_sentence(tmp_path):
 
 
 @pytest.mark.slow
-def test_ui_serves_the_dashboard_until_it_is_interrupted(home, free_port):
-    import signal
-    import urllib.request
-
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ui_serves_the_dashboard_until_it_is_told_to_end(home, free_port, number):
     command = [sys.executable, "-m", "searchlab.cli", "ui", "--port", str(free_port), "--home", str(home)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
         while True:
@@ -203,13 +204,16 @@ def test_ui_serves_the_dashboard_until_it_is_interrupted(home, free_port):
                     assert b"MLflow" in answer.read()
                 break
             except OSError:
-                assert server.poll() is None, server.stdout.read()
+                assert server.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.3)
         taken = searchlab("ui", "--port", free_port, home=home)
         assert "is taken" in sentence(taken, 1)
-        server.send_signal(signal.SIGINT)
+        server.send_signal(number)
         assert server.wait(30) == 0
+        with socket.socket() as probe:  # the server behind it is gone too
+            assert probe.connect_ex(("127.0.0.1", free_port)) != 0
     finally:
-        server.kill()
-        server.communicate()
+        if server.poll() is None:
+            server.terminate()
+            server.wait(30)

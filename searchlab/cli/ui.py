@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 import subprocess
+from types import FrameType
 
 import click
 
@@ -33,16 +36,25 @@ def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) ->
     url = f"http://127.0.0.1:{port}"
     output.console.print(f"MLflow's dashboard on {place.path}: {url}  (Ctrl-C ends it)", soft_wrap=True)
     output.result({"url": url})
-    server = subprocess.Popen(command(place.tracking_uri, place.path, port), env=environment(), start_new_session=True)
-    try:
-        code = server.wait()
-    except KeyboardInterrupt:
-        server.send_signal(signal.SIGTERM)
-        server.wait()
-        return None
-    if code:
-        raise WorldFault(f"MLflow's server ended with exit code {code}; the store is untouched.")
+    _serve(command(place.tracking_uri, place.path, port), environment())
     return None
+
+
+def _serve(command: list[str], environment: dict[str, str]) -> None:
+    """Run a server until it ends, or until this process is told to: then its whole group is."""
+    told: list[int] = []
+    server = subprocess.Popen(command, env=environment, start_new_session=True)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+
+    for number in (signal.SIGINT, signal.SIGTERM):  # by name: a process started in the background ignores Ctrl-C
+        signal.signal(number, end)
+    code = server.wait()
+    if code and not told:
+        raise WorldFault(f"MLflow's server ended with exit code {code}; the store is untouched.")
 
 
 def _check_free(port: int) -> None:
