@@ -1,31 +1,24 @@
 """Files that data sets are read from: fetched once, checked, cached, and refused in words when they are broken."""
 
 import gzip
-import hashlib
-import struct
 
 import numpy as np
 import pytest
 
-import searchlab.data.mnist as mnist
-from searchlab.data import Digits, Mnist
+from searchlab.data import Digits, FashionMnist, Mnist, fashion_mnist, mnist
 from searchlab.data.idx import parse_idx, read_idx
 from searchlab.data.sources import Source, data_folder
-from searchlab.errors import WorldFault
+from searchlab.errors import UserMistake, WorldFault
+from tests.images import ROOMS, idx, md5, write_images
 
 
-def idx(array, magic=None):
-    """The IDX file of an array of bytes, unpacked."""
-    header = struct.pack(">HBB", 0, 8, array.ndim) if magic is None else magic
-    return header + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
-
-
-def packed(folder, content, name="some.gz"):
+def packed(folder, content, name="some.gz", summed="unpacked"):
     """A home with this file, and the source that fetches it: file:// stands for the network."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     (home / name).write_bytes(gzip.compress(content))
-    return Source(f"set/{name}", (home / name).as_uri(), hashlib.md5(content, usedforsecurity=False).hexdigest())
+    whole = {"unpacked": content, "packed": (home / name).read_bytes()}[summed]
+    return Source(f"set/{name}", (home / name).as_uri(), md5(whole), summed)
 
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -52,13 +45,26 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
         read_idx(packed(tmp_path, idx(ARRAY)), tmp_path / "cache")
 
 
-def test_another_file_than_the_published_one_is_refused(tmp_path):
-    source = packed(tmp_path, idx(ARRAY))
-    wrong = Source(source.path, source.url, "0" * 32)
+@pytest.mark.parametrize("summed", ["unpacked", "packed"])
+def test_another_file_than_the_published_one_is_refused(tmp_path, summed):
+    source = packed(tmp_path, idx(ARRAY), summed=summed)
+    wrong = Source(source.path, source.url, "0" * 32, summed)
     with pytest.raises(WorldFault, match=rf"MD5 {source.md5}, expected 0000.*delete it"):
         read_idx(wrong, tmp_path / "cache")
 
 
+def test_a_sum_is_of_the_bytes_its_publisher_summed(tmp_path):
+    source = packed(tmp_path, idx(ARRAY), summed="packed")
+    assert (read_idx(source, tmp_path / "cache") == ARRAY).all()
+    with pytest.raises(WorldFault, match="is not the published file"):
+        read_idx(Source(source.path, source.url, source.md5), tmp_path / "cache")
+    (tmp_path / "cache" / source.path).write_bytes(gzip.compress(idx(ARRAY), compresslevel=1))  # packed otherwise
+    with pytest.raises(WorldFault, match="is not the published file"):
+        read_idx(source, tmp_path / "cache")
+    assert (read_idx(Source(source.path, source.url, md5(idx(ARRAY))), tmp_path / "cache") == ARRAY).all()
+
+
+@pytest.mark.parametrize("summed", ["unpacked", "packed"])
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -69,8 +75,8 @@ def test_another_file_than_the_published_one_is_refused(tmp_path):
     ],
     ids=["cut short", "not gzip", "empty", "garbled"],
 )
-def test_a_broken_archive_is_refused(tmp_path, spoil):
-    source = packed(tmp_path, idx(ARRAY))
+def test_a_broken_archive_is_refused(tmp_path, spoil, summed):
+    source = packed(tmp_path, idx(ARRAY), summed=summed)
     target = tmp_path / "cache" / source.path
     target.parent.mkdir(parents=True)
     target.write_bytes(spoil(gzip.compress(idx(ARRAY))))
@@ -106,41 +112,66 @@ def test_malformed_idx_is_refused(content, told):
         parse_idx(content, "some")
 
 
-@pytest.fixture
-def small_mnist(tmp_path, monkeypatch):
-    """MNIST in miniature: 7 training and 3 test images of 28 x 28, with sums of their own."""
+KINDS = {"mnist": Mnist, "fashion-mnist": FashionMnist}
+
+
+@pytest.fixture(params=ROOMS)
+def small_images(request, tmp_path, monkeypatch):
+    """(name, folder, its arrays) of each data set of images."""
     monkeypatch.setenv("SEARCHLAB_DATA", str(tmp_path))
-    (tmp_path / "mnist").mkdir()
-    generator = np.random.default_rng(0)
-    arrays = {}
-    for part, rows in (("TRAIN", 7), ("TEST", 3)):
-        arrays[f"{part}_IMAGES"] = generator.integers(256, size=(rows, 28, 28), dtype=np.uint8)
-        arrays[f"{part}_LABELS"] = generator.integers(10, size=rows, dtype=np.uint8)
-    for word, array in arrays.items():
-        name, content = getattr(mnist, word)[0], idx(array)
-        (tmp_path / "mnist" / name).write_bytes(gzip.compress(content))
-        monkeypatch.setattr(mnist, word, (name, hashlib.md5(content, usedforsecurity=False).hexdigest()))
-    return tmp_path, arrays
+    return request.param, tmp_path, write_images(tmp_path, monkeypatch, request.param)
 
 
-def test_mnist_reads_images_as_rows_between_0_and_1(small_mnist):
-    _, arrays = small_mnist
-    table = Mnist().training()
+def test_images_are_read_as_rows_between_0_and_1(small_images):
+    name, _, arrays = small_images
+    kind = KINDS[name]
+    table = kind().training()
     assert table.x.dtype == np.float32
     assert table.x == pytest.approx(arrays["TRAIN_IMAGES"].reshape(7, 784) / 255.0)
     assert (table.y == arrays["TRAIN_LABELS"]).all()
-    assert (Mnist().testing().y == arrays["TEST_LABELS"]).all()
-    assert len(Mnist(limit=5).training()) == 5
-    assert len(Mnist(limit=5).testing()) == 3
+    assert (kind().testing().y == arrays["TEST_LABELS"]).all()
+    assert table.sizes == (784, 10)
+    assert table.image == kind().testing().image == (28, 28)
+    assert len(set(table.names)) == 10
+    assert (kind(limit=5).training().x == table.x[:5]).all()
+    assert len(kind(limit=5).testing()) == 3
 
 
-def test_mnist_missing_offline_is_told(small_mnist, monkeypatch):
-    folder, _ = small_mnist
-    (folder / "mnist" / mnist.TRAIN_LABELS[0]).unlink()
-    monkeypatch.setattr(mnist, "HOME", (folder / "nowhere").as_uri() + "/")
-    with pytest.raises(WorldFault, match=r"train-labels-idx1-ubyte\.gz is missing"):
-        Mnist().training()
-    assert len(Mnist().testing()) == 3  # the others are not asked for
+def test_images_missing_offline_are_told(small_images, monkeypatch):
+    name, folder, _ = small_images
+    (folder / name / mnist.TRAIN_LABELS[0]).unlink()
+    monkeypatch.setattr(ROOMS[name], "HOME", (folder / "nowhere").as_uri() + "/")
+    with pytest.raises(
+        WorldFault, match=r"train-labels-idx1-ubyte\.gz is missing and could not be fetched from file:.*"
+    ):
+        KINDS[name]().training()
+    assert len(KINDS[name]().testing()) == 3  # the others are not asked for
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (np.arange(7, dtype=np.uint8) + 4, "holds the label 10, and there are 10 classes"),
+        (np.zeros(6, np.uint8), r"an array \(7, 28, 28\) and .* one \(6,\): not as many pictures as labels"),
+        (np.zeros((7, 1), np.uint8), "not as many pictures as labels"),
+    ],
+)
+def test_images_and_labels_that_do_not_fit_are_told(small_images, monkeypatch, labels, told):
+    name, folder, _ = small_images
+    write_images(folder, monkeypatch, name, TRAIN_LABELS=labels)
+    with pytest.raises(WorldFault, match=told):
+        KINDS[name]().training()
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_a_limit_keeps_at_least_a_row(kind):
+    with pytest.raises(UserMistake, match=rf"^{kind.__name__}\(limit=\.\.\.\) keeps at least 1 row, got 0"):
+        kind(limit=0)
+
+
+def test_clothes_have_names():
+    assert [fashion_mnist.NAMES[label] for label in (0, 6, 9)] == ["t-shirt/top", "shirt", "ankle boot"]
+    assert len(set(fashion_mnist.NAMES)) == 10
 
 
 def test_digits_without_scikit_learn_are_told(monkeypatch, tmp_path):

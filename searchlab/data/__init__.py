@@ -1,25 +1,52 @@
 """Data sets, the splits that folds are cut by, and the batches that a model is given."""
 
+from searchlab.data.arrays import Arrays
+from searchlab.data.augmentation import Augmentation, GaussianNoise, Shift
 from searchlab.data.batch import Batch
 from searchlab.data.dataset import Dataset
 from searchlab.data.digits import Digits
-from searchlab.data.examples import Examples, Table
+from searchlab.data.examples import Examples
+from searchlab.data.fashion_mnist import FashionMnist
+from searchlab.data.files import Csv, Npz
 from searchlab.data.mnist import Mnist
 from searchlab.data.spiral import Spiral
-from searchlab.data.splits import EveryRow, Holdout, KFold, Rows, Split, Validation
+from searchlab.data.splits import (
+    Divisible,
+    EveryRow,
+    GroupKFold,
+    Holdout,
+    KFold,
+    Rows,
+    Split,
+    StratifiedKFold,
+    Validation,
+)
+from searchlab.data.standardised import Standardised
+from searchlab.data.table import Table
 
 __all__ = [
+    "Arrays",
+    "Augmentation",
     "Batch",
+    "Csv",
     "Dataset",
     "Digits",
+    "Divisible",
     "EveryRow",
     "Examples",
+    "FashionMnist",
+    "GaussianNoise",
+    "GroupKFold",
     "Holdout",
     "KFold",
     "Mnist",
+    "Npz",
     "Rows",
+    "Shift",
     "Spiral",
     "Split",
+    "Standardised",
+    "StratifiedKFold",
     "Table",
     "Validation",
 ]

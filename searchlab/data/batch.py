@@ -9,9 +9,10 @@ from searchlab.backend import Array
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Inputs x (R, B, features), targets y (R, B), and which of them count.
+    """Inputs x (R, B, features), targets y, and which of them count.
 
-    `weight` is None when all count; otherwise (R, B) of 0 and 1, where replicas have held out unequal numbers of rows.
+    y is classes (R, B), or numbers to predict (R, B, outputs). `weight` is None when all count; otherwise (R, B) of 0
+    and 1, where replicas have held out unequal numbers of rows.
     """
 
     x: Array

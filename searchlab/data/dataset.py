@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from searchlab.data.examples import Table
+from searchlab.data.table import Table
 
 
 class Dataset(Protocol):

@@ -15,6 +15,7 @@ from searchlab.data.examples import Examples
 from searchlab.errors import WorldFault
 
 TEST_ROWS = 360  # a fifth, drawn once and for all
+NAMES = tuple("0123456789")
 INSIDE = "datasets/data/digits.csv.gz"
 
 
@@ -47,4 +48,5 @@ def _read() -> Examples:
         table = np.loadtxt(BytesIO(gzip.decompress(path.read_bytes())), delimiter=",", dtype=np.float32)
     except (OSError, EOFError, ValueError) as error:
         raise WorldFault(f"Digits cannot be read from {path} ({error}); reinstall scikit-learn.") from error
-    return Examples(table[:, :-1] / np.float32(16.0), table[:, -1].astype(np.int64), classes=10)
+    x, y = table[:, :-1] / np.float32(16.0), table[:, -1].astype(np.int64)
+    return Examples(x, y, 10, image=(8, 8), names=NAMES)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +16,7 @@ UNSIGNED_BYTE = 0x08
 
 def read_idx(source: Source, folder: Path) -> Array:
     """The array of bytes in a gzipped IDX file, its checksum verified; raises WorldFault for a malformed file."""
-    path = source.locate(folder)
-    try:
-        unpacked = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise WorldFault(f"{path} cannot be unpacked ({error}); delete it and it is fetched anew.") from error
-    return parse_idx(source.verify(unpacked, path), str(path))
+    return parse_idx(source.read(folder), str(folder / source.path))
 
 
 def parse_idx(content: bytes, name: str) -> Array:

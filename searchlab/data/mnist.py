@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from searchlab.data.examples import Examples
-from searchlab.data.idx import read_idx
-from searchlab.data.sources import Source, data_folder
-from searchlab.errors import UserMistake
+from searchlab.data.images import check_limit, read_images
+from searchlab.data.sources import Source
 
 HOME = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-TRAIN_IMAGES = ("train-images-idx3-ubyte.gz", "6bbc9ace898e44ae57da46a324031adb")
-TRAIN_LABELS = ("train-labels-idx1-ubyte.gz", "a25bea736e30d166cdddb491f175f624")
-TEST_IMAGES = ("t10k-images-idx3-ubyte.gz", "2646ac647ad5339dbf082846283269ea")
+TRAIN_IMAGES = ("train-images-idx3-ubyte.gz", "6bbc9ace898e44ae57da46a324031adb")  # MD5 of the unpacked bytes:
+TRAIN_LABELS = ("train-labels-idx1-ubyte.gz", "a25bea736e30d166cdddb491f175f624")  # the same images circulate
+TEST_IMAGES = ("t10k-images-idx3-ubyte.gz", "2646ac647ad5339dbf082846283269ea")  # in differently packed archives
 TEST_LABELS = ("t10k-labels-idx1-ubyte.gz", "27ae3e4e09519cfbb04c329615203637")
+NAMES = tuple("0123456789")
 
 
 @dataclass(frozen=True)
@@ -25,19 +23,16 @@ class Mnist:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        if self.limit is not None and self.limit < 1:
-            raise UserMistake(f"Mnist(limit=...) keeps at least 1 row, got {self.limit}.")
+        check_limit("Mnist", self.limit)
 
     def training(self) -> Examples:
         """The training images."""
-        return _read(TRAIN_IMAGES, TRAIN_LABELS, self.limit)
+        return read_images(_source(*TRAIN_IMAGES), _source(*TRAIN_LABELS), NAMES, self.limit)
 
     def testing(self) -> Examples:
         """The test images."""
-        return _read(TEST_IMAGES, TEST_LABELS, None)
+        return read_images(_source(*TEST_IMAGES), _source(*TEST_LABELS), NAMES)
 
 
-def _read(images: tuple[str, str], labels: tuple[str, str], limit: int | None) -> Examples:
-    folder = data_folder()
-    x, y = (read_idx(Source(f"mnist/{name}", HOME + name, md5), folder)[:limit] for name, md5 in (images, labels))
-    return Examples(x.reshape(len(x), -1).astype(np.float32) / np.float32(255.0), y.astype(np.int64), classes=10)
+def _source(name: str, md5: str) -> Source:
+    return Source(f"mnist/{name}", HOME + name, md5, summed="unpacked")

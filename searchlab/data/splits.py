@@ -55,6 +55,20 @@ class Split:
         return Split(self.train[folds], self.held_out[folds], self.shortest)
 
 
+class Divisible(Protocol):
+    """Rows that folds can be cut from, and what is known of each on the host."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def labels(self) -> Array | None:
+        """The class of each row (N,), whole numbers on the host; None where targets are not classes."""
+
+    @property
+    def groups(self) -> Array | None:
+        """The group of each row (N,), whole numbers on the host; None where rows are independent."""
+
+
 class Validation(Protocol):
     """A way to judge a trial without the test rows."""
 
@@ -62,8 +76,8 @@ class Validation(Protocol):
     def folds(self) -> int:
         """How many networks a trial trains."""
 
-    def split(self, rows: int) -> Split:
-        """The split of `rows` training rows; raises UserMistake when there are too few."""
+    def split(self, table: Divisible) -> Split:
+        """The split of these training rows; raises UserMistake when they are too few or lack what it cuts by."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +88,67 @@ class KFold:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.folds, int) or self.folds < 2:
-            raise UserMistake(f"KFold needs at least 2 folds, got {self.folds!r}; Holdout(0.2) judges by one part.")
+        _at_least_two(self, self.folds)
 
-    def split(self, rows: int) -> Split:
+    def split(self, table: Divisible) -> Split:
         """Each row is held out by one fold and trained on by the others."""
+        rows = len(table)
         if self.folds > rows:
             raise UserMistake(f"KFold({self.folds}) needs at least {self.folds} training rows, and there are {rows}.")
-        parts = np.array_split(np.random.default_rng(self.seed).permutation(rows), self.folds)
-        rest = [np.concatenate(parts[:fold] + parts[fold + 1 :]) for fold in range(self.folds)]
-        return Split.of(rest, parts)
+        return _each_held_out(np.array_split(np.random.default_rng(self.seed).permutation(rows), self.folds))
+
+
+@dataclass(frozen=True)
+class StratifiedKFold:
+    """k folds of near equal size, each with near the same share of every class (Kohavi 1995, section 2.2)."""
+
+    folds: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least_two(self, self.folds)
+
+    def split(self, table: Divisible) -> Split:
+        """Each class's shuffled rows are dealt out in turn, going on with the fold where the class before stopped."""
+        labels = table.labels
+        if labels is None:
+            raise UserMistake("StratifiedKFold cuts by class, and these rows have no class labels; KFold needs none.")
+        classes, counts = np.unique(labels, return_counts=True)
+        if not len(counts) or counts.min() < self.folds:
+            rare = f"class {classes[counts.argmin()]} has {counts.min()}" if len(counts) else "there are none"
+            raise UserMistake(
+                f"StratifiedKFold({self.folds}) needs at least {self.folds} training rows of each class, and {rare}."
+            )
+        order = class_by_class(labels, np.random.default_rng(self.seed))
+        return _each_held_out([order[fold :: self.folds] for fold in range(self.folds)])
+
+
+@dataclass(frozen=True)
+class GroupKFold:
+    """k folds of near equal size that keep groups whole: no group has rows on both sides of a fold."""
+
+    folds: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least_two(self, self.folds)
+
+    def split(self, table: Divisible) -> Split:
+        """The largest group goes first, each into the fold with the fewest rows so far; `seed` orders equal groups."""
+        if table.groups is None:
+            raise UserMistake("GroupKFold cuts by group, and these rows have no groups; give the data set its groups.")
+        _, group_of, sizes = np.unique(table.groups, return_inverse=True, return_counts=True)
+        if len(sizes) < self.folds:
+            raise UserMistake(
+                f"GroupKFold({self.folds}) needs at least {self.folds} groups among the training rows, "
+                f"and there are {len(sizes)}."
+            )
+        shuffled = np.random.default_rng(self.seed).permutation(len(sizes))
+        filled, fold_of = np.zeros(self.folds, dtype=int), np.empty(len(sizes), dtype=int)
+        for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
+            fold_of[group] = filled.argmin()
+            filled[fold_of[group]] += sizes[group]
+        return _each_held_out([np.flatnonzero(fold_of[group_of] == fold) for fold in range(self.folds)])
 
 
 @dataclass(frozen=True)
@@ -102,8 +167,9 @@ class Holdout:
         """One."""
         return 1
 
-    def split(self, rows: int) -> Split:
+    def split(self, table: Divisible) -> Split:
         """The held-out part is the fraction rounded, and at least one row."""
+        rows = len(table)
         held = max(1, round(rows * self.fraction))
         if held >= rows:
             raise UserMistake(f"Holdout({self.fraction}) leaves nothing to train on of {rows} training rows.")
@@ -120,6 +186,24 @@ class EveryRow:
         """One."""
         return 1
 
-    def split(self, rows: int) -> Split:
+    def split(self, table: Divisible) -> Split:
         """All rows, in one fold."""
-        return Split.of([np.arange(rows)], [np.arange(0)])
+        return Split.of([np.arange(len(table))], [np.arange(0)])
+
+
+def class_by_class(labels: Array, generator: np.random.Generator) -> Array:
+    """All row numbers (N,): one class after the other, the rows of each shuffled."""
+    shuffled = generator.permutation(len(labels))
+    order: Array = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    return order
+
+
+def _at_least_two(validation: Validation, folds: int) -> None:
+    if not isinstance(folds, int) or folds < 2:
+        kind = type(validation).__name__
+        raise UserMistake(f"{kind} needs at least 2 folds, got {folds!r}; Holdout(0.2) judges by one part.")
+
+
+def _each_held_out(parts: list[Array]) -> Split:
+    """One fold for each part, which holds out that part and trains on the others."""
+    return Split.of([np.concatenate(parts[:fold] + parts[fold + 1 :]) for fold in range(len(parts))], parts)

@@ -6,19 +6,71 @@ import numpy as np
 import pytest
 
 import searchlab.data as data
-from searchlab.data import Batch, Digits, Examples, Mnist, Spiral
+from searchlab.data import (
+    Arrays,
+    Batch,
+    Csv,
+    Digits,
+    EveryRow,
+    Examples,
+    FashionMnist,
+    Mnist,
+    Npz,
+    Spiral,
+    Standardised,
+)
 from searchlab.errors import UserMistake
 from searchlab.testing import check_dataset
+from tests.images import write_images
 
+
+def pictures(rows=50, seed=0):
+    return np.random.default_rng(seed).integers(256, size=(rows, 3, 4), dtype=np.uint8)
+
+
+def points(rows=100, seed=0):
+    """Features of unlike size and place; the last is constant."""
+    drawn = np.random.default_rng(seed).standard_normal((rows, 4))
+    return drawn * [1.0, 1e-4, 1e4, 0.0] + [0.0, 1.0, -1e4, 2.0]
+
+
+WORDS = np.array(["no", "yes"])
 CASES = {
     Digits: [Digits()],
     Spiral: [Spiral(), Spiral(points=101, classes=5, noise=0.1, seed=3)],
     Mnist: [Mnist(limit=300)],
+    FashionMnist: [FashionMnist()],
+    Arrays: [
+        Arrays(points(), np.arange(100) % 3),
+        Arrays(points(), WORDS[np.arange(100) % 2], standardise=False, groups=np.arange(100) // 7),
+        Arrays(points(), points(seed=1)[:, 0], groups=np.arange(100) % 20),
+        Arrays(points(), points(seed=1)[:, :2], x_test=points(40, seed=2), y_test=points(40, seed=3)[:, :2]),
+        Arrays(pictures(), np.arange(50) % 2 == 0, seed=3),
+    ],
+    Npz: [Npz("some.npz"), Npz("some.npz", y="targets", standardise=False)],
+    Csv: [Csv("some.csv", target="kind", groups="group"), Csv("some.csv", target="b", ignore=("kind", "group"))],
 }
 
 
-@pytest.mark.parametrize("dataset", [one for cases in CASES.values() for one in cases if not isinstance(one, Mnist)])
-def test_contract(dataset):
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The data folder holds Fashion-MNIST in miniature, an .npz and a .csv."""
+    monkeypatch.setenv("SEARCHLAB_DATA", str(tmp_path))
+    images = np.random.default_rng(0).integers(256, size=(90, 28, 28), dtype=np.uint8)
+    labels = np.arange(90, dtype=np.uint8) % 10
+    parts = {"TRAIN_IMAGES": images[:70], "TRAIN_LABELS": labels[:70]}
+    parts |= {"TEST_IMAGES": images[70:90], "TEST_LABELS": labels[70:90]}
+    write_images(tmp_path, monkeypatch, "fashion-mnist", **parts)
+    x = points()
+    np.savez(tmp_path / "some.npz", x=x, y=np.arange(100) % 3, targets=points(seed=1))
+    lines = [f"{a},{b},{c},{WORDS[n % 2]},group {n % 30}" for n, (a, b, c, _) in enumerate(x)]
+    (tmp_path / "some.csv").write_text("\n".join(["a,b,c,kind,group", *lines]))
+
+
+@pytest.mark.parametrize(
+    "dataset", [one for kind, cases in CASES.items() if kind is not Mnist for one in cases], ids=repr
+)
+def test_contract(dataset, files):
     check_dataset(dataset)
 
 
@@ -114,13 +166,13 @@ class LabelsOutside(Sound):
 class Wide(Sound):
     def training(self):
         table = table_of(61)
-        return Examples(table.x.astype(np.float64), table.y, table.classes)
+        return Examples(table.x.astype(np.float64), table.y, table.outputs)
 
 
 class FractionalLabels(Sound):
     def training(self):
         table = table_of(61)
-        return Examples(table.x, table.y.astype(np.float32), table.classes)
+        return Examples(table.x, table.y.astype(np.float32), table.outputs)
 
 
 class WithTable(Sound):
@@ -128,7 +180,102 @@ class WithTable(Sound):
 
     def training(self):
         sound = table_of(61)
-        return self.Table(sound.x, sound.y, sound.classes)
+        return self.Table(sound.x, sound.y, sound.outputs)
+
+
+class NarrowTargets(Sound):
+    def training(self):
+        table = table_of(61)
+        return Examples(table.x, np.zeros((61, 2), np.float32), table.outputs)
+
+
+class FlatTargets(Sound):
+    def training(self):
+        table = table_of(61)
+        return Examples(table.x, table.x[:, 0], table.outputs)
+
+
+class LabelsOfOtherRows(WithTable):
+    class Table(Examples):
+        @property
+        def labels(self):
+            return self.y[::-1]
+
+
+class GroupsOfSomeRows(WithTable):
+    class Table(Examples):
+        @property
+        def groups(self):
+            return np.zeros(7, int)
+
+
+class ScaledByAll(WithTable):
+    """Every replica's mean and scale are those of all rows: held-out rows leak into training."""
+
+    class Table(Examples):
+        def fitted(self, split):
+            everywhere = EveryRow().split(self)[np.zeros(split.folds, int)]
+            return standardising(self).fitted(everywhere)
+
+
+class ScaledInCompany(WithTable):
+    """The first replica's mean and scale serve all, so that a replica's depend on its neighbours."""
+
+    class Table(Examples):
+        def fitted(self, split):
+            return standardising(self).fitted(split[np.zeros(split.folds, int)])
+
+
+class ScalesTargets(WithTable):
+    class Table(Examples):
+        def fitted(self, split):
+            return Both(self, *standardising(self).fitted(split).scaling)
+
+
+class Both(Standardised):
+    def scoring(self, rows):
+        for batch in super().scoring(rows):
+            yield Batch(batch.x, batch.y[:, ::-1], batch.weight)
+
+
+class HalvesWhenFitted(WithTable):
+    class Table(Examples):
+        def fitted(self, split):
+            return Examples(self.x / 2, self.y, self.outputs)
+
+
+class ShiftsWhenFitted(WithTable):
+    class Table(Examples):
+        def fitted(self, split):
+            return Shifting(self)
+
+
+class Shifting(Examples):
+    """Shows other numbers than the table it was made from, whose checksum it keeps."""
+
+    def __init__(self, table):
+        super().__init__(table.x, table.y, table.outputs)
+
+    def scoring(self, rows):
+        for batch in super().scoring(rows):
+            yield Batch(batch.x + 1, batch.y, batch.weight)
+
+
+class ForgetsSurvivors(WithTable):
+    """Keeps the first mean and scale, whichever replicas go on."""
+
+    class Table(Examples):
+        def fitted(self, split):
+            return Forgetful(self, *standardising(self).fitted(split).scaling)
+
+
+class Forgetful(Standardised):
+    def keep_own(self, rows):
+        super().keep_own(np.arange(len(rows)))
+
+
+def standardising(table):
+    return Examples(table.x, table.y, table.outputs, standardise=True)
 
 
 class SkipsLastHeldOut(WithTable):
@@ -164,6 +311,15 @@ class ForgetsLastBatch(WithTable):
             return iter(list(super().epoch(*given))[:-1])
 
 
+class MiscountsSteps(WithTable):
+    class Table(Examples):
+        def steps(self, split, batch_size):
+            return super().steps(split, batch_size) + (batch_size > 8)
+
+        def epoch(self, split, replicas, batch_size):
+            return Examples.epoch(Examples(self.x, self.y, self.outputs), split, replicas, batch_size)
+
+
 class OneOrderForAll(WithTable):
     class Table(Examples):
         def epoch(self, split, replicas, batch_size):
@@ -194,11 +350,22 @@ BROKEN = {
     OtherSizes: "have sizes",
     LabelsOutside: r"lies outside \[0, 3\)",
     Wide: "x is float32 or whole numbers, not float64",
-    FractionalLabels: "y is whole numbers",
+    FractionalLabels: "y that is not whole numbers has 3 per row",
+    NarrowTargets: "y that is not whole numbers has 3 per row",
+    FlatTargets: "y that is not whole numbers has 3 per row",
+    LabelsOfOtherRows: "labels are not the targets, row by row",
+    GroupsOfSomeRows: "are not one for each row",
+    ScaledByAll: "has training rows whose mean is not 0",
+    ScaledInCompany: "has training rows whose mean is not 0",
+    ScalesTargets: "targets as they are, and of a fitted table",
+    HalvesWhenFitted: "fitted, a table has another checksum",
+    ShiftsWhenFitted: "rows seen as they are, and fitted",
+    ForgetsSurvivors: "survivors, and those fitted anew",
     SkipsLastHeldOut: "does not read each of its held-out rows once",
     WeighsPadding: "does not read each of its held-out rows once",
     TrainsOnHeldOut: "rows that are not its training rows|batches of",
     ReadsRowsTwice: "reads rows twice",
+    MiscountsSteps: "steps says 2 of 1 batches",
     ForgetsLastBatch: "in an epoch of",
     OneOrderForAll: "two seeds see one order",
     OneOrderForEver: "two epochs have one order",
