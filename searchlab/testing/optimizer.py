@@ -20,12 +20,15 @@ STEPS_DOWN = 100  # in which it must have lost half of its height
 def check_optimizer(build: Callable[..., Optimizer], *, per_replica: PerReplicaValues = RATES) -> None:
     """The optimizer that build(parameters, replicas, **per_replica) makes moves each replica by its own rates.
 
-    It descends a quadratic; replicas with other rates go other ways; fused equals alone, survivors go on, resumed
-    equals unbroken and NaN stays in its lane, all bit for bit. Raises AssertionError saying which rule broke.
+    It descends a quadratic; replicas with other rates go other ways; a schedule can move `lr`; fused equals alone,
+    survivors go on, resumed equals unbroken and NaN stays in its lane, all bit for bit. Raises AssertionError saying
+    which rule broke.
     """
     trial = _Trial(build, per_replica)
     _descends(trial)
     _rates_are_its_own(trial)
+    if "lr" in per_replica:
+        _rate_can_be_moved(trial)
     _fused_equals_alone(trial)
     _survivors_go_on(trial)
     _resumed_equals_unbroken(trial)
@@ -37,7 +40,7 @@ class _Bowl(Fused):
 
     def __init__(self, trial: _Trial, rows: Sequence[int], *, same_start: bool = False) -> None:
         self.replicas = replicas_of([0] * len(rows) if same_start else rows)
-        W, b = Parameter(self.replicas.normal(3, 2)), Parameter(self.replicas.normal(1, 2))
+        W, b = Parameter(self.replicas.normal(3, 2), decays=True), Parameter(self.replicas.normal(1, 2))
         self.parameters = Parameters([("W", W), ("b", b)])
         self.steep = np.linspace(0.5, 2.0, self.parameters.count, dtype=np.float32)[None]  # (1, P)
         self.optimizer = trial.build(self.parameters, self.replicas, **values_of(trial.per_replica, rows))
@@ -82,6 +85,19 @@ def _rates_are_its_own(trial: _Trial) -> None:
         assert not same, (
             f"from one start, replicas 0 and {r} go the same way with other rates: {dict(trial.per_replica)}"
         )
+
+
+def _rate_can_be_moved(trial: _Trial) -> None:
+    moved, born = _Bowl(trial, TOGETHER), _Bowl(trial, TOGETHER)
+    half = np.float32(0.5)
+    for _ in range(STEPS):
+        moved.optimizer.lr = moved.optimizer.lr * half  # a new array at each step, as a trainer gives it
+        born.optimizer.lr *= half
+        same_bits(moved.step(), born.step(), "with `lr` replaced before each step and with `lr` changed in place")
+    still = _Bowl(trial, TOGETHER)
+    still.optimizer.lr = np.zeros_like(still.optimizer.lr)
+    before = still.parameters.state()
+    same_bits(still.step(), before, "with `lr` 0, the parameters after a step and before it")
 
 
 def _fused_equals_alone(trial: _Trial) -> None:

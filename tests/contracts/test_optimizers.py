@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 
 import searchlab.optim as optim
-from searchlab.optim import SGD, Adam, Momentum, Optimizer
+from searchlab.optim import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop
 from searchlab.testing import check_optimizer
 
 LR = (0.1, 0.05, 0.02)
+ADAM = {"lr": LR, "beta1": (0.9, 0.8, 0.5), "beta2": (0.999, 0.99, 0.9), "epsilon": (1e-7, 1e-8, 1e-3)}
 CASES = {
     SGD: {"lr": LR},
     Momentum: {"lr": LR, "momentum": (0.0, 0.5, 0.9)},
-    Adam: {"lr": LR, "beta1": (0.9, 0.8, 0.5), "beta2": (0.999, 0.99, 0.9), "epsilon": (1e-7, 1e-8, 1e-3)},
+    Nesterov: {"lr": LR, "momentum": (0.0, 0.5, 0.9)},
+    AdaGrad: {"lr": LR, "initial_accumulator": (0.1, 0.01, 1.0), "epsilon": (1e-7, 1e-4, 1e-3)},
+    RMSprop: {"lr": LR, "rho": (0.9, 0.5, 0.99), "momentum": (0.0, 0.5, 0.3), "epsilon": (1e-7, 1e-4, 1e-3)},
+    Adam: ADAM,
+    AdamW: ADAM | {"weight_decay": (0.0, 0.004, 0.1)},
 }
 
 
@@ -40,6 +45,23 @@ class OneRateForAll(SGD):
 class Climbs(SGD):
     def update(self):
         self.parameters.values += self.parameters.grads * self.lr[:, None]
+
+
+class ReadsItsRateOnce(SGD):
+    def __init__(self, parameters, replicas, *, lr):
+        super().__init__(parameters, replicas, lr=lr)
+        self.first = self.lr
+
+    def prepare(self):
+        return (self.first[:, None],)
+
+
+class Drifts(SGD):
+    """Moves the parameters whatever its rate is."""
+
+    def move(self, arrays, rates):
+        super().move(arrays, rates)
+        arrays[0][...] *= np.float32(0.999)
 
 
 class Widens(SGD):
@@ -100,6 +122,8 @@ class SpillsNaN(SGD):
 BROKEN = {
     OneRateForAll: "replicas 0 and 1 go the same way",
     Climbs: "steps down a quadratic",
+    ReadsItsRateOnce: "`lr` replaced",
+    Drifts: "`lr` 0",
     Widens: "stay float32",
     ScalesByAllReplicas: "fused and alone",
     ForgetsSlots: "resumed",
