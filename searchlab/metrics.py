@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
+from searchlab.errors import UserMistake
 from searchlab.nn.layer import Model
 
 Goal = Literal["max", "min"]
@@ -36,10 +37,15 @@ class Accuracy:
     goal: Goal = "max"
 
     def measure(self, model: Model, batches: Iterable[Batch]) -> Array:
-        """Accuracy (R,); NaN where a replica's scores are not finite, or no row counts."""
+        """Accuracy (R,); NaN where a replica's scores are not finite, or no row counts.
+
+        Raises UserMistake for targets that are no labels.
+        """
         right: Any = 0.0  # (R,) once the first batch is in
         total: Any = 0.0
         for batch in batches:
+            if batch.y.dtype.kind == "f":
+                raise UserMistake("Accuracy counts labels, and this data's targets are numbers: RootMeanSquaredError.")
             scores, _ = model.predict(batch)
             hits = scores.argmax(axis=-1) == batch.y  # (R, B)
             finite = scores.sum(axis=-1) * 0.0  # NaN where a score is NaN or infinite
@@ -48,3 +54,29 @@ class Accuracy:
             total = total + (hits * 0.0 + weight).sum(axis=1)
         accuracy: Array = right / total
         return accuracy
+
+
+@dataclass(frozen=True)
+class RootMeanSquaredError:
+    """The root of the squared error's mean over rows and outputs, in the targets' own unit."""
+
+    name: str = "rmse"
+    goal: Goal = "min"
+
+    def measure(self, model: Model, batches: Iterable[Batch]) -> Array:
+        """Root mean squared error (R,); NaN where a replica's outputs are not finite, or no row counts.
+
+        Raises UserMistake for labels.
+        """
+        squares: Any = 0.0  # (R,) once the first batch is in
+        total: Any = 0.0
+        for batch in batches:
+            if batch.y.dtype.kind != "f":
+                raise UserMistake("RootMeanSquaredError compares numbers, and this data has labels: use Accuracy.")
+            outputs, _ = model.predict(batch)
+            error = ((outputs - batch.y) ** 2).mean(axis=-1)  # (R, B)
+            weight = 1.0 if batch.weight is None else batch.weight
+            squares = squares + (error * weight).sum(axis=1)
+            total = total + (error * 0.0 + weight).sum(axis=1)
+        root: Array = (squares / total) ** 0.5
+        return root

@@ -105,6 +105,12 @@ class Replicas(Fused):
         zeros: Array = self.xp.zeros((self.count, *shape), dtype=self.dtype)
         return zeros
 
+    def full(self, *shape: int, value: PerReplica) -> Array:
+        """This value, each replica's own, at every place of (R, *shape) on the device."""
+        full: Array = self.zeros(*shape)
+        full += align(self.vector(value), full)
+        return full
+
     def normal(self, *shape: int, scale: PerReplica = 1.0) -> Array:
         """Normal numbers (R, *shape) with mean 0 and this standard deviation, drawn on the host."""
         return self._drawn(shape, lambda generator: generator.standard_normal(shape), scale)
@@ -127,24 +133,29 @@ class Replicas(Fused):
             rows[r] = shuffles[key]
         return rows
 
-    def dropped(self, probability: Array, shape: tuple[int, ...]) -> Array:
-        """Booleans of this shape (R, ...), each True with its replica's probability (R,), to the nearest 1/65,536.
+    def words(self, count: int) -> Array:
+        """Random 32-bit words (R, count), hashed where the arrays live.
 
-        The hash is a 32-bit multiply and shift-xor finaliser (constants of C. Wellons' lowbias32) with a key added
-        before and another mixed in between; each word yields two 16-bit numbers.
+        The hash is a multiply and shift-xor finaliser (constants of C. Wellons' lowbias32) with a key added before and
+        another mixed in between.
         """
-        size = int(np.prod(shape[1:]))
         first, second = self._next_keys()
         xp = self.xp
-        words = self._counting((size + 1) // 2) + first[:, None]
+        words: Array = self._counting(count) + first[:, None]
         words ^= words >> xp.uint32(16)
         words *= xp.uint32(0x7FEB352D)
         words ^= second[:, None]
         words ^= words >> xp.uint32(15)
         words *= xp.uint32(0x846CA68B)
         words ^= words >> xp.uint32(16)
-        threshold = (probability * 65536.0).astype(xp.uint16)
-        low: Array = words.view(xp.uint16)[:, :size] < threshold[:, None]
+        return words
+
+    def dropped(self, probability: Array, shape: tuple[int, ...]) -> Array:
+        """Booleans of this shape (R, ...), each True with its replica's probability (R,), to the nearest 1/65,536."""
+        size = int(np.prod(shape[1:]))
+        words = self.words((size + 1) // 2)  # each yields two 16-bit numbers
+        threshold = (probability * 65536.0).astype(self.xp.uint16)
+        low: Array = words.view(self.xp.uint16)[:, :size] < threshold[:, None]
         return low.reshape(shape)
 
     def skip_draw(self) -> None:

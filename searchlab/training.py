@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 
 from searchlab.backend import Array, to_device, to_host
+from searchlab.data.augmentation import Augmentation
 from searchlab.data.batch import Batch
 from searchlab.data.examples import Table
 from searchlab.data.splits import Split
@@ -19,9 +20,12 @@ from searchlab.nn.layer import Carry, Model
 from searchlab.nn.parameter import Parameters
 from searchlab.optim import Optimizer, clip_joint_norm
 from searchlab.replicas import Fused, PerReplica, Replicas
+from searchlab.schedules import Schedule
 
 BuildModel: TypeAlias = Callable[..., Model]
 BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
+BuildSchedule: TypeAlias = Callable[[Replicas, int], Schedule]
+BuildAugmentation: TypeAlias = Callable[[Replicas, tuple[int, int] | None], Augmentation]
 
 EXPLODED = 100.0  # times the loss of the very first batch: no run that learns has a whole epoch this bad
 
@@ -41,7 +45,9 @@ class Report:
 class Trainer(Fused):
     """One run of R replicas: `advance` trains an epoch, measures, and returns a Report.
 
-    Replica r trains on row r of the split. Gradients are clipped per replica to `clip_norm` where it is given.
+    Replica r trains on row r of the split. `l2` adds l2 / 2 times the sum of all squared weights to the loss that is
+    descended (not to the one reported), biases left out. Gradients are clipped per replica to `clip_norm` where it is
+    given. A `schedule` moves the optimizer's `lr`; an `augmentation` changes the training inputs.
     """
 
     def __init__(
@@ -56,15 +62,22 @@ class Trainer(Fused):
         batch_size: int = 32,
         epochs: int = 20,
         clip_norm: PerReplica | None = None,
+        l2: PerReplica = 0.0,
+        schedule: BuildSchedule | None = None,
+        augmentation: BuildAugmentation | None = None,
     ) -> None:
         if batch_size < 1 or epochs < 1:
             raise UserMistake(f"Trainer needs batch_size >= 1 and epochs >= 1, got {batch_size} and {epochs}.")
-        self.replicas, self.data, self.split, self.metric = replicas, data, split, metric
+        self.replicas, self.data, self.split, self.metric = replicas, data.fitted(split), split, metric
         self.batch_size, self.epochs, self.epoch = batch_size, epochs, 0
         self.model = model(replicas, *data.sizes)
         self.parameters = Parameters(self.model.parameters())
         self.optimizer = optimizer(self.parameters, replicas)
         self.clip_norm = None if clip_norm is None else replicas.vector(clip_norm)
+        self.l2 = replicas.vector(l2) if np.any(np.asarray(l2)) else None
+        self.schedule = schedule(replicas, epochs) if schedule else None
+        self.lr = self._lr() if schedule else None  # (R,): the rate that the schedule multiplies
+        self.augmentation = augmentation(replicas, data.image) if augmentation else None
         self.first_loss: Array | None = None  # (R,) of the first batch, before any update
 
     def advance(self) -> Report:
@@ -75,14 +88,20 @@ class Trainer(Fused):
             score = self._score()
         self.epoch += 1
         losses, scores = to_host(loss).astype(np.float64), to_host(score).astype(np.float64)
+        if self.schedule:
+            self.schedule.see(losses if not self._judged else -scores if self.metric.goal == "max" else scores)
         failures = tuple(self._failures(losses, scores))
         return Report(self.epoch, losses, scores, failures, time.perf_counter() - started, time.time())
 
     def step(self, batch: Batch, carry: Carry = None) -> tuple[Array, Carry]:
         """One step of every replica: forward, backward, clip, update. Returns the loss (R,) and the carry."""
+        if self.augmentation:
+            batch = replace(batch, x=self.augmentation.change(batch.x))
         loss, carry = self.model.forward(batch, carry, train=True)
         self.parameters.start_pass()
         self.model.backward()
+        if self.l2 is not None:
+            self.parameters.decay(self.l2)
         if self.clip_norm is not None:
             clip_joint_norm(self.parameters.grads, self.clip_norm)
         self.optimizer.update()
@@ -109,12 +128,34 @@ class Trainer(Fused):
             self.first_loss = to_device(state["first_loss"], self.replicas.device)
         self.epoch = epoch
 
-    def _rooms(self) -> list[tuple[str, Parameters | Optimizer | Replicas]]:
-        return [("parameters", self.parameters), ("optimizer", self.optimizer), ("replicas", self.replicas)]
+    @property
+    def _judged(self) -> bool:
+        """Whether rows are held out: the refit on all rows holds nothing out."""
+        return bool(self.split.held_out.counts.any())
+
+    def _rooms(self) -> list[tuple[str, Parameters | Optimizer | Replicas | Schedule]]:
+        schedule: list[tuple[str, Schedule]] = [("schedule", self.schedule)] if self.schedule else []
+        return [("parameters", self.parameters), ("optimizer", self.optimizer), ("replicas", self.replicas), *schedule]
+
+    def _lr(self) -> Array:
+        rate: Array | None = getattr(self.optimizer, "lr", None)
+        if rate is None:
+            raise UserMistake(f"{type(self.optimizer).__name__} has no learning rate `lr` for a schedule to move.")
+        return rate
+
+    def _rates(self) -> Array | None:
+        """The learning rate of each replica at each step of the epoch to come: (steps, R)."""
+        if self.schedule is None or self.lr is None:
+            return None
+        factors = self.schedule.epoch(self.epoch, self.data.steps(self.split, self.batch_size))
+        rates: Array = to_device(factors.astype(self.replicas.dtype), self.replicas.device) * self.lr
+        return rates
 
     def _train(self) -> Array:
-        total, steps, carry = self.replicas.zeros(), 0, None
+        total, steps, carry, rates = self.replicas.zeros(), 0, None, self._rates()
         for batch in self.data.epoch(self.split, self.replicas, self.batch_size):
+            if rates is not None:
+                self.optimizer.lr = rates[steps]
             loss, carry = self.step(batch, carry)
             if self.first_loss is None:
                 self.first_loss = loss
@@ -123,15 +164,14 @@ class Trainer(Fused):
         return total / steps
 
     def _score(self) -> Array:
-        if not self.split.held_out.counts.any():  # the refit on all rows holds nothing out
+        if not self._judged:
             return self.replicas.zeros() + np.nan
         return self.metric.measure(self.model, self.data.scoring(self.split.held_out))
 
     def _failures(self, losses: Array, scores: Array) -> list[str | None]:
         first = to_host(self.first_loss) if self.first_loss is not None else losses
-        judged = bool(self.split.held_out.counts.any())
         return [
-            _failure(self.epoch, float(loss), float(score) if judged else 0.0, float(start), self.metric.name)
+            _failure(self.epoch, float(loss), float(score) if self._judged else 0.0, float(start), self.metric.name)
             for loss, score, start in zip(losses, scores, first, strict=True)
         ]
 

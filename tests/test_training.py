@@ -6,13 +6,15 @@ from functools import partial
 import numpy as np
 import pytest
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab.data import Batch, Digits, EveryRow, Examples, Holdout, KFold, Mnist, Spiral
+from searchlab.data.augmentation import GaussianNoise, Shift
 from searchlab.errors import UserMistake
 from searchlab.metrics import Accuracy
 from searchlab.nn import Relu, Sigmoid, Tanh
-from searchlab.optim import SGD, Adam, Momentum
+from searchlab.optim import SGD, Adam, Momentum, Optimizer
 from searchlab.replicas import Replicas, fold_seeds
+from searchlab.schedules import CosineDecay, Plateau
 from searchlab.training import EXPLODED, Trainer
 
 FOLDS = 5
@@ -46,9 +48,9 @@ def trainer(table, rows, *, model=None, optimizer=Adam, batch_size=8, metric=Non
     return Trainer(
         Replicas(np.array(fold_seeds(0, FOLDS), np.uint64)[rows % FOLDS]),
         table,
-        (validation or KFold(FOLDS)).split(len(table))[rows % FOLDS],
+        (validation or KFold(FOLDS)).split(table)[rows % FOLDS],
         metric or EveryBit(),
-        partial(Mlp, **(model or {"hidden": 7}), dropout=dropout),
+        partial(MLP, **(model or {"hidden": 7}), dropout=dropout),
         partial(optimizer, lr=lr),
         batch_size=batch_size,
         clip_norm=clip_norm,
@@ -246,8 +248,8 @@ def test_networks_learn():
     """The thing is alive: spirals are told apart, on rows that were not trained on."""
     replicas = Replicas(fold_seeds(0, FOLDS))
     table = Spiral().training()
-    build, optimizer = partial(Mlp, hidden=20, activation=Relu), partial(Adam, lr=0.02)
-    run = Trainer(replicas, table, KFold(FOLDS).split(300), Accuracy(), build, optimizer, batch_size=30)
+    build, optimizer = partial(MLP, hidden=20, activation=Relu), partial(Adam, lr=0.02)
+    run = Trainer(replicas, table, KFold(FOLDS).split(table), Accuracy(), build, optimizer, batch_size=30)
     reports = [run.advance() for _ in range(60)]
     assert (reports[0].score < 0.75).all()
     assert (reports[-1].score > 0.8).all()
@@ -295,11 +297,159 @@ def test_clipping_holds_each_replica_to_its_norm():
     assert moved == pytest.approx(limits, rel=1e-3)
 
 
+def learner(folds=(0, 1), metric=None, table=None, optimizer=SGD, **parts):
+    """A small trainer of these folds, of the spirals unless another table is given."""
+    table = table or Spiral(points=30).training()
+    split = KFold(FOLDS).split(table)[np.array(folds)]
+    replicas = Replicas([fold_seeds(0, FOLDS)[fold] for fold in folds])
+    model = partial(MLP, hidden=6)
+    return Trainer(replicas, table, split, metric or EveryBit(), model, optimizer, batch_size=9, **parts)
+
+
+EXTRAS = {
+    "l2": lambda rows: {"l2": np.array([0.0, 0.01, 0.1])[rows]},
+    "schedule": lambda rows: {"schedule": partial(Plateau, factor=np.array([0.1, 0.5, 0.9])[rows], patience=1)},
+    "warmup": lambda rows: {"schedule": partial(CosineDecay, warmup=np.array([0.0, 1.5, 3.0])[rows])},
+    "noise": lambda rows: {"augmentation": partial(GaussianNoise, scale=np.array([0.0, 0.1, 0.3])[rows])},
+}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_extras_fused_equal_alone_survive_and_resume(extra):
+    """Three folds with a value of their own each: together, alone, after one is dropped, and from a checkpoint."""
+
+    def build(rows):
+        return learner(rows, epochs=6, **EXTRAS[extra](np.array(rows)))
+
+    fused, alone, resumed = build([0, 1, 2]), [build([row]) for row in range(3)], build([0, 1, 2])
+    for _ in range(3):
+        together = told(fused.advance())
+        assert (together == np.concatenate([told(one.advance()) for one in alone], axis=1)).all()
+    resumed.restore(3, fused.state())
+    for trainer in (fused, resumed):
+        trainer.keep(np.array([2, 0]))
+    for _ in range(3):
+        expected = np.concatenate([told(alone[row].advance()) for row in (2, 0)], axis=1)
+        assert (told(fused.advance()) == expected).all()
+        assert (told(resumed.advance()) == expected).all()
+
+
+def test_l2_adds_its_share_of_the_weights_and_not_of_the_biases():
+    plain, decayed = learner(), learner(l2=[0.5, 0.0])
+    batch = next(iter(plain.data.epoch(plain.split, plain.replicas, 9)))
+    for trainer in (plain, decayed):
+        for parameter in trainer.parameters.named.values():
+            parameter.value += 0.1
+        trainer.optimizer.update = lambda: None
+    values = decayed.parameters.state()
+    plain.step(batch)
+    decayed.step(batch)
+    for name, parameter in decayed.parameters.named.items():
+        added = parameter.grad - plain.parameters.named[name].grad
+        share = 0.5 if name.endswith("W") else 0.0
+        assert added[0] == pytest.approx(share * values[name][0], abs=1e-6)
+        assert (added[1] == 0.0).all()
+
+
+def test_a_schedule_moves_the_rate_of_every_step():
+    rates = []
+
+    class Told(SGD):
+        def update(self):
+            rates.append(self.lr.copy())
+            super().update()
+
+    trainer = learner(optimizer=partial(Told, lr=[0.1, 0.2]), epochs=4, schedule=CosineDecay)
+    for _ in range(4):
+        trainer.advance()
+    steps = len(rates) // 4
+    expected = np.stack([0.1 * (1 + np.cos(np.pi * at / len(rates))) / 2 for at in range(len(rates))])
+    assert np.stack(rates)[:, 0] == pytest.approx(expected, rel=1e-5)
+    assert np.stack(rates)[:, 1] == pytest.approx(2 * expected, rel=1e-5)
+    assert steps == trainer.data.steps(trainer.split, 9) > 1
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A score that never changes."""
+
+    name: str = "stuck"
+    goal: str = "max"
+
+    def measure(self, model, batches):
+        return np.ones(len(next(iter(batches)).y))
+
+
+@pytest.mark.parametrize("metric", [Accuracy(), Stuck()])
+def test_plateau_cuts_the_rate_of_what_does_not_get_better(metric):
+    trainer = learner(metric=metric, schedule=partial(Plateau, factor=0.25), epochs=9)
+    scores = [trainer.advance().score for _ in range(5)]
+    factors = trainer.schedule.epoch(5, 1)[0]
+    if isinstance(metric, Stuck):
+        assert factors == pytest.approx([0.25**4] * 2), "the first epoch is the best, and four are no better"
+    else:
+        better = [sum(b <= max(row[:at]) for at, b in enumerate(row) if at) for row in np.stack(scores, axis=1)]
+        assert factors == pytest.approx([0.25**count for count in better])
+
+
+def test_plateau_goes_by_the_training_loss_where_nothing_is_held_out():
+    table = Spiral(points=30).training()
+    model, plateau = partial(MLP, hidden=6), partial(Plateau, factor=0.5)
+    trainer = Trainer(
+        Replicas([0]), table, EveryRow().split(table), Accuracy(), model, partial(SGD, lr=1e-30), schedule=plateau
+    )
+    for _ in range(4):
+        trainer.advance()
+    assert trainer.schedule.epoch(4, 1)[0, 0] < 1.0, "a loss that stands still is a plateau, and there is no score"
+
+
+def test_a_schedule_needs_a_rate_to_move():
+    class Still(Optimizer):
+        def prepare(self):
+            return ()
+
+        def move(self, arrays, rates):
+            pass
+
+    with pytest.raises(UserMistake, match="Still has no learning rate `lr`"):
+        learner(optimizer=lambda parameters, replicas: Still(parameters), schedule=CosineDecay)
+
+
+def test_augmentation_changes_training_and_not_the_measuring():
+    plain, noisy = learner(), learner(augmentation=partial(GaussianNoise, scale=[0.0, 0.5]))
+    first, second = plain.advance(), noisy.advance()
+    assert first.loss[0] == second.loss[0]
+    assert first.loss[1] != second.loss[1]
+    rows = noisy.data.scoring(noisy.split.held_out)
+    assert (noisy.metric.measure(noisy.model, rows) == second.score).all(), "held-out rows are measured as they are"
+
+
+def test_images_are_shifted_in_training():
+    table = Digits().training()
+    trainer = learner(table=table, augmentation=partial(Shift, pixels=1))
+    assert trainer.augmentation.image == (8, 8)
+    assert np.isfinite(trainer.advance().loss).all()
+    with pytest.raises(UserMistake, match="Shift moves images"):
+        learner(augmentation=Shift)
+
+
+def test_standardised_rows_are_those_of_each_fold_and_survive():
+    generator = np.random.default_rng(0)
+    x = (generator.standard_normal((90, 3)) * [1.0, 100.0, 1e-3] + [0.0, 5.0, 7.0]).astype(np.float32)
+    table = Examples(x, (x[:, 1] > 5.0).astype(int), 2, standardise=True)
+    fused, alone = learner([0, 1, 2], table=table), [learner([row], table=table) for row in range(3)]
+    assert fused.data.scaling[0].shape == (3, 3)
+    for _ in range(2):
+        assert (told(fused.advance()) == np.concatenate([told(one.advance()) for one in alone], axis=1)).all()
+    fused.keep(np.array([2, 0]))
+    assert (told(fused.advance()) == np.concatenate([told(alone[row].advance()) for row in (2, 0)], axis=1)).all()
+
+
 @pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"epochs": 0}])
 def test_numbers_below_one_are_refused(wrong):
     table = random_table(20, *SPIRAL)
     with pytest.raises(UserMistake, match="batch_size >= 1 and epochs >= 1"):
-        Trainer(Replicas([0]), table, Holdout().split(20), Accuracy(), Mlp, SGD, **wrong)
+        Trainer(Replicas([0]), table, Holdout().split(table), Accuracy(), MLP, SGD, **wrong)
 
 
 def test_one_step_returns_the_loss_of_each_replica():

@@ -1,26 +1,58 @@
-"""Layers of R networks at once: what a model is built from."""
+"""Layers of R networks at once: what a model is built from, and what a layer of one's own is written with."""
 
-from searchlab.nn.elementwise import Dropout, Relu, Sigmoid, Tanh
-from searchlab.nn.initial import glorot, he
+from searchlab.backend import Array, as_matrices, xp_of
+from searchlab.nn.elementwise import Dropout, Gelu, LeakyRelu, Relu, Sigmoid, Tanh
+from searchlab.nn.initial import (
+    Initial,
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+    random_normal,
+    random_uniform,
+)
 from searchlab.nn.layer import Carry, Chain, Layer, Model, Module
 from searchlab.nn.linear import Affine
-from searchlab.nn.losses import SoftmaxCrossEntropy
+from searchlab.nn.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from searchlab.nn.normalisation import BatchNorm
 from searchlab.nn.parameter import Parameter, Parameters
+from searchlab.replicas import PerReplica, Replicas, align
 
 __all__ = [
     "Affine",
+    "Array",
+    "BatchNorm",
     "Carry",
     "Chain",
     "Dropout",
+    "Gelu",
+    "Initial",
     "Layer",
+    "LeakyRelu",
+    "Loss",
+    "MeanSquaredError",
     "Model",
     "Module",
     "Parameter",
     "Parameters",
+    "PerReplica",
     "Relu",
+    "Replicas",
     "Sigmoid",
+    "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
     "Tanh",
-    "glorot",
-    "he",
+    "align",
+    "as_matrices",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "random_normal",
+    "random_uniform",
+    "xp_of",
 ]

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
 from searchlab.nn.parameter import Parameter
-from searchlab.replicas import Fused
+from searchlab.replicas import Fused, Replicas
 
 Carry: TypeAlias = Any
 """What a recurrent model hands from one batch to the next; None for a model that remembers nothing."""
@@ -33,7 +33,14 @@ def _walk(holder: object, prefix: str) -> Iterator[tuple[str, Parameter]]:
 
 
 class Layer(Module, ABC):
-    """A forward pass over arrays (R, ..., features), and the backward pass that undoes the latest forward one."""
+    """A forward pass over arrays (R, ..., features), and the backward pass that undoes the latest forward one.
+
+    A constructor takes the replicas first, then sizes, and its hyperparameters by keyword. A layer may keep what it was
+    given and what it gave until the backward pass; nobody changes either.
+    """
+
+    def __init__(self, replicas: Replicas) -> None:
+        """A layer that learns nothing and draws nothing asks nothing of its replicas."""
 
     @abstractmethod
     def forward(self, x: Array, *, train: bool) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from searchlab.backend import Array, as_matrices, ones_row, xp_of
-from searchlab.nn.initial import Initial, he
+from searchlab.nn.initial import Initial, he_normal
 from searchlab.nn.layer import Layer
 from searchlab.nn.parameter import Parameter
 from searchlab.replicas import Replicas
@@ -12,8 +12,8 @@ from searchlab.replicas import Replicas
 class Affine(Layer):
     """y = x W + b over the last axis: x (R, ..., I), W (R, I, O), b (R, 1, O), y (R, ..., O)."""
 
-    def __init__(self, replicas: Replicas, n_in: int, n_out: int, *, initial: Initial = he) -> None:
-        self.W = Parameter(initial(replicas, n_in, n_out))
+    def __init__(self, replicas: Replicas, n_in: int, n_out: int, *, initial: Initial = he_normal) -> None:
+        self.W = Parameter(initial(replicas, n_in, n_out), decays=True)
         self.b = Parameter(replicas.zeros(1, n_out))
 
     def forward(self, x: Array, *, train: bool) -> Array:

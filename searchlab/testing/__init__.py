@@ -1,14 +1,27 @@
-"""The contracts that a layer, model, optimizer, data set and metric must pass: call them from your own tests.
+"""The contracts that a layer, loss, model, optimizer, data set and metric must pass: call them from your own tests.
 
 Each raises AssertionError with a sentence that says which rule broke. Where a constructor takes PerReplica arguments,
 `per_replica` gives three values of each, and the contract calls `build` with them for three replicas or for one.
 """
 
+from searchlab.testing.augmentation import check_augmentation
 from searchlab.testing.dataset import check_dataset
 from searchlab.testing.gradients import check_gradients
 from searchlab.testing.layer import check_layer
+from searchlab.testing.loss import check_loss
 from searchlab.testing.metric import check_metric
 from searchlab.testing.model import check_model
 from searchlab.testing.optimizer import check_optimizer
+from searchlab.testing.schedule import check_schedule
 
-__all__ = ["check_dataset", "check_gradients", "check_layer", "check_metric", "check_model", "check_optimizer"]
+__all__ = [
+    "check_augmentation",
+    "check_dataset",
+    "check_gradients",
+    "check_layer",
+    "check_loss",
+    "check_metric",
+    "check_model",
+    "check_optimizer",
+    "check_schedule",
+]

@@ -42,8 +42,17 @@ def check_gradients(
         loss()
         parameters.start_pass()
         model.backward()
-    for name, parameter in parameters.named.items():
+    _stands_still(loss)
+    for name, parameter in reversed(parameters.named.items()):  # from the loss down: the first one wrong is to blame
         agrees(loss, parameter.value, parameter.grad.copy(), f"the gradient of {name}", tolerance)
+
+
+def _stands_still(loss: Callable[[], Array]) -> None:
+    first = loss().copy()
+    assert (first == loss()).all(), (
+        "two forward passes with the same draws give two losses: all randomness comes from the replicas, "
+        "and nothing is remembered from batch to batch but the carry"
+    )
 
 
 def agrees(loss: Callable[[], Array], value: Array, gradient: Array, what: str, tolerance: float = 1e-5) -> None:

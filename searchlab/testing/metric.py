@@ -16,8 +16,10 @@ TARGETS, OUTPUTS = 24, 4
 SURE = 5.0  # added to the score at each label: predictions that are nearly all right
 
 
-def check_metric(metric: Metric) -> None:
-    """The metric judges scores (R, B, outputs) against labels: one number per replica, better in the way it says.
+def check_metric(metric: Metric, *, labels: bool = True) -> None:
+    """The metric judges what a model says (R, B, outputs): one number per replica, better in the way it says.
+
+    It is asked with labels (R, B), or with targets (R, B, outputs) where `labels` is False.
 
     Rows may come in any number of batches; rows of weight 0 do not count; NaN scores give NaN in that replica and
     change no other. Raises AssertionError saying which rule broke.
@@ -25,7 +27,7 @@ def check_metric(metric: Metric) -> None:
     assert isinstance(metric.name, str), f"a metric's name is a word, not {metric.name!r}"
     assert metric.name, "a metric has a name"
     assert metric.goal in ("max", "min"), f'a metric\'s goal is "max" or "min", not {metric.goal!r}'
-    batch = _answers()
+    batch = _answers(labels)
     scores = _measure(metric, [batch])
     assert scores.shape == (len(TOGETHER),), f"one score per replica, ({len(TOGETHER)},); got {scores.shape}"
     assert np.issubdtype(scores.dtype, np.floating), f"scores are floating-point numbers, not {scores.dtype}"
@@ -52,9 +54,11 @@ class _Told(Model):
         return batch.x, None
 
 
-def _answers() -> Batch:
+def _answers(labels: bool) -> Batch:
     generator = np.random.default_rng(0)
     x = generator.standard_normal((len(TOGETHER), TARGETS, OUTPUTS)).astype(np.float32)
+    if not labels:
+        return Batch(x, generator.standard_normal(x.shape).astype(np.float32))
     return Batch(x, generator.integers(OUTPUTS, size=x.shape[:-1]))
 
 
@@ -64,8 +68,11 @@ def _measure(metric: Metric, batches: Iterable[Batch]) -> Array:
 
 
 def _goal_is_true(metric: Metric, batch: Batch, scores: Array) -> None:
-    right = np.eye(OUTPUTS, dtype=np.float32)[batch.y] * np.float32(SURE)
-    better = _measure(metric, [Batch(batch.x + right, batch.y)])
+    if batch.y.ndim == batch.x.ndim:
+        nearer = (batch.x + batch.y) / np.float32(2.0)
+    else:
+        nearer = batch.x + np.eye(OUTPUTS, dtype=np.float32)[batch.y] * np.float32(SURE)
+    better = _measure(metric, [Batch(nearer, batch.y)])
     gained = better > scores if metric.goal == "max" else better < scores
     assert gained.all(), f"goal is {metric.goal!r}, and predictions made better went from {scores} to {better}"
 
@@ -78,7 +85,7 @@ def _batches_do_not_matter(metric: Metric, batch: Batch, scores: Array) -> None:
 
 def _padding_does_not_count(metric: Metric, batch: Batch, scores: Array) -> None:
     """Replica 0 has 10 rows that count and the others all: it must score as with these 10 alone."""
-    weight = np.ones(batch.y.shape, dtype=bool)
+    weight = np.ones(batch.x.shape[:2], dtype=bool)
     weight[0, 10:] = False
     padded = _measure(metric, [Batch(batch.x, batch.y, weight)])
     short = _measure(metric, [Batch(batch.x[:1, :10], batch.y[:1, :10])])

@@ -73,7 +73,7 @@ class _Trial:
         self, build: Callable[..., Model], table: Table, per_replica: PerReplicaValues | None, batch_size: int
     ) -> None:
         self.build, self.sizes, self.per_replica = build, table.sizes, per_replica
-        split = EveryRow().split(len(table))[np.zeros(len(TOGETHER), dtype=int)]
+        split = EveryRow().split(table)[np.zeros(len(TOGETHER), dtype=int)]
         replicas = replicas_of(TOGETHER)
         self.batches = [batch for batch, _ in zip(table.epoch(split, replicas, batch_size), range(STEPS), strict=False)]
         assert len(self.batches) == STEPS, f"give a table of at least {STEPS} batches of {batch_size}"
@@ -94,7 +94,7 @@ def _answers_have_their_shapes(trial: _Trial) -> None:
     assert loss.dtype == np.float32, f"with float32 replicas and data the loss is {loss.dtype}"
     drawn = run.replicas.state()["draws"]
     scores, again = run.model.predict(batch)[0].copy(), run.model.predict(batch)[0]
-    shape = batch.y.shape
+    shape = batch.y.shape if np.issubdtype(batch.y.dtype, np.integer) else batch.y.shape[:-1]
     assert scores.shape[:-1] == shape, f"predict gives scores for each of {shape} targets; got {scores.shape}"
     same_bits({"the scores": scores}, {"the scores": again}, "predict called twice")
     assert (run.replicas.state()["draws"] == drawn).all(), "predict draws random numbers, so measuring changes training"

@@ -1,21 +1,27 @@
 """Every layer passes its contract, and the contract catches the ways a layer can be wrong."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import searchlab.nn as nn
 from searchlab.backend import xp_of
-from searchlab.nn import Affine, Chain, Dropout, Layer, Parameter, Relu, Sigmoid, Tanh
+from searchlab.nn import Affine, BatchNorm, Chain, Dropout, Gelu, Layer, LeakyRelu, Parameter, Relu, Sigmoid, Tanh
 from searchlab.replicas import Replicas
 from searchlab.testing import check_layer
 
 RATES = {"rate": (0.0, 0.3, 0.75)}
+MOMENTA = {"momentum": (0.0, 0.5, 0.99), "epsilon": (1e-3, 1e-5, 1e-1)}
 
 CASES = {
     Affine: lambda: check_layer(lambda replicas: Affine(replicas, 4, 3), 4),
-    Relu: lambda: check_layer(lambda replicas: Relu(), 4),
-    Tanh: lambda: check_layer(lambda replicas: Tanh(), 4),
-    Sigmoid: lambda: check_layer(lambda replicas: Sigmoid(), 4),
+    BatchNorm: lambda: check_layer(partial(BatchNorm, features=4), 4, per_replica=MOMENTA),
+    Relu: lambda: check_layer(Relu, 4),
+    LeakyRelu: lambda: check_layer(LeakyRelu, 4, per_replica={"slope": (0.0, 0.01, 0.3)}),
+    Gelu: lambda: check_layer(Gelu, 4),
+    Tanh: lambda: check_layer(Tanh, 4),
+    Sigmoid: lambda: check_layer(Sigmoid, 4),
     Dropout: lambda: check_layer(Dropout, 7, per_replica=RATES),
     Chain: lambda: check_layer(deep, 5, per_replica=RATES),
 }
@@ -24,7 +30,7 @@ CASES = {
 def deep(replicas, rate):
     first, last = Affine(replicas, 5, 6), Affine(replicas, 5, 6)
     last.W = first.W  # shared: both add to one gradient
-    return Chain(first, Sigmoid(), Dropout(replicas, rate), Affine(replicas, 6, 5), Tanh(), last)
+    return Chain(first, Sigmoid(replicas), Dropout(replicas, rate), Affine(replicas, 6, 5), Tanh(replicas), last)
 
 
 @pytest.mark.parametrize("layer", CASES)
@@ -212,7 +218,7 @@ def test_the_sound_twin_of_the_broken_layers_passes():
 
 
 def test_relu_keeps_a_float64_input_apart_from_an_earlier_float32_one():
-    relu = Relu()
+    relu = Relu(Replicas([0]))
     for dtype in (np.float32, np.float64, np.float32):
         y = relu.forward(np.ones((1, 2, 3), dtype), train=False)
         assert y.dtype == dtype

@@ -7,16 +7,30 @@ import pytest
 
 import searchlab.metrics as metrics
 from searchlab.data import Batch
-from searchlab.metrics import Accuracy
+from searchlab.errors import UserMistake
+from searchlab.metrics import Accuracy, RootMeanSquaredError
 from searchlab.testing import check_metric
 from searchlab.testing.metric import _Told
 
-CASES = {Accuracy: Accuracy()}
+CASES = {Accuracy: True, RootMeanSquaredError: False}  # by whether it judges labels
 
 
-@pytest.mark.parametrize("metric", CASES.values(), ids=str)
+@pytest.mark.parametrize("metric", CASES)
 def test_contract(metric):
-    check_metric(metric)
+    check_metric(metric(), labels=CASES[metric])
+
+
+@pytest.mark.parametrize("metric", CASES)
+def test_metric_refuses_the_other_kind_of_targets(metric):
+    with pytest.raises(UserMistake, match=f"{metric.__name__} (counts labels|compares numbers)"):
+        check_metric(metric(), labels=not CASES[metric])
+
+
+def test_rmse_by_hand():
+    outputs, targets = np.array([[[1.0, 2.0], [0.0, 0.0]]]), np.array([[[0.0, 0.0], [0.0, 2.0]]])
+    assert RootMeanSquaredError().measure(_Told(), [Batch(outputs, targets)]) == pytest.approx([1.5])
+    weight = np.array([[True, False]])
+    assert RootMeanSquaredError().measure(_Told(), [Batch(outputs, targets, weight)]) == pytest.approx([2.5**0.5])
 
 
 def test_every_metric_has_a_case():

@@ -1,11 +1,31 @@
 """Every model passes its contract, and the contract catches the ways a model can be wrong."""
 
+from functools import partial
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab.data import Batch, Examples, Spiral
-from searchlab.nn import Affine, Chain, Model, Relu, Sigmoid, SoftmaxCrossEntropy, Tanh
+from searchlab.errors import UserMistake
+from searchlab.nn import (
+    Affine,
+    BatchNorm,
+    Chain,
+    Gelu,
+    LeakyRelu,
+    MeanSquaredError,
+    Model,
+    Relu,
+    Sigmoid,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+    Tanh,
+    lecun_uniform,
+    random_normal,
+)
+from searchlab.replicas import Replicas
 from searchlab.testing import check_gradients, check_model
 
 RATES = {"dropout": (0.0, 0.3, 0.6)}
@@ -13,7 +33,7 @@ TABLE = Spiral(points=10).training()
 
 
 def mlp(**fixed):
-    return lambda replicas, features, classes, **free: Mlp(replicas, features, classes, **fixed, **free)
+    return lambda replicas, features, classes, **free: MLP(replicas, features, classes, **fixed, **free)
 
 
 def wide(rows=40, features=17, classes=5):
@@ -28,6 +48,48 @@ def test_mlp(activation, layers):
     check_model(mlp(hidden=6, layers=layers, activation=activation), TABLE, per_replica=RATES)
 
 
+@pytest.mark.parametrize("hidden", [(), (7,), (6, 4)])
+def test_mlp_takes_a_width_for_each_layer(hidden):
+    check_model(mlp(hidden=hidden), TABLE, per_replica=RATES if hidden else None)
+    model = MLP(Replicas([0]), 2, 3, hidden=hidden)
+    shapes = [parameter.value.shape[1:] for name, parameter in model.parameters() if name.endswith("W")]
+    assert shapes == list(pairwise((2, *hidden, 3)))
+
+
+def test_mlp_without_a_hidden_layer_is_softmax_regression():
+    flat, none = (MLP(Replicas([0]), 2, 3, **given) for given in ({"layers": 0}, {"hidden": ()}))
+    assert [name for name, _ in flat.parameters()] == [name for name, _ in none.parameters()]
+    assert len(flat.parameters()) == 2
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"normalisation": BatchNorm},
+        {"normalisation": partial(BatchNorm, momentum=0.5), "activation": Gelu},
+        {"activation": partial(LeakyRelu, slope=0.2), "initial": lecun_uniform},
+        {"activation": Tanh, "output": Tanh, "loss": MeanSquaredError, "initial": partial(random_normal, scale=0.5)},
+        {"loss": SigmoidCrossEntropy, "output": None},
+        {"loss": partial(SoftmaxCrossEntropy, smoothing=0.1)},
+    ],
+    ids=lambda parts: "-".join(parts),
+)
+def test_mlp_is_put_together_from_parts(parts):
+    check_model(mlp(hidden=(6, 5), **parts), TABLE, per_replica=RATES)
+
+
+def test_mlp_predicts_numbers():
+    x = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
+    table = Examples(x, (x[:, :2] * 2.0).astype(np.float32), 2)
+    check_model(mlp(hidden=6, loss=MeanSquaredError), table, per_replica=RATES)
+
+
+@pytest.mark.parametrize("sizes", [{"hidden": 0}, {"hidden": (3, 0)}, {"layers": -1}, {"hidden": (3, 4), "layers": 2}])
+def test_mlp_refuses_sizes_that_make_no_network(sizes):
+    with pytest.raises(UserMistake, match="MLP takes"):
+        MLP(Replicas([0]), 2, 3, **sizes)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_mlp_on_wider_data_and_odd_batches(batch_size):
     check_model(mlp(hidden=9), wide(), per_replica=RATES, batch_size=batch_size)
@@ -38,8 +100,8 @@ class Sound(Model):
 
     def __init__(self, replicas, features, classes):
         self.replicas = replicas
-        self.layers = Chain(Affine(replicas, features, 4), Tanh(), Affine(replicas, 4, classes))
-        self.loss = SoftmaxCrossEntropy()
+        self.layers = Chain(Affine(replicas, features, 4), Tanh(replicas), Affine(replicas, 4, classes))
+        self.loss = SoftmaxCrossEntropy(replicas)
 
     def forward(self, batch, carry=None, *, train):
         return self.loss.forward(self.layers.forward(batch.x, train=train), batch.y), None
@@ -150,11 +212,11 @@ def test_contract_asks_for_enough_rows():
 def test_check_gradients_is_a_tool_of_its_own():
     generator = np.random.default_rng(0)
     batch = Batch(generator.standard_normal((2, 6, 3)), generator.integers(4, size=(2, 6)))
-    check_gradients(lambda replicas: Mlp(replicas, 3, 4, hidden=5, dropout=0.5), batch)
+    check_gradients(lambda replicas: MLP(replicas, 3, 4, hidden=5, dropout=0.5), batch)
     check_gradients(
-        lambda replicas, dropout: Mlp(replicas, 3, 4, hidden=5, dropout=dropout),
+        lambda replicas, dropout: MLP(replicas, 3, 4, hidden=5, dropout=dropout),
         batch,
         per_replica={"dropout": (0.2, 0.6)},
     )
-    with pytest.raises(AssertionError, match=r"gradient of layers\.layers\.0\.W .* replica \d"):
+    with pytest.raises(AssertionError, match=r"gradient of layers\.layers\.0\.b .* replica \d"):
         check_gradients(lambda replicas: ForgetsLayer(replicas, 3, 4), batch)
