@@ -9,21 +9,57 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from searchlab.data import Arrays as Arrays
+    from searchlab.data import Csv as Csv
     from searchlab.data import Digits as Digits
+    from searchlab.data import FashionMnist as FashionMnist
+    from searchlab.data import GaussianNoise as GaussianNoise
+    from searchlab.data import GroupKFold as GroupKFold
     from searchlab.data import Holdout as Holdout
     from searchlab.data import KFold as KFold
     from searchlab.data import Mnist as Mnist
+    from searchlab.data import Npz as Npz
+    from searchlab.data import Shift as Shift
     from searchlab.data import Spiral as Spiral
+    from searchlab.data import StratifiedKFold as StratifiedKFold
     from searchlab.metrics import Accuracy as Accuracy
+    from searchlab.metrics import RootMeanSquaredError as RootMeanSquaredError
+    from searchlab.nn import BatchNorm as BatchNorm
+    from searchlab.nn import Gelu as Gelu
+    from searchlab.nn import LeakyRelu as LeakyRelu
+    from searchlab.nn import MeanSquaredError as MeanSquaredError
     from searchlab.nn import Relu as Relu
     from searchlab.nn import Sigmoid as Sigmoid
+    from searchlab.nn import SigmoidCrossEntropy as SigmoidCrossEntropy
+    from searchlab.nn import SoftmaxCrossEntropy as SoftmaxCrossEntropy
     from searchlab.nn import Tanh as Tanh
+    from searchlab.nn import glorot_normal as glorot_normal
+    from searchlab.nn import glorot_uniform as glorot_uniform
+    from searchlab.nn import he_normal as he_normal
+    from searchlab.nn import he_uniform as he_uniform
+    from searchlab.nn import lecun_normal as lecun_normal
+    from searchlab.nn import lecun_uniform as lecun_uniform
+    from searchlab.nn import random_normal as random_normal
+    from searchlab.nn import random_uniform as random_uniform
     from searchlab.optim import SGD as SGD
+    from searchlab.optim import AdaGrad as AdaGrad
     from searchlab.optim import Adam as Adam
+    from searchlab.optim import AdamW as AdamW
     from searchlab.optim import Momentum as Momentum
+    from searchlab.optim import Nesterov as Nesterov
+    from searchlab.optim import RMSprop as RMSprop
+    from searchlab.schedules import Constant as Constant
+    from searchlab.schedules import CosineDecay as CosineDecay
+    from searchlab.schedules import ExponentialDecay as ExponentialDecay
+    from searchlab.schedules import Plateau as Plateau
+    from searchlab.schedules import StepDecay as StepDecay
+    from searchlab.sweep import TPE as TPE
     from searchlab.sweep import Choice as Choice
+    from searchlab.sweep import EarlyStopping as EarlyStopping
     from searchlab.sweep import Float as Float
+    from searchlab.sweep import Grid as Grid
     from searchlab.sweep import Int as Int
+    from searchlab.sweep import Random as Random
     from searchlab.sweep import Space as Space
     from searchlab.sweep import Sweep as Sweep
     from searchlab.training import Trainer as Trainer
@@ -31,16 +67,48 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "data": ("Digits", "Holdout", "KFold", "Mnist", "Spiral"),
-    "metrics": ("Accuracy",),
-    "nn": ("Relu", "Sigmoid", "Tanh"),
-    "optim": ("SGD", "Adam", "Momentum"),
-    "sweep": ("Choice", "Float", "Int", "Space", "Sweep"),
+    "data": (
+        "Arrays",
+        "Csv",
+        "Digits",
+        "FashionMnist",
+        "GaussianNoise",
+        "GroupKFold",
+        "Holdout",
+        "KFold",
+        "Mnist",
+        "Npz",
+        "Shift",
+        "Spiral",
+        "StratifiedKFold",
+    ),
+    "metrics": ("Accuracy", "RootMeanSquaredError"),
+    "nn": (
+        "BatchNorm",
+        "Gelu",
+        "LeakyRelu",
+        "MeanSquaredError",
+        "Relu",
+        "Sigmoid",
+        "SigmoidCrossEntropy",
+        "SoftmaxCrossEntropy",
+        "Tanh",
+        "glorot_normal",
+        "glorot_uniform",
+        "he_normal",
+        "he_uniform",
+        "lecun_normal",
+        "lecun_uniform",
+        "random_normal",
+        "random_uniform",
+    ),
+    "optim": ("SGD", "AdaGrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSprop"),
+    "schedules": ("Constant", "CosineDecay", "ExponentialDecay", "Plateau", "StepDecay"),
+    "sweep": ("Choice", "EarlyStopping", "Float", "Grid", "Int", "Random", "Space", "Sweep", "TPE"),
     "training": ("Trainer",),
 }
 _HOME_OF = {word: home for home, words in _HOMES.items() for word in words}
-__all__ = ["Accuracy", "Adam", "Choice", "Digits", "Float", "Holdout", "Int", "KFold", "Mnist", "Momentum"]
-__all__ += ["SGD", "Relu", "Sigmoid", "Space", "Spiral", "Sweep", "Tanh", "Trainer"]
+__all__ = sorted(_HOME_OF)
 
 
 def __getattr__(word: str) -> Any:

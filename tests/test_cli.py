@@ -19,10 +19,10 @@ QUICK = ["--engine", "local", "--trials", "2", "--epochs", "2"]
 SPIRAL = str(ROOT / "search_spaces" / "spiral_mlp.py")
 
 GOOD = """
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import *
 sweep = Sweep(name="mine", data=Spiral(points=20), validation=KFold(2), metric=Accuracy(),
-              model=Space(Mlp, hidden={hidden}), optimizer=Space(SGD, lr={lr}),
+              model=Space(MLP, hidden={hidden}), optimizer=Space(SGD, lr={lr}),
               training=Space(Trainer, epochs=2), trials=2)
 """
 
@@ -75,6 +75,57 @@ def test_show_tells_what_is_open_fixed_and_fused():
     line = next(line for line in done.stderr.splitlines() if line.startswith("optimizer.SGD.lr"))
     assert "0.01 to 1, log" in line
     assert line.rstrip().endswith("may differ")
+
+
+GRID = """
+from models.mlp import MLP
+from searchlab import *
+sweep = Sweep(name="mine", data=Spiral(points=20), validation=KFold(2), metric=Accuracy(),
+              model=Space(MLP, hidden=Choice(4, 8, 12)), training=Space(Trainer, epochs=2),
+              optimizer=Choice(Space(SGD, lr={lr}), Space(Adam, lr=Choice(0.01, 0.1))),
+              sampler=Grid(), early_stopping=EarlyStopping(patience=3){trials})
+"""
+
+
+def test_show_counts_a_grid_up(tmp_path):
+    path = write(tmp_path, GRID.format(lr="Choice(0.1, 0.5, 1.0)", trials=""))
+    done = searchlab("show", path, "--json")
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["trials"], told["combinations"], told["structures"]) == (15, 15, 6)
+    assert told["sampler"] == {"kind": "Grid"}
+    assert told["early_stopping"]["patience"] == 3
+    assert "mine: 15 trials, each 2-fold" in done.stderr
+    assert "sampler Grid(): 15 combinations, early stopping EarlyStopping(patience=3, min_delta=0.0)" in done.stderr
+    assert "6 structures" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("lr", "trials", "options", "told"),
+    [
+        ("0.1", "", ["--trials", "200"], "the grid has 9 combinations; trials=200 asks for more."),
+        ("0.1", ", trials=10", [], "the grid has 9 combinations; trials=10 asks for more."),
+        ("Float(0.1, 1.0)", "", [], "Grid() tries every value, and optimizer.SGD.lr is a range without step: use"),
+        ("Choice(*range(1, 200_000))", "", [], "the grid has more than 100,000 combinations"),
+        ("Choice(*range(1, 90_000))", "", [], "the grid has 270,003 combinations"),
+        ("0.1", "", ["--set", "sampler=grid"], "Sweep(sampler=...) takes TPE(), Random() or Grid(), got 'grid'"),
+        ("0.1", ", trials=0", [], "at least 1, got 0"),
+        ("0.1", "", ["--set", "early_stopping.patience=0"], "at least 1; got 0"),
+    ],
+)
+def test_a_grid_that_cannot_be_tried_is_one_sentence(tmp_path, lr, trials, options, told):
+    path = write(tmp_path, GRID.format(lr=lr, trials=trials))
+    assert told in sentence(searchlab("run", path, *options, cwd=tmp_path, home=tmp_path / "home"), 2)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_grid_is_tried_in_part_and_then_to_its_end(home, tmp_path):
+    path = write(tmp_path, GRID.format(lr="0.1", trials=""))
+    done = searchlab("run", path, "--engine", "local", "--trials", "4", "--json", home=home, cwd=tmp_path)
+    assert json.loads(done.stdout)["trials"]["complete"] == 4
+    told = sentence(searchlab("resume", "mine", "--trials", "10", home=home, cwd=tmp_path), 2)
+    assert "the grid has 9 combinations; trials=10 asks for more" in told
+    more = searchlab("resume", "mine", "--trials", "9", "--json", home=home, cwd=tmp_path)
+    assert json.loads(more.stdout)["trials"] == {"asked": 9, "complete": 9, "pruned": 0, "failed": 0}
 
 
 def test_run_list_and_resume_speak_json(home):

@@ -107,7 +107,7 @@ class Slow:
             def on(self, device):
                 return self
 
-        return SlowExamples(table.x, table.y, table.classes)
+        return SlowExamples(table.x, table.y, table.outputs)
 
     testing = training
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import (
     SGD,
+    TPE,
     Accuracy,
     Adam,
     Choice,
@@ -13,6 +14,7 @@ from searchlab import (
     Int,
     KFold,
     Momentum,
+    Random,
     Relu,
     Sigmoid,
     Space,
@@ -21,14 +23,14 @@ from searchlab import (
     Trainer,
 )
 from searchlab.errors import UserMistake
-from searchlab.sweep.groups import LARGEST, START_UP, build, fuse, group_size, structural
+from searchlab.sweep.groups import LARGEST, build, fuse, group_size, structural
 
 SWEEP = Sweep(
     name="grouped",
     data=Spiral(points=21),
     validation=KFold(5),
     metric=Accuracy(),
-    model=Space(Mlp, hidden=Choice(6, 9), activation=Choice(Relu, Sigmoid), dropout=Float(0.0, 0.5).when(hidden=9)),
+    model=Space(MLP, hidden=Choice(6, 9), activation=Choice(Relu, Sigmoid), dropout=Float(0.0, 0.5).when(hidden=9)),
     optimizer=Choice(
         Space(SGD, lr=Float(0.01, 1.0, log=True)),
         Space(Momentum, lr=Float(0.001, 0.3, log=True), momentum=Float(0.5, 0.99)),
@@ -45,7 +47,7 @@ TRIALS = [SHARED | dict(zip(OPEN, values, strict=True)) for values in ((0.0, 0.1
 
 def built(parameters, seed=0):
     table = SWEEP.data.training()
-    return build(SWEEP, parameters, table, SWEEP.validation.split(len(table)), seed, "cpu")
+    return build(SWEEP, parameters, table, SWEEP.validation.split(table), seed, "cpu")
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "Momentum", "Adam"])
@@ -119,7 +121,7 @@ def test_whatever_agrees_in_structure_can_be_fused():
     """Also where an argument may be a number or None."""
     sweep = Sweep(
         **{name: getattr(SWEEP, name) for name in ("name", "data", "validation", "metric", "optimizer", "trials")},
-        model=Space(Mlp, hidden=Int(4, 5)),
+        model=Space(MLP, hidden=Int(4, 5)),
         training=Space(Trainer, batch_size=7, clip_norm=Choice(None, 1.0, 2.0)),
     )
     common = {"model.hidden": 4, "optimizer": "SGD", "optimizer.SGD.lr": 0.1}
@@ -129,6 +131,9 @@ def test_whatever_agrees_in_structure_can_be_fused():
         fused = fuse([sweep.settle(each) for each in alike], 1)
         clip = fused.training.arguments["clip_norm"]
         assert clip is None or list(clip) == [each["training.clip_norm"] for each in alike]
+
+
+START_UP = TPE.start_up
 
 
 @pytest.mark.parametrize(
@@ -153,13 +158,37 @@ def test_whatever_agrees_in_structure_can_be_fused():
     ],
 )
 def test_group_size(fuse, trials, begun, workers, size):
-    assert group_size(fuse, trials=trials, begun=begun, workers=workers) == size
+    assert group_size(fuse, trials=trials, begun=begun, workers=workers, start_up=START_UP) == size
+
+
+@pytest.mark.parametrize(
+    ("fuse", "trials", "begun", "workers", "alike", "size"),
+    [
+        ("auto", 168, 0, 2, 7, 7),  # no start-up, no tenth: the points are known
+        ("auto", 20, 0, 2, 20, LARGEST),
+        ("auto", 168, 5, 2, 2, 2),  # what is left of this structure, and none of the next
+        ("auto", 168, 164, 2, 4, 2),  # the end is shared out
+        ("auto", 168, 167, 2, 1, 1),
+        ("auto", 10, 8, 1, 7, 2),  # fewer trials than points
+        ("auto", 168, 168, 2, 0, 0),
+        (3, 168, 0, 2, 7, 3),
+        (16, 168, 0, 2, 7, 7),
+        (16, 10, 8, 2, 7, 2),
+        (16, 168, 168, 2, 0, 0),
+    ],
+)
+def test_group_size_of_points_known_beforehand(fuse, trials, begun, workers, alike, size):
+    assert group_size(fuse, trials=trials, begun=begun, workers=workers, alike=alike) == size
+
+
+def test_who_does_not_learn_needs_no_start_up():
+    assert group_size("auto", trials=40, begun=0, workers=2, start_up=Random.start_up) == 4
 
 
 @pytest.mark.parametrize("fuse", ["auto", 1, 3, 100])
 @pytest.mark.parametrize("trials", [1, 7, 40, 333])
 def test_groups_add_up_to_the_trials_asked_for(fuse, trials):
     begun = 0
-    while size := group_size(fuse, trials=trials, begun=begun, workers=4):
+    while size := group_size(fuse, trials=trials, begun=begun, workers=4, start_up=START_UP):
         begun += size
     assert begun == trials

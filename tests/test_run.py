@@ -8,11 +8,36 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from searchlab import Choice, Float, KFold, Space, artifact
+from models.mlp import MLP
+from searchlab import (
+    Adam,
+    Arrays,
+    Choice,
+    EarlyStopping,
+    Float,
+    Grid,
+    Int,
+    KFold,
+    MeanSquaredError,
+    Random,
+    RootMeanSquaredError,
+    Space,
+    StratifiedKFold,
+    Trainer,
+    artifact,
+)
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.optim import SGD
+from searchlab.service import course
 from searchlab.service.run import resume, run
 from tests.sweeps import TenRows, spiral_sweep
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(request, monkeypatch):
+    """Drawing takes longer than these small sweeps: only the tests that look at the pictures have them drawn."""
+    if "pictures" not in request.keywords:
+        monkeypatch.setattr(course, "save_pictures", lambda *_: ())
 
 
 def quick(home, sweep=None, **options):
@@ -27,6 +52,7 @@ def children(home, result):
     return [child for child in runs if child.info.run_id != result.run_id]
 
 
+@pytest.mark.pictures
 def test_a_sweep_ends_with_its_trials_a_winner_and_a_record(home):
     result = quick(home)
     assert [trial.state for trial in result.trials] == ["COMPLETE"] * 6
@@ -43,9 +69,45 @@ def test_a_sweep_ends_with_its_trials_a_winner_and_a_record(home):
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics["test_accuracy"] == pytest.approx(result.winner.test_score)
     assert len(parent.data.tags["searchlab.data_checksum"]) == 64
-    assert {figure.name for figure in result.figures} == {
-        "learning-curves.png", "fold-boxes.png", "optimisation-history.png"
-    }  # fmt: skip
+    drawn = {figure.stem for figure in result.figures}
+    assert {"learning-curves", "fold-boxes", "optimisation-history", "confusion-matrix", "decision-boundary"} <= drawn
+    assert all(figure.stat().st_size > 5000 for figure in result.figures)
+    assert {path.name for path in result.figures[0].parent.iterdir()} == {figure.name for figure in result.figures}
+
+
+def test_a_result_draws_boxes_by_a_chosen_parameter(home):
+    result = quick(home)
+    assert [text.get_text() for text in result.boxes("optimizer").axes[0].get_xticklabels()]
+    assert result.boxes("lr")
+    with pytest.raises(UserMistake, match=r"no trial has a parameter 'widht'; they have: model\.hidden"):
+        result.boxes("widht")
+
+
+def test_a_standardised_table_of_ones_own_is_searched_and_leaves_scaled(home):
+    """Features of wild scales: standardised by fold in the search, and by the artifact itself afterwards."""
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((200, 3)) * [1e-3, 1.0, 1e4] + [0.0, 50.0, -1e5]
+    y = np.where((x[:, 0] > 0) ^ (x[:, 2] > -1e5), "odd", "even")
+    sweep = spiral_sweep(4, 30, data=Arrays(x, y), validation=StratifiedKFold(2))
+    result = quick(home, sweep)
+    assert result.best.value > 0.75
+    loaded = artifact.load(result.artifact)
+    test = sweep.data.testing()
+    said = [loaded.manifest["classes"][at] for at in loaded.predict(test.x).argmax(axis=1)]
+    right = np.mean([word == test.names[label] for word, label in zip(said, test.y, strict=True)])
+    assert right == pytest.approx(result.winner.artifact_score)
+    assert right > 0.75
+
+
+def test_numbers_are_predicted_too(home):
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((150, 2))
+    space = Space(MLP, hidden=Int(5, 20, step=5), loss=MeanSquaredError)
+    data = Arrays(x, x @ [1.0, -2.0] + 3.0)
+    result = quick(home, spiral_sweep(4, 20, data=data, metric=RootMeanSquaredError(), model=space))
+    assert result.best.value == min(trial.value for trial in result.trials if trial.state == "COMPLETE")
+    assert result.winner.artifact_score < 2.0, "saying the mean each time is wrong by 2.2"
+    assert result.winner.answers is None, "there are no classes to confuse"
 
 
 def test_the_artifact_scores_on_the_test_rows_what_the_result_says(home):
@@ -174,6 +236,43 @@ def test_values_fix_arguments_by_path(home):
     result = quick(home, values={"model.hidden": 5, "optimizer.SGD.lr": 1.0, "data.points": 20}, trials=4)
     assert all("model.hidden" not in trial.parameters for trial in result.trials)
     assert json.loads((result.artifact / "manifest.json").read_text())["model"]["arguments"]["hidden"] == 5
+
+
+def test_a_grid_is_tried_whole_and_each_combination_once(home):
+    sweep = grid_sweep()
+    result = quick(home, sweep)
+    assert [trial.parameters for trial in result.trials] == list(sweep.plan().points)
+    assert len(result.trials) == 2 * (3 + 1)
+    assert len(children(home, result)) == 8
+    with pytest.raises(UserMistake, match="the grid has 8 combinations; trials=9 asks for more"):
+        resume("spiral", home=home, sweep=sweep, trials=9)
+
+
+def grid_sweep(**changes):
+    parts = {
+        "model": Space(MLP, hidden=Choice(5, 9)),
+        "optimizer": Choice(Space(SGD, lr=Float(0.5, 1.5, step=0.5)), Space(Adam)),
+        "sampler": Grid(),
+        "trials": None,
+        "training": Space(Trainer, batch_size=10, epochs=2),
+    }
+    return spiral_sweep(**parts | changes)
+
+
+@pytest.mark.parametrize("changed", [{"sampler": Random(), "trials": 8}, {"early_stopping": EarlyStopping()}])
+def test_a_sweep_searched_in_another_way_is_another_sweep(home, changed):
+    quick(home, grid_sweep(), trials=2)
+    with pytest.raises(UserMistake, match="another space"):
+        resume("spiral", home=home, sweep=grid_sweep(**changed))
+    assert len(resume("spiral", home=home, sweep=grid_sweep()).trials) == 2
+
+
+def test_the_first_combinations_and_then_the_rest(home):
+    sweep = grid_sweep()
+    first = quick(home, sweep, trials=3)
+    whole = resume("spiral", home=home, sweep=sweep, trials=8)
+    assert [trial.parameters for trial in first.trials] == list(sweep.plan().points[:3])
+    assert [trial.parameters for trial in whole.trials] == list(sweep.plan().points)
 
 
 def test_from_python_a_sweep_runs_by_itself(home):

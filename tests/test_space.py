@@ -8,10 +8,11 @@ import re
 import numpy as np
 import pytest
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import SGD, Adam, Choice, Float, Int, Momentum, Relu, Sigmoid, Space, Tanh, Trainer
 from searchlab.errors import UserMistake
-from searchlab.replicas import PerReplica
+from searchlab.nn import LeakyRelu, random_normal
+from searchlab.replicas import PerReplica, Replicas
 from searchlab.sweep.space import per_replica_of
 
 
@@ -71,6 +72,7 @@ MISTAKES = [
     (lambda: Float(0, 1, step=0), "step above 0"),
     (lambda: Int(1, 8, step=-1), "step above 0"),
     (lambda: Int(1, 8, log=True, step=2), "takes log or step, not both"),
+    (lambda: Float(1, 8, log=True, step=1), "takes log or step, not both"),
     (lambda: Int(1.5, 8), "takes whole numbers; Float takes the others"),
     (lambda: Float("a", 1), "takes finite numbers"),
     (lambda: Float(True, 2), "takes finite numbers"),
@@ -155,19 +157,35 @@ def test_true_is_not_one():
 def test_a_chosen_space_is_drawn_in_turn():
     space = Space(Net, width=1, cell=Choice(Space(Trial, depth=Int(1, 3)), Space(Other)))
     ask, asked = answer({"m.cell": "Trial", "m.cell.Trial.depth": 2})
-    cell = space.draw(ask, "m").build(None, None).given[-1]
+    cell = space.draw(ask, "m").build(None, None).given[-1]()
     assert asked == ["m.cell", "m.cell.Trial.depth"]
     assert (type(cell), cell.depth) == (Trial, 2)
     ask, asked = answer({"m.cell": "Other"})
-    assert type(space.draw(ask, "m").build(None, None).given[-1]) is Other
+    assert type(space.draw(ask, "m").build(None, None).given[-1]()) is Other
     assert asked == ["m.cell"]
+
+
+def test_a_part_comes_as_something_to_call_whether_a_space_or_a_class():
+    """So `activation=Relu` and `activation=Space(LeakyRelu, slope=...)` are called alike, with the replicas."""
+    for activation, slope in ((Relu, None), (Space(LeakyRelu, slope=Float(0.1, 0.3)), 0.2)):
+        ask, _ = answer({"m.activation.slope": slope})
+        model = Space(MLP, activation=activation).draw(ask, "m").build(Replicas([0]), 2, 3)
+        assert slope is None or model.layers.layers[1].slope == pytest.approx([slope])
+    assert per_replica_of(LeakyRelu) == {"slope"}
+    assert per_replica_of(random_normal) == {"scale"}, "a function is as good a constructor as a class"
+
+
+def test_an_argument_of_whole_numbers_among_other_types_takes_no_fractions():
+    with pytest.raises(UserMistake, match="hidden is a whole number"):
+        Space(MLP, hidden=Float(1, 9))
 
 
 def test_a_nested_space_is_drawn_and_walked():
     space = Space(Net, width=1, cell=Space(Trial, depth=Int(1, 3)))
     ask, _ = answer({"m.cell.depth": 3})
-    assert space.draw(ask, "m").build(None, None).given[-1].depth == 3
-    assert [path for path, _, _ in space.walk("m")] == ["m.width", "m.cell.depth"]
+    assert space.draw(ask, "m").build(None, None).given[-1]().depth == 3
+    assert [path for path, _, _ in space.walk("m")] == ["m.width", "m.cell", "m.cell.depth"]
+    assert {path: value for path, value, _ in space.walk("m")}["m.cell"] == "Trial"
 
 
 class Trial:
@@ -181,7 +199,7 @@ class Other:
 
 
 def test_conditions_may_name_classes():
-    space = Space(Mlp, activation=Choice(Relu, Sigmoid), dropout=Float(0.0, 0.5).when(activation=Relu))
+    space = Space(MLP, activation=Choice(Relu, Sigmoid), dropout=Float(0.0, 0.5).when(activation=Relu))
     for name, is_open in (("Relu", True), ("Sigmoid", False)):
         ask, asked = answer({"m.activation": name, "m.dropout": 0.1})
         assert space.draw(ask, "m").arguments["activation"] is {"Relu": Relu, "Sigmoid": Sigmoid}[name]
@@ -211,8 +229,8 @@ def test_a_choice_between_a_number_and_none_is_structure():
         (SGD, {"lr"}),
         (Momentum, {"lr", "momentum"}),
         (Adam, {"lr", "beta1", "beta2", "epsilon"}),
-        (Mlp, {"dropout"}),
-        (Trainer, {"clip_norm"}),
+        (MLP, {"dropout"}),
+        (Trainer, {"clip_norm", "l2"}),
         (Net, {"dropout", "clip"}),
     ],
 )

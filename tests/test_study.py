@@ -132,6 +132,16 @@ def test_a_trial_killed_while_it_was_drawn_keeps_what_it_had_and_gets_the_rest(o
     assert "training.clip_norm" in group.parameters[0]
 
 
+def test_what_a_killed_draw_still_lacks_is_drawn_by_seed_and_number(own, job, tmp_path):
+    study = own(job)
+    study._study.ask().suggest_int("model.hidden", 5, 20, step=5)
+    study.close()
+    (tmp_path / "copy.journal").write_bytes(job.storage.read_bytes())
+    copies = [own(job), own(replace(job, storage=tmp_path / "copy.journal"))]
+    first, second = (copy.ask().parameters for copy in copies)
+    assert first == second
+
+
 def test_a_torn_last_line_is_dropped_and_nothing_else(own, job):
     study = own(job)
     group = study.ask()

@@ -3,22 +3,29 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import (
     SGD,
+    TPE,
     Accuracy,
     Adam,
     Choice,
     Digits,
+    EarlyStopping,
     Float,
+    Grid,
     Holdout,
     Int,
     KFold,
+    Random,
     Relu,
     Space,
     Spiral,
@@ -34,7 +41,7 @@ PARTS = {
     "data": Spiral(),
     "validation": KFold(5),
     "metric": Accuracy(),
-    "model": Space(Mlp, hidden=Int(4, 16), dropout=Float(0.0, 0.5)),
+    "model": Space(MLP, hidden=Int(4, 16), dropout=Float(0.0, 0.5)),
     "optimizer": Choice(Space(SGD, lr=Float(0.01, 1.0, log=True)), Space(Adam)),
     "training": Space(Trainer, batch_size=Choice(16, 32), epochs=3),
     "trials": 10,
@@ -56,13 +63,21 @@ def sweep(**changed):
         ({"trials": 0}, "whole number of at least 1, got 0"),
         ({"trials": 2.5}, "got 2.5"),
         ({"trials": True}, "got True"),
+        ({"trials": None}, r"Sweep\(trials=...\) is a whole number of at least 1; only Grid\(\) knows"),
+        ({"trials": None, "sampler": Random()}, r"only Grid\(\) knows"),
+        ({"trials": 0, "sampler": Grid()}, "at least 1, got 0"),
+        ({"sampler": Grid}, r"Sweep\(sampler=...\) takes TPE\(\), Random\(\) or Grid\(\), got <class"),
+        ({"sampler": "grid"}, "got 'grid'"),
+        ({"sampler": None}, "got None"),
+        ({"early_stopping": 5}, r"Sweep\(early_stopping=...\) takes an EarlyStopping\(\), got 5"),
+        ({"early_stopping": EarlyStopping}, "got <class"),
         ({"data": Spiral}, r"Sweep\(data=...\) takes an object with training and testing"),
         ({"data": None}, "training and testing, got None"),
         ({"validation": 5}, r"Sweep\(validation=...\) takes an object with split, got 5"),
         ({"validation": KFold}, "takes an object with split"),
         ({"metric": "accuracy"}, r"Sweep\(metric=...\) takes an object with measure, got 'accuracy'"),
-        ({"model": Mlp}, r"Sweep\(model=...\) takes a Space or a Choice of Spaces"),
-        ({"model": Choice(Mlp, Space(SGD))}, "takes a Space or a Choice of Spaces"),
+        ({"model": MLP}, r"Sweep\(model=...\) takes a Space or a Choice of Spaces"),
+        ({"model": Choice(MLP, Space(SGD))}, "takes a Space or a Choice of Spaces"),
         ({"optimizer": Choice(1, 2)}, r"Sweep\(optimizer=...\) takes a Space or a Choice of Spaces"),
         ({"optimizer": 0.1}, "takes a Space or a Choice of Spaces, got 0.1"),
         ({"training": Choice(Space(Trainer))}, r"Sweep\(training=...\) takes a Space, got"),
@@ -108,12 +123,19 @@ def test_a_description_is_plain():
     assert json.loads(json.dumps(described)) == described
     assert described["data"] == {"kind": "Spiral", "points": 100, "classes": 3, "noise": 0.2, "seed": 0}
     assert described["arguments"]["optimizer.SGD.lr"] == "Float(0.01 to 1, log)"
-    assert described["model"] == "Mlp"
+    assert described["model"] == "MLP"
     assert described["optimizer"] == "SGD | Adam"
 
 
 @pytest.mark.parametrize(
-    "same", [{"name": "another"}, {"trials": 99}, {"model": Space(Mlp, **PARTS["model"].arguments)}]
+    "same",
+    [
+        {"name": "another"},
+        {"trials": 99},
+        {"sampler": TPE()},
+        {"early_stopping": None},
+        {"model": Space(MLP, **PARTS["model"].arguments)},
+    ],
 )
 def test_the_fingerprint_stays(same):
     assert sweep(**same).fingerprint() == sweep().fingerprint()
@@ -128,25 +150,79 @@ def test_the_fingerprint_stays(same):
         {"validation": KFold(5, seed=1)},
         {"validation": Holdout(0.2)},
         {"metric": replace(Accuracy(), goal="min")},
-        {"model": Space(Mlp, hidden=Int(4, 17), dropout=Float(0.0, 0.5))},
-        {"model": Space(Mlp, hidden=Int(4, 16, log=True), dropout=Float(0.0, 0.5))},
-        {"model": Space(Mlp, hidden=Int(4, 16, step=2), dropout=Float(0.0, 0.5))},
-        {"model": Space(Mlp, hidden=Int(4, 16), dropout=Float(0.0, 0.5).when(hidden=4))},
-        {"model": Space(Mlp, hidden=Int(4, 16), dropout=0.5)},
-        {"model": Space(Mlp, hidden=Int(4, 16), dropout=Float(0.0, 0.5), activation=Relu)},
+        {"model": Space(MLP, hidden=Int(4, 17), dropout=Float(0.0, 0.5))},
+        {"model": Space(MLP, hidden=Int(4, 16, log=True), dropout=Float(0.0, 0.5))},
+        {"model": Space(MLP, hidden=Int(4, 16, step=2), dropout=Float(0.0, 0.5))},
+        {"model": Space(MLP, hidden=Int(4, 16), dropout=Float(0.0, 0.5).when(hidden=4))},
+        {"model": Space(MLP, hidden=Int(4, 16), dropout=0.5)},
+        {"model": Space(MLP, hidden=Int(4, 16), dropout=Float(0.0, 0.5), activation=Relu)},
         {"optimizer": Space(SGD, lr=Float(0.01, 1.0, log=True))},
         {"optimizer": Choice(Space(SGD, lr=Float(0.011, 1.0, log=True)), Space(Adam))},
         {"training": Space(Trainer, batch_size=Choice(16, 32), epochs=4)},
         {"training": Space(Trainer, batch_size=Choice(16, 64), epochs=3)},
+        {"sampler": Random()},
+        {"sampler": Grid()},
+        {"early_stopping": EarlyStopping()},
     ],
 )
 def test_the_fingerprint_changes_with_what_is_searched(changed):
     assert sweep(**changed).fingerprint() != sweep().fingerprint()
 
 
+def test_the_rule_for_stopping_is_told_with_its_arguments():
+    described = sweep(early_stopping=EarlyStopping(patience=3), sampler=Random()).describe()
+    assert described["early_stopping"] == {"kind": "EarlyStopping", "patience": 3, "min_delta": 0.0}
+    assert described["sampler"] == {"kind": "Random"}
+    patient = sweep(early_stopping=EarlyStopping(patience=3)).with_values({"early_stopping.patience": 4})
+    assert patient.early_stopping == EarlyStopping(patience=4)
+
+
+def test_a_sweep_begun_before_there_were_samplers_keeps_its_fingerprint():
+    assert {"sampler", "early_stopping"}.isdisjoint(sweep().describe())
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Data held in arrays."""
+
+    x: np.ndarray
+    change: object = len
+
+    def training(self):
+        """Never called."""
+
+    testing = training
+
+
+def test_arrays_are_described_by_what_they_hold():
+    x = np.arange(6.0).reshape(2, 3)
+    described = sweep(data=Rows(x)).describe()["data"]
+    assert described["x"] == {"shape": [2, 3], "dtype": "float64", "sha256": sha256(x.tobytes()).hexdigest()[:16]}
+    assert described["change"] == "len"
+    assert sweep(data=Rows(np.asfortranarray(x))).fingerprint() == sweep(data=Rows(x)).fingerprint()
+    words = np.array(["a", None], dtype=object)
+    assert sweep(data=Rows(words)).fingerprint() == sweep(data=Rows(words.copy())).fingerprint()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [np.arange(6.0).reshape(3, 2), np.arange(6).reshape(2, 3), np.arange(1.0, 7.0).reshape(2, 3), np.array(1.0)],
+)
+def test_other_arrays_have_another_fingerprint(changed):
+    assert sweep(data=Rows(changed)).fingerprint() != sweep(data=Rows(np.arange(6.0).reshape(2, 3))).fingerprint()
+
+
+def test_a_partial_function_is_told_by_its_function_and_arguments():
+    x = np.zeros(1)
+    described = sweep(data=Rows(x, partial(round, ndigits=2))).describe()["data"]["change"]
+    assert described == {"kind": "partial", "function": "round", "arguments": [], "ndigits": 2}
+    prints = {sweep(data=Rows(x, partial(round, ndigits=n))).fingerprint() for n in (1, 2, 2)}
+    assert len(prints) == 2
+
+
 def test_close_ranges_have_fingerprints_of_their_own():
     """What is shown to people is rounded to six digits; what tells sweeps apart must not be."""
-    prints = {sweep(model=Space(Mlp, dropout=Float(0.1, high))).fingerprint() for high in (0.5, 0.5000001, 0.50000001)}
+    prints = {sweep(model=Space(MLP, dropout=Float(0.1, high))).fingerprint() for high in (0.5, 0.5000001, 0.50000001)}
     assert len(prints) == 3
 
 
@@ -156,7 +232,7 @@ def test_the_fingerprint_is_the_same_in_another_process():
     assert len(prints) == 1
 
 
-@pytest.mark.parametrize("name", ["spiral_mlp", "digits_mlp", "mnist_mlp"])
+@pytest.mark.parametrize("name", ["spiral_mlp", "digits_mlp", "mnist_mlp", "grid_168"])
 def test_the_shipped_search_spaces_are_sound(name):
     found = __import__(f"search_spaces.{name}", fromlist=["sweep"]).sweep
     assert found.name == name.replace("_", "-")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import Float, Space, Trainer
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.checkpoints import Checkpoint, Checkpoints
@@ -110,8 +110,17 @@ def test_a_group_taken_up_from_its_checkpoint_ends_as_if_unbroken(tmp_path, kill
     assert Checkpoints(tmp_path / "broken").load("0") is None, "a group that has ended leaves nothing"
 
 
+def test_a_trial_that_ended_since_the_checkpoint_is_left_out_and_the_other_goes_on(tmp_path):
+    unbroken = work(tmp_path / "unbroken", Notes(), [0.5, 1.0])
+    with pytest.raises(KeyboardInterrupt):
+        work(tmp_path / "broken", Dying(4), [0.5, 1.0], least_seconds=0.0)
+    resumed = work(tmp_path / "broken", Notes(), [1.0], numbers=(1,))
+    assert resumed.done == [1]
+    assert resumed.reports[1] == unbroken.reports[1]
+
+
 def test_the_users_own_exception_fails_the_trials_and_not_the_worker(tmp_path):
-    class Broken(Mlp):
+    class Broken(MLP):
         def backward(self):
             raise RuntimeError("no gradient today\nsecond line")
 
@@ -155,6 +164,16 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     np.testing.assert_array_equal(report.loss, before.loss)
     np.testing.assert_array_equal(back.state["parameters/0.W"], np.ones((2, 3), np.float32))
     assert back.state["parameters/0.W"].dtype == np.float32
+
+
+def test_a_checkpoint_gives_the_rows_of_some_of_its_trials():
+    state = {"W": np.arange(24.0).reshape(6, 2, 2), "draws": np.arange(6)}  # three trials of two folds
+    whole = Checkpoint((4, 7, 9), checkpoint().reports, state)
+    left = whole.of((9, 4, 11))
+    assert left.trials == (4, 9)
+    assert left.state["draws"].tolist() == [0, 1, 4, 5]
+    assert (left.state["W"] == state["W"][[0, 1, 4, 5]]).all()
+    assert whole.of((1, 2)) is None
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300])

@@ -14,7 +14,7 @@ from searchlab.errors import UserMistake
 
 @click.command("run")
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--trials", type=int, help="How many trials, instead of what the file says.")
+@click.option("--trials", type=int, help="How many trials, instead of what the file says; of a grid, the first.")
 @click.option("--epochs", type=int, help="Epochs of each trial: short for --set training.epochs=N.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the sampler, the folds and the weights.")
 @click.option("--workers", type=int, help="Processes that train side by side.  [default: one per core]")

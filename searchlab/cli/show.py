@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 @click.argument("spec", type=click.Path(path_type=Path))
 @json_option
 def show_command(spec: Path, as_json: bool) -> None:
-    """The space of the sweep file SPEC: what is fixed, what is open, what trains fused."""
+    """The space of the sweep file SPEC: what is fixed, what is open, what trains fused, and how it is searched."""
     from searchlab.sweep.file import load
 
     sweep = load(spec).sweep
-    output = Output(as_json)
-    _print(output, sweep)
-    output.result({"sweep": sweep.name, "trials": sweep.trials, "structures": structures(sweep), **sweep.describe()})
+    output, plan = Output(as_json), sweep.plan()
+    found: dict[str, Any] = {"sweep": sweep.name, "trials": sweep.budget()}
+    found["structures"] = plan.structures if plan else structures(sweep)
+    found["combinations"] = len(plan.points) if plan else None
+    found |= {"sampler": {"kind": type(sweep.sampler).__name__}, "early_stopping": None}  # described where not default
+    _print(output, sweep, found)
+    output.result(found | sweep.describe())
 
 
 def structures(sweep: Sweep) -> int | None:
@@ -43,21 +48,21 @@ def structures(sweep: Sweep) -> int | None:
     return count
 
 
-def _print(output: Output, sweep: Sweep) -> None:
+def _print(output: Output, sweep: Sweep, found: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     console = output.console
-    console.print(f"[bold]{sweep.name}[/bold]: {sweep.trials} trials, each {sweep.validation.folds}-fold")
-    console.print(
-        f"data {sweep.data}, validation {sweep.validation}, metric {sweep.metric.name} ({sweep.metric.goal})\n"
-    )
+    console.print(f"[bold]{sweep.name}[/bold]: {found['trials']} trials, each {sweep.validation.folds}-fold")
+    console.print(f"data {sweep.data}, validation {sweep.validation}, metric {sweep.metric.name} ({sweep.metric.goal})")
+    size = f": {found['combinations']:,} combinations" if found["combinations"] else ""
+    console.print(f"sampler {sweep.sampler}{size}, early stopping {sweep.early_stopping or 'off'}\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("argument", "open", "fixed", "in a group"):
         table.add_column(heading, overflow="fold")
     for path, value, per_replica in sweep.walk():
         table.add_row(path, *_columns(value, per_replica))
     console.print(table)
-    count = structures(sweep)
+    count = found["structures"]
     told = "unboundedly many" if count is None else f"{count:,}"
     console.print(f"\n{told} structures; trials of one structure train fused, {sweep.validation.folds} replicas each.")
 

@@ -6,6 +6,7 @@ import io
 import json
 import time
 import zipfile
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,17 @@ class Checkpoint:
     def epoch(self) -> int:
         """Epochs trained."""
         return self.reports[-1][1].epoch
+
+    def of(self, trials: Container[int]) -> Checkpoint | None:
+        """What it holds of these trials; None when that is nothing. Every array has the replicas in order as axis 0."""
+        left = [at for at, number in enumerate(self.trials) if number in trials]
+        if not left:
+            return None
+        state = {}
+        for name, array in self.state.items():
+            by_trial = array.reshape(len(self.trials), -1, *array.shape[1:])  # (trials, folds, ...)
+            state[name] = by_trial[left].reshape(-1, *array.shape[1:])
+        return Checkpoint(tuple(self.trials[at] for at in left), self.reports, state)
 
 
 class Checkpoints:

@@ -16,6 +16,7 @@ from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.home import Home, Lock, SweepFolder, holder
 from searchlab.service.job import Job
 from searchlab.service.order import Order
+from searchlab.service.pictures import save_pictures
 from searchlab.service.records import TrialRecord, ended
 from searchlab.service.result import Result
 from searchlab.service.winner import Winner, crown
@@ -85,7 +86,7 @@ class Course:
     def _conclude(self, trials: list[TrialRecord], recorder: Recorder) -> Result:
         """Crown the winner, draw the pictures, and close the record."""
         metric, winner = self.sweep.metric, self._crown(trials)
-        figures = self._draw(trials)
+        figures = save_pictures(trials, winner, metric.name, metric.goal, self.folder.figures)
         for figure in figures:
             recorder.artifact(figure, "figures")
         scores: dict[str, float] = {}
@@ -116,13 +117,6 @@ class Course:
         with threadpool_limits(1):
             return crown(self.sweep, trials, self.folder, seed=self.order.seed, device=self.order.device, about=about)
 
-    def _draw(self, trials: list[TrialRecord]) -> tuple[Path, ...]:
-        from searchlab.tracking.figures import TrialCurve, save_figures  # matplotlib takes half a second to import
-
-        metric = self.sweep.metric
-        curves = [TrialCurve(t.number, t.state, t.value, t.curve.scores) for t in trials]
-        return tuple(save_figures(curves, metric.name, metric.goal, self.folder.figures))
-
     def _all_there(self, trials: list[TrialRecord]) -> None:
         done, name = len(ended(trials)), self.order.name
         if done < self.order.trials:
@@ -144,7 +138,8 @@ class Course:
     def _record(self) -> SweepRecord:
         """What the parent run says of the sweep."""
         order, sweep = self.order, self.sweep
-        asked = {"seed": order.seed, "data": sweep.data, "validation": sweep.validation}
+        asked = {"seed": order.seed, "data": sweep.data, "validation": sweep.validation, "sampler": sweep.sampler}
+        asked |= {"early_stopping": sweep.early_stopping} if sweep.early_stopping else {}
         arguments = {path: str(value) for path, value in order.description["arguments"].items()}
         found = provenance(self._root()).items()
         tags = {name if name.startswith("mlflow.") else f"searchlab.{name}": value for name, value in found}

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from searchlab.metrics import Goal
+from searchlab.service import pictures
 from searchlab.service.records import TrialRecord
 from searchlab.service.winner import Winner
+
+if TYPE_CHECKING:
+    from searchlab.tracking.figures import Figure
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class Result:
     def count(self, state: str) -> int:
         """How many trials ended in this state."""
         return sum(trial.state == state for trial in self.trials)
+
+    def boxes(self, parameter: str) -> Figure:
+        """A picture: a box of scores for each value of a parameter ("optimizer", "lr"); a notebook shows it."""
+        return pictures.boxes(self.trials, parameter, self.metric, self.goal)
 
     def plain(self) -> dict[str, Any]:
         """The result as JSON values."""

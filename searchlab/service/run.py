@@ -39,12 +39,13 @@ def run(
 ) -> Result:
     """Search `sweep`, refit and test the winner, record it all, and return what came out.
 
-    `values` fixes arguments by path, as --set does. `workers` are processes, one per core unless told otherwise.
+    `values` fixes arguments by path, as --set does. `trials` counts instead of the sweep's own; of a grid, the first so
+    many combinations are tried. `workers` are processes, one per core unless told otherwise.
     Raises UserMistake for what cannot be done, before anything is written, and WorldFault when it had to stop early;
     `resume` then goes on.
     """
     sweep = sweep.with_values(values or {})
-    trials = whole_trials(sweep.trials if trials is None else trials)
+    trials = sweep.budget(None if trials is None else whole_trials(trials))
     _check(sweep, device, workers, fuse)
     place = Home.at(home)
     name = free_name(sweep, place, name)
@@ -81,7 +82,7 @@ def resume(
         )
     if trials is not None and whole_trials(trials) < order.trials:
         raise UserMistake(f"{name!r} was asked for {order.trials} trials; it can be extended, not cut to {trials}.")
-    order = replace(order, trials=trials or order.trials)
+    order = replace(order, trials=sweep.budget(trials or order.trials))
     _check(sweep, order.device, order.workers, order.fuse)
     return Course(sweep, order, place, watcher).carry_out()
 
@@ -100,4 +101,4 @@ def _check(sweep: Sweep, device: Device, workers: int | None, fuse: Fuse) -> Non
         raise UserMistake(f"--workers is at least 1, got {workers}.")
     if fuse != "auto" and fuse < 1:
         raise UserMistake(f"--fuse is 'auto' or a number of at least 1, got {fuse}.")
-    sweep.validation.split(len(sweep.data.training()))
+    sweep.validation.split(sweep.data.training())

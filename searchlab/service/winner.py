@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from searchlab import artifact
-from searchlab.backend import Device, to_host
-from searchlab.data.examples import Table
+from searchlab.backend import Array, Device, to_host
+from searchlab.data.examples import Examples
 from searchlab.data.splits import EveryRow, Rows
+from searchlab.data.standardised import Standardised
+from searchlab.data.table import Table
 from searchlab.errors import WorldFault
 from searchlab.metrics import Metric
 from searchlab.nn.layer import Model
@@ -24,19 +26,25 @@ from searchlab.service.home import SweepFolder
 from searchlab.service.records import TrialRecord, ranked
 from searchlab.sweep.groups import build
 from searchlab.sweep.sweep import Sweep
+from searchlab.tracking.answers import Answers
 from searchlab.training import Trainer
 
+AT_ONCE = 1024  # test rows answered in one pass
 REFIT = 0x5EED  # set beside the sweep's seed: the refit's weights and row orders are none that a fold had
 
 
 @dataclass(frozen=True)
 class Winner:
-    """The chosen trial and what its refit scores on the test rows, in float32 and as the float16 artifact."""
+    """The chosen trial and what its refit scores on the test rows, in float32 and as the float16 artifact.
+
+    `answers` are what the artifact said to each test row, where these are rows with classes.
+    """
 
     trial: TrialRecord
     test_score: float
     artifact_score: float
     artifact: Path
+    answers: Answers | None = None
 
 
 def crown(
@@ -72,7 +80,7 @@ def measure(model: Model, metric: Metric, table: Table) -> float:
 
 
 def _refit(sweep: Sweep, trial: TrialRecord, table: Table, seed: int, device: Device) -> tuple[Trainer, str | None]:
-    trainer = build(sweep, [trial.parameters], table, EveryRow().split(len(table)), seed ^ REFIT, device)
+    trainer = build(sweep, [trial.parameters], table, EveryRow().split(table), seed ^ REFIT, device)
     for _ in range(trial.epoch or 0):  # as long as cross-validation found best
         report = trainer.advance()
         if report.failures[0]:
@@ -84,8 +92,8 @@ def _deliver(
     sweep: Sweep, trial: TrialRecord, trainer: Trainer, folder: SweepFolder, about: Mapping[str, Any]
 ) -> Winner:
     openings = _open_test_rows(folder, trial)
-    test, metric = sweep.data.testing(), sweep.metric
-    score = measure(trainer.model, metric, test.on(trainer.replicas.device))
+    test, metric, scaling = sweep.data.testing(), sweep.metric, trainer.data.scaling
+    score = measure(trainer.model, metric, _as_seen(test.on(trainer.replicas.device), scaling))
     drawn = sweep.settle(trial.parameters).model
     scores = {"rows": len(test), "float32": score, "openings": openings}
     manifest = {
@@ -97,19 +105,38 @@ def _deliver(
         "cross_validation": {"mean": trial.value, "std": trial.std, "folds": list(trial.folds)},
         "test": scores,
         "data": sweep.describe()["data"],
+        "classes": getattr(test, "names", None),
         **about,
     }
-    weights = {name: value[0] for name, value in trainer.parameters.state().items()}
-    written = (folder.artifact, weights, drawn.target, drawn.arguments, trainer.data.sizes)
+    state = {name: value[0] for name, value in trainer.parameters.state().items()}
+    weights = {name: value for name, value in state.items() if name in trainer.parameters.named}
+    kept = {name: value for name, value in state.items() if name in trainer.parameters.kept}
+    host = (to_host(scaling[0])[0], to_host(scaling[1])[0]) if scaling else None  # (features,) each
+    parts = (folder.artifact, weights, drawn.target, drawn.settled, trainer.data.sizes)
     try:
-        artifact.save(*written, manifest)
-        halved = measure(artifact.load(folder.artifact).model, metric, test)
-        artifact.save(*written, {**manifest, "test": {**scores, "float16": halved}})
+        artifact.save(*parts, manifest, kept=kept, scaling=host)
+        saved = artifact.load(folder.artifact)
+        halved = measure(saved.model, metric, _as_seen(test, saved.scaling))
+        artifact.save(*parts, {**manifest, "test": {**scores, "float16": halved}}, kept=kept, scaling=host)
     except (OSError, OverflowError) as error:
         raise WorldFault(
             f"the artifact could not be written ({error}); `searchlab resume {folder.name}` tries again."
         ) from error
-    return Winner(trial, score, halved, folder.artifact)
+    return Winner(trial, score, halved, folder.artifact, _answers(saved, test))
+
+
+def _as_seen(table: Table, scaling: tuple[Array, Array] | None) -> Table:
+    """The table by the mean and scale (1, F) of the rows that the network was trained on."""
+    return Standardised(table, *scaling) if scaling else table
+
+
+def _answers(saved: artifact.Artifact, test: Table) -> Answers | None:
+    """What the network says to every test row, in parts that need little memory."""
+    if not isinstance(test, Examples) or test.labels is None:
+        return None
+    with np.errstate(all="ignore"):
+        scores = [saved.predict(test.x[start : start + AT_ONCE]) for start in range(0, len(test), AT_ONCE)]
+    return Answers(test.x, test.labels, np.concatenate(scores), test.image, test.names)
 
 
 def _open_test_rows(folder: SweepFolder, trial: TrialRecord) -> int:

@@ -88,10 +88,9 @@ class _Run:
     @classmethod
     def begin(cls, worker: Worker, group: Group) -> _Run:
         saved = worker.checkpoints.load(group.id)
-        if saved and not set(saved.trials) <= set(group.trials):
-            saved = None
+        saved = saved and saved.of(group.trials)  # those that have ended since are not taken up again
         trials = saved.trials if saved else group.trials
-        split = worker.sweep.validation.split(len(worker.table))
+        split = worker.sweep.validation.split(worker.table)
         parameters = [group.parameters[group.trials.index(number)] for number in trials]
         trainer = build(worker.sweep, parameters, worker.table, split, group.seed, worker.device)
         run = cls(worker.judge, trainer, trials, split.folds)

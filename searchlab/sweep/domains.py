@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 from searchlab.errors import UserMistake
@@ -60,11 +60,9 @@ class Int(Domain):
     step: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_range(self, self.low, self.high, self.log, self.step)
+        _check_range(self, self.low, self.high, self.log, None if self.step == 1 else self.step)
         if any(not isinstance(number, int) for number in (self.low, self.high, self.step)):
             raise UserMistake(f"Int({self.low}, {self.high}) takes whole numbers; Float takes the others.")
-        if self.log and self.step != 1:
-            raise UserMistake(f"Int({self.low}, {self.high}) takes log or step, not both.")
 
     def contains(self, value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
@@ -115,6 +113,8 @@ def label(option: Any) -> Scalar:
     if option is None or isinstance(option, (bool, int, float, str)):
         return option
     option = getattr(option, "target", option)  # a space goes by what it constructs
+    if isinstance(option, partial):
+        return f"{label(option.func)}({', '.join(f'{name}={label(held)}' for name, held in option.keywords.items())})"
     return str(getattr(option, "__name__", None) or option)
 
 
@@ -140,5 +140,7 @@ def _check_range(domain: Domain, low: float, high: float, log: bool, step: float
         )
     if log and low <= 0:
         raise UserMistake(f"{name}({low}, {high}, log=True) needs a low end above 0.")
+    if log and step is not None:
+        raise UserMistake(f"{name}({low}, {high}) takes log or step, not both.")
     if step is not None and not 0 < step <= high - low:
         raise UserMistake(f"{name}({low}, {high}) needs a step above 0 and no larger than the range, got {step}.")

@@ -20,7 +20,6 @@ from searchlab.training import Trainer
 
 Fuse: TypeAlias = int | Literal["auto"]
 
-START_UP = 10  # trials drawn one by one, as many as TPE draws at random: a group would repeat one structure among them
 LARGEST = 8  # trials in a group: with 5 folds, more replicas than 40 gain little on a CPU (bench/fused.py)
 
 
@@ -34,18 +33,24 @@ class Group:
     seed: int
 
 
-def group_size(fuse: Fuse, *, trials: int, begun: int, workers: int) -> int:
+def group_size(
+    fuse: Fuse, *, trials: int, begun: int, workers: int, start_up: int = 0, alike: int | None = None
+) -> int:
     """How many trials the next group holds, when `begun` of `trials` have been drawn.
 
-    "auto" draws the start-up trials alone; then at most a tenth of all trials go into one group, so that the sampler
-    learns between groups, and no more than leave every worker something to do.
+    "auto" draws the `start_up` trials alone; then at most a tenth of all trials go into one group, so that the sampler
+    learns between groups and many structures are tried, and no more than leave every worker something to do. Where the
+    points are known beforehand there is nothing to learn: `alike` of them, from the next one on, are of one structure.
     """
-    left = trials - begun
+    left = max(0, trials - begun)
+    for_each = max(1, -(-left // workers))
+    left = left if alike is None else min(left, alike)
     if fuse != "auto":
-        return max(0, min(fuse, left))
-    if begun < START_UP:
+        return min(fuse, left)
+    if begun < start_up:
         return min(1, left)
-    return max(0, min(left, LARGEST, max(1, trials // 10), max(1, -(-left // workers))))
+    share = max(1, trials // 10) if alike is None else LARGEST
+    return min(left, LARGEST, share, for_each)
 
 
 def structural(sweep: Sweep, parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:

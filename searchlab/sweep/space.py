@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol, get_args, get_type_hints
 
 from searchlab.errors import UserMistake
@@ -28,9 +28,20 @@ class Drawn:
     target: Callable[..., Any]
     arguments: Mapping[str, Any]
 
+    @property
+    def settled(self) -> dict[str, Any]:
+        """The arguments as the constructor takes them: a part of its own comes as something to call, as a class would.
+
+        `activation=Relu` and `activation=Space(LeakyRelu, slope=Float(0.0, 0.3))` are both called with the replicas.
+        """
+        return {
+            name: partial(value.target, **value.settled) if isinstance(value, Drawn) else value
+            for name, value in self.arguments.items()
+        }
+
     def build(self, *positional: Any) -> Any:
         """What the constructor makes of these arguments."""
-        return self.target(*positional, **{name: _settled(value) for name, value in self.arguments.items()})
+        return self.target(*positional, **self.settled)
 
 
 @cache
@@ -40,10 +51,14 @@ def keywords_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 @cache
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+
+
+@cache
 def per_replica_of(target: Callable[..., Any]) -> frozenset[str]:
     """The arguments annotated PerReplica: they may differ between the replicas of one group."""
-    function = target.__init__ if inspect.isclass(target) else target
-    hints = get_type_hints(function, include_extras=True)
+    hints = _hints(target)
     return frozenset(name for name in keywords_of(target) if _is_per_replica(hints.get(name)))
 
 
@@ -88,6 +103,7 @@ class Space:
         for name in self._order:
             value = self.arguments[name]
             if isinstance(value, Space):
+                yield f"{path}.{name}", label(value), False
                 yield from value.walk(f"{path}.{name}")
             else:
                 yield (
@@ -114,7 +130,7 @@ class Space:
             raise UserMistake(f"{self.target.__name__} needs {', '.join(missing)}: give a value or leave it open.")
 
     def _check_type(self, name: str, domain: Domain) -> None:
-        if keywords_of(self.target)[name].annotation in (int, "int") and isinstance(domain, Float):
+        if isinstance(domain, Float) and _takes_whole_numbers(self.target, name):
             raise UserMistake(
                 f"{self.target.__name__}'s {name} is a whole number and Float({domain}) gives fractions; use Int."
             )
@@ -173,10 +189,6 @@ def _numeric(value: Any) -> bool:
     return not isinstance(value, Choice) or all(isinstance(option, (int, float)) for option in value.options)
 
 
-def _settled(value: Any) -> Any:
-    return value.build() if isinstance(value, Drawn) else value
-
-
 def _meets(value: Any, wanted: Any) -> bool:
     options = wanted if isinstance(wanted, tuple) else (wanted,)
     return any(same(value.target if isinstance(value, Drawn) else value, option) for option in options)
@@ -184,6 +196,13 @@ def _meets(value: Any, wanted: Any) -> bool:
 
 def _text(value: Any) -> str:
     return " or ".join(str(label(item)) for item in value) if isinstance(value, tuple) else str(label(value))
+
+
+def _takes_whole_numbers(target: Callable[..., Any], name: str) -> bool:
+    """Whether the argument is annotated int, alone or among other types, and not float."""
+    hint = _hints(target).get(name)
+    kinds = set(get_args(hint)) | {hint}
+    return int in kinds and float not in kinds and not _is_per_replica(hint)
 
 
 def _is_per_replica(hint: Any) -> bool:

@@ -7,15 +7,19 @@ import importlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from searchlab.data.dataset import Dataset
 from searchlab.data.splits import Validation
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
+from searchlab.sweep.description import plain
 from searchlab.sweep.domains import Choice, Domain, Scalar, label
+from searchlab.sweep.grid import Plan
+from searchlab.sweep.samplers import TPE, Sampler
 from searchlab.sweep.space import Ask, Drawn, Space, ask_for, walk_options
+from searchlab.sweep.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from searchlab.service.result import Result
@@ -34,10 +38,13 @@ class Configuration:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What is searched (model, optimizer, training), on which data, judged how, and for how many trials.
+    """What is searched (model, optimizer, training), on which data, judged how, by which sampler, for how many trials.
 
-    Raises UserMistake when a part is missing or of the wrong kind. It knows no engine: `run` hands it to one.
+    A grid may leave `trials` out: it tries all it has. Raises UserMistake when a part is missing or of the wrong kind.
+    It knows no engine: `run` hands it to one.
     """
+
+    parts: ClassVar[tuple[str, ...]] = ("model", "optimizer", "training")
 
     name: str
     data: Dataset
@@ -46,30 +53,50 @@ class Sweep:
     model: Space | Choice
     optimizer: Space | Choice
     training: Space
-    trials: int
+    trials: int | None = None
+    sampler: Sampler = field(default_factory=TPE)
+    early_stopping: EarlyStopping | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise UserMistake(f"a sweep's name is up to 64 letters, digits, '.', '_' and '-'; got {self.name!r}.")
-        if not isinstance(self.trials, int) or isinstance(self.trials, bool) or self.trials < 1:
-            raise UserMistake(f"Sweep(trials=...) is a whole number of at least 1, got {self.trials!r}.")
+        self._check_search()
         for part, methods in {"data": ["training", "testing"], "validation": ["split"], "metric": ["measure"]}.items():
             given = getattr(self, part)
             if isinstance(given, type) or not all(callable(getattr(given, method, None)) for method in methods):
                 raise UserMistake(f"Sweep({part}=...) takes an object with {' and '.join(methods)}, got {given!r}.")
-        for part in ("model", "optimizer", "training"):
+        for part in self.parts:
             given = getattr(self, part)
             options = given.options if isinstance(given, Choice) and part != "training" else (given,)
             if not all(isinstance(option, Space) for option in options):
                 kinds = "a Space" if part == "training" else "a Space or a Choice of Spaces"
                 raise UserMistake(f"Sweep({part}=...) takes {kinds}, got {given!r}.")
 
+    def plan(self) -> Plan | None:
+        """The points to try, where the sampler knows them beforehand; raises UserMistake where it cannot list them."""
+        return self.sampler.plan(self)
+
+    def budget(self, trials: int | None = None) -> int:
+        """How many trials are run: as many as asked for here, else in the sweep, else all that its grid has.
+
+        Raises UserMistake when that is more than the grid has.
+        """
+        asked, plan = self.trials if trials is None else trials, self.plan()
+        size = len(plan.points) if plan else None
+        if size is not None and asked is not None and asked > size:
+            raise UserMistake(f"the grid has {size:,} combinations; trials={asked} asks for more.")
+        budget = size if asked is None else asked
+        assert budget is not None, "a sweep without trials has a sampler with an end"
+        return budget
+
     def draw(self, ask: Ask) -> Configuration:
         """Settle everything that is open by asking for it under its path: model.hidden, optimizer.SGD.lr."""
-        drawn = {}
-        for part, space in self._spaces():
-            drawn[part] = space.draw(ask, part) if isinstance(space, Space) else ask_for(ask, part, space)
-        return Configuration(**drawn)
+        return Configuration(**{part: self.draw_part(part, ask) for part in self.parts})
+
+    def draw_part(self, part: str, ask: Ask) -> Any:
+        """Settle what is open in one of the parts; what they ask for does not depend on each other."""
+        space = getattr(self, part)
+        return space.draw(ask, part) if isinstance(space, Space) else ask_for(ask, part, space)
 
     def settle(self, parameters: Mapping[str, Scalar]) -> Configuration:
         """The configuration with these values by path, as an earlier `draw` asked for them."""
@@ -83,7 +110,7 @@ class Sweep:
         sweep = self
         for path, value in values.items():
             part, _, rest = path.partition(".")
-            if part not in {field.name for field in fields(self)}:
+            if part not in {f.name for f in fields(self)}:
                 raise UserMistake(
                     f"{path!r} is not part of a sweep; the parts are: {', '.join(f.name for f in fields(self))}."
                 )
@@ -102,10 +129,13 @@ class Sweep:
 
     def describe(self) -> dict[str, Any]:
         """What the sweep is, in plain values: two sweeps with the same description search the same space."""
-        open_and_fixed = {path: _plain(value) for path, value, _ in self.walk()}
+        open_and_fixed = {path: plain(value) for path, value, _ in self.walk()}
         targets = {part: label(space) if isinstance(space, Space) else str(space) for part, space in self._spaces()}
-        parts = {part: _plain(getattr(self, part)) for part in ("data", "validation", "metric")}
-        return {**parts, **targets, "arguments": open_and_fixed}
+        parts = {part: plain(getattr(self, part)) for part in ("data", "validation", "metric")}
+        # what is not the default alone: a sweep begun before there was a choice keeps its fingerprint
+        search: dict[str, Any] = {"sampler": self.sampler} if self.sampler != TPE() else {}
+        search |= {"early_stopping": self.early_stopping} if self.early_stopping else {}
+        return {**parts, **targets, "arguments": open_and_fixed, **{k: plain(v) for k, v in search.items()}}
 
     def fingerprint(self) -> str:
         """SHA-256 of the description: the number of trials and the name are not part of it."""
@@ -120,7 +150,18 @@ class Sweep:
         return result
 
     def _spaces(self) -> list[tuple[str, Space | Choice]]:
-        return [("model", self.model), ("optimizer", self.optimizer), ("training", self.training)]
+        return [(part, getattr(self, part)) for part in self.parts]
+
+    def _check_search(self) -> None:
+        """Refuse a sampler, a number of trials or a rule for stopping of the wrong kind."""
+        if not isinstance(self.sampler, Sampler):
+            raise UserMistake(f"Sweep(sampler=...) takes TPE(), Random() or Grid(), got {self.sampler!r}.")
+        if self.trials is None and not self.sampler.exhaustive:
+            raise UserMistake("Sweep(trials=...) is a whole number of at least 1; only Grid() knows it by itself.")
+        if self.trials is not None and (type(self.trials) is not int or self.trials < 1):
+            raise UserMistake(f"Sweep(trials=...) is a whole number of at least 1, got {self.trials!r}.")
+        if not isinstance(self.early_stopping, EarlyStopping | None):
+            raise UserMistake(f"Sweep(early_stopping=...) takes an EarlyStopping(), got {self.early_stopping!r}.")
 
 
 def _fix(given: Any, rest: str, value: Any, path: str) -> Any:
@@ -140,18 +181,3 @@ def _fix(given: Any, rest: str, value: Any, path: str) -> Any:
     raise UserMistake(
         f"there is nothing to set at {path!r}: {name!r} is not one of {', '.join(map(str, known)) or 'its parts'}."
     )
-
-
-def _plain(value: Any) -> Any:
-    """A JSON value that tells this one from others."""
-    if isinstance(value, Domain):
-        conditions = {name: _plain(wanted) for name, wanted in value.conditions.items()}
-        return f"{type(value).__name__}({value})" + (f" when {conditions}" if conditions else "")
-    if is_dataclass(value) and not isinstance(value, type):
-        arguments = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-        return {"kind": type(value).__name__, **arguments}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if callable(value) or not hasattr(value, "__dict__"):
-        return label(value)
-    return {"kind": type(value).__name__, **{name: _plain(held) for name, held in vars(value).items()}}
