@@ -1,6 +1,8 @@
 """The pictures: drawn from plain values, also from few, one or none."""
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,8 +14,11 @@ from searchlab.tracking.figures import (
     fold_boxes,
     learning_curves,
     optimisation_history,
+    parameter_boxes,
     save_figures,
+    worth_boxes,
 )
+from searchlab.tracking.figures.grouping import by_value
 
 DRAW = (learning_curves, fold_boxes, optimisation_history)
 
@@ -51,6 +56,15 @@ def test_few_trials_make_a_picture(trials, goal):
         draw(trials, "accuracy", goal).canvas.draw()
 
 
+@pytest.mark.parametrize("trials", FEW.values(), ids=FEW)
+@pytest.mark.parametrize(("value", "goal"), [(0.1, "max"), ("Adam", "min"), (math.nan, "max"), (None, "min")])
+def test_few_trials_make_boxes(trials, value, goal):
+    trials = [replace(trial, parameters={"lr": value}) for trial in trials]
+    parameter_boxes(trials, "lr", "accuracy", goal).canvas.draw()
+    parameter_boxes(trials, "unheard", "accuracy", goal)
+    assert worth_boxes(trials) == []
+
+
 def test_pictures_are_saved_as_png(tmp_path):
     paths = save_figures(sweep(), "accuracy", "max", tmp_path / "pictures")
     assert [path.name for path in paths] == ["learning-curves.png", "fold-boxes.png", "optimisation-history.png"]
@@ -85,3 +99,124 @@ def test_the_best_so_far_never_gets_worse():
     for goal, order in (("max", 1), ("min", -1)):
         step = optimisation_history(sweep(), "accuracy", goal).axes[0].get_lines()[0]
         assert (order * np.diff(step.get_ydata()) >= 0).all()
+
+
+def grid(optimizers=("SGD", "Adam", "AdaGrad", "RMSprop"), rates=(0.01, 0.1, 1), sizes=(16, 128)):
+    """A trial per combination, of 5 folds: the optimizer matters most, the batch size least."""
+    trials = []
+    for nth, optimizer in enumerate(optimizers):
+        for rate in rates:
+            for size in sizes:
+                value = 0.5 + 0.1 * nth + 0.05 * math.log10(rate) + 1e-5 * size
+                parameters = {"optimizer": optimizer, f"optimizer.{optimizer}.lr": rate, "training.batch_size": size}
+                curve = [[value - 0.1] * 5, [value + 0.001 * fold for fold in range(-2, 3)]]
+                trials.append(TrialCurve(len(trials), "COMPLETE", value, curve, parameters))
+    return trials
+
+
+def labels(figure, minor=False):
+    return [label.get_text().strip() for label in figure.axes[0].get_xticklabels(minor=minor)]
+
+
+def test_a_box_holds_the_folds_of_all_trials_with_its_value():
+    grouping = by_value(grid(), "optimizer", "max")
+    assert [group.label for group in grouping.groups] == ["SGD", "Adam", "AdaGrad", "RMSprop"]
+    assert [(group.complete, len(group.points)) for group in grouping.groups] == [(6, 30)] * 4
+    best = [trial.curve[1] for trial in grid() if trial.parameters["optimizer"] == "Adam"]
+    assert sorted(grouping.groups[1].points) == sorted(np.ravel(best))
+    figure = parameter_boxes(grid(), "optimizer", "accuracy", "max")
+    assert labels(figure) == ["SGD", "Adam", "AdaGrad", "RMSprop"]
+    assert labels(figure, minor=True) == ["6 trials"] * 4
+
+
+def test_one_trial_per_value_is_a_box_of_its_folds():
+    grouping = by_value(grid(rates=(0.1,), sizes=(16,)), "optimizer", "max")
+    assert [(group.complete, len(group.points)) for group in grouping.groups] == [(1, 5)] * 4
+
+
+def test_numbers_stand_by_size_and_words_as_they_come():
+    values = [100, "none", 0.5, 20, "all", 100.0, None, True]
+    trials = [TrialCurve(n, "COMPLETE", 0.1 * n, [], {"x": value}) for n, value in enumerate(values)]
+    found = [group.label for group in by_value(trials, "x", "max").groups]
+    assert found == ["0.5", "20", "100", "none", "all", "None", "True"]
+
+
+def test_numbers_that_differ_are_told_apart():
+    values = [0.12345678, 0.12345679, 20480, 1e-5]
+    trials = [TrialCurve(n, "COMPLETE", 0.1, [], {"x": value}) for n, value in enumerate(values)]
+    assert len(by_value(trials, "x", "max").groups) == 4
+    assert by_value(trials[2:], "x", "max").groups[1].label == "20480"
+
+
+def test_many_numbers_are_cut_into_five_ranges():
+    rates = np.random.default_rng(0).permutation(np.geomspace(1e-4, 1, 41))
+    trials = [TrialCurve(n, "COMPLETE", rate, [[rate] * 3], {"opt.lr": float(rate)}) for n, rate in enumerate(rates)]
+    groups = by_value(trials, "lr", "max").groups
+    assert sorted(group.complete for group in groups) == [8, 8, 8, 8, 9]
+    for group, following in pairwise(groups):
+        assert group.points.max() < following.points.min()
+        first, last = (float(number) for number in group.label.split(" – "))  # noqa: RUF001
+        assert first == pytest.approx(group.points.min(), rel=0.005)
+        assert last == pytest.approx(group.points.max(), rel=0.005)
+
+
+def test_the_last_word_pools_what_is_a_parameter_of_several():
+    groups = by_value(grid(), "lr", "max").groups
+    assert [(group.label, group.complete) for group in groups] == [("0.01", 8), ("0.1", 8), ("1", 8)]
+    assert [group.complete for group in by_value(grid(), "optimizer.Adam.lr", "max").groups] == [2, 2, 2]
+
+
+def test_who_is_not_in_the_picture_is_counted():
+    states = {0: "FAIL", 1: "FAIL", 2: "PRUNED"}
+    trials = [replace(trial, state=states.get(trial.number, "COMPLETE")) for trial in grid(rates=(0.1, 1))]
+    figure = parameter_boxes(trials, "optimizer.SGD.lr", "accuracy", "max")
+    assert labels(figure, minor=True) == ["0 trials\n2 failed", "1 trial"]
+    assert "12 without lr, 1 pruned" in texts(figure)
+    assert "left out" not in texts(parameter_boxes(grid(), "optimizer", "accuracy", "max"))
+
+
+def texts(figure):
+    return "\n".join(text.get_text() for text in figure.axes[0].texts)
+
+
+def test_long_names_are_slanted_and_short_ones_are_not():
+    for names, slant in ((("red", "blue"), 0), ([f"CosineDecay{n}" for n in range(12)], 25)):
+        figure = parameter_boxes(grid(names), "optimizer", "accuracy", "max")
+        assert [label.get_rotation() for label in figure.axes[0].get_xticklabels()] == [slant] * len(names)
+
+
+def test_all_boxes_are_in_view_and_far_losses_take_a_log_scale():
+    trials = [TrialCurve(n, "COMPLETE", v, [], {"lr": n % 2}) for n, v in enumerate([100.0, 9e4, 110.0, 8e4] * 3)]
+    axes = parameter_boxes(trials, "lr", "perplexity", "min").axes[0]
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylim()[0] < 100 < 9e4 < axes.get_ylim()[1]
+    assert parameter_boxes(grid(), "lr", "loss", "min").axes[0].get_yscale() == "linear"
+
+
+def test_worth_a_picture_is_what_was_compared():
+    assert worth_boxes(grid()) == ["optimizer", "lr", "training.batch_size"]
+    assert worth_boxes(grid(rates=(0.1,))) == ["optimizer", "training.batch_size"]
+    assert worth_boxes(grid(("SGD",), sizes=(16,))) == []  # three numbers are too few
+    assert worth_boxes(grid(("SGD", "Adam"), rates=(0.1,), sizes=(16,))) == ["optimizer"]
+    assert worth_boxes(grid(("SGD",), (0.1, 0.2, 0.3, 0.4), sizes=(16,))) == ["optimizer.SGD.lr"]
+    assert worth_boxes([]) == []
+
+
+def test_what_was_drawn_from_a_range_is_not_worth_a_picture():
+    random = np.random.default_rng(0)
+    drawn = [replace(trial, parameters={**trial.parameters, "dropout": random.random()}) for trial in grid(sizes=(16,))]
+    assert worth_boxes(drawn) == ["optimizer", "lr"]
+
+
+def test_two_parameters_of_a_trial_are_never_pooled():
+    trials = [
+        TrialCurve(n, "COMPLETE", 0.1 * n, [], {"encoder.hidden": 8 * (n % 2), "decoder.hidden": 8 * (n % 3)})
+        for n in range(6)
+    ]
+    assert sorted(worth_boxes(trials)) == ["decoder.hidden", "encoder.hidden"]
+
+
+def test_a_picture_for_each_parameter_worth_it_is_saved(tmp_path):
+    names = [path.name for path in save_figures(grid(), "accuracy", "max", tmp_path)]
+    assert names[3:] == ["by-optimizer.png", "by-lr.png", "by-training.batch_size.png"]
+    assert all(imread(tmp_path / name).std() > 0.01 for name in names)

@@ -11,15 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: for every kind of sight
-INK, SOFT, GRID = "#222222", "#8a8a8a", "#e4e4e4"
+INK, QUIET, SOFT, GRID = "#222222", "#5f5f5f", "#8a8a8a", "#e4e4e4"
 
 Numbers: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 
 
-def canvas(title: str, across: str, up: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(8.0, 4.5), layout="constrained", facecolor="white")
+def canvas(
+    title: str, across: str, up: str, *, size: tuple[float, float] = (8.0, 4.5), subtitle_lines: int = 1
+) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=size, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=24)
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=9 + 15 * subtitle_lines)
     axes.set_xlabel(across, fontsize=11, color=INK)
     axes.set_ylabel(up, fontsize=11, color=INK)
     axes.tick_params(labelsize=10, colors=INK, length=3)
@@ -32,21 +34,22 @@ def canvas(title: str, across: str, up: str) -> tuple[Figure, Axes]:
 
 
 def subtitle(axes: Axes, text: str) -> None:
-    axes.text(0, 1.02, text, transform=axes.transAxes, fontsize=10, color="#555555")
+    """A line or more between the title and the picture."""
+    just_above = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 5), "textcoords": "offset points"}
+    axes.annotate(text, va="bottom", fontsize=10, color=QUIET, **just_above)  # type: ignore[arg-type]
 
 
-def empty(figure: Figure, axes: Axes) -> Figure:
-    axes.text(0.5, 0.5, "no trial has a score yet", transform=axes.transAxes, ha="center", fontsize=12, color=SOFT)
+def empty(figure: Figure, axes: Axes, text: str = "no trial has a score yet") -> Figure:
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", fontsize=12, color=SOFT)
     axes.set_xticks([])
     axes.set_yticks([])
     return figure
 
 
-def legend(axes: Axes, title: str | None = None) -> None:
+def legend(axes: Axes, title: str | None = None, **given: Any) -> None:
     """The names of the lines, beside the picture, where they cover nothing."""
-    axes.legend(
-        loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=10, title=title, alignment="left"
-    )
+    place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "alignment": "left"}
+    axes.legend(**{**place, "frameon": False, "fontsize": 10, "title": title, **given})
 
 
 def whole_numbers(axes: Axes) -> None:
@@ -65,15 +68,19 @@ def spread_of(values: Numbers, goal: str) -> tuple[float, float]:
     return float(values.min()), float(min(values.max(), middle + reach))
 
 
-def limit(axes: Axes, values: Numbers) -> None:
-    """Show these values with a margin around them."""
+def limit(axes: Axes, values: Numbers, *, log: bool = False) -> None:
+    """Show these values with a margin around them; on a log scale, where all are positive."""
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     margin = 0.06 * (high - low) or max(abs(high) * 0.02, 1e-6)
     axes.set_ylim(low - margin, high + margin)
+    if log:
+        margin = (high / low) ** 0.06
+        axes.set_yscale("log")
+        axes.set_ylim(low / margin, high * margin)
 
 
-def scatter(axes: Axes, points: Sequence[tuple[int, float]], low: float, high: float, **style: Any) -> None:
+def scatter(axes: Axes, points: Sequence[tuple[float, float]], low: float, high: float, **style: Any) -> None:
     """Draw the points; those beyond the limits as triangles at the edge."""
     inside = [point for point in points if low <= point[1] <= high]
     if inside:
