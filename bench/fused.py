@@ -12,7 +12,7 @@ from bench.timing import in_turns, per_second, ratio  # first: it sets one BLAS 
 
 import numpy as np  # isort: skip
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab.data import Digits, Holdout, KFold, Spiral
 from searchlab.metrics import Accuracy
 from searchlab.nn import Relu, Sigmoid
@@ -32,8 +32,8 @@ def trainer(data: object, model: dict, batch: int, replicas: int) -> Trainer:
     table = data.training()
     folds = np.arange(replicas) % 5
     seeds = np.array(fold_seeds(0, 5))[folds]
-    build = partial(Mlp, **model)
-    split = KFold(5).split(len(table))[folds]
+    build = partial(MLP, **model)
+    split = KFold(5).split(table)[folds]
     return Trainer(Replicas(seeds), table, split, Accuracy(), build, partial(SGD, lr=0.1), batch_size=batch)
 
 
@@ -138,9 +138,9 @@ def flat(x: np.ndarray, y: np.ndarray, model: dict, batch: int) -> Callable[[], 
 def steps_only(data: object, model: dict, batch: int, count: int) -> dict[str, Callable[[], float]]:
     """Steps per second of one network: with a replica axis of 1, and in plain two-dimensional code."""
     table = data.training()
-    split = Holdout(0.2).split(len(table))
+    split = Holdout(0.2).split(table)
     one = Trainer(
-        Replicas([0]), table, split, Accuracy(), partial(Mlp, **model), partial(SGD, lr=0.1), batch_size=batch
+        Replicas([0]), table, split, Accuracy(), partial(MLP, **model), partial(SGD, lr=0.1), batch_size=batch
     )
     rows = split.train.index[0]
     plain = flat(table.x[rows], table.y[rows], model, batch)

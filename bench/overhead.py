@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: skip
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import SGD, Accuracy, Float, KFold, Space, Spiral, Sweep, Trainer
 from searchlab.service import tune
 from searchlab.service.job import Job
@@ -24,7 +24,7 @@ SWEEP = Sweep(
     data=Spiral(points=4),
     validation=KFold(2),
     metric=Accuracy(),
-    model=Space(Mlp, hidden=2),
+    model=Space(MLP, hidden=2),
     optimizer=Space(SGD, lr=Float(0.01, 1.0, log=True)),
     training=Space(Trainer, batch_size=4, epochs=1),
     trials=MANY,

@@ -23,7 +23,7 @@ from sklearn.model_selection import KFold as SklearnKFold
 from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import SGD, Accuracy, Choice, Digits, Float, KFold, Space, Sweep, Trainer
 from searchlab.service.records import ranked
 from searchlab.service.run import run
@@ -34,7 +34,7 @@ SWEEP = Sweep(
     data=Digits(),
     validation=KFold(5),
     metric=Accuracy(),
-    model=Space(Mlp, hidden=Choice(32, 64, 128)),
+    model=Space(MLP, hidden=Choice(32, 64, 128)),
     optimizer=Space(SGD, lr=Float(0.01, 1.0, log=True)),
     training=Space(Trainer, batch_size=Choice(32, 64, 128), epochs=EPOCHS),
     trials=40,

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from searchlab.environment import worker_environment
 
@@ -13,6 +14,8 @@ if not worker_environment().items() <= os.environ.items():  # as in a worker, fr
     os.execve(sys.executable, sys.orig_argv, {**os.environ, **worker_environment()})
 
 import numpy as np
+
+ROOT = Path(__file__).parents[1]
 
 
 def in_turns(candidates: dict[str, Callable[[], float]], rounds: int) -> dict[str, np.ndarray]:

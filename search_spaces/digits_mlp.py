@@ -1,6 +1,6 @@
 """The digits of scikit-learn, an MLP, and the hyperparameters that matter: a first sweep of half a minute."""
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import SGD, Accuracy, Adam, Choice, Digits, Float, KFold, Momentum, Space, Sweep, Trainer
 
 sweep = Sweep(
@@ -8,7 +8,7 @@ sweep = Sweep(
     data=Digits(),
     validation=KFold(5),
     metric=Accuracy(),
-    model=Space(Mlp, hidden=Choice(32, 64, 128), dropout=Float(0.0, 0.5)),
+    model=Space(MLP, hidden=Choice(32, 64, 128), dropout=Float(0.0, 0.5)),
     optimizer=Choice(
         Space(SGD, lr=Float(0.01, 1.0, log=True)),
         Space(Momentum, lr=Float(0.001, 0.3, log=True), momentum=Float(0.5, 0.99)),

@@ -1,6 +1,6 @@
 """Three interleaved spirals in the plane: how wide and how deep must a network be to wind between them?"""
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import SGD, Accuracy, Adam, Choice, Float, Int, KFold, Relu, Sigmoid, Space, Spiral, Sweep, Tanh, Trainer
 
 sweep = Sweep(
@@ -8,7 +8,7 @@ sweep = Sweep(
     data=Spiral(points=100, classes=3),
     validation=KFold(5),
     metric=Accuracy(),
-    model=Space(Mlp, hidden=Int(5, 30, step=5), layers=Int(1, 2), activation=Choice(Sigmoid, Tanh, Relu)),
+    model=Space(MLP, hidden=Int(5, 30, step=5), layers=Int(1, 2), activation=Choice(Sigmoid, Tanh, Relu)),
     optimizer=Choice(Space(SGD, lr=Float(0.1, 3.0, log=True)), Space(Adam, lr=Float(1e-3, 0.1, log=True))),
     training=Space(Trainer, batch_size=30, epochs=150),
     trials=40,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import SGD, Accuracy, Adam, Choice, Float, Int, KFold, Space, Spiral, Sweep, Trainer
 from searchlab.data import Examples
 
@@ -28,7 +28,7 @@ def spiral_sweep(trials=6, epochs=3, **changes):
         "data": Spiral(points=30),
         "validation": KFold(2),
         "metric": Accuracy(),
-        "model": Space(Mlp, hidden=Int(5, 20, step=5), dropout=Float(0.0, 0.3)),
+        "model": Space(MLP, hidden=Int(5, 20, step=5), dropout=Float(0.0, 0.3)),
         "optimizer": Choice(Space(SGD, lr=Float(0.1, 2.0, log=True)), Space(Adam, lr=Float(1e-3, 0.1, log=True))),
         "training": Space(Trainer, batch_size=10, epochs=epochs, clip_norm=Float(0.5, 5.0, log=True)),
         "trials": trials,

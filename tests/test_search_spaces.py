@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 import re
 
+import numpy as np
 import pytest
 
+import searchlab
 from searchlab.sweep import Choice, Float, file
 from searchlab.sweep.groups import build
 from tests.conftest import ROOT
+from tests.images import write_images
 
 FILES = sorted(path for path in (ROOT / "search_spaces").glob("*.py") if path.name != "__init__.py")
-SMALL = {"mnist-mlp": {"data.limit": 600}}  # enough to train a batch
+MNIST = {"mnist-mlp", "optimizers-kfold"}
+SMALL = {name: {"data.limit": 600} for name in MNIST}  # enough to train a batch
 
 
 def answer(path, domain):
@@ -22,18 +26,37 @@ def answer(path, domain):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_sweep_file_loads_draws_and_trains(path, request):
+def test_a_sweep_file_loads_draws_and_trains(path, request, tmp_path, monkeypatch):
     loaded = file.load(path)
     assert loaded.root == ROOT
-    if loaded.sweep.name == "mnist-mlp":
+    if loaded.sweep.name in MNIST:
         request.getfixturevalue("mnist_files")
+    if loaded.sweep.name == "fashion-mlp":
+        generator = np.random.default_rng(0)
+        images = generator.integers(256, size=(300, 28, 28), dtype=np.uint8)
+        labels = generator.integers(10, size=300, dtype=np.uint8)
+        write_images(tmp_path, monkeypatch, "fashion-mnist", TRAIN_IMAGES=images, TRAIN_LABELS=labels)
+        monkeypatch.setenv("SEARCHLAB_DATA", str(tmp_path))
     sweep = loaded.sweep.with_values(SMALL.get(loaded.sweep.name, {}))
     table = sweep.data.training()
     for _ in range(4):
         parameters = {}
         sweep.draw(lambda path, domain: parameters.setdefault(path, answer(path, domain)))  # noqa: B023
-        report = build(sweep, [parameters], table, sweep.validation.split(len(table)), 0, "cpu").advance()
+        report = build(sweep, [parameters], table, sweep.validation.split(table), 0, "cpu").advance()
         assert len(report.score) == sweep.validation.folds
+
+
+def test_the_grid_holds_the_168_combinations_of_the_textbook():
+    sweep = file.load(ROOT / "search_spaces" / "grid_168.py").sweep
+    assert sweep.budget() == 4 * 7 * 6 == 168
+    assert sweep.plan().structures == 4 * 6, "trials that differ in the learning rate alone train fused"
+
+
+def test_the_readme_names_every_sweep_file_and_every_word():
+    """Each file in search_spaces has its line, and each word of a sweep file its place."""
+    readme = (ROOT / "README.md").read_text()
+    assert [path.name for path in FILES if f"`{path.name}`" not in readme] == []
+    assert [word for word in searchlab.__all__ if not re.search(rf"\b{word}\b", readme)] == []
 
 
 def test_the_readmes_sweep_file_is_the_one_that_make_sweep_runs():

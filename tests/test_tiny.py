@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.mlp import Mlp
+from models.mlp import MLP
 from searchlab import SGD, Accuracy, Float, KFold, Sigmoid, Space, Spiral, Sweep, Trainer, artifact
 from searchlab.service import local
 from searchlab.service.home import Home
@@ -20,7 +20,7 @@ def test_a_sweep_learns_the_spirals_and_its_artifact_knows_them(tmp_path):
         data=Spiral(points=60),
         validation=KFold(3),
         metric=Accuracy(),
-        model=Space(Mlp, hidden=20, activation=Sigmoid),
+        model=Space(MLP, hidden=20, activation=Sigmoid),
         optimizer=Space(SGD, lr=Float(0.5, 2.0, log=True)),
         training=Space(Trainer, batch_size=20, epochs=150),
         trials=3,
