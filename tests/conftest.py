@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from searchlab.backend import why_not
-from searchlab.data.mnist import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from searchlab.data import mnist, penn_treebank
 from searchlab.data.sources import data_folder
 
 ROOT = Path(__file__).parents[1]
@@ -30,11 +30,20 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def mnist_files():
     """MNIST's files are here. Missing, they skip the test; in CI, or with SEARCHLAB_DATA set, they fail it."""
-    names = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
-    missing = [name for name, _ in names if not (data_folder() / "mnist" / name).exists()]
+    _are_here("mnist", mnist.TRAIN_IMAGES, mnist.TRAIN_LABELS, mnist.TEST_IMAGES, mnist.TEST_LABELS)
+
+
+@pytest.fixture
+def ptb_files():
+    """The Penn Treebank's files are here, or the test skips or fails as with MNIST's."""
+    _are_here("ptb", penn_treebank.TRAIN, penn_treebank.VALID, penn_treebank.TEST)
+
+
+def _are_here(folder, *files):
+    missing = [name for name, _ in files if not (data_folder() / folder / name).exists()]
     if not missing:
         return
-    reason = f"{data_folder() / 'mnist'} lacks {', '.join(missing)}"
+    reason = f"{data_folder() / folder} lacks {', '.join(missing)}"
     if os.environ.get("CI") or os.environ.get("SEARCHLAB_DATA"):
         pytest.fail(reason)
     pytest.skip(reason)

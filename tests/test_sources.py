@@ -32,6 +32,16 @@ def test_a_file_is_fetched_once_and_read_from_the_cache(tmp_path):
     assert (read_idx(source, cache) == ARRAY).all()
 
 
+@pytest.mark.parametrize("summed", ["unpacked", "packed"])
+def test_a_plain_file_is_read_as_it_lies(tmp_path, summed):
+    (tmp_path / "home.txt").write_text("some words")
+    source = Source("set/some.txt", (tmp_path / "home.txt").as_uri(), md5(b"some words"), summed)
+    assert source.read(tmp_path / "cache") == b"some words"
+    (tmp_path / "cache" / "set" / "some.txt").write_text("some")
+    with pytest.raises(WorldFault, match=r"some\.txt is not the published file"):
+        source.read(tmp_path / "cache")
+
+
 def test_offline_and_missing_says_what_to_do(tmp_path):
     source = Source("set/gone.gz", (tmp_path / "gone.gz").as_uri(), "0")
     with pytest.raises(WorldFault, match=r"gone\.gz is missing and could not be fetched from file:.*SEARCHLAB_DATA"):

@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from searchlab.data import EveryRow, Examples, GroupKFold, Holdout, KFold, Rows, Split, StratifiedKFold
+from searchlab.data import (
+    Blocked,
+    EveryRow,
+    Examples,
+    GroupKFold,
+    Holdout,
+    KFold,
+    Rows,
+    Split,
+    StratifiedKFold,
+    Tokens,
+    Vocabulary,
+)
 from searchlab.errors import UserMistake
 
 
@@ -16,6 +28,10 @@ def rows_with(labels=None, groups=None, rows=None):
 
 def plain(rows):
     return rows_with(rows=rows)
+
+
+def stream(rows, validation=None):
+    return Tokens(np.zeros(rows, int), Vocabulary(("a",)), 3, validation=validation)
 
 
 def real(rows, fold):
@@ -38,6 +54,40 @@ def test_kfold_depends_on_its_seed_alone():
     assert (KFold(3).split(plain(20)).train.index == KFold(3).split(plain(20)).train.index).all()
     assert not (KFold(3, seed=1).split(plain(20)).train.index == KFold(3).split(plain(20)).train.index).all()
     assert real(KFold(2).split(plain(100)).held_out, 0) != list(range(50))  # shuffled: labels may lie sorted
+
+
+@pytest.mark.parametrize("table", [plain, stream])
+@pytest.mark.parametrize(("folds", "rows"), [(2, 2), (3, 10), (5, 1437), (7, 7), (4, 5)])
+def test_blocks_are_contiguous_and_each_held_out_once(folds, rows, table):
+    split = Blocked(folds).split(table(rows))
+    held = [real(split.held_out, fold) for fold in range(folds)]
+    assert np.concatenate(held).tolist() == list(range(rows))  # in order, and so contiguous
+    assert max(map(len, held)) - min(map(len, held)) <= 1
+    for fold in range(folds):
+        assert real(split.train, fold) == [row for row in range(rows) if row not in held[fold]]
+    assert split.folds == folds == Blocked(folds).folds
+
+
+@pytest.mark.parametrize(("fraction", "rows", "held"), [(0.2, 10, 2), (0.5, 3, 2), (0.01, 10, 1)])
+def test_holdout_keeps_a_stream_in_order_and_holds_out_its_end(fraction, rows, held):
+    for seed in (0, 1):
+        split = Holdout(fraction, seed).split(stream(rows))
+        assert real(split.train, 0) == list(range(rows - held))
+        assert real(split.held_out, 0) == list(range(rows - held, rows))
+
+
+def test_holdout_takes_a_corpus_own_validation_part():
+    split = Holdout(0.5).split(stream(10, validation=np.array([7, 8, 9])))
+    assert real(split.train, 0) == list(range(7))
+    assert real(split.held_out, 0) == [7, 8, 9]
+    assert split.shortest == 7
+
+
+@pytest.mark.parametrize("kind", [KFold, StratifiedKFold, GroupKFold])
+def test_a_stream_is_never_shuffled(kind):
+    told = rf"^{kind.__name__} shuffles rows, .*; Blocked\(4\) and Holdout\(\) keep them in order\.$"
+    with pytest.raises(UserMistake, match=told):
+        kind(4).split(stream(100))
 
 
 LABELS = {
@@ -139,6 +189,8 @@ def test_padding_repeats_a_folds_own_rows():
         (lambda: KFold(1), r"at least 2 folds, got 1; Holdout\(0.2\)"),
         (lambda: KFold(2.0), "got 2.0"),
         (lambda: StratifiedKFold(1), "StratifiedKFold needs at least 2 folds, got 1"),
+        (lambda: Blocked(1), "Blocked needs at least 2 folds, got 1"),
+        (lambda: Blocked(5).split(stream(4)), r"Blocked\(5\) needs at least 5 training rows, and there are 4"),
         (lambda: GroupKFold(0), "GroupKFold needs at least 2 folds, got 0"),
         (lambda: StratifiedKFold(2).split(plain(9)), "by class, and these rows have no class labels"),
         (

@@ -9,8 +9,10 @@ from searchlab.data.examples import Examples
 from searchlab.data.fashion_mnist import FashionMnist
 from searchlab.data.files import Csv, Npz
 from searchlab.data.mnist import Mnist
+from searchlab.data.penn_treebank import PennTreebank
 from searchlab.data.spiral import Spiral
 from searchlab.data.splits import (
+    Blocked,
     Divisible,
     EveryRow,
     GroupKFold,
@@ -23,11 +25,15 @@ from searchlab.data.splits import (
 )
 from searchlab.data.standardised import Standardised
 from searchlab.data.table import Table
+from searchlab.data.text import Text
+from searchlab.data.tokens import Tokens
+from searchlab.data.vocabulary import Vocabulary
 
 __all__ = [
     "Arrays",
     "Augmentation",
     "Batch",
+    "Blocked",
     "Csv",
     "Dataset",
     "Digits",
@@ -41,6 +47,7 @@ __all__ = [
     "KFold",
     "Mnist",
     "Npz",
+    "PennTreebank",
     "Rows",
     "Shift",
     "Spiral",
@@ -48,5 +55,8 @@ __all__ = [
     "Standardised",
     "StratifiedKFold",
     "Table",
+    "Text",
+    "Tokens",
     "Validation",
+    "Vocabulary",
 ]

@@ -12,6 +12,7 @@ from searchlab.data.batch import Batch
 from searchlab.data.splits import Rows, Split
 from searchlab.data.standardised import Standardised, moments
 from searchlab.data.table import Table as Table
+from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import Replicas
 
 ROWS_AT_ONCE = 128  # scored in one pass: what a layer makes of them still lies in the cache for the next
@@ -59,6 +60,21 @@ class Examples:
     def groups(self) -> Array | None:
         """The group of each row (N,), on the host; None where rows are independent."""
         return self._groups
+
+    @property
+    def ordered(self) -> bool:
+        """False: no row follows from another."""
+        return False
+
+    @property
+    def validation(self) -> Array | None:
+        """None: the rows have no part of their own to be judged by."""
+        return None
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """None: rows are not tokens."""
+        return None
 
     @property
     def scaling(self) -> tuple[Array, Array] | None:

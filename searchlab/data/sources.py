@@ -9,6 +9,8 @@ import http.client
 import os
 import urllib.request
 import zlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,12 +19,15 @@ from searchlab.errors import WorldFault
 
 TIMEOUT = 60.0  # seconds a silent download is waited for
 
+_fetching = ContextVar("_fetching", default=True)  # whether files may be asked for over the network
+
 
 @dataclass(frozen=True)
 class Source:
-    """A public gzipped file: its path inside the data folder, its home, and the MD5 that its publisher names.
+    """A public file: its path inside the data folder, its home, and the MD5 that its publisher names.
 
-    The sum is of the bytes `unpacked`, which stand whatever packed them, or of the file as it lies there, `packed`.
+    One whose name ends in .gz is unpacked. The sum is of the bytes `unpacked`, which stand whatever packed them, or of
+    the file as it lies there, `packed`.
     """
 
     path: str
@@ -37,7 +42,7 @@ class Source:
             packed = path.read_bytes()
             if self.summed == "packed":  # asked first: of a torn file the sum says more than the unpacking would
                 self._verify(packed, path)
-            unpacked = gzip.decompress(packed)
+            unpacked = gzip.decompress(packed) if path.suffix == ".gz" else packed
         except (OSError, EOFError, zlib.error) as error:
             raise WorldFault(f"{path} cannot be unpacked ({error}); delete it and it is fetched anew.") from error
         if self.summed == "unpacked":
@@ -59,6 +64,8 @@ class Source:
             )
 
     def _fetch(self, target: Path) -> None:
+        if not _fetching.get():
+            raise WorldFault(f"{target} is not there yet; a run fetches it.")
         partial = target.with_name(f"{target.name}.{os.getpid()}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +79,16 @@ class Source:
                 f"{target} is missing and could not be fetched from {self.url} ({error}); "
                 "put the file there, or set SEARCHLAB_DATA to the folder that holds it."
             ) from error
+
+
+@contextlib.contextmanager
+def nothing_fetched() -> Iterator[None]:
+    """Within the block a file that is not there is missing: WorldFault at once, and no network is asked."""
+    before = _fetching.set(False)
+    try:
+        yield
+    finally:
+        _fetching.reset(before)
 
 
 def data_folder() -> Path:

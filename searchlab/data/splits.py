@@ -68,6 +68,14 @@ class Divisible(Protocol):
     def groups(self) -> Array | None:
         """The group of each row (N,), whole numbers on the host; None where rows are independent."""
 
+    @property
+    def ordered(self) -> bool:
+        """Whether rows follow from those before them, so that none may be shuffled."""
+
+    @property
+    def validation(self) -> Array | None:
+        """The numbers (n,), on the host, of the rows that the data's publisher sets apart to judge by; None if none."""
+
 
 class Validation(Protocol):
     """A way to judge a trial without the test rows."""
@@ -93,8 +101,8 @@ class KFold:
     def split(self, table: Divisible) -> Split:
         """Each row is held out by one fold and trained on by the others."""
         rows = len(table)
-        if self.folds > rows:
-            raise UserMistake(f"KFold({self.folds}) needs at least {self.folds} training rows, and there are {rows}.")
+        _refuse_ordered(self, table)
+        _enough(self, rows)
         return _each_held_out(np.array_split(np.random.default_rng(self.seed).permutation(rows), self.folds))
 
 
@@ -110,6 +118,7 @@ class StratifiedKFold:
 
     def split(self, table: Divisible) -> Split:
         """Each class's shuffled rows are dealt out in turn, going on with the fold where the class before stopped."""
+        _refuse_ordered(self, table)
         labels = table.labels
         if labels is None:
             raise UserMistake("StratifiedKFold cuts by class, and these rows have no class labels; KFold needs none.")
@@ -135,6 +144,7 @@ class GroupKFold:
 
     def split(self, table: Divisible) -> Split:
         """The largest group goes first, each into the fold with the fewest rows so far; `seed` orders equal groups."""
+        _refuse_ordered(self, table)
         if table.groups is None:
             raise UserMistake("GroupKFold cuts by group, and these rows have no groups; give the data set its groups.")
         _, group_of, sizes = np.unique(table.groups, return_inverse=True, return_counts=True)
@@ -152,8 +162,27 @@ class GroupKFold:
 
 
 @dataclass(frozen=True)
+class Blocked:
+    """k contiguous blocks of near equal size, for rows that follow from those before them: nothing is shuffled."""
+
+    folds: int
+
+    def __post_init__(self) -> None:
+        _at_least_two(self, self.folds)
+
+    def split(self, table: Divisible) -> Split:
+        """Each block is held out by one fold and the others, joined in order, are trained on."""
+        rows = len(table)
+        _enough(self, rows)
+        return _each_held_out(np.array_split(np.arange(rows), self.folds))
+
+
+@dataclass(frozen=True)
 class Holdout:
-    """One part of the training rows, drawn by `seed`, held out to judge by: a single fold."""
+    """One part of the training rows, drawn by `seed`, held out to judge by: a single fold.
+
+    Of rows that follow from those before them it is the part that their publisher sets apart, else the last.
+    """
 
     fraction: float = 0.2
     seed: int = 0
@@ -170,9 +199,13 @@ class Holdout:
     def split(self, table: Divisible) -> Split:
         """The held-out part is the fraction rounded, and at least one row."""
         rows = len(table)
+        if table.ordered and table.validation is not None:
+            return Split.of([np.setdiff1d(np.arange(rows), table.validation)], [table.validation])
         held = max(1, round(rows * self.fraction))
         if held >= rows:
             raise UserMistake(f"Holdout({self.fraction}) leaves nothing to train on of {rows} training rows.")
+        if table.ordered:
+            return Split.of([np.arange(rows - held)], [np.arange(rows - held, rows)])
         shuffled = np.random.default_rng(self.seed).permutation(rows)
         return Split.of([shuffled[held:]], [shuffled[:held]])
 
@@ -202,6 +235,21 @@ def _at_least_two(validation: Validation, folds: int) -> None:
     if not isinstance(folds, int) or folds < 2:
         kind = type(validation).__name__
         raise UserMistake(f"{kind} needs at least 2 folds, got {folds!r}; Holdout(0.2) judges by one part.")
+
+
+def _enough(validation: KFold | Blocked, rows: int) -> None:
+    if validation.folds > rows:
+        told = f"{type(validation).__name__}({validation.folds})"
+        raise UserMistake(f"{told} needs at least {validation.folds} training rows, and there are {rows}.")
+
+
+def _refuse_ordered(validation: Validation, table: Divisible) -> None:
+    if table.ordered:
+        kind, folds = type(validation).__name__, validation.folds
+        raise UserMistake(
+            f"{kind} shuffles rows, and each of these follows from those before it; Blocked({folds}) and Holdout() "
+            "keep them in order."
+        )
 
 
 def _each_held_out(parts: list[Array]) -> Split:

@@ -10,6 +10,7 @@ from searchlab.backend import Array, Device, to_device, xp_of
 from searchlab.data.batch import Batch
 from searchlab.data.splits import Rows, Split
 from searchlab.data.table import Table
+from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import Fused, Replicas
 
 AT_ONCE = 4096  # rows summed in one pass, so that no copy of all rows in float64 is ever made
@@ -62,6 +63,21 @@ class Standardised(Fused):
     def image(self) -> tuple[int, int] | None:
         """As of the rows."""
         return self.rows.image
+
+    @property
+    def ordered(self) -> bool:
+        """As of the rows."""
+        return self.rows.ordered
+
+    @property
+    def validation(self) -> Array | None:
+        """As of the rows."""
+        return self.rows.validation
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """As of the rows."""
+        return self.rows.vocabulary
 
     @property
     def scaling(self) -> tuple[Array, Array] | None:

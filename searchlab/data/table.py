@@ -8,6 +8,7 @@ from typing import Protocol
 from searchlab.backend import Array, Device
 from searchlab.data.batch import Batch
 from searchlab.data.splits import Divisible, Rows, Split
+from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import Replicas
 
 
@@ -26,6 +27,10 @@ class Table(Divisible, Protocol):
     def scaling(self) -> tuple[Array, Array] | None:
         """Mean and scale (R, F) that each replica sees its inputs by; None where it sees them as they are."""
 
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The words that ids stand for, where rows are tokens; else None."""
+
     def on(self, device: Device) -> Table:
         """The same rows on the device."""
 
@@ -36,7 +41,7 @@ class Table(Divisible, Protocol):
         """How many batches an epoch has."""
 
     def epoch(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
-        """One epoch of training batches, in an order of each replica's own."""
+        """One epoch of training batches: in an order of each replica's own, or in the rows' where they are ordered."""
 
     def scoring(self, rows: Rows) -> Iterator[Batch]:
         """All these rows once, in order."""

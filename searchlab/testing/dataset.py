@@ -15,6 +15,7 @@ from searchlab.data.splits import KFold, Rows, Split
 from searchlab.data.table import Table
 from searchlab.replicas import Fused, Replicas
 from searchlab.testing.lanes import SURVIVORS, lanes, same_bits
+from searchlab.testing.streams import check_streams
 
 SHARED = 0.01  # of the test rows may be among the training rows: the same picture taken twice
 BATCH = 8
@@ -26,11 +27,16 @@ def check_dataset(dataset: Dataset) -> None:
     """The data set reads the same rows each time, cuts them as a split says, and keeps its test rows apart.
 
     Rows are x of float32 or whole numbers with y of classes or float32; replicas with one seed see one order; scoring
-    reads each held-out row once, whatever its padding. What is learnt from rows, mean and scale, is learnt from each
+    reads each held-out row once, whatever its padding. Rows that follow from those before them keep their order: see
+    `searchlab.testing.streams`. What is learnt from rows, mean and scale, is learnt from each
     replica's own training rows, alone as in company. Raises AssertionError saying which rule broke.
     """
     table, locked = dataset.training(), dataset.testing()
     _reads_the_same_again(dataset, table, locked)
+    assert table.ordered == locked.ordered, "training rows are ordered and test rows are not, or the other way round"
+    if table.ordered:
+        check_streams(table, locked)
+        return
     _test_rows_are_apart(table, locked)
     _rows_are_described(table)
     split = KFold(3).split(_First(len(table) - (len(table) % 3 == 0)))  # one row fewer, so that folds are unequal
@@ -47,6 +53,8 @@ class _First:
     count: int
     labels: Array | None = None
     groups: Array | None = None
+    ordered: bool = False
+    validation: Array | None = None
 
     def __len__(self) -> int:
         return self.count

@@ -16,9 +16,15 @@ from searchlab.data import (
     FashionMnist,
     Mnist,
     Npz,
+    PennTreebank,
+    Rows,
     Spiral,
     Standardised,
+    Text,
+    Tokens,
+    Vocabulary,
 )
+from searchlab.data.batch import IGNORED
 from searchlab.errors import UserMistake
 from searchlab.testing import check_dataset
 from tests.images import write_images
@@ -48,13 +54,15 @@ CASES = {
         Arrays(pictures(), np.arange(50) % 2 == 0, seed=3),
     ],
     Npz: [Npz("some.npz"), Npz("some.npz", y="targets", standardise=False)],
+    PennTreebank: [PennTreebank(), PennTreebank(window=20, limit=5000)],
+    Text: [Text("some.txt"), Text("some.txt", unit="char", window=50), Text("some.txt", min_count=3, test=0.3)],
     Csv: [Csv("some.csv", target="kind", groups="group"), Csv("some.csv", target="b", ignore=("kind", "group"))],
 }
 
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """The data folder holds Fashion-MNIST in miniature, an .npz and a .csv."""
+    """The data folder holds Fashion-MNIST in miniature, an .npz, a .csv and a text."""
     monkeypatch.setenv("SEARCHLAB_DATA", str(tmp_path))
     images = np.random.default_rng(0).integers(256, size=(90, 28, 28), dtype=np.uint8)
     labels = np.arange(90, dtype=np.uint8) % 10
@@ -65,10 +73,14 @@ def files(tmp_path, monkeypatch):
     np.savez(tmp_path / "some.npz", x=x, y=np.arange(100) % 3, targets=points(seed=1))
     lines = [f"{a},{b},{c},{WORDS[n % 2]},group {n % 30}" for n, (a, b, c, _) in enumerate(x)]
     (tmp_path / "some.csv").write_text("\n".join(["a,b,c,kind,group", *lines]))
+    words = np.random.default_rng(0).integers(30, size=2000)
+    (tmp_path / "some.txt").write_text("".join("\n" if word == 0 else f"{WORDS[word % 2]}{word} " for word in words))
 
 
 @pytest.mark.parametrize(
-    "dataset", [one for kind, cases in CASES.items() if kind is not Mnist for one in cases], ids=repr
+    "dataset",
+    [one for kind, cases in CASES.items() if kind not in (Mnist, PennTreebank) for one in cases],
+    ids=repr,
 )
 def test_contract(dataset, files):
     check_dataset(dataset)
@@ -76,6 +88,11 @@ def test_contract(dataset, files):
 
 def test_contract_of_mnist(mnist_files):
     for dataset in CASES[Mnist]:
+        check_dataset(dataset)
+
+
+def test_contract_of_the_penn_treebank(ptb_files):
+    for dataset in CASES[PennTreebank]:
         check_dataset(dataset)
 
 
@@ -380,4 +397,177 @@ def test_the_sound_twin_of_the_broken_data_sets_passes():
 @pytest.mark.parametrize("dataset", BROKEN)
 def test_contract_catches(dataset):
     with pytest.raises(AssertionError, match=BROKEN[dataset]):
+        check_dataset(dataset())
+
+
+NUMBERS = Vocabulary(tuple(str(number) for number in range(50)))
+STREAM = np.random.default_rng(0).integers(50, size=700)
+
+
+@dataclass
+class SoundStream:
+    """The broken streams below differ from it in one respect."""
+
+    def training(self):
+        return self.Table(STREAM[:600], NUMBERS, 5, validation=np.arange(550, 600))
+
+    def testing(self):
+        return Tokens(STREAM[600:], NUMBERS, 5)
+
+    Table = Tokens
+
+
+class TestsOnItsStart(SoundStream):
+    __test__ = False
+
+    def testing(self):
+        return Tokens(STREAM[:90], NUMBERS, 5)
+
+
+class OtherWords(SoundStream):
+    class Table(Tokens):
+        sizes = (60,)
+
+    def testing(self):
+        return self.Table(STREAM[600:], NUMBERS, 5)
+
+
+class Unordered(SoundStream):
+    class Table(Tokens):
+        ordered = False
+
+
+class ValidationBefore(SoundStream):
+    class Table(Tokens):
+        validation = np.arange(50)
+
+
+class Rescoring(Tokens):
+    """Changes what is scored of rows that are not all."""
+
+    def scoring(self, rows):
+        batches = list(super().scoring(rows))
+        return batches if rows.counts[0] > 400 else self.changed(rows, batches)
+
+
+class SkipsTheLastWindow(SoundStream):
+    class Table(Rescoring):
+        def changed(self, rows, batches):
+            return batches[:-1]
+
+
+class AsksTwice(SoundStream):
+    class Table(Rescoring):
+        def changed(self, rows, batches):
+            return batches + batches
+
+
+class AsksForTheInput(SoundStream):
+    class Table(Rescoring):
+        def changed(self, rows, batches):
+            return [Batch(batch.x, np.where(batch.y == IGNORED, IGNORED, batch.x)) for batch in batches]
+
+
+class AsksPastTheEnd(SoundStream):
+    class Table(Tokens):
+        def scoring(self, rows):
+            return [Batch(batch.x, np.maximum(batch.y, 0)) for batch in super().scoring(rows)]
+
+
+class LanesByCompany(SoundStream):
+    """Lanes are as long as those of the longest fold read with it."""
+
+    class Table(Tokens):
+        def scoring(self, rows):
+            window = self.window if len(rows.counts) == 1 else self.window + 1
+            return Tokens.scoring(Tokens(self.ids, NUMBERS, window), rows)
+
+
+class WeighsTokens(SoundStream):
+    class Table(Tokens):
+        def scoring(self, rows):
+            return [Batch(batch.x, batch.y, np.ones(batch.y.shape)) for batch in super().scoring(rows)]
+
+
+class Rereading(Tokens):
+    def epoch(self, split, replicas, batch_size):
+        return self.changed(list(super().epoch(split, replicas, batch_size)), replicas)
+
+
+class ShufflesWindows(SoundStream):
+    class Table(Rereading):
+        def changed(self, batches, replicas):
+            return batches[::-1]
+
+
+class MisplacesTargets(SoundStream):
+    class Table(Rereading):
+        def changed(self, batches, replicas):
+            return [Batch(batch.x, np.roll(batch.y, 1, axis=1)) for batch in batches]
+
+
+class BatchMajor(SoundStream):
+    class Table(Rereading):
+        def changed(self, batches, replicas):
+            return [Batch(batch.x.swapaxes(1, 2), batch.y.swapaxes(1, 2)) for batch in batches]
+
+
+class ForgetsLastWindow(SoundStream):
+    class Table(Rereading):
+        def changed(self, batches, replicas):
+            return batches[:-1]
+
+
+class LanesBySeed(SoundStream):
+    class Table(Rereading):
+        def changed(self, batches, replicas):
+            if len(set(replicas.seeds.tolist())) == 3 and (batches[0].x[0] != batches[0].x[1]).any():
+                return batches  # folds, not seeds, set these apart
+            return [
+                Batch(np.roll(batch.x, int(replicas.seeds[0]) % 2 + replicas.count, axis=2), batch.y)
+                for batch in batches
+            ]
+
+
+class ReadsHeldOutTokens(SoundStream):
+    class Table(Tokens):
+        def epoch(self, split, replicas, batch_size):
+            everything = Rows.of([np.arange(len(self))] * split.folds)
+            return super().epoch(type(split)(everything, split.held_out, split.shortest), replicas, batch_size)
+
+
+class FitsAnotherText(SoundStream):
+    class Table(Tokens):
+        def fitted(self, split):
+            return Tokens(self.ids[::-1], NUMBERS, self.window)
+
+
+BROKEN_STREAMS = {
+    TestsOnItsStart: "of the test part's windows are in the training part",
+    OtherWords: r"sizes \(60,\) of 50 words",
+    Unordered: "training rows are ordered and test rows are not, or",
+    ValidationBefore: "validation part is not at its end",
+    SkipsTheLastWindow: "does not ask for each of its tokens|go on|does not begin",
+    AsksTwice: "an input is not the target before it|goes on after",
+    AsksForTheInput: "an input is not the target before it",
+    AsksPastTheEnd: "scoring all 600 tokens asks for 600, not 599",
+    LanesByCompany: "scored in company and alone",
+    WeighsTokens: "and no weight",
+    ShufflesWindows: "windows of fold 0 do not follow",
+    MisplacesTargets: "targets of fold 0 are not the tokens that follow",
+    BatchMajor: "tokens are read of lanes of|do not follow",
+    ForgetsLastWindow: "steps says",
+    LanesBySeed: "in company, and another alone",
+    ReadsHeldOutTokens: "windows of fold 0 do not follow",
+    FitsAnotherText: "fitted, a table has another checksum",
+}
+
+
+def test_the_sound_twin_of_the_broken_streams_passes():
+    check_dataset(SoundStream())
+
+
+@pytest.mark.parametrize("dataset", BROKEN_STREAMS)
+def test_contract_catches_streams(dataset):
+    with pytest.raises(AssertionError, match=BROKEN_STREAMS[dataset]):
         check_dataset(dataset())
