@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from searchlab.backend import Array
-from searchlab.data.batch import Batch
+from searchlab.backend import Array, xp_of
+from searchlab.data.batch import IGNORED, Batch
 from searchlab.errors import UserMistake
-from searchlab.nn.layer import Model
+from searchlab.nn.layer import Carry, Model
 
 Goal = Literal["max", "min"]
+
+WORST_PERPLEXITY = 1e6  # beyond it a model has diverged: to say all words equally likely has their number, far less
 
 
 class Metric(Protocol):
@@ -46,6 +49,8 @@ class Accuracy:
         for batch in batches:
             if batch.y.dtype.kind == "f":
                 raise UserMistake("Accuracy counts labels, and this data's targets are numbers: RootMeanSquaredError.")
+            if batch.y.ndim > 2:
+                raise UserMistake("Accuracy counts labels of rows, and this data is a stream of tokens: Perplexity.")
             scores, _ = model.predict(batch)
             hits = scores.argmax(axis=-1) == batch.y  # (R, B)
             finite = scores.sum(axis=-1) * 0.0  # NaN where a score is NaN or infinite
@@ -80,3 +85,57 @@ class RootMeanSquaredError:
             total = total + (error * 0.0 + weight).sum(axis=1)
         root: Array = (squares / total) ** 0.5
         return root
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """Among how many equally likely words a model chooses the next: e to the mean loss in nats per target.
+
+    As for the Penn Treebank since Mikolov et al. (2010); Deep Learning from Scratch 2, section 5.5.
+    """
+
+    name: str = "perplexity"
+    goal: Goal = "min"
+
+    def measure(self, model: Model, batches: Iterable[Batch]) -> Array:
+        """Perplexity (R,) of the stream, its state carried along; infinite above 1,000,000, NaN where no target counts.
+
+        Raises UserMistake for data that is no stream of tokens.
+        """
+        nats = _nats(self, model, batches)
+        xp = xp_of(nats)
+        perplexity: Array = xp.exp(xp.where(nats > math.log(WORST_PERPLEXITY), math.inf, nats))
+        return perplexity
+
+
+@dataclass(frozen=True)
+class BitsPerCharacter:
+    """How many bits a character costs that a model has foretold: the mean loss in units of ln 2 (Graves 2013)."""
+
+    name: str = "bits per character"
+    goal: Goal = "min"
+
+    def measure(self, model: Model, batches: Iterable[Batch]) -> Array:
+        """Bits per character (R,) of the stream, its state carried along; NaN where no target counts.
+
+        Raises UserMistake for data that is no stream of tokens.
+        """
+        return _nats(self, model, batches) / math.log(2.0)
+
+
+def _nats(metric: Metric, model: Model, batches: Iterable[Batch]) -> Array:
+    """The mean loss (R,) over all targets that count, each batch going on from the state after the one before it."""
+    total: Any = 0.0  # (R,) once the first batch is in
+    count: Any = 0
+    carry: Carry = None
+    for batch in batches:
+        if batch.x.dtype.kind == "f" or batch.y.dtype.kind == "f" or batch.y.ndim != 3:
+            raise UserMistake(f"{type(metric).__name__} judges what a model foretells in a stream of tokens: a Text.")
+        loss, carry = model.forward(batch, carry, train=False)
+        counted = (batch.y != IGNORED).sum(axis=(1, 2))  # (R,)
+        total = total + loss * counted
+        count = count + counted
+    if isinstance(count, int):
+        raise UserMistake(f"{type(metric).__name__} needs at least two tokens to judge by, and there are none.")
+    mean: Array = total / count
+    return mean

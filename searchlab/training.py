@@ -68,6 +68,8 @@ class Trainer(Fused):
     ) -> None:
         if batch_size < 1 or epochs < 1:
             raise UserMistake(f"Trainer needs batch_size >= 1 and epochs >= 1, got {batch_size} and {epochs}.")
+        if not np.all(np.asarray(1.0 if clip_norm is None else clip_norm) > 0.0) or not np.all(np.asarray(l2) >= 0.0):
+            raise UserMistake(f"Trainer needs clip_norm > 0 and l2 >= 0, got {clip_norm} and {l2}.")
         self.replicas, self.data, self.split, self.metric = replicas, data.fitted(split), split, metric
         self.batch_size, self.epochs, self.epoch = batch_size, epochs, 0
         self.model = model(replicas, *data.sizes)

@@ -25,7 +25,14 @@ OPERATORS = {
     "pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "left_shift",
     "rshift": "right_shift", "matmul": "matmul",
 }  # fmt: skip
-COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal"}
+COMPARISONS = {
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "eq": "equal",
+    "ne": "not_equal",
+}
 ASKS = ("bool", "int", "float", "index", "complex", "iter", "contains")
 
 
@@ -163,6 +170,43 @@ def asnumpy(array):
     return array._held.copy()
 
 
+class _Ufunc:
+    """An elementwise function that also knows `at`."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *arguments, **named):
+        return _call(self.function, *arguments, **named)
+
+    def at(self, array, indices, values):
+        """In place and unbuffered, for whole numbers of the device as indices: a position named twice counts twice."""
+        if _operand(array).dtype != _operand(values).dtype:
+            raise TypeError(f"{values.dtype} is added to {array.dtype}")
+        with np.errstate(all="ignore"):
+            self.function.at(array._held, _index(indices), values._held)
+
+
+add = _Ufunc(np.add)
+
+
+def take(array, indices, axis=None, out=None):
+    """As cupy.take: whatever lies outside the array wraps around, and out has the array's dtype and the right shape."""
+    if out is None:
+        return array.take(indices, axis=axis)
+    if out.dtype != array.dtype:
+        raise TypeError("Output dtype mismatch")
+    out._held[...] = array._held.take(_index(indices), axis=axis, mode="wrap")
+    return out
+
+
+def empty(shape, dtype):
+    """What lies in new memory is unknown: here NaN, so that whoever reads it is found out."""
+    made = np.empty(shape, dtype)
+    made[...] = np.nan if made.dtype.kind == "f" else 77
+    return ndarray(made)
+
+
 def zeros(shape, dtype):
     return ndarray(np.zeros(shape, dtype))
 
@@ -185,6 +229,10 @@ def arange(length):
 
 def ascontiguousarray(array):
     return ndarray(np.ascontiguousarray(array._held))
+
+
+def searchsorted(sorted_array, values, side="left"):
+    return ndarray(np.searchsorted(sorted_array._held, values._held, side=side))
 
 
 def concatenate(arrays, axis=0):

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from searchlab import backend
-from searchlab.backend import as_matrices, column_sums, row_maxima, row_sums, to_device, to_host, why_not, xp_of
+from searchlab.backend import (
+    FEW_ROWS,
+    add_rows,
+    as_matrices,
+    column_sums,
+    row_maxima,
+    row_sums,
+    take_rows,
+    to_device,
+    to_host,
+    why_not,
+    xp_of,
+)
 
 SHAPES = [(1, 1, 1), (3, 7, 2), (2, 1, 65), (3, 5, 64), (1, 4, 100)]
 
@@ -45,6 +57,67 @@ def test_as_matrices_joins_all_but_replica_and_features():
     assert as_matrices(np.zeros((2, 3, 4, 5))).shape == (2, 12, 5)
     rows = np.zeros((2, 3, 5))
     assert as_matrices(rows) is rows
+
+
+def store_slice(rows, features=3, replicas=3, dtype=np.float32):
+    """A table (R, V, F) that is a slice of a larger array (R, P), as every Parameter is, and that array."""
+    size = rows * features
+    store = np.random.default_rng(0).standard_normal((replicas, size + 5)).astype(dtype)
+    return store[:, 2 : 2 + size].reshape(replicas, rows, features), store
+
+
+FEW_AND_MANY = pytest.mark.parametrize("rows", [1, 4, FEW_ROWS, FEW_ROWS + 1, 1000])
+
+
+@FEW_AND_MANY
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_rows_are_taken(rows, kind):
+    table, _ = store_slice(rows)
+    ids = np.random.default_rng(1).integers(rows, size=(3, 50)).astype(kind)
+    out = np.full((3, 50, 3), np.nan, np.float32)
+    take_rows(table, ids, out)
+    assert (out == table[np.arange(3)[:, None], ids]).all()
+
+
+@FEW_AND_MANY
+def test_rows_outside_the_table_are_refused(rows):
+    table, _ = store_slice(rows)
+    for outside in (rows, -1):
+        with pytest.raises(IndexError, match=f"rows {outside} to {outside} of a table"):
+            take_rows(table, np.full((3, 2), outside), np.empty((3, 2, 3), np.float32))
+
+
+def test_no_rows_are_taken_of_any_table():
+    take_rows(np.ones((3, 4, 2)), np.empty((3, 0), int), np.empty((3, 0, 2)))
+
+
+@FEW_AND_MANY
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_rows_named_twice_are_added_to_twice(rows, kind):
+    target, store = store_slice(rows, dtype=np.float64)
+    generator = np.random.default_rng(1)
+    ids = generator.integers(min(rows, 20), size=(3, 60)).astype(kind)
+    values = generator.standard_normal((3, 60, 3))
+    due, around = target.copy(), store[:, [0, 1, -3, -2, -1]].copy()
+    for r, row in np.ndindex(3, 60):
+        due[r, ids[r, row]] += values[r, row]
+    add_rows(target, ids, values)
+    assert target == pytest.approx(due)
+    assert np.shares_memory(target, store)
+    assert (store[:, [0, 1, -3, -2, -1]] == around).all(), "its neighbours in the store are left alone"
+
+
+@FEW_AND_MANY
+def test_rows_added_to_do_not_depend_on_the_replicas_beside(rows):
+    ids = np.random.default_rng(1).integers(rows, size=(3, 60))
+    values = np.random.default_rng(2).standard_normal((3, 60, 3)).astype(np.float32)
+    together, _ = store_slice(rows)
+    add_rows(together, ids, values)
+    for r in range(3):
+        alone, _ = store_slice(rows)
+        alone = alone[r : r + 1].copy()
+        add_rows(alone, ids[r : r + 1], values[r : r + 1])
+        assert alone.tobytes() == together[r : r + 1].tobytes()
 
 
 def test_the_host_is_numpy_and_needs_no_copy():

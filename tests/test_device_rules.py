@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 
 from models.mlp import MLP
-from searchlab import AdamW, Arrays, Float, Space, Trainer, backend
+from models.rnn_lm import RnnLM
+from searchlab import AdamW, Arrays, Float, Perplexity, Space, Trainer, backend
+from searchlab.data import Batch
+from searchlab.data.batch import IGNORED
 from searchlab.nn import BatchNorm
+from searchlab.nn.sampling import sample
+from searchlab.replicas import Replicas
 from searchlab.schedules import Plateau
 from searchlab.service import local
 from searchlab.service.home import Home
@@ -98,6 +103,21 @@ def test_no_step_waits_for_the_device_and_an_epoch_does_three_times(options, bat
     assert watched.steps == 800 // batch_size
     assert not watched.moved
     assert fake_cupy.moved["to the host"] - before == 3, "the loss, the score, and the loss of the first batch"
+
+
+def test_a_language_model_is_judged_and_writes_alike_on_either_device():
+    ids, told = np.random.default_rng(0).integers(11, size=(2, 9, 3)), []
+    targets = np.where(np.arange(9)[:, None] < 6, (ids + 1) % 11, IGNORED)
+    targets[1] = (ids[1] + 1) % 11
+    for device in ("cpu", "cuda"):
+        model = RnnLM(Replicas([1, 2], device=device), 11, hidden=5, embed=4, layers=2)
+        batch = Batch(backend.to_device(ids, device), backend.to_device(targets, device))
+        before = fake_cupy.moved["to the host"]
+        scores = Perplexity().measure(model, [batch, batch])
+        assert fake_cupy.moved["to the host"] == before, "the metric waits for the device"
+        told.append((backend.to_host(scores), model.through_time(batch), sample(model, np.array([1, 2]), 9)))
+    for on_host, on_device in zip(*told, strict=True):
+        assert on_device == pytest.approx(on_host, rel=1e-5)
 
 
 def ended(folder, device):

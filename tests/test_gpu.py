@@ -9,16 +9,22 @@ import numpy as np
 import pytest
 
 from models.mlp import MLP
+from models.rnn_lm import CELLS, RnnLM
 from searchlab import backend
-from searchlab.backend import module_of, to_device, to_host, xp_of
-from searchlab.data import Examples, KFold
+from searchlab.backend import FEW_ROWS, add_rows, module_of, take_rows, to_device, to_host, xp_of
+from searchlab.data import Batch, Blocked, Examples, KFold, Tokens, Vocabulary
 from searchlab.data.augmentation import GaussianNoise, Shift
 from searchlab.metrics import Accuracy, RootMeanSquaredError
 from searchlab.nn import (
+    GRU,
+    LSTM,
+    RNN,
     Affine,
     BatchNorm,
+    Bidirectional,
     Chain,
     Dropout,
+    Embedding,
     Gelu,
     LeakyRelu,
     MeanSquaredError,
@@ -28,6 +34,7 @@ from searchlab.nn import (
     Sigmoid,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
+    SoftmaxOutput,
     Tanh,
 )
 from searchlab.optim import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop, clip_joint_norm
@@ -105,6 +112,121 @@ def test_layers_agree(build, leading, dtype):
     near = {"rel": 1e-9, "abs": 1e-12} if dtype == np.float64 else {"rel": 1e-4, "abs": 1e-5}
     for host, device in zip(*results, strict=True):
         assert device == pytest.approx(host, **near)
+
+
+NEAR = {"rel": 1e-9, "abs": 1e-12}
+RECURRENT = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+
+
+def both_agree(results):
+    """What the host and the device said, array by array."""
+    for name, expected in results[0].items():
+        assert results[1][name] == pytest.approx(expected, **NEAR), name
+
+
+def gradients_of(layer):
+    return {name: to_host(parameter.grad).copy() for name, parameter in layer.parameters()}
+
+
+@pytest.mark.parametrize("kind", RECURRENT.values(), ids=RECURRENT)
+def test_recurrent_layers_agree(kind):
+    generator, results = np.random.default_rng(0), []
+    x, dy = generator.standard_normal((3, 4, 2, 6)), generator.standard_normal((3, 4, 2, 5))
+    table, ids = generator.standard_normal((3, 7, 6)), generator.integers(7, size=(3, 4, 2))
+    for replicas in replicas_on_both(np.float64):
+        there = partial(to_device, device=replicas.device)
+        layer = kind(replicas, 6, 5)
+        Parameters(layer.parameters())
+        h, carry = layer.forward(there(x), train=True)
+        told = {"h": to_host(h).copy(), "dx": to_host(layer.backward(there(dy))), **gradients_of(layer)}
+        assert xp_of(h) is replicas.xp
+        h, carry = layer.forward(there(x), carry, train=True)
+        told |= {"h on": to_host(h).copy(), "dx on": to_host(layer.backward(there(dy)))}
+        h, carry = layer.forward_rows(there(table), there(ids), carry)
+        told |= {"h of rows": to_host(h), "drows": to_host(layer.backward_rows(there(dy)))}
+        told |= {f"{name} of rows": gradient for name, gradient in gradients_of(layer).items()}
+        results.append(told | {f"carry {at}": to_host(state) for at, state in enumerate(carry)})
+    both_agree(results)
+
+
+def test_bidirectional_layers_agree():
+    generator, results = np.random.default_rng(0), []
+    x, dy = generator.standard_normal((3, 4, 2, 6)), generator.standard_normal((3, 4, 2, 9))
+    for replicas in replicas_on_both(np.float64):
+        layer = Bidirectional(LSTM(replicas, 6, 5), GRU(replicas, 6, 4))
+        Parameters(layer.parameters())
+        y = layer.forward(to_device(x, replicas.device), train=True)
+        dx = layer.backward(to_device(dy, replicas.device))
+        results.append({"y": to_host(y), "dx": to_host(dx), **gradients_of(layer)})
+    both_agree(results)
+
+
+@pytest.mark.parametrize("words", [6, FEW_ROWS, FEW_ROWS + 1])
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_rows_of_tables_agree(words, kind):
+    generator, results = np.random.default_rng(0), []
+    store, values = generator.standard_normal((3, words * 5 + 2)), generator.standard_normal((3, 40, 5))
+    rows = generator.integers(words, size=(3, 40)).astype(kind)
+    for replicas in replicas_on_both(np.float64):
+        held = to_device(store.copy(), replicas.device)
+        table = held[:, 1 : 1 + words * 5].reshape(3, words, 5)
+        taken = replicas.zeros(40, 5)
+        take_rows(table, to_device(rows, replicas.device), taken)
+        add_rows(table, to_device(rows, replicas.device), to_device(values, replicas.device))
+        results.append({"taken": to_host(taken), "the store": to_host(held)})
+    both_agree(results)
+    assert (results[0]["the store"] != store).any()
+
+
+@pytest.mark.parametrize("words", [6, FEW_ROWS + 1])
+@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+def test_the_two_ends_over_words_agree(tied, words):
+    generator, results = np.random.default_rng(0), []
+    ids, targets = generator.integers(words, size=(2, 3, 4, 2))
+    targets[0, :2], targets[2] = -1, -1
+    for replicas in replicas_on_both(np.float64):
+        embedding = Embedding(replicas, words, 5)
+        output = SoftmaxOutput(replicas, 5, words, tied=embedding.W if tied else None)
+        parameters = Parameters([*embedding.parameters(), *output.parameters()])
+        for _ in range(2):
+            h = embedding.forward(to_device(ids, replicas.device), train=True)
+            loss = output.forward(h, to_device(targets, replicas.device), train=True)
+            parameters.start_pass()
+            dh = output.backward()
+            embedding.backward(dh)
+        told = {"loss": to_host(loss), "dh": to_host(dh), "gradients": to_host(parameters.grads)}
+        results.append(told | {"scores": to_host(output.scores(h))})
+        assert xp_of(loss) is xp_of(dh) is replicas.xp
+    both_agree(results)
+
+
+@pytest.mark.parametrize("window", [3, 8], ids=["words looked up", "more inputs than words"])
+@pytest.mark.parametrize("changes", [{}, {"tied": True}, {"dropout": [0.0, 0.3, 0.6], "variational": True}])
+@pytest.mark.parametrize("cell", CELLS)
+def test_language_models_agree(cell, changes, window):
+    ids = np.random.default_rng(0).integers(11, size=300)
+    table = Tokens(ids, Vocabulary(tuple(f"w{n}" for n in range(11))), window)
+    split, results = Blocked(3).split(table), []
+    for replicas in replicas_on_both(np.float64):
+        on = table.on(replicas.device)
+        model = RnnLM(replicas, 11, cell=cell, layers=2, hidden=5, embed=4, **changes)
+        parameters = Parameters(model.parameters())
+        optimizer, carry, losses = SGD(parameters, replicas, lr=LR), None, []
+        for batch, _ in zip(on.epoch(split, replicas, 2), range(4), strict=False):
+            before = dict(fake_cupy.moved)
+            loss, carry = model.forward(batch, carry, train=True)
+            parameters.start_pass()
+            model.backward()
+            optimizer.update()
+            moved = {way: fake_cupy.moved[way] - before.get(way, 0) for way in fake_cupy.moved}
+            assert not moved.get("to the host"), "a step waits for the device"
+            losses.append(loss)
+        scored = [model.forward(Batch(each.x, each.y), train=False)[0] for each in on.scoring(split.held_out)]
+        scores, carry = model.predict(batch, carry)
+        told = {f"loss {step}": to_host(loss) for step, loss in enumerate(losses + scored)}
+        results.append(told | {"parameters": to_host(parameters.values), "scores": to_host(scores)})
+        assert xp_of(scores) is replicas.xp
+    both_agree(results)
 
 
 LOSSES = {

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from searchlab.errors import UserMistake
 from searchlab.nn import MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from searchlab.replicas import Replicas
 
@@ -70,6 +71,12 @@ def test_smoothing_spreads_its_share_evenly():
 def test_smoothing_lies_below_one(smoothing):
     with pytest.raises(ValueError, match=r"label smoothing lies in \[0, 1\)"):
         SoftmaxCrossEntropy(Replicas([0]), smoothing=smoothing)
+
+
+def test_softmax_of_one_output_is_refused():
+    """It is always 1, whatever the numbers to predict are."""
+    with pytest.raises(UserMistake, match="use MeanSquaredError"):
+        new(SoftmaxCrossEntropy).forward(np.zeros((3, 5, 1)), np.ones((3, 5, 1)))
 
 
 def test_squared_error_is_a_mean_over_outputs_and_targets():

@@ -452,6 +452,13 @@ def test_numbers_below_one_are_refused(wrong):
         Trainer(Replicas([0]), table, Holdout().split(table), Accuracy(), MLP, SGD, **wrong)
 
 
+@pytest.mark.parametrize("wrong", [{"clip_norm": -1.0}, {"clip_norm": [1.0, 0.0]}, {"l2": -0.1}, {"l2": np.nan}])
+def test_clipping_and_decay_against_the_gradient_are_refused(wrong):
+    table = random_table(20, *SPIRAL)
+    with pytest.raises(UserMistake, match="clip_norm > 0 and l2 >= 0"):
+        Trainer(Replicas([0, 1]), table, KFold(2).split(table), Accuracy(), MLP, SGD, **wrong)
+
+
 def test_one_step_returns_the_loss_of_each_replica():
     run = trainer(random_table(53, *SPIRAL), range(3))
     loss, carry = run.step(Batch(np.ones((3, 4, 2), np.float32), np.zeros((3, 4), int)))

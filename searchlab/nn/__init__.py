@@ -1,7 +1,9 @@
 """Layers of R networks at once: what a model is built from, and what a layer of one's own is written with."""
 
 from searchlab.backend import Array, as_matrices, xp_of
+from searchlab.nn.bidirectional import Bidirectional
 from searchlab.nn.elementwise import Dropout, Gelu, LeakyRelu, Relu, Sigmoid, Tanh
+from searchlab.nn.gru import GRU
 from searchlab.nn.initial import (
     Initial,
     glorot_normal,
@@ -16,17 +18,25 @@ from searchlab.nn.initial import (
 from searchlab.nn.layer import Carry, Chain, Layer, Model, Module
 from searchlab.nn.linear import Affine
 from searchlab.nn.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from searchlab.nn.lstm import LSTM
 from searchlab.nn.normalisation import BatchNorm
 from searchlab.nn.parameter import Parameter, Parameters
+from searchlab.nn.recurrent import RNN, Recurrent
+from searchlab.nn.words import Embedding, SoftmaxOutput
 from searchlab.replicas import PerReplica, Replicas, align
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "Affine",
     "Array",
     "BatchNorm",
+    "Bidirectional",
     "Carry",
     "Chain",
     "Dropout",
+    "Embedding",
     "Gelu",
     "Initial",
     "Layer",
@@ -38,11 +48,13 @@ __all__ = [
     "Parameter",
     "Parameters",
     "PerReplica",
+    "Recurrent",
     "Relu",
     "Replicas",
     "Sigmoid",
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
+    "SoftmaxOutput",
     "Tanh",
     "align",
     "as_matrices",

@@ -108,12 +108,13 @@ class Sigmoid(Layer):
 class Dropout(Layer):
     """Zeroes each number with probability `rate` in training and scales the rest by 1 / (1 - rate).
 
-    Inverted dropout (Srivastava et al. 2014): nothing happens outside training. Raises ValueError for a rate outside
-    [0, 1).
+    Inverted dropout (Srivastava et al. 2014): nothing happens outside training. With `over_time`, x is (R, T, B, F) and
+    the same features are dropped at all moments of a window (Gal and Ghahramani 2016). Raises ValueError for a rate
+    outside [0, 1).
     """
 
-    def __init__(self, replicas: Replicas, rate: PerReplica = 0.5) -> None:
-        self.replicas = replicas
+    def __init__(self, replicas: Replicas, rate: PerReplica = 0.5, *, over_time: bool = False) -> None:
+        self.replicas, self.over_time = replicas, over_time
         self.rate = replicas.vector(rate)  # (R,)
         rates = to_host(self.rate)
         if not ((rates >= 0.0) & (rates < 1.0)).all():
@@ -128,7 +129,8 @@ class Dropout(Layer):
         if not self._active:
             self.replicas.skip_draw()
             return x
-        dropped = self.replicas.dropped(self.rate, x.shape)
+        shape = (x.shape[0], 1, *x.shape[2:]) if self.over_time else x.shape
+        dropped = self.replicas.dropped(self.rate, shape)
         self._mask = align(self._scale, x) * ~dropped  # (R, ...): 0 or 1 / (1 - rate)
         y: Array = x * self._mask
         return y

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from searchlab.backend import Array, as_matrices, column_sums, row_maxima, row_sums, to_host, xp_of
+from searchlab.errors import UserMistake
 from searchlab.nn.layer import Module
 from searchlab.replicas import PerReplica, Replicas, align
 
@@ -66,7 +67,7 @@ class SoftmaxCrossEntropy(Loss):
     """Cross entropy of softmax(logits) against labels or rows of probabilities, in nats per target.
 
     With label smoothing a share `smoothing` of every target is spread evenly over the classes (Szegedy et al. 2016).
-    Raises ValueError for a smoothing outside [0, 1).
+    Raises ValueError for a smoothing outside [0, 1), and UserMistake for a single output, whose softmax is always 1.
     """
 
     def __init__(self, replicas: Replicas, *, smoothing: PerReplica = 0.0) -> None:
@@ -78,6 +79,8 @@ class SoftmaxCrossEntropy(Loss):
         self._smooth = bool(shares.any())  # known from the constructor's numbers: no device is asked in a step
 
     def forward(self, outputs: Array, targets: Array) -> Array:
+        if outputs.shape[-1] == 1:
+            raise UserMistake("SoftmaxCrossEntropy tells classes apart, and there is one output: use MeanSquaredError.")
         xp = xp_of(outputs)
         matrices = self._rows(outputs)  # (R, N, O)
         shifted = matrices - row_maxima(matrices)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from searchlab.backend import Array, select, to_device_of, to_host, xp_of
+from searchlab.backend import Array, add_rows, select, to_device_of, to_host, xp_of
 from searchlab.replicas import Fused, align
 
 
@@ -19,10 +19,11 @@ class Parameter:
         self.value, self.decays, self.learned = value, decays, learned
         self.grad = xp_of(value).zeros_like(value)
         self.shared = False  # True once a store has found it in more than one layer
+        self.learning = False  # True once a layer of those that share it has given its gradient in this pass
 
     def learn(self, gradient: Array) -> None:
         """Take the gradient of the latest backward pass; layers that share the parameter add theirs up."""
-        if self.shared:
+        if self._adds_up():
             self.grad += gradient
         else:
             self.grad[...] = gradient
@@ -30,10 +31,20 @@ class Parameter:
     def learn_product(self, a: Array, b: Array) -> None:
         """Take the gradient a @ b, written in place where nothing has to be added up."""
         xp = xp_of(a)
-        if self.shared:
+        if self._adds_up():
             self.grad += xp.matmul(a, b)
         else:
             xp.matmul(a, b, out=self.grad)
+
+    def learn_rows(self, rows: Array, gradients: Array) -> None:
+        """Take gradients (R, N, F) for these rows (R, N) of a parameter (R, V, F); a row named twice adds up."""
+        if not self._adds_up():
+            self.grad[...] = 0.0
+        add_rows(self.grad, rows, gradients)
+
+    def _adds_up(self) -> bool:
+        before, self.learning = self.learning, self.shared
+        return before
 
 
 class Parameters(Fused):
@@ -75,9 +86,9 @@ class Parameters(Fused):
         return int(self.values.shape[1])
 
     def start_pass(self) -> None:
-        """Forget the gradients that add up: call before each backward pass."""
+        """Let gradients that add up begin anew: call before each backward pass."""
         for parameter in self._shared:
-            parameter.grad[...] = 0.0
+            parameter.learning = False
 
     def decay(self, share: Array) -> None:
         """Add share (R,) of each decaying parameter to its gradient: the slope of share / 2 times its squares' sum."""

@@ -12,6 +12,7 @@ from searchlab.testing.loss import check_loss
 from searchlab.testing.metric import check_metric
 from searchlab.testing.model import check_model
 from searchlab.testing.optimizer import check_optimizer
+from searchlab.testing.recurrent import check_recurrent
 from searchlab.testing.schedule import check_schedule
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "check_metric",
     "check_model",
     "check_optimizer",
+    "check_recurrent",
     "check_schedule",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,24 +19,31 @@ AWAY = 0.1  # how far parameters are first moved from where they start: biases o
 
 
 def check_gradients(
-    build: Callable[..., Model], batch: Batch, *, per_replica: PerReplicaValues | None = None, tolerance: float = 1e-5
+    build: Callable[..., Model],
+    batch: Batch,
+    *,
+    before: Sequence[Batch] = (),
+    per_replica: PerReplicaValues | None = None,
+    tolerance: float = 1e-5,
 ) -> None:
     """The gradient of every parameter of build(replicas) is the slope of the loss on this batch (R, ...).
 
     The model is built in float64 with as many replicas as the batch has, and draws the same numbers at each trial, so
-    that dropout stands still. Raises AssertionError naming the parameter, the replica and both numbers.
+    that dropout stands still. The carry is that of the batches `before`, a constant. Raises AssertionError naming the
+    parameter, the replica and both numbers.
     """
     rows = range(len(batch.y))
     replicas = replicas_of(rows, np.float64)
     model = build(replicas, **values_of(per_replica, rows))
     parameters = Parameters(model.parameters())
     parameters.values += AWAY * np.random.default_rng(0).standard_normal(parameters.values.shape)
-    x = batch.x.astype(np.float64) if np.issubdtype(batch.x.dtype, np.floating) else batch.x
-    exact, start = Batch(x, batch.y, batch.weight), replicas.state()
+    exact, start, carry = _widened(batch), replicas.state(), None
+    for earlier in before:
+        carry = model.forward(_widened(earlier), carry, train=False)[1]
 
     def loss() -> Array:
         replicas.restore(start)
-        return model.forward(exact, train=True)[0]
+        return model.forward(exact, carry, train=True)[0]
 
     for _ in range(2):  # the second pass must replace the first one's gradients, not add to them
         loss()
@@ -45,6 +52,11 @@ def check_gradients(
     _stands_still(loss)
     for name, parameter in reversed(parameters.named.items()):  # from the loss down: the first one wrong is to blame
         agrees(loss, parameter.value, parameter.grad.copy(), f"the gradient of {name}", tolerance)
+
+
+def _widened(batch: Batch) -> Batch:
+    x = batch.x.astype(np.float64) if np.issubdtype(batch.x.dtype, np.floating) else batch.x
+    return Batch(x, batch.y, batch.weight)
 
 
 def _stands_still(loss: Callable[[], Array]) -> None:

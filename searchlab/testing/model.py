@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.batch import Batch
+from searchlab.data.batch import IGNORED, Batch
 from searchlab.data.examples import Table
-from searchlab.data.splits import EveryRow
+from searchlab.data.splits import Blocked, EveryRow
 from searchlab.nn.layer import Carry, Model
 from searchlab.nn.parameter import Parameters
 from searchlab.optim import Momentum
@@ -37,11 +37,18 @@ def check_model(
 
     Gradients agree with finite differences; the loss is one number per replica; `predict` gives scores for every
     target, the same twice, and draws nothing; fused equals alone, survivors go on and a replica that diverges harms no
-    other, all bit for bit over several steps. Raises AssertionError saying which rule broke.
+    other, all bit for bit over several steps. Of a table that is ordered, the carry of the batches before is in use,
+    two batches say what one as long as both says, and targets IGNORED cost nothing and teach nothing. Raises
+    AssertionError saying which rule broke.
     """
     trial = _Trial(build, table, per_replica, batch_size)
     check_gradients(trial.model, trial.batches[0], per_replica=per_replica)
     _answers_have_their_shapes(trial)
+    if table.ordered:
+        with_gaps = _ignoring(trial.batches[1])
+        check_gradients(trial.model, with_gaps, before=trial.batches[:1], per_replica=per_replica)
+        _ignored_targets_cost_nothing(trial)
+        _batches_follow(trial)
     _fused_equals_alone(trial)
     _survivors_go_on(trial)
     _divergence_stays_in_its_lane(trial)
@@ -73,7 +80,8 @@ class _Trial:
         self, build: Callable[..., Model], table: Table, per_replica: PerReplicaValues | None, batch_size: int
     ) -> None:
         self.build, self.sizes, self.per_replica = build, table.sizes, per_replica
-        split = EveryRow().split(table)[np.zeros(len(TOGETHER), dtype=int)]
+        folds = Blocked(len(TOGETHER)) if table.ordered else EveryRow()  # a stream of its own for each replica
+        split = folds.split(table)[np.arange(len(TOGETHER)) % folds.folds]
         replicas = replicas_of(TOGETHER)
         self.batches = [batch for batch, _ in zip(table.epoch(split, replicas, batch_size), range(STEPS), strict=False)]
         assert len(self.batches) == STEPS, f"give a table of at least {STEPS} batches of {batch_size}"
@@ -89,7 +97,7 @@ class _Trial:
 
 def _answers_have_their_shapes(trial: _Trial) -> None:
     run, batch = trial.run(TOGETHER), trial.batches[0]
-    loss, _ = run.model.forward(batch, train=True)
+    loss, carry = run.model.forward(batch, train=True)
     assert loss.shape == (len(TOGETHER),), f"the loss is one number per replica, ({len(TOGETHER)},); got {loss.shape}"
     assert loss.dtype == np.float32, f"with float32 replicas and data the loss is {loss.dtype}"
     drawn = run.replicas.state()["draws"]
@@ -97,7 +105,43 @@ def _answers_have_their_shapes(trial: _Trial) -> None:
     shape = batch.y.shape if np.issubdtype(batch.y.dtype, np.integer) else batch.y.shape[:-1]
     assert scores.shape[:-1] == shape, f"predict gives scores for each of {shape} targets; got {scores.shape}"
     same_bits({"the scores": scores}, {"the scores": again}, "predict called twice")
+    scores, again = run.model.predict(batch, carry)[0].copy(), run.model.predict(batch, carry)[0]
+    same_bits({"the scores": scores}, {"the scores": again}, "predict called twice with one carry")
     assert (run.replicas.state()["draws"] == drawn).all(), "predict draws random numbers, so measuring changes training"
+
+
+def _ignoring(batch: Batch, every: int = 3) -> Batch:
+    """The batch with some targets IGNORED: every third of the first replica, all of the last, none of those between."""
+    y = batch.y.copy()
+    y[0].reshape(-1)[::every] = IGNORED
+    y[-1] = IGNORED
+    return Batch(batch.x, y, batch.weight)
+
+
+def _ignored_targets_cost_nothing(trial: _Trial) -> None:
+    """What is asked costs the same whatever else is not; where nothing is asked, the loss is 0 and nothing learned."""
+    run, batch = trial.run(TOGETHER), trial.batches[0]
+    some = _ignoring(batch)
+    rest = Batch(batch.x, np.where(some.y == IGNORED, batch.y, IGNORED), batch.weight)
+    whole, *parts = (run.model.forward(part, train=False)[0].copy() for part in (batch, some, rest))
+    shares = ((part.y != IGNORED).reshape(len(whole), -1).mean(axis=1) for part in (some, rest))
+    total = sum(share * loss for share, loss in zip(shares, parts, strict=True))
+    assert np.allclose(whole, total, rtol=1e-4), f"targets asked in two parts cost {total}, and asked at once {whole}"
+    run.model.forward(some, train=True)
+    run.parameters.start_pass()
+    run.model.backward()
+    assert not run.parameters.grads[-1].any(), "where all targets are IGNORED, gradients are 0"
+
+
+def _batches_follow(trial: _Trial) -> None:
+    run, (first, second) = trial.run(TOGETHER), trial.batches[:2]
+    said, carry = run.model.predict(first)
+    if carry is None:
+        return
+    parts = [said.copy(), run.model.predict(second, carry)[0].copy()]
+    both = Batch(*(np.concatenate(pair, axis=1) for pair in ((first.x, second.x), (first.y, second.y))))
+    gap = np.abs(run.model.predict(both)[0] - np.concatenate(parts, axis=1)).max()
+    assert gap < 1e-4, f"two batches, the carry handed on, differ from one as long as both by up to {gap:.3g}"
 
 
 def _fused_equals_alone(trial: _Trial) -> None:

@@ -7,7 +7,23 @@ import pytest
 
 import searchlab.nn as nn
 from searchlab.backend import xp_of
-from searchlab.nn import Affine, BatchNorm, Chain, Dropout, Gelu, Layer, LeakyRelu, Parameter, Relu, Sigmoid, Tanh
+from searchlab.nn import (
+    GRU,
+    LSTM,
+    RNN,
+    Affine,
+    BatchNorm,
+    Bidirectional,
+    Chain,
+    Dropout,
+    Gelu,
+    Layer,
+    LeakyRelu,
+    Parameter,
+    Relu,
+    Sigmoid,
+    Tanh,
+)
 from searchlab.replicas import Replicas
 from searchlab.testing import check_layer
 
@@ -24,13 +40,19 @@ CASES = {
     Sigmoid: lambda: check_layer(Sigmoid, 4),
     Dropout: lambda: check_layer(Dropout, 7, per_replica=RATES),
     Chain: lambda: check_layer(deep, 5, per_replica=RATES),
+    Bidirectional: lambda: check_layer(both_ends, 5, leading=SEQUENCES),
 }
+SEQUENCES = ((4, 3), (1, 2), (3, 1))
 
 
 def deep(replicas, rate):
     first, last = Affine(replicas, 5, 6), Affine(replicas, 5, 6)
     last.W = first.W  # shared: both add to one gradient
     return Chain(first, Sigmoid(replicas), Dropout(replicas, rate), Affine(replicas, 6, 5), Tanh(replicas), last)
+
+
+def both_ends(replicas):
+    return Bidirectional(LSTM(replicas, 5, 4), GRU(replicas, 5, 3))
 
 
 @pytest.mark.parametrize("layer", CASES)
@@ -47,6 +69,66 @@ def test_every_exported_layer_has_a_case():
 def test_single_numbers_and_single_features():
     check_layer(lambda replicas: Affine(replicas, 1, 1), 1, leading=((1,), (1, 1)))
     check_layer(Dropout, 1, leading=((1,),), per_replica=RATES)
+
+
+def test_dropout_over_time():
+    check_layer(partial(Dropout, over_time=True), 7, leading=SEQUENCES, per_replica=RATES)
+    x = np.ones((3, 6, 4, 50), np.float32)
+    dropout = Dropout(Replicas([0, 1, 2]), RATES["rate"], over_time=True)
+    y = dropout.forward(x, train=True)
+    assert (y == y[:, :1]).all(), "the same features at all moments"
+    assert (y[1, 0, 0] != y[1, 0, 1]).any(), "others in another sequence"
+    assert (y == 0.0).mean(axis=(1, 2, 3)) == pytest.approx(RATES["rate"], abs=0.15)
+    assert set(np.unique(y[2]).tolist()) == {0.0, 4.0}
+    assert (dropout.backward(x) == y).all()
+    again = dropout.forward(x, train=True)
+    assert (again[1] != y[1]).any(), "others in another window"
+    assert dropout.forward(x, train=False) is x
+
+
+def test_dropout_over_time_counts_as_many_draws():
+    for rate in (0.0, 0.5):
+        replicas = Replicas([0])
+        Dropout(replicas, rate, over_time=True).forward(np.ones((1, 6, 4, 5), np.float32), train=True)
+        assert replicas.state()["draws"].tolist() == [1]
+
+
+@pytest.mark.parametrize("kinds", [(RNN, RNN), (GRU, LSTM)])
+def test_bidirectional_reads_from_either_end(kinds):
+    replicas = Replicas([0, 1, 2])
+    onward, backwards = (kind(replicas, 5, size) for kind, size in zip(kinds, (4, 3), strict=True))
+    x = np.random.default_rng(0).standard_normal((3, 6, 2, 5)).astype(np.float32)
+    y = Bidirectional(onward, backwards).forward(x, train=False)
+    assert y.shape == (3, 6, 2, 7)
+    assert (y[..., :4] == onward.forward(x, train=False)[0]).all()
+    assert (y[:, ::-1, :, 4:] == backwards.forward(x[:, ::-1].copy(), train=False)[0]).all()
+    changed = x.copy()
+    changed[:, -1] += 1.0  # the last moment is seen by all before it, and by none of the layer that reads onward
+    seen = Bidirectional(onward, backwards).forward(changed, train=False) != y
+    assert not seen[:, :-1, :, :4].any()
+    assert seen[..., 4:].any(axis=3).all()
+
+
+def test_bidirectional_layers_may_share_parameters():
+    def shared(replicas):
+        one, other = RNN(replicas, 5, 4), RNN(replicas, 5, 4)
+        other.Wx, other.Wh, other.b = one.Wx, one.Wh, one.b
+        return Bidirectional(one, other)
+
+    check_layer(shared, 5, leading=SEQUENCES)
+    assert len(shared(Replicas([0])).parameters()) == 6
+
+
+def test_bidirectional_takes_two_layers():
+    layer = RNN(Replicas([0]), 5, 4)
+    with pytest.raises(ValueError, match="two layers"):
+        Bidirectional(layer, layer)
+
+
+def test_bidirectional_layers_are_stacked():
+    check_layer(
+        lambda replicas: Chain(both_ends(replicas), Affine(replicas, 7, 5), both_ends(replicas)), 5, leading=((3, 2),)
+    )
 
 
 class Through(Layer):
@@ -185,6 +267,16 @@ class ForgetsWeightInFirstPlace(Through):
         self.scale.grad[...] = 0.0
 
 
+class ReadsOnwardTwice(Bidirectional):
+    """Its second layer's slopes are those of a sequence read from the other end."""
+
+    def __init__(self, replicas):
+        super().__init__(RNN(replicas, 4, 4), RNN(replicas, 4, 4))
+
+    def backward(self, dy):
+        return self.onward.backward(dy[..., :4]) + self.backwards.backward(dy[..., 4:])
+
+
 BROKEN = {
     WrongInputGradient: "the input's gradient .* finite differences",
     WrongWeightGradient: "gradient of W .* finite differences",
@@ -211,6 +303,11 @@ def test_contract_catches(layer):
 def test_contract_catches_one_rate_for_all_replicas():
     with pytest.raises(AssertionError, match="fused and alone"):
         check_layer(OneRateForAll, 4, per_replica={"rate": (0.1, 0.3, 0.8)})
+
+
+def test_contract_catches_slopes_of_a_sequence_read_from_the_other_end():
+    with pytest.raises(AssertionError, match="finite differences"):
+        check_layer(ReadsOnwardTwice, 4, leading=SEQUENCES)
 
 
 def test_the_sound_twin_of_the_broken_layers_passes():
