@@ -17,13 +17,15 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
+from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.layer import Model
 from searchlab.nn.parameter import Parameters
+from searchlab.nn.sampling import sample
 from searchlab.replicas import Replicas
 
 FORMAT = 1
-WEIGHTS, MANIFEST = "weights.npz", "manifest.json"
+WEIGHTS, MANIFEST, VOCABULARY = "weights.npz", "manifest.json", "vocabulary.json"
 SCALING = ("inputs/mean", "inputs/scale")  # what the scaling is called among the weights
 
 
@@ -32,20 +34,49 @@ class Artifact:
     """A trained network read from its files: one replica, computing in float32.
 
     `scaling` is the mean and scale (1, features) it sees its inputs by; None where it sees them as they are.
+    `vocabulary` has the words that a language model's ids stand for.
     """
 
     model: Model
     manifest: Mapping[str, Any]
     scaling: tuple[Array, Array] | None = None
+    vocabulary: Vocabulary | None = None
 
     def predict(self, x: Array) -> Array:
-        """Scores (B, outputs) for inputs x (B, features), as they come: they are scaled here where that is due."""
+        """Scores (B, outputs) for inputs x (B, features) or pictures (B, H, W), as they come.
+
+        They are scaled here where that is due.
+        """
         inputs: Array = np.asarray(x, dtype=np.float32)[None]
+        if inputs.ndim == 4 and inputs.shape[2] * inputs.shape[3] == self.manifest["model"]["sizes"][0]:
+            inputs = inputs.reshape(*inputs.shape[:2], -1)
         if self.scaling:
             inputs = (inputs - self.scaling[0]) / self.scaling[1]
         scores, _ = self.model.predict(Batch(inputs, np.zeros(inputs.shape[:2], dtype=np.int64)))
         first: Array = scores[0]
         return first
+
+    def generate(
+        self,
+        text: str,
+        length: int = 50,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        skip: Sequence[str] = (UNKNOWN,),
+        seed: int = 0,
+    ) -> str:
+        """The text and `length` words or characters that a language model goes on with, as `nn.sampling.sample` draws.
+
+        None of `skip` comes; what of it is not in the vocabulary could not. Raises UserMistake for a model of no words,
+        for an empty text and for what cannot be drawn by.
+        """
+        if self.vocabulary is None:
+            raise UserMistake("generate goes on with a text, and this artifact has no vocabulary: none was learned.")
+        start, entries = self.vocabulary.encode(text), self.vocabulary.entries
+        never = [number for number, word in enumerate(entries) if word in skip]
+        ids = sample(self.model, start, length, seed=seed, temperature=temperature, top_k=top_k, skip=never)
+        return self.vocabulary.decode(ids[0])
 
 
 def save(
@@ -58,13 +89,17 @@ def save(
     *,
     kept: Mapping[str, Array] | None = None,
     scaling: tuple[Array, Array] | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> None:
     """Write the weights (without replica axis) as float16 and the manifest; raises OverflowError beyond its range.
+
+    Beside them lies the `vocabulary`, where the model has one.
 
     What is `kept` and not learned (running statistics) and the `scaling` of inputs are few numbers in the data's own
     units, which float16 may not hold: they stay float32.
     """
-    halves = {name: np.asarray(value, dtype=np.float16) for name, value in weights.items()}
+    with np.errstate(under="ignore"):  # weights too small for float16 are 0
+        halves = {name: np.asarray(value, dtype=np.float16) for name, value in weights.items()}
     for name, half in halves.items():
         if not np.isfinite(half).all():
             raise OverflowError(f"{name} has weights beyond the range of float16 (65,504)")
@@ -74,7 +109,7 @@ def save(
     np.savez(folder / WEIGHTS, allow_pickle=False, **arrays)
     described = {
         "format": FORMAT,
-        "model": {"class": _path(model), "sizes": list(sizes), "arguments": _encode(dict(arguments))},
+        "model": {"class": import_path(model), "sizes": list(sizes), "arguments": _encode(dict(arguments))},
         "weights": {
             "file": WEIGHTS,
             "dtype": "float16",
@@ -82,6 +117,7 @@ def save(
             "parameters": sum(half.size for half in halves.values()),
             "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         },
+        **_write_words(folder, vocabulary),
         **about,
     }
     (folder / MANIFEST).write_text(json.dumps(described, indent=2) + "\n")
@@ -95,12 +131,10 @@ def load(folder: Path | str) -> Artifact:
     folder = Path(folder)
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        described, path = manifest["model"], folder / manifest["weights"]["file"]
-        packed = path.read_bytes()
-        if hashlib.sha256(packed).hexdigest() != manifest["weights"]["sha256"]:
-            raise UserMistake(f"{path} is not the file its manifest describes: the SHA-256 differs.")
-        with np.load(io.BytesIO(packed)) as arrays:
+        described = manifest["model"]
+        with np.load(io.BytesIO(_read(folder, manifest["weights"]))) as arrays:
             values = {name: arrays[name] for name in arrays.files}
+        words = json.loads(_read(folder, manifest["vocabulary"])) if "vocabulary" in manifest else None
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         if isinstance(error, UserMistake):
             raise
@@ -109,11 +143,36 @@ def load(folder: Path | str) -> Artifact:
     scaling = tuple(values.pop(name)[None] for name in SCALING if name in values)
     # (1, ...): the replica axis again
     Parameters(model.parameters()).restore({name: value[None] for name, value in values.items()})
-    return Artifact(model, manifest, (scaling[0], scaling[1]) if scaling else None)
+    vocabulary = Vocabulary.from_json(words) if words else None
+    return Artifact(model, manifest, (scaling[0], scaling[1]) if scaling else None, vocabulary)
 
 
-def _path(target: Any) -> str:
-    return f"{target.__module__}:{target.__qualname__}"
+def _write_words(folder: Path, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    """What the manifest says of the vocabulary, once it is written."""
+    if vocabulary is None:
+        return {}
+    packed = (json.dumps(vocabulary.to_json(), ensure_ascii=False) + "\n").encode()
+    (folder / VOCABULARY).write_bytes(packed)
+    told = {"file": VOCABULARY, "words": len(vocabulary), "sha256": hashlib.sha256(packed).hexdigest()}
+    return {"vocabulary": told}
+
+
+def _read(folder: Path, described: Mapping[str, str]) -> bytes:
+    """A file's content; raises UserMistake for one that is not what the manifest describes."""
+    path = folder / described["file"]
+    packed = path.read_bytes()
+    if hashlib.sha256(packed).hexdigest() != described["sha256"]:
+        raise UserMistake(f"{path} is not the file its manifest describes: the SHA-256 differs.")
+    return packed
+
+
+def import_path(target: Any) -> str:
+    """What a manifest calls a class or function; raises UserMistake for one that cannot be imported by it."""
+    name = getattr(target, "__qualname__", "")
+    if not name or "<" in name:  # a lambda, one made inside a function, or an object that is called
+        told = name or f"a {type(target).__name__}"
+        raise UserMistake(f"the artifact imports parts of a model by name, and {told} has none: use def or class.")
+    return f"{target.__module__}:{name}"
 
 
 def _find(path: str) -> Any:
@@ -123,9 +182,10 @@ def _find(path: str) -> Any:
         for name in names.split("."):
             found = getattr(found, name)
     except (ImportError, AttributeError) as error:
-        raise UserMistake(
-            f"the artifact needs {path}, which cannot be imported ({error}); run from its project's root."
-        ) from error
+        hint = "run from its project's root"
+        if module.startswith("searchlab_sweep_file_"):  # as loaded sweep files are called
+            hint = "a sweep file defines it: load that first, with searchlab.sweep.file.load"
+        raise UserMistake(f"the artifact needs {path}, which cannot be imported ({error}); {hint}.") from error
     return found
 
 
@@ -136,16 +196,17 @@ def _encode(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_encode(item) for item in value]
     if isinstance(value, partial):
-        return {"import": _path(value.func), "with": _encode(value.keywords)}
+        first = {"first": _encode(value.args)} if value.args else {}
+        return {"import": import_path(value.func), "with": _encode(value.keywords), **first}
     if callable(value):
-        return {"import": _path(value)}
+        return {"import": import_path(value)}
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _decode(value: Any) -> Any:
     if isinstance(value, dict) and "import" in value:
         found = _find(value["import"])
-        return partial(found, **_decode(value["with"])) if "with" in value else found
+        return partial(found, *_decode(value.get("first", [])), **_decode(value["with"])) if "with" in value else found
     if isinstance(value, dict):
         return {name: _decode(item) for name, item in value.items()}
     return [_decode(item) for item in value] if isinstance(value, list) else value

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from models.mlp import MLP
+from models.rnn_lm import RnnLM
 from searchlab import artifact
-from searchlab.data import Batch
+from searchlab.data import Batch, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn import BatchNorm, LeakyRelu, MeanSquaredError, Parameters, Tanh, random_normal
 from searchlab.replicas import Replicas
+from searchlab.sweep.file import MODULE_PREFIX
 
 ARGUMENTS = {"hidden": 5, "layers": 2, "activation": Tanh, "dropout": 0.3}
 
@@ -69,6 +71,79 @@ def test_inputs_are_scaled_as_in_training(written):
     np.testing.assert_allclose(artifact.load(folder).predict(x * scale + mean), scores[0], atol=5e-3)
 
 
+def test_pictures_come_as_they_are(tmp_path):
+    model = MLP(Replicas([4]), 6, 2)
+    weights = {name: value[0] for name, value in Parameters(model.parameters()).state().items()}
+    artifact.save(tmp_path, weights, MLP, {}, (6, 2), {}, scaling=(np.ones(6), np.full(6, 2.0)))
+    x = np.random.default_rng(0).normal(size=(5, 2, 3))
+    assert (artifact.load(tmp_path).predict(x) == artifact.load(tmp_path).predict(x.reshape(5, 6))).all()
+
+
+def test_arguments_by_position_come_back(tmp_path):
+    arguments = {"initial": partial(scaled, 0.25)}
+    weights = {name: value[0] for name, value in Parameters(MLP(Replicas([4]), 3, 2).parameters()).state().items()}
+    artifact.save(tmp_path, weights, MLP, arguments, (3, 2), {})
+    assert artifact.load(tmp_path).manifest["model"]["arguments"]["initial"]["first"] == [0.25]
+
+
+def scaled(scale, replicas, n_in, n_out):
+    return replicas.normal(n_in, n_out, scale=scale)
+
+
+TALE = "the cat <unk> a dog\nand the café"
+WORDS = Vocabulary.of(["the", "cat", "<unk>", "a", "dog", "<eos>", "and", "café"])
+LETTERS = Vocabulary.of(TALE, unit="char")
+
+
+def talker(folder, vocabulary):
+    """The folder of an artifact that talks in this vocabulary."""
+    model = RnnLM(Replicas([4]), len(vocabulary), hidden=6, embed=5)
+    weights = {name: value[0] for name, value in Parameters(model.parameters()).state().items()}
+    artifact.save(
+        folder, weights, RnnLM, {"hidden": 6, "embed": 5}, (len(vocabulary),), {"sweep": "s"}, vocabulary=vocabulary
+    )
+    return folder
+
+
+@pytest.mark.parametrize("vocabulary", [WORDS, LETTERS])
+def test_the_vocabulary_travels_with_the_weights_and_texts_are_written(tmp_path, vocabulary):
+    loaded = artifact.load(talker(tmp_path, vocabulary))
+    assert loaded.vocabulary == vocabulary
+    assert loaded.manifest["vocabulary"]["words"] == len(vocabulary)
+    text = loaded.generate("the cat", 40, seed=3)
+    assert text == loaded.generate("the cat", 40, seed=3) != loaded.generate("the cat", 40, seed=4)
+    assert text.startswith("the cat")
+    assert len(vocabulary.encode(text)) == len(vocabulary.encode("the cat")) + 40
+    assert ("café" in (tmp_path / "vocabulary.json").read_text(encoding="utf-8")) == (vocabulary is WORDS)
+
+
+def test_words_to_skip_are_named_as_they_are_and_unheard_ones_are_no_matter(tmp_path):
+    loaded = artifact.load(talker(tmp_path, WORDS))
+    text = loaded.generate("the", 300, skip=["<unk>", "<eos>", "cat", "unheard"]).split()
+    assert set(text) == {"the", "a", "dog", "and", "café"}
+    assert "<unk>" not in loaded.generate("a", 300).split()
+    assert "<unk>" in loaded.generate("a", 300, skip=[]).split()
+    greedy = loaded.generate("a", 20, temperature=0.0)
+    assert greedy == loaded.generate("a", 20, top_k=1, seed=9)
+
+
+def test_what_cannot_be_written_on_is_told(tmp_path, written):
+    loaded = artifact.load(talker(tmp_path / "talker", WORDS))
+    with pytest.raises(UserMistake, match="at least 1 word"):
+        loaded.generate("")
+    with pytest.raises(UserMistake, match="temperature"):
+        loaded.generate("the", temperature=-1.0)
+    with pytest.raises(UserMistake, match="no vocabulary"):
+        artifact.load(written[0]).generate("the")
+
+
+def test_changed_words_are_refused(tmp_path):
+    path = talker(tmp_path, WORDS) / "vocabulary.json"
+    path.write_text(path.read_text().replace("cat", "cot"))
+    with pytest.raises(UserMistake, match=r"vocabulary\.json is not the file.*SHA-256 differs"):
+        artifact.load(tmp_path)
+
+
 def test_weights_beyond_float16_are_refused(tmp_path):
     with np.errstate(over="ignore"), pytest.raises(OverflowError, match="65,504"):
         artifact.save(tmp_path, {"W": np.array([1e6])}, MLP, {}, (3, 2), {})
@@ -90,5 +165,12 @@ def test_code_that_is_not_here_is_named(written):
     manifest = json.loads((written[0] / "manifest.json").read_text())
     manifest["model"]["class"] = "models.gone:MLP"
     (written[0] / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserMistake, match=r"needs models\.gone:MLP"):
+    with pytest.raises(UserMistake, match=r"needs models\.gone:MLP.*run from its project's root"):
+        artifact.load(written[0])
+
+
+def test_code_of_a_sweep_file_is_told_with_how_to_have_it(written):
+    manifest = (written[0] / "manifest.json").read_text()
+    (written[0] / "manifest.json").write_text(manifest.replace('"models.mlp:MLP"', f'"{MODULE_PREFIX}gone:MLP"'))
+    with pytest.raises(UserMistake, match="a sweep file defines it: load that first"):
         artifact.load(written[0])

@@ -20,11 +20,13 @@ def save_pictures(
     trials: Sequence[TrialRecord], winner: Winner | None, metric: str, goal: Goal, folder: Path
 ) -> tuple[Path, ...]:
     """Draw the search and what its winner answered into the folder; the paths."""
-    from searchlab.tracking.figures import save_figures, save_winner_figures
+    from searchlab.tracking.figures import save_figures, save_recurrent_figures, save_winner_figures
 
     paths = save_figures(_curves(trials), metric, goal, folder)
     if winner and winner.answers:
         paths += save_winner_figures(folder, winner.answers, artifact.load(winner.artifact).predict)
+    if winner and winner.through_time is not None:
+        paths += save_recurrent_figures(folder, winner.through_time)
     return tuple(paths)
 
 

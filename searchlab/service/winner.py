@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from searchlab.data.examples import Examples
 from searchlab.data.splits import EveryRow, Rows
 from searchlab.data.standardised import Standardised
 from searchlab.data.table import Table
+from searchlab.data.vocabulary import Vocabulary
 from searchlab.errors import WorldFault
 from searchlab.metrics import Metric
 from searchlab.nn.layer import Model
 from searchlab.service.home import SweepFolder
 from searchlab.service.records import TrialRecord, ranked
+from searchlab.service.samples import by_epoch, sample_text
 from searchlab.sweep.groups import build
 from searchlab.sweep.sweep import Sweep
 from searchlab.tracking.answers import Answers
@@ -37,7 +40,8 @@ REFIT = 0x5EED  # set beside the sweep's seed: the refit's weights and row order
 class Winner:
     """The chosen trial and what its refit scores on the test rows, in float32 and as the float16 artifact.
 
-    `answers` are what the artifact said to each test row, where these are rows with classes.
+    `answers` are what the artifact said to each test row, where these are rows with classes. A language model leaves
+    `samples`, a file of what it wrote after each epoch, and a recurrent one its gradient's norms (T,) through time.
     """
 
     trial: TrialRecord
@@ -45,6 +49,8 @@ class Winner:
     artifact_score: float
     artifact: Path
     answers: Answers | None = None
+    samples: Path | None = None
+    through_time: Array | None = None
 
 
 def crown(
@@ -63,11 +69,10 @@ def crown(
     table = sweep.data.training().on(device)
     reasons = []
     for trial in ranked(trials, sweep.metric.goal)[:3]:
-        trainer, why_not = _refit(sweep, trial, table, seed, device)
+        trainer, texts, why_not = _refit(sweep, trial, table, seed, device)
         if why_not is None:
-            return _deliver(
-                sweep, trial, trainer, folder, {"seed": seed, "checksum": table.checksum(), **(about or {})}
-            )
+            about = {"seed": seed, "checksum": table.checksum(), **(about or {})}
+            return _deliver(sweep, trial, trainer, texts, folder, about)
         reasons.append(f"trial {trial.number} {why_not}")
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(reasons)}. All trials are kept.")
 
@@ -79,17 +84,35 @@ def measure(model: Model, metric: Metric, table: Table) -> float:
         return float(to_host(metric.measure(model, table.scoring(rows)))[0])
 
 
-def _refit(sweep: Sweep, trial: TrialRecord, table: Table, seed: int, device: Device) -> tuple[Trainer, str | None]:
+def _refit(
+    sweep: Sweep, trial: TrialRecord, table: Table, seed: int, device: Device
+) -> tuple[Trainer, list[str], str | None]:
+    """The trainer at the end of the refit, what a language model wrote after each epoch, and why it diverged."""
     trainer = build(sweep, [trial.parameters], table, EveryRow().split(table), seed ^ REFIT, device)
+    vocabulary = _vocabulary(table)
+    texts: list[str] = []
     for _ in range(trial.epoch or 0):  # as long as cross-validation found best
         report = trainer.advance()
         if report.failures[0]:
-            return trainer, report.failures[0]
-    return trainer, None
+            return trainer, texts, report.failures[0]
+        if vocabulary:
+            texts.append(sample_text(trainer.model, table, vocabulary, seed))
+    return trainer, texts, None
+
+
+def _vocabulary(table: Table) -> Vocabulary | None:
+    """The table's; None for a table of one's own that never heard of any."""
+    found: Vocabulary | None = getattr(table, "vocabulary", None)
+    return found
 
 
 def _deliver(
-    sweep: Sweep, trial: TrialRecord, trainer: Trainer, folder: SweepFolder, about: Mapping[str, Any]
+    sweep: Sweep,
+    trial: TrialRecord,
+    trainer: Trainer,
+    texts: Sequence[str],
+    folder: SweepFolder,
+    about: Mapping[str, Any],
 ) -> Winner:
     openings = _open_test_rows(folder, trial)
     test, metric, scaling = sweep.data.testing(), sweep.metric, trainer.data.scaling
@@ -113,16 +136,21 @@ def _deliver(
     kept = {name: value for name, value in state.items() if name in trainer.parameters.kept}
     host = (to_host(scaling[0])[0], to_host(scaling[1])[0]) if scaling else None  # (features,) each
     parts = (folder.artifact, weights, drawn.target, drawn.settled, trainer.data.sizes)
+    save = partial(artifact.save, *parts, kept=kept, scaling=host, vocabulary=_vocabulary(test))
     try:
-        artifact.save(*parts, manifest, kept=kept, scaling=host)
+        save(manifest)
         saved = artifact.load(folder.artifact)
         halved = measure(saved.model, metric, _as_seen(test, saved.scaling))
-        artifact.save(*parts, {**manifest, "test": {**scores, "float16": halved}}, kept=kept, scaling=host)
+        save({**manifest, "test": {**scores, "float16": halved}})
+        folder.samples.unlink(missing_ok=True)  # of an earlier end
+        if texts:
+            folder.samples.write_text(by_epoch(texts), encoding="utf-8")
     except (OSError, OverflowError) as error:
         raise WorldFault(
             f"the artifact could not be written ({error}); `searchlab resume {folder.name}` tries again."
         ) from error
-    return Winner(trial, score, halved, folder.artifact, _answers(saved, test))
+    samples = folder.samples if texts else None
+    return Winner(trial, score, halved, folder.artifact, _answers(saved, test), samples, _through_time(saved, test))
 
 
 def _as_seen(table: Table, scaling: tuple[Array, Array] | None) -> Table:
@@ -137,6 +165,16 @@ def _answers(saved: artifact.Artifact, test: Table) -> Answers | None:
     with np.errstate(all="ignore"):
         scores = [saved.predict(test.x[start : start + AT_ONCE]) for start in range(0, len(test), AT_ONCE)]
     return Answers(test.x, test.labels, np.concatenate(scores), test.image, test.names)
+
+
+def _through_time(saved: artifact.Artifact, test: Table) -> Array | None:
+    """The norms (T,) of the gradient through the test part's first window, of a model that can tell."""
+    tell = getattr(saved.model, "through_time", None)
+    if tell is None:
+        return None
+    with np.errstate(all="ignore"):
+        norms: Array = tell(next(iter(test.scoring(Rows.of([np.arange(len(test))])))))[0]
+    return norms if norms.any() else None  # a part shorter than a window has no target at its last moment
 
 
 def _open_test_rows(folder: SweepFolder, trial: TrialRecord) -> int:

@@ -10,7 +10,8 @@ from searchlab.tracking.figures.curves import learning_curves
 from searchlab.tracking.figures.grouping import worth_boxes
 from searchlab.tracking.figures.history import optimisation_history
 from searchlab.tracking.figures.mistakes import worst_mistakes
-from searchlab.tracking.figures.saving import save_figures, save_winner_figures
+from searchlab.tracking.figures.saving import save_figures, save_recurrent_figures, save_winner_figures
+from searchlab.tracking.figures.through_time import gradient_through_time
 from searchlab.tracking.figures.trials import TrialCurve
 
 __all__ = [
@@ -20,10 +21,12 @@ __all__ = [
     "confusion_matrix",
     "decision_boundary",
     "fold_boxes",
+    "gradient_through_time",
     "learning_curves",
     "optimisation_history",
     "parameter_boxes",
     "save_figures",
+    "save_recurrent_figures",
     "save_winner_figures",
     "worst_mistakes",
     "worth_boxes",

@@ -20,6 +20,7 @@ from searchlab.tracking.figures.curves import learning_curves
 from searchlab.tracking.figures.grouping import worth_boxes
 from searchlab.tracking.figures.history import optimisation_history
 from searchlab.tracking.figures.mistakes import worst_mistakes
+from searchlab.tracking.figures.through_time import gradient_through_time
 from searchlab.tracking.figures.trials import TrialCurve
 
 DPI = 150
@@ -49,6 +50,11 @@ def save_winner_figures(folder: Path, answers: Answers, predict: Predict | None 
     `predict` takes points (M, 2) and gives scores (M, C); a boundary needs it.
     """
     return _save(_of_winner(answers, predict), folder)
+
+
+def save_recurrent_figures(folder: Path, through_time: Array) -> list[Path]:
+    """Draw how far back a recurrent winner's gradient reaches, from its norms (T,), into the folder; the paths."""
+    return _save([("gradient-through-time", partial(gradient_through_time, {"winner": through_time}))], folder)
 
 
 def _of_winner(answers: Answers, predict: Predict | None) -> Iterator[Named]:
