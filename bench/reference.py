@@ -18,10 +18,21 @@ from bench.timing import ROOT  # first: it sets one BLAS thread
 import numpy as np  # isort: skip
 
 from models.mlp import MLP
-from searchlab.data import EveryRow, FashionMnist, KFold, Mnist, Spiral
+from models.rnn_lm import RnnLM
+from searchlab.data import (
+    EveryRow,
+    FashionMnist,
+    Holdout,
+    KFold,
+    Mnist,
+    PennTreebank,
+    Spiral,
+    Tokens,
+    Vocabulary,
+)
 from searchlab.data.sources import data_folder
 from searchlab.data.splits import Rows
-from searchlab.metrics import Accuracy
+from searchlab.metrics import Accuracy, Perplexity
 from searchlab.nn import MeanSquaredError, Relu, Sigmoid, Tanh, random_normal, random_uniform
 from searchlab.optim import SGD, AdaGrad, Adam, RMSprop
 from searchlab.replicas import Replicas, fold_seeds
@@ -118,6 +129,46 @@ def defaults() -> tuple[str, bool]:
     return f"{told}; {name}, {EPOCHS_OF_DEFAULTS} epochs, mean ± spread of 5 folds", bool(right)
 
 
+def overfit() -> tuple[str, bool]:
+    """A plain recurrent network on the first 1,000 words of Penn Treebank, until it knows them by heart."""
+    whole = PennTreebank(window=5, limit=1000).training()
+    ids = whole.ids[:1000]
+    distinct, own = np.unique(ids, return_inverse=True)
+    words = Vocabulary.of(whole.vocabulary.words(distinct))
+    table = Tokens(own, words, 5)
+    split, count = EveryRow().split(table)[np.zeros(5, dtype=int)], 5
+    model = partial(RnnLM, cell="rnn", hidden=100, embed=100)
+    trainer = Trainer(
+        Replicas(fold_seeds(0, count)), table, split, Perplexity(), model, partial(SGD, lr=0.1), batch_size=10
+    )
+    perplexity = np.exp([trainer.advance().loss for _ in range(100)][-1])
+    told = f"{perplexity.mean():.2f} ± {perplexity.std(ddof=1):.2f} over {count} seeds"
+    return told, bool((perplexity < 10.0).all())
+
+
+def lstm() -> tuple[str, bool]:
+    """LSTM 100 on the whole of Penn Treebank, four epochs."""
+    data = PennTreebank(window=35)
+    table = data.training()
+    model = partial(RnnLM, cell="lstm", hidden=100, embed=100)
+    trainer = Trainer(
+        Replicas(fold_seeds(0, 1)),
+        table,
+        Holdout().split(table),  # the corpus' own validation part
+        Perplexity(),
+        model,
+        partial(SGD, lr=20.0),
+        batch_size=20,
+        epochs=4,
+        clip_norm=0.25,
+    )
+    scores = [float(trainer.advance().score[0]) for _ in range(4)]
+    test = data.testing()
+    found = float(Perplexity().measure(trainer.model, test.scoring(Rows.of([np.arange(len(test))])))[0])
+    told = f"{found:.1f} on the test part; {', '.join(f'{score:.0f}' for score in scores)} on the validation part"
+    return f"{told} after each epoch (one seed)", found <= 142.0
+
+
 def spiral() -> tuple[str, bool]:
     """2-10-3, sigmoid, and the boundary that one of the seeds found."""
     from searchlab.tracking.figures import decision_boundary
@@ -181,6 +232,20 @@ REFERENCES = {
         "Adam 0.897, RMSprop 0.879, SGD 0.861, AdaGrad 0.833 (Fashion-MNIST, 50 epochs)",
         "Adam and RMSprop > SGD > AdaGrad",
         defaults,
+    ),
+    "rnn-overfit": Reference(
+        "Penn Treebank, first 1,000 words: RNN 100, batch 10, window 5, SGD 0.1, 100 epochs; perplexity of these words",
+        f"{SCRATCH} 2, ch. 5",
+        "a curve",
+        "< 10",
+        overfit,
+    ),
+    "ptb-lstm": Reference(
+        "Penn Treebank: LSTM 100, embedding 100, batch 20, window 35, SGD 20, clipping 0.25, 4 epochs; test perplexity",
+        f"{SCRATCH} 2, ch. 6",
+        "136",
+        "<= 142",
+        lstm,
     ),
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from searchlab.data import Arrays as Arrays
+    from searchlab.data import Blocked as Blocked
     from searchlab.data import Csv as Csv
     from searchlab.data import Digits as Digits
     from searchlab.data import FashionMnist as FashionMnist
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     from searchlab.data import KFold as KFold
     from searchlab.data import Mnist as Mnist
     from searchlab.data import Npz as Npz
+    from searchlab.data import PennTreebank as PennTreebank
     from searchlab.data import Shift as Shift
     from searchlab.data import Spiral as Spiral
     from searchlab.data import StratifiedKFold as StratifiedKFold
+    from searchlab.data import Text as Text
     from searchlab.metrics import Accuracy as Accuracy
+    from searchlab.metrics import BitsPerCharacter as BitsPerCharacter
+    from searchlab.metrics import Perplexity as Perplexity
     from searchlab.metrics import RootMeanSquaredError as RootMeanSquaredError
     from searchlab.nn import BatchNorm as BatchNorm
     from searchlab.nn import Gelu as Gelu
@@ -69,6 +74,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "data": (
         "Arrays",
+        "Blocked",
         "Csv",
         "Digits",
         "FashionMnist",
@@ -78,11 +84,18 @@ _HOMES = {
         "KFold",
         "Mnist",
         "Npz",
+        "PennTreebank",
         "Shift",
         "Spiral",
         "StratifiedKFold",
+        "Text",
     ),
-    "metrics": ("Accuracy", "RootMeanSquaredError"),
+    "metrics": (
+        "Accuracy",
+        "BitsPerCharacter",
+        "Perplexity",
+        "RootMeanSquaredError",
+    ),
     "nn": (
         "BatchNorm",
         "Gelu",

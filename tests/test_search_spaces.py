@@ -15,8 +15,9 @@ from tests.conftest import ROOT
 from tests.images import write_images
 
 FILES = sorted(path for path in (ROOT / "search_spaces").glob("*.py") if path.name != "__init__.py")
-MNIST = {"mnist-mlp", "optimizers-kfold"}
+MNIST, PTB = {"mnist-mlp", "optimizers-kfold"}, {"ptb-rnn", "ptb-lstm"}
 SMALL = {name: {"data.limit": 600} for name in MNIST}  # enough to train a batch
+SMALL |= {name: {"data.limit": 3000, "model.hidden": 16} for name in PTB}
 
 
 def answer(path, domain):
@@ -31,6 +32,11 @@ def test_a_sweep_file_loads_draws_and_trains(path, request, tmp_path, monkeypatc
     assert loaded.root == ROOT
     if loaded.sweep.name in MNIST:
         request.getfixturevalue("mnist_files")
+    if loaded.sweep.name in PTB:
+        request.getfixturevalue("ptb_files")
+    if loaded.sweep.name == "text-lm":
+        (tmp_path / "text.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 100)
+        monkeypatch.chdir(tmp_path)
     if loaded.sweep.name == "fashion-mlp":
         generator = np.random.default_rng(0)
         images = generator.integers(256, size=(300, 28, 28), dtype=np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -80,6 +81,8 @@ MISTAKES = [
     (lambda: Float(float("nan"), 1), "takes finite numbers"),
     (lambda: Choice(), "needs at least one option"),
     (lambda: Choice(1, 2, 1), "has an option twice"),
+    (lambda: Choice(Choice(8, 16), 32), "chooses between values and spaces, and Choice(8, 16) is neither"),
+    (lambda: Choice(None, Float(0.1, 1.0)), "chooses between values and spaces"),
     (lambda: Choice(Space(SGD), Space(SGD, lr=0.1)), "has an option twice"),
     (lambda: Choice(1, 2).when(), "needs the name and value of a sibling"),
     (lambda: Float(0, 1).when(), "needs the name and value of a sibling"),
@@ -223,6 +226,13 @@ def test_a_choice_between_a_number_and_none_is_structure():
     assert marked == {"m.width": False, "m.clip": False, "m.dropout": True}
 
 
+def test_what_opens_a_sibling_is_structure():
+    """Of a group, all have the same arguments: one that half of them lack could not be stacked."""
+    space = Space(Net, width=1, dropout=Choice(0.0, 0.5), embed=Int(1, 9).when(dropout=0.5), clip=Float(0.1, 1.0))
+    marked = {path: per_replica for path, _, per_replica in space.walk("m")}
+    assert marked == {"m.width": False, "m.dropout": False, "m.embed": False, "m.clip": True}
+
+
 @pytest.mark.parametrize(
     ("target", "names"),
     [
@@ -245,6 +255,11 @@ def test_domains_know_what_they_contain():
     assert not Int(1, 4).contains(2.0)
     assert Choice("a", None).contains(None)
     assert not Choice("a").contains("b")
+
+
+def test_a_partial_function_goes_by_all_its_arguments():
+    one, other = (partial(random_normal, scale, n_out=3) for scale in (0.1, 0.2))
+    assert list(Choice(one, other).labels) == ["random_normal(0.1, n_out=3)", "random_normal(0.2, n_out=3)"]
 
 
 def test_choices_are_equal_by_their_options_and_conditions():

@@ -25,11 +25,13 @@ from searchlab import (
     Holdout,
     Int,
     KFold,
+    Mnist,
     Random,
     Relu,
     Space,
     Spiral,
     Sweep,
+    Tanh,
     Trainer,
 )
 from searchlab.errors import UserMistake
@@ -104,6 +106,19 @@ def test_draw_asks_by_path_and_settle_repeats_it():
     assert drawn.optimizer.target is SGD
     assert drawn.training.arguments == {"batch_size": 32, "epochs": 3}
     assert sweep().settle(given) == drawn
+
+
+def test_a_value_may_name_an_option_and_a_list_stands_for_a_tuple():
+    chosen = sweep(model=Space(MLP, hidden=Choice(8, (8, 4)), activation=Choice(Relu, Tanh)))
+    chosen = chosen.with_values({"model.activation": "Tanh", "model.hidden": [16, 8], "optimizer": "Adam"})
+    assert chosen.model.arguments == {"hidden": (16, 8), "activation": Tanh}
+    assert chosen.optimizer.target is Adam
+    assert sweep().with_values({"model.hidden": "8"}).model.arguments["hidden"] == "8", "no option is called so"
+
+
+def test_a_value_that_its_part_does_not_take_is_told_in_a_sentence():
+    with pytest.raises(UserMistake, match=r"data\.limit cannot be 'few' \(.*'str'"):
+        sweep(data=Mnist()).with_values({"data.limit": "few"})
 
 
 def test_walk_goes_through_every_argument():

@@ -81,6 +81,9 @@ class Choice(Domain):
         object.__setattr__(self, "conditions", conditions or {})
         if not options:
             raise UserMistake("Choice() needs at least one option.")
+        ranges = [option for option in options if isinstance(option, Domain)]
+        if ranges:
+            raise UserMistake(f"Choice() chooses between values and spaces, and {ranges[0]!r} is neither.")
         if len(self.labels) < len(options):
             raise UserMistake(f"{self} has an option twice.")
 
@@ -114,7 +117,9 @@ def label(option: Any) -> Scalar:
         return option
     option = getattr(option, "target", option)  # a space goes by what it constructs
     if isinstance(option, partial):
-        return f"{label(option.func)}({', '.join(f'{name}={label(held)}' for name, held in option.keywords.items())})"
+        given = [str(label(held)) for held in option.args]
+        given += [f"{name}={label(held)}" for name, held in option.keywords.items()]
+        return f"{label(option.func)}({', '.join(given)})"
     return str(getattr(option, "__name__", None) or option)
 
 

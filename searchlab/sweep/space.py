@@ -99,7 +99,11 @@ class Space:
         return Drawn(self.target, values)
 
     def walk(self, path: str) -> Iterator[tuple[str, Domain | Scalar, bool]]:
-        """Every argument with its path and whether it is per replica, those of nested spaces included."""
+        """Every argument with its path and whether it is per replica, those of nested spaces included.
+
+        What decides whether a sibling is open is structure: of a group, all have the same arguments.
+        """
+        decisive = {sibling for domain in self.open.values() for sibling in domain.conditions}
         for name in self._order:
             value = self.arguments[name]
             if isinstance(value, Space):
@@ -109,7 +113,7 @@ class Space:
                 yield (
                     f"{path}.{name}",
                     value if isinstance(value, Domain) else label(value),
-                    name in per_replica_of(self.target) and _numeric(value),
+                    name in per_replica_of(self.target) and _numeric(value) and name not in decisive,
                 )
             if isinstance(value, Choice):
                 yield from walk_options(value, f"{path}.{name}")

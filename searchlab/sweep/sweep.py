@@ -105,7 +105,8 @@ class Sweep:
     def with_values(self, values: Mapping[str, Any]) -> Sweep:
         """The same sweep with arguments fixed by path: model.hidden, optimizer.SGD.lr, data.seed, trials.
 
-        Raises UserMistake for a path that is not there, naming those that are.
+        An option of a choice may go by its name. A list is the tuple that it stands for in JSON. Raises UserMistake for
+        a path that is not there, naming those that are, and for a value that its part does not take.
         """
         sweep = self
         for path, value in values.items():
@@ -114,8 +115,11 @@ class Sweep:
                 raise UserMistake(
                     f"{path!r} is not part of a sweep; the parts are: {', '.join(f.name for f in fields(self))}."
                 )
-            given = getattr(sweep, part)
-            sweep = replace(sweep, **{part: _fix(given, rest, value, path) if rest else value})
+            given, value = getattr(sweep, part), _tuples(value)
+            try:
+                sweep = replace(sweep, **{part: _fix(given, rest, value, path) if rest else _option(given, value)})
+            except TypeError as error:
+                raise UserMistake(f"{path} cannot be {value!r} ({error}).") from error
         return sweep
 
     def walk(self) -> Iterator[tuple[str, Domain | Scalar, bool]]:
@@ -164,6 +168,16 @@ class Sweep:
             raise UserMistake(f"Sweep(early_stopping=...) takes an EarlyStopping(), got {self.early_stopping!r}.")
 
 
+def _tuples(value: Any) -> Any:
+    """The value with tuples for lists: JSON knows no tuple, and a resumed sweep is given what JSON kept."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _option(given: Any, value: Any) -> Any:
+    """The option of a choice that a word names, else the value itself."""
+    return given.labels.get(value, value) if isinstance(given, Choice) and isinstance(value, str) else value
+
+
 def _fix(given: Any, rest: str, value: Any, path: str) -> Any:
     """A space or dataclass with the argument at the end of the path fixed."""
     name, _, deeper = rest.partition(".")
@@ -171,7 +185,8 @@ def _fix(given: Any, rest: str, value: Any, path: str) -> Any:
         fixed = [_fix(option, deeper, value, path) if key == name else option for key, option in given.labels.items()]
         return Choice(*fixed, conditions=given.conditions)
     if isinstance(given, Space):
-        inner = _fix(given.arguments.get(name), deeper, value, path) if deeper else value
+        there = given.arguments.get(name)
+        inner = _fix(there, deeper, value, path) if deeper else _option(there, value)
         return Space(given.target, **{**given.arguments, name: inner})
     if is_dataclass(given) and not isinstance(given, type) and name in {f.name for f in fields(given)}:
         return replace(given, **{name: value})

@@ -1,0 +1,18 @@
+"""A language model of any text file, by characters: searchlab run search_spaces/text_lm.py --set data.path=my.txt
+
+By words: --set data.unit=word --set data.min_count=2
+"""
+
+from models.rnn_lm import RnnLM
+from searchlab import Adam, Blocked, Choice, CosineDecay, Float, Int, Perplexity, Space, Sweep, Text, Trainer
+
+sweep = Sweep(
+    name="text-lm",
+    data=Text("text.txt", unit="char", window=50),
+    validation=Blocked(3),
+    metric=Perplexity(),
+    model=Space(RnnLM, cell=Choice("gru", "lstm"), layers=Int(1, 2), hidden=Choice(64, 128, 256), embed=32),
+    optimizer=Space(Adam, lr=Float(1e-3, 2e-2, log=True)),
+    training=Space(Trainer, batch_size=Choice(16, 32), epochs=10, clip_norm=1.0, schedule=CosineDecay),
+    trials=20,
+)
