@@ -72,6 +72,9 @@ def test_show_tells_what_is_open_fixed_and_fused():
     assert told["trials"] == 40
     assert told["structures"] == 27
     assert told["arguments"]["training.epochs"] == 20
+    assert [told["memory"][end]["parameters"] for end in ("smallest", "largest")] == [2410, 9610]
+    assert told["memory"]["fit"] > 0
+    assert "a replica, of 2,410 to 9,610 parameters" in done.stderr
     line = next(line for line in done.stderr.splitlines() if line.startswith("optimizer.SGD.lr"))
     assert "0.01 to 1, log" in line
     assert line.rstrip().endswith("may differ")
@@ -118,6 +121,7 @@ def test_a_grid_that_cannot_be_tried_is_one_sentence(tmp_path, lr, trials, optio
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.slow
 def test_a_grid_is_tried_in_part_and_then_to_its_end(home, tmp_path):
     path = write(tmp_path, GRID.format(lr="0.1", trials=""))
     done = searchlab("run", path, "--engine", "local", "--trials", "4", "--json", home=home, cwd=tmp_path)
@@ -128,6 +132,7 @@ def test_a_grid_is_tried_in_part_and_then_to_its_end(home, tmp_path):
     assert json.loads(more.stdout)["trials"] == {"asked": 9, "complete": 9, "pruned": 0, "failed": 0}
 
 
+@pytest.mark.slow
 def test_run_list_and_resume_speak_json(home):
     done = searchlab("run", SPIRAL, *QUICK, "--json", home=home)
     assert done.returncode == 0, done.stderr
@@ -157,6 +162,13 @@ def test_run_prints_the_best_trials_and_where_everything_lies(home):
     assert done.returncode == 0, done.stderr
     for word in ("named: 2 trials", "accuracy", "hidden", "winner", "test accuracy", "artifact", "searchlab ui"):
         assert word in done.stdout
+
+
+def test_run_tells_that_a_group_is_cut(home):
+    large = ["--set", "model.hidden=30", "--set", "model.layers=2", "--fuse", "3", "--trials", "3"]
+    done = searchlab("run", SPIRAL, "--engine", "local", "--epochs", "1", *large, "--memory", "0.0005", home=home)
+    assert done.returncode == 0, done.stderr
+    assert "of a group of 3 trials 1 at a time" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -196,6 +208,8 @@ def test_a_sweep_file_that_is_not_there_is_one_sentence(tmp_path):
         (["--set", "model.hiden=3"], "hiden"),
         (["--fuse", "many"], "--fuse is 'auto' or a number"),
         (["--engine", "spark"], "spark"),
+        (["--memory", "0"], "--memory is a number of GB above 0"),
+        (["--memory", "0.00002"], "and a worker has 20 kB"),
     ],
 )
 def test_a_bad_option_is_one_sentence(tmp_path, options, told):

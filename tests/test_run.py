@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ from searchlab import (
     KFold,
     MeanSquaredError,
     Random,
+    Relu,
     RootMeanSquaredError,
     Space,
     StratifiedKFold,
+    Tanh,
     Trainer,
     artifact,
 )
@@ -123,6 +126,7 @@ def test_the_artifact_scores_on_the_test_rows_what_the_result_says(home):
     assert manifest["epochs"] == result.best.epoch
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_sweep(home, tmp_path):
     first, second = quick(home), quick(home)
     assert (first.sweep, second.sweep) == ("spiral", "spiral-2")
@@ -155,6 +159,7 @@ def test_a_sweep_in_which_all_trials_fail_has_no_winner_and_says_so(home):
     assert MlflowClient(result.tracking_uri).get_run(result.run_id).info.status == "FAILED"
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_is_extended_and_nothing_is_run_twice(home):
     sweep = spiral_sweep()
     first = quick(home, sweep)
@@ -168,6 +173,7 @@ def test_a_finished_sweep_is_extended_and_nothing_is_run_twice(home):
         resume("spiral", home=home, sweep=sweep, trials=4)
 
 
+@pytest.mark.slow
 def test_what_was_interrupted_says_what_is_kept_and_goes_on(home, monkeypatch):
     from searchlab.service import worker
 
@@ -232,6 +238,43 @@ def test_a_sweep_that_is_not_there_is_named_with_those_that_are(home):
         resume("other", home=home)
 
 
+@pytest.mark.slow
+def test_a_tuple_fixed_by_path_is_the_same_when_resumed(home):
+    """Kept as JSON it is a list."""
+    quick(home, values={"model.hidden": (6, 4)}, trials=1)
+    result = resume("spiral", home=home, sweep=spiral_sweep(), trials=2)
+    assert [trial.state for trial in result.trials] == ["COMPLETE"] * 2
+
+
+def test_what_opens_an_argument_is_shared_by_a_group(home):
+    """Width is open under one rate of dropout: a group across both would have trials of two widths."""
+    model = Space(MLP, dropout=Choice(0.0, 0.5), hidden=Choice(5, 7).when(dropout=0.5))
+    result = quick(home, spiral_sweep(model=model, trials=8, sampler=Random()), fuse=4)
+    assert [trial.reason for trial in result.trials] == [None] * 8
+
+
+class Object:
+    """Called as a class would be, and without a name of its own."""
+
+    def __call__(self, replicas):
+        return Tanh(replicas)
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        lambda replicas: Tanh(replicas),
+        Choice(Relu, partial(lambda replicas, n: Tanh(replicas), n=3)),
+        type("Local", (Tanh,), {"__qualname__": "f.<locals>.Local"}),
+        Object(),
+    ],
+)
+def test_what_an_artifact_cannot_name_is_refused_before_the_search(tmp_path, activation):
+    with pytest.raises(UserMistake, match="imports parts of a model by name"):
+        quick(tmp_path / "home", spiral_sweep(model=Space(MLP, activation=activation)))
+    assert not (tmp_path / "home").exists()
+
+
 def test_values_fix_arguments_by_path(home):
     result = quick(home, values={"model.hidden": 5, "optimizer.SGD.lr": 1.0, "data.points": 20}, trials=4)
     assert all("model.hidden" not in trial.parameters for trial in result.trials)
@@ -259,6 +302,7 @@ def grid_sweep(**changes):
     return spiral_sweep(**parts | changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{"sampler": Random(), "trials": 8}, {"early_stopping": EarlyStopping()}])
 def test_a_sweep_searched_in_another_way_is_another_sweep(home, changed):
     quick(home, grid_sweep(), trials=2)
@@ -267,6 +311,7 @@ def test_a_sweep_searched_in_another_way_is_another_sweep(home, changed):
     assert len(resume("spiral", home=home, sweep=grid_sweep()).trials) == 2
 
 
+@pytest.mark.slow
 def test_the_first_combinations_and_then_the_rest(home):
     sweep = grid_sweep()
     first = quick(home, sweep, trials=3)

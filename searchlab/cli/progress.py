@@ -79,6 +79,10 @@ class Progress:
         if not self.console.is_terminal and done % max(1, self._asked // LINES) == 0:
             self.console.print(f"{done} of {self._asked} trials ended{self._best_so_far()}")
 
+    def note(self, text: str) -> None:
+        """A line of its own, above what is redrawn."""
+        self.console.print(text)
+
     def _draw(self) -> RenderableType:
         table = Table(box=None, header_style="dim", pad_edge=False)
         for heading in ("best so far", "trial", "parameters"):

@@ -26,6 +26,7 @@ from searchlab.errors import UserMistake
 @click.option(
     "--storage", envvar="SEARCHLAB_STORAGE", help="A database for the study, instead of the home's own journal."
 )
+@click.option("--memory", type=float, metavar="GB", help="Of each worker.  [default: its share of what is free]")
 @click.option("--name", help="What the sweep is called, instead of what the file says.")
 @click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Fix an argument, as in model.hidden=64.")
 @home_option

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @json_option
 def show_command(spec: Path, as_json: bool) -> None:
     """The space of the sweep file SPEC: what is fixed, what is open, what trains fused, and how it is searched."""
+    from searchlab.service.prospect import memory_of
     from searchlab.sweep.file import load
 
     sweep = load(spec).sweep
@@ -28,6 +29,9 @@ def show_command(spec: Path, as_json: bool) -> None:
     found["combinations"] = len(plan.points) if plan else None
     found |= {"sampler": {"kind": type(sweep.sampler).__name__}, "early_stopping": None}  # described where not default
     _print(output, sweep, found)
+    memory = memory_of(sweep)
+    output.console.print(memory.told)
+    found["memory"] = memory.plain()
     output.result(found | sweep.describe())
 
 

@@ -68,6 +68,8 @@ def _facts(result: Result) -> Table:
             f"{result.winner.test_score:.4f} on rows no trial has seen; {result.winner.artifact_score:.4f} as float16",
         )
         table.add_row("artifact", str(_near(result.winner.artifact)))
+        if result.winner.samples:
+            table.add_row("samples", f"{_near(result.winner.samples)}: what it wrote after each epoch")
     if result.figures:
         table.add_row("pictures", str(_near(result.figures[0].parent)))
     table.add_row("record", f"{result.tracking_uri}  run {result.run_id}")

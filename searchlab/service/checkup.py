@@ -16,7 +16,7 @@ from searchlab.data.sources import data_folder
 from searchlab.environment import worker_environment
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.home import Home
-from searchlab.service.run import cores
+from searchlab.service.room import cores
 
 PACKAGES = ("numpy", "ray", "optuna", "mlflow", "matplotlib", "scikit-learn")
 

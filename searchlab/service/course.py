@@ -19,6 +19,7 @@ from searchlab.service.order import Order
 from searchlab.service.pictures import save_pictures
 from searchlab.service.records import TrialRecord, ended
 from searchlab.service.result import Result
+from searchlab.service.room import allowance
 from searchlab.service.winner import Winner, crown
 from searchlab.sweep.domains import Scalar
 from searchlab.sweep.file import root_of
@@ -83,6 +84,11 @@ class Course:
         for tracker in self._trackers:
             tracker.finish(trial, ending)
 
+    def note(self, text: str) -> None:
+        """Something to be told to whoever watches."""
+        for tracker in self._trackers:
+            tracker.note(text)
+
     def _conclude(self, trials: list[TrialRecord], recorder: Recorder) -> Result:
         """Crown the winner, draw the pictures, and close the record."""
         metric, winner = self.sweep.metric, self._crown(trials)
@@ -92,6 +98,8 @@ class Course:
         scores: dict[str, float] = {}
         if winner:
             recorder.artifact(winner.artifact, "winner")
+            if winner.samples:
+                recorder.artifact(winner.samples, "samples")
             scores = {f"best_{metric.name}": winner.trial.value or 0.0, f"test_{metric.name}": winner.test_score}
             scores[f"test_{metric.name}_float16"] = winner.artifact_score
         tags = {"searchlab.winner": str(winner.trial.number) if winner else "none"}
@@ -130,6 +138,7 @@ class Course:
         return Job(
             self.sweep, order.name, order.storage or folder.study, folder.checkpoints, order.trials, order.seed,
             order.fuse, order.workers, order.device, order.address, self._root(),
+            allowance(order.memory, order.device, order.workers, order.engine, order.address),
         )  # fmt: skip
 
     def _root(self) -> Path:

@@ -41,7 +41,7 @@ class Desk:
         """A group for this Tune trial: the one its worker died with, else the next; None when there is none."""
         held = self._held.get(holder)
         if held and self._study.running(held.trials):
-            return held
+            return held.of(self._study.running(held.trials))
         group = None if self._halted else self._study.ask()
         if group:
             self._held[holder] = group
@@ -55,6 +55,9 @@ class Desk:
 
     def fail(self, numbers: Sequence[int], reason: str) -> None:
         self._study.fail(numbers, reason)
+
+    def note(self, about: str, text: str) -> None:
+        self._study.note(about, text)
 
     def abandon(self, holder: str, reason: str) -> None:
         """No worker could bring the group of this Tune trial to its end."""
@@ -93,3 +96,6 @@ class RemoteStudy:
 
     def fail(self, numbers: Sequence[int], reason: str) -> None:
         ray.get(self._desk.fail.remote(numbers, reason))
+
+    def note(self, about: str, text: str) -> None:
+        ray.get(self._desk.note.remote(about, text))

@@ -45,6 +45,11 @@ class SweepFolder:
         return self.path / "figures"
 
     @property
+    def samples(self) -> Path:
+        """What a language model that won wrote after each epoch."""
+        return self.path / "samples.txt"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that drives the sweep."""
         return self.path / "run.lock"

@@ -16,6 +16,7 @@ class Job:
 
     `storage` is the path of the study's embedded journal or the URL of a database. `root` is the project's folder,
     put on the workers' path so that they can import its models. `address` is that of a Ray cluster; None starts one.
+    `memory` is what a worker may take for the data and its group, in bytes; None where that is not known beforehand.
     """
 
     sweep: Sweep
@@ -29,3 +30,4 @@ class Job:
     device: Device = "cpu"
     address: str | None = None
     root: Path | None = None
+    memory: int | None = None

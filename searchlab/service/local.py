@@ -19,7 +19,7 @@ class _Here:
     """The study as a worker in its own process sees it: an answer is there at once."""
 
     def __init__(self, study: Study) -> None:
-        self.finish, self.fail, self._report = study.finish, study.fail, study.report
+        self.finish, self.fail, self.note, self._report = study.finish, study.fail, study.note, study.report
 
     def report(self, numbers: Sequence[int], report: Report) -> Answer:
         survivors = self._report(numbers, report)
@@ -31,7 +31,7 @@ def search(job: Job, tracker: Tracker) -> list[TrialRecord]:
     study = Study(job, tracker)
     try:
         retell(ended(study.records()), tracker)
-        worker = Worker(job.sweep, _Here(study), Checkpoints(job.checkpoints), job.device)
+        worker = Worker(job.sweep, _Here(study), Checkpoints(job.checkpoints), job.device, job.memory)
         with threadpool_limits(1):  # NumPy is imported already, so the environment cannot say it any more
             while group := study.ask():
                 worker.train(group)

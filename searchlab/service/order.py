@@ -37,6 +37,7 @@ class Order:
     address: str | None = None
     tracking_uri: str | None = None  # None for the embedded store
     storage: str | None = None  # None for the embedded journal
+    memory: float | None = None  # GB of each worker; None for its share of what is free
     id: str = field(default_factory=lambda: uuid.uuid4().hex)  # tells searches of one name apart on a shared server
     created: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from searchlab import artifact
 from searchlab.backend import Device, why_not
 from searchlab.errors import UserMistake
 from searchlab.service.course import Course, Watcher
 from searchlab.service.home import Home
 from searchlab.service.order import Engine, Order, free_name, sweep_file, whole_trials
 from searchlab.service.result import Result
+from searchlab.service.room import allowance, cores, refuse_too_large
 from searchlab.sweep import file
+from searchlab.sweep.domains import Choice
 from searchlab.sweep.groups import Fuse
+from searchlab.sweep.space import Space
 from searchlab.sweep.sweep import Sweep
 
 
@@ -34,24 +39,27 @@ def run(
     home: str | os.PathLike[str] = ".searchlab",
     tracking_uri: str | None = None,
     storage: str | None = None,
+    memory: float | None = None,
     spec: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Result:
     """Search `sweep`, refit and test the winner, record it all, and return what came out.
 
     `values` fixes arguments by path, as --set does. `trials` counts instead of the sweep's own; of a grid, the first so
-    many combinations are tried. `workers` are processes, one per core unless told otherwise.
+    many combinations are tried. `workers` are processes, one per core unless told otherwise, and `memory` is what each
+    may take, in GB, its share of what is free unless told otherwise.
     Raises UserMistake for what cannot be done, before anything is written, and WorldFault when it had to stop early;
     `resume` then goes on.
     """
     sweep = sweep.with_values(values or {})
     trials = sweep.budget(None if trials is None else whole_trials(trials))
     _check(sweep, device, workers, fuse)
+    refuse_too_large(sweep, device, allowance(memory, device, workers or cores(), engine, address))
     place = Home.at(home)
     name = free_name(sweep, place, name)
     order = Order(
         name, trials, sweep.fingerprint(), sweep.describe(), str(spec.absolute()) if spec else None, dict(values or {}),
-        seed, workers or cores(), device, fuse, engine, address, tracking_uri, storage,
+        seed, workers or cores(), device, fuse, engine, address, tracking_uri, storage, memory,
     )  # fmt: skip
     return Course(sweep, order, place, watcher).carry_out()
 
@@ -84,12 +92,9 @@ def resume(
         raise UserMistake(f"{name!r} was asked for {order.trials} trials; it can be extended, not cut to {trials}.")
     order = replace(order, trials=sweep.budget(trials or order.trials))
     _check(sweep, order.device, order.workers, order.fuse)
+    order_allows = allowance(order.memory, order.device, order.workers, order.engine, order.address)
+    refuse_too_large(sweep, order.device, order_allows)
     return Course(sweep, order, place, watcher).carry_out()
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check(sweep: Sweep, device: Device, workers: int | None, fuse: Fuse) -> None:
@@ -101,4 +106,20 @@ def _check(sweep: Sweep, device: Device, workers: int | None, fuse: Fuse) -> Non
         raise UserMistake(f"--workers is at least 1, got {workers}.")
     if fuse != "auto" and fuse < 1:
         raise UserMistake(f"--fuse is 'auto' or a number of at least 1, got {fuse}.")
-    sweep.validation.split(sweep.data.training())
+    _check_names(sweep.model)
+
+
+def _check_names(part: Any) -> None:
+    """Refuse what an artifact cannot name: a search of hours would end without one."""
+    if isinstance(part, Space):
+        held: Iterable[Any] = (part.target, *part.arguments.values())
+    elif isinstance(part, Choice):
+        held = part.options
+    elif isinstance(part, partial):
+        held = (part.func, *part.args, *part.keywords.values())
+    else:
+        held = part if isinstance(part, (list, tuple)) else ()
+        if callable(part):
+            artifact.import_path(part)
+    for one in held:
+        _check_names(one)

@@ -46,6 +46,7 @@ class Study:
         )
         self._running: dict[int, Trial] = {}
         self._curves: dict[int, Curve] = {}
+        self._noted: set[str] = set()
         self._unfinished = self._take_up()
 
     def more(self) -> bool:
@@ -100,6 +101,12 @@ class Study:
         """These trials ended without a value, for this reason."""
         for number in self.running(numbers):
             self._end(number, "FAIL", None, None, reason)
+
+    def note(self, about: str, text: str) -> None:
+        """Tell whoever watches, once for each thing it is about."""
+        if about not in self._noted:
+            self._noted.add(about)
+            self.tracker.note(text)
 
     def records(self) -> list[TrialRecord]:
         """Every trial so far."""

@@ -30,6 +30,7 @@ from searchlab.service.checkpoints import Checkpoints
 from searchlab.service.desk import Desk, RemoteStudy, extend_path
 from searchlab.service.job import Job
 from searchlab.service.records import TrialRecord, ended, retell
+from searchlab.service.room import cores, share
 from searchlab.service.worker import Worker
 from searchlab.sweep.file import MODULE_PREFIX
 from searchlab.tracking.tracker import Tracker, replay
@@ -134,7 +135,10 @@ class _Shift(tune.Trainable):
 def _worker(parcel: bytes, desk: Any) -> Worker:
     """One per process and sweep, so that a reused process reads the data once."""
     job: Job = cloudpickle.loads(parcel)
-    return Worker(job.sweep, RemoteStudy(desk), Checkpoints(job.checkpoints), job.device)
+    memory = job.memory
+    if memory is None:  # a cluster: only its machines know
+        memory = share(job.device, min(job.workers, cores()))
+    return Worker(job.sweep, RemoteStudy(desk), Checkpoints(job.checkpoints), job.device, memory)
 
 
 def _fit(job: Job, desk: Any, parcel: bytes) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, TypeAlias
@@ -14,6 +15,7 @@ from searchlab.data.examples import Table
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.checkpoints import Checkpoint, Checkpoints
 from searchlab.sweep.groups import Group, build
+from searchlab.sweep.memory import Needs, size
 from searchlab.sweep.sweep import Sweep
 from searchlab.training import Report, Trainer
 
@@ -32,15 +34,23 @@ class Judge(Protocol):
     def fail(self, numbers: Sequence[int], reason: str) -> None:
         """These trials ended without a value."""
 
+    def note(self, about: str, text: str) -> None:
+        """Something for whoever watches, told once for each thing it is about."""
+
 
 @dataclass(frozen=True)
 class Worker:
-    """Trains groups of one sweep on one device. The data is read once, however many groups come."""
+    """Trains groups of one sweep on one device. The data is read once, however many groups come.
+
+    A group that would take more than `memory` bytes, its data included, trains in parts, one after the other: what is
+    drawn and what comes of it are the same on every machine. None is as much as there is.
+    """
 
     sweep: Sweep
     judge: Judge
     checkpoints: Checkpoints
     device: Device = "cpu"
+    memory: int | None = None
 
     @cached_property
     def table(self) -> Table:
@@ -50,15 +60,55 @@ class Worker:
             raise UserMistake(f"device {self.device!r} cannot be used here: {missing}.")
         return self.sweep.data.training().on(self.device)
 
+    @cached_property
+    def needs(self) -> Needs:
+        """What structures take. It is measured on the host, so for another device the rows are read once more."""
+        return Needs(self.sweep, self.table if self.device == "cpu" else self.sweep.data.training(), self.device)
+
     def train(self, group: Group) -> None:
         """Train a group to its end. What goes wrong in its own code fails its trials; the sweep goes on."""
+        for part in [group] if self.memory is None else self._parts(group, self.memory):
+            with self._answering(part):
+                self._train(part)
+            self.checkpoints.drop(group.id)
+
+    def _parts(self, group: Group, memory: int) -> list[Group]:
+        """The group cut to what fits, first what its checkpoint holds; nothing where not one trial fits: all fail."""
+        most = 0
+        with self._answering(group):
+            most = self.needs.most(group.parameters, memory)
+            if not most:
+                self.judge.fail(group.trials, self.needs.told(group.parameters[0], memory))
+        if most >= len(group.trials):
+            return [group]
+        if not most:
+            self.checkpoints.drop(group.id)
+            return []
+        self._tell_cut(group, most, memory)
+        saved = self.checkpoints.load(group.id)
+        begun = [number for number in group.trials if saved and number in saved.trials]
+        rest = [number for number in group.trials if number not in begun]
+        cuts = [some[at : at + most] for some in (begun, rest) for at in range(0, len(some), most)]
+        return [group.of(numbers) for numbers in cuts]
+
+    def _tell_cut(self, group: Group, most: int, memory: int) -> None:
+        needs, parameters = self.needs, group.parameters[0]
+        name, each = needs.named(parameters) or "this structure", needs.of(parameters).replica
+        self.judge.note(
+            name,
+            f"memory: {name} takes {size(each)} a replica, {needs.folds} a trial; of a group of {len(group.trials)} "
+            f"trials {most} at a time fit into the {size(memory)} of a worker",
+        )
+
+    @contextmanager
+    def _answering(self, group: Group) -> Iterator[None]:
+        """What goes wrong within fails these trials."""
         try:
-            self._train(group)
+            yield
         except WorldFault:
             raise  # the disk or the data, not the trial: the same would happen to the next one
         except Exception as error:
             self.judge.fail(group.trials, _reason(error))
-        self.checkpoints.drop(group.id)
 
     def _train(self, group: Group) -> None:
         run = _Run.begin(self, group)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -31,6 +31,13 @@ class Group:
     trials: tuple[int, ...]
     parameters: tuple[Mapping[str, Scalar], ...]
     seed: int
+
+    def of(self, numbers: Sequence[int]) -> Group:
+        """The group with these of its trials only."""
+        left = [at for at, number in enumerate(self.trials) if number in numbers]
+        return replace(
+            self, trials=tuple(self.trials[at] for at in left), parameters=tuple(self.parameters[at] for at in left)
+        )
 
 
 def group_size(

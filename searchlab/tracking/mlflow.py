@@ -80,6 +80,9 @@ class Record:
         pending.tags |= {"searchlab.state": ending.state, "searchlab.reason": ending.reason or ""}
         pending.end = STATUS[ending.state], _ms(ending.time)
 
+    def note(self, text: str) -> None:
+        """Nothing: it is of one machine."""
+
     def artifact(self, path: Path, folder: str = "") -> None:
         """A file, or what is in a directory, for the parent run's `folder`."""
         self._artifacts.append((path, folder))

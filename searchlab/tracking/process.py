@@ -62,6 +62,9 @@ class Recorder:
         """A trial has ended as COMPLETE, PRUNED or FAIL."""
         self._tell("finish", trial=trial, **vars(ending))
 
+    def note(self, text: str) -> None:
+        """Nothing: it is of this machine and not of what was found."""
+
     def artifact(self, path: Path, folder: str = "") -> None:
         """A file, or what is in a directory, for the sweep's run; it must stay there until the record is concluded."""
         self._tell("artifact", path=str(path.absolute()), folder=folder)

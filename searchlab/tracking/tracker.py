@@ -41,6 +41,9 @@ class Tracker(Protocol):
     def finish(self, trial: int, ending: Ending) -> None:
         """A trial has ended."""
 
+    def note(self, text: str) -> None:
+        """Something to be told to whoever watches; no trial's outcome depends on it."""
+
 
 @dataclass(frozen=True)
 class SweepRecord:
@@ -80,6 +83,10 @@ class Buffer:
         """Remember how a trial has ended."""
         self._events.append(("finish", {"trial": trial, **vars(ending)}))
 
+    def note(self, text: str) -> None:
+        """Remember what is to be told."""
+        self._events.append(("note", {"text": text}))
+
     def drain(self) -> list[Event]:
         """What was told since the last time, in order; forgotten here."""
         events, self._events = self._events, []
@@ -107,6 +114,9 @@ class NoRecord:
         """Nothing."""
 
     def finish(self, trial: int, ending: Ending) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""
 
     def artifact(self, path: Path, folder: str = "") -> None:
