@@ -37,6 +37,12 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench.fused
 	$(BIN)/python -m bench.overhead
 	$(BIN)/python -m bench.sweep_peers
+	$(BIN)/python -m bench.grid_168
+	$(BIN)/python -m bench.memory
+	-$(BIN)/python -m bench.mlp_torch
+	-$(BIN)/python -m bench.lm_torch
+	$(BIN)/python -m bench.ptb_sweep
+	$(BIN)/python -m bench.reference
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache

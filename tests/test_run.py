@@ -14,6 +14,7 @@ from searchlab import (
     Adam,
     Arrays,
     Choice,
+    Csv,
     EarlyStopping,
     Float,
     Grid,
@@ -53,6 +54,23 @@ def children(home, result):
     experiment = client.get_experiment_by_name(result.sweep)
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     return [child for child in runs if child.info.run_id != result.run_id]
+
+
+def test_a_sweep_whose_data_have_changed_is_not_gone_on_with(home, tmp_path):
+    path = tmp_path / "rows.csv"
+
+    def write(shift):
+        x = np.random.default_rng(0).standard_normal((60, 2)) + shift
+        path.write_text("a,b,kind\n" + "\n".join(f"{a},{b},{'up' if b > shift else 'down'}" for a, b in x))
+
+    write(0.0)
+    sweep = spiral_sweep(2, data=Csv(str(path), target="kind"))
+    quick(home, sweep)
+    write(1.0)
+    with pytest.raises(UserMistake, match="the data of 'spiral' have changed since it was begun"):
+        resume("spiral", home=home, trials=3, sweep=sweep)
+    write(0.0)
+    assert len(resume("spiral", home=home, trials=3, sweep=sweep).trials) == 3
 
 
 @pytest.mark.pictures

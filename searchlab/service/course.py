@@ -49,12 +49,14 @@ class Course:
     def carry_out(self) -> Result:
         """Search until every trial has ended, crown the winner, and complete the record.
 
-        Raises UserMistake when another process drives the sweep, and WorldFault when it had to stop early.
+        Raises UserMistake when another process drives the sweep or its data are not those it was begun with, and
+        WorldFault when it had to stop early.
         """
         self._enter("start")
         with _claimed(self.folder):
+            checksum = self._same_data()
             self.order.keep(self.folder)
-            recorder = Recorder(self.uri, self._record())
+            recorder = Recorder(self.uri, self._record(checksum))
             self._trackers = (*([self.watcher] if self.watcher else []), recorder)
             try:
                 engine = importlib.import_module(f"searchlab.service.{self.order.engine}")
@@ -144,7 +146,19 @@ class Course:
     def _root(self) -> Path:
         return root_of(Path(self.order.spec)) if self.order.spec else Path.cwd()
 
-    def _record(self) -> SweepRecord:
+    def _same_data(self) -> str:
+        """The checksum of the training rows: trials on other rows cannot be compared."""
+        checksum, begun = self.sweep.data.training().checksum(), self.folder.read("data")
+        if begun is None:
+            self.folder.write("data", {"checksum": checksum})
+        elif begun["checksum"] != checksum:
+            raise UserMistake(
+                f"the data of {self.order.name!r} have changed since it was begun; "
+                "put the old ones back to go on, or run it under another name."
+            )
+        return checksum
+
+    def _record(self, checksum: str) -> SweepRecord:
         """What the parent run says of the sweep."""
         order, sweep = self.order, self.sweep
         asked = {"seed": order.seed, "data": sweep.data, "validation": sweep.validation, "sampler": sweep.sampler}
@@ -153,7 +167,7 @@ class Course:
         found = provenance(self._root()).items()
         tags = {name if name.startswith("mlflow.") else f"searchlab.{name}": value for name, value in found}
         tags["searchlab.trials"] = str(order.trials)  # a tag, because a resumed sweep may be asked for more
-        tags["searchlab.data_checksum"] = sweep.data.training().checksum()
+        tags["searchlab.data_checksum"] = checksum
         tags["searchlab.fingerprint"] = order.fingerprint
         files = [Path(order.spec)] if order.spec else []
         params = {name: str(value) for name, value in asked.items()} | arguments
