@@ -178,4 +178,6 @@ class _Run:
 
 def _reason(error: Exception) -> str:
     text = str(error).strip().splitlines()
+    if isinstance(error, UserMistake) and text:
+        return text[0]  # a sentence for people: the class adds nothing
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
