@@ -1,7 +1,21 @@
 """Four optimizers at their defaults on MNIST, cross-validated: whose box lies highest, and whose is narrowest?"""
 
 from models.mlp import MLP
-from searchlab import SGD, Accuracy, AdaGrad, Adam, Choice, Grid, KFold, Mnist, RMSprop, Space, Sweep, Trainer
+from searchlab import (
+    SGD,
+    Accuracy,
+    AdaGrad,
+    Adam,
+    Choice,
+    Grid,
+    KFold,
+    Mnist,
+    NoPruning,
+    RMSprop,
+    Space,
+    Sweep,
+    Trainer,
+)
 
 sweep = Sweep(
     name="optimizers-kfold",
@@ -12,4 +26,5 @@ sweep = Sweep(
     optimizer=Choice(Space(SGD), Space(Adam), Space(AdaGrad), Space(RMSprop)),
     training=Space(Trainer, batch_size=256, epochs=10),
     sampler=Grid(),
+    pruner=NoPruning(),  # a comparison, and each has its box
 )

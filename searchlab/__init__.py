@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from searchlab.metrics import BitsPerCharacter as BitsPerCharacter
     from searchlab.metrics import Perplexity as Perplexity
     from searchlab.metrics import RootMeanSquaredError as RootMeanSquaredError
+    from searchlab.metrics import Weights as Weights
     from searchlab.nn import BatchNorm as BatchNorm
     from searchlab.nn import Gelu as Gelu
     from searchlab.nn import LeakyRelu as LeakyRelu
@@ -59,12 +60,24 @@ if TYPE_CHECKING:
     from searchlab.schedules import Plateau as Plateau
     from searchlab.schedules import StepDecay as StepDecay
     from searchlab.sweep import TPE as TPE
+    from searchlab.sweep import BruteForce as BruteForce
+    from searchlab.sweep import Budget as Budget
+    from searchlab.sweep import Candidate as Candidate
     from searchlab.sweep import Choice as Choice
+    from searchlab.sweep import CmaEs as CmaEs
     from searchlab.sweep import EarlyStopping as EarlyStopping
     from searchlab.sweep import Float as Float
     from searchlab.sweep import Grid as Grid
+    from searchlab.sweep import Halving as Halving
     from searchlab.sweep import Int as Int
+    from searchlab.sweep import Median as Median
+    from searchlab.sweep import NoPruning as NoPruning
+    from searchlab.sweep import OptunaPruner as OptunaPruner
+    from searchlab.sweep import OptunaSampler as OptunaSampler
+    from searchlab.sweep import QuasiRandom as QuasiRandom
+    from searchlab.sweep import Race as Race
     from searchlab.sweep import Random as Random
+    from searchlab.sweep import SizeLimit as SizeLimit
     from searchlab.sweep import Space as Space
     from searchlab.sweep import Sweep as Sweep
     from searchlab.training import Trainer as Trainer
@@ -95,6 +108,7 @@ _HOMES = {
         "BitsPerCharacter",
         "Perplexity",
         "RootMeanSquaredError",
+        "Weights",
     ),
     "nn": (
         "BatchNorm",
@@ -117,7 +131,29 @@ _HOMES = {
     ),
     "optim": ("SGD", "AdaGrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSprop"),
     "schedules": ("Constant", "CosineDecay", "ExponentialDecay", "Plateau", "StepDecay"),
-    "sweep": ("Choice", "EarlyStopping", "Float", "Grid", "Int", "Random", "Space", "Sweep", "TPE"),
+    "sweep": (
+        "BruteForce",
+        "Budget",
+        "Candidate",
+        "Choice",
+        "CmaEs",
+        "EarlyStopping",
+        "Float",
+        "Grid",
+        "Halving",
+        "Int",
+        "Median",
+        "NoPruning",
+        "OptunaPruner",
+        "OptunaSampler",
+        "QuasiRandom",
+        "Race",
+        "Random",
+        "SizeLimit",
+        "Space",
+        "Sweep",
+        "TPE",
+    ),
     "training": ("Trainer",),
 }
 _HOME_OF = {word: home for home, words in _HOMES.items() for word in words}

@@ -1,4 +1,4 @@
-"""The two ways a run can end early: a mistake of the user, or a fault of the world around it."""
+"""The ways a run can end early: a mistake of the user, a fault of the world around it, or because it was told to."""
 
 
 class UserMistake(ValueError):
@@ -11,3 +11,9 @@ class WorldFault(RuntimeError):
     """Something outside failed (disk, port, server); the message says what was kept and how to go on."""
 
     exit_code = 1
+
+
+class Interrupted(RuntimeError):
+    """Whoever started it stopped it; the message says what was kept and how to go on."""
+
+    exit_code = 130

@@ -123,6 +123,26 @@ class BitsPerCharacter:
         return _nats(self, model, batches) / math.log(2.0)
 
 
+@dataclass(frozen=True)
+class Weights:
+    """How many numbers a network has learned: its weights and biases, one that layers share counted once.
+
+    It judges the network and not what this says, so the contract of metrics, which asks about predictions, is not
+    for it. A float16 artifact has two bytes for each.
+    """
+
+    name: str = "weights"
+    goal: Goal = "min"
+
+    def measure(self, model: Model, batches: Iterable[Batch]) -> Array:
+        """The number (R,) of learned weights of each replica, alike in all; the batches are not read."""
+        found = {id(parameter): parameter.value for _, parameter in model.parameters() if parameter.learned}
+        values = list(found.values())  # (R, ...) each
+        count = sum(math.prod(value.shape[1:]) for value in values)
+        number: Array = xp_of(values[0]).full(len(values[0]), float(count))
+        return number
+
+
 def _nats(metric: Metric, model: Model, batches: Iterable[Batch]) -> Array:
     """The mean loss (R,) over all targets that count, each batch going on from the state after the one before it."""
     total: Any = 0.0  # (R,) once the first batch is in

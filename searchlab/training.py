@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -32,7 +32,10 @@ EXPLODED = 100.0  # times the loss of the very first batch: no run that learns h
 
 @dataclass(frozen=True)
 class Report:
-    """What one epoch gave: training loss (nats per target) and held-out score of each replica (R,), on the host."""
+    """What one epoch gave: training loss (nats per target) and held-out score of each replica (R,), on the host.
+
+    `others` (R, M - 1) are the scores by the metrics after the first of M; (R, 0) where there is but one.
+    """
 
     epoch: int
     loss: Array
@@ -40,6 +43,11 @@ class Report:
     failures: tuple[str | None, ...]  # per replica, why it diverged; None while it is well
     seconds: float
     time: float  # seconds since 1970 when the epoch ended
+    others: Array = field(default_factory=lambda: np.empty((0, 0)))
+
+    def __post_init__(self) -> None:
+        if not len(self.others):  # of one metric nobody has to say that there are no others
+            object.__setattr__(self, "others", np.empty((len(self.score), 0)))
 
 
 class Trainer(Fused):
@@ -47,7 +55,8 @@ class Trainer(Fused):
 
     Replica r trains on row r of the split. `l2` adds l2 / 2 times the sum of all squared weights to the loss that is
     descended (not to the one reported), biases left out. Gradients are clipped per replica to `clip_norm` where it is
-    given. A `schedule` moves the optimizer's `lr`; an `augmentation` changes the training inputs.
+    given. A `schedule` moves the optimizer's `lr`; an `augmentation` changes the training inputs. Of several metrics
+    the first is the primary one: its values are the report's `score` and what a schedule sees.
     """
 
     def __init__(
@@ -55,7 +64,7 @@ class Trainer(Fused):
         replicas: Replicas,
         data: Table,
         split: Split,
-        metric: Metric,
+        metric: Metric | Sequence[Metric],
         model: BuildModel,
         optimizer: BuildOptimizer,
         *,
@@ -70,7 +79,9 @@ class Trainer(Fused):
             raise UserMistake(f"Trainer needs batch_size >= 1 and epochs >= 1, got {batch_size} and {epochs}.")
         if not np.all(np.asarray(1.0 if clip_norm is None else clip_norm) > 0.0) or not np.all(np.asarray(l2) >= 0.0):
             raise UserMistake(f"Trainer needs clip_norm > 0 and l2 >= 0, got {clip_norm} and {l2}.")
-        self.replicas, self.data, self.split, self.metric = replicas, data.fitted(split), split, metric
+        self.replicas, self.data, self.split = replicas, data.fitted(split), split
+        self.metrics = tuple(metric) if isinstance(metric, Sequence) else (metric,)
+        self.metric = self.metrics[0]
         self.batch_size, self.epochs, self.epoch = batch_size, epochs, 0
         self.model = model(replicas, *data.sizes)
         self.parameters = Parameters(self.model.parameters())
@@ -87,13 +98,14 @@ class Trainer(Fused):
         started = time.perf_counter()
         with np.errstate(all="ignore"):  # NaN and overflow are answered by the report, lane by lane
             loss = self._train()
-            score = self._score()
+            measured = self._measure()
         self.epoch += 1
-        losses, scores = to_host(loss).astype(np.float64), to_host(score).astype(np.float64)
+        losses, scores = to_host(loss).astype(np.float64), measured[:, 0]
         if self.schedule:
             self.schedule.see(losses if not self._judged else -scores if self.metric.goal == "max" else scores)
-        failures = tuple(self._failures(losses, scores))
-        return Report(self.epoch, losses, scores, failures, time.perf_counter() - started, time.time())
+        failures = tuple(self._failures(losses, measured))
+        seconds = time.perf_counter() - started
+        return Report(self.epoch, losses, scores, failures, seconds, time.time(), measured[:, 1:])
 
     def step(self, batch: Batch, carry: Carry = None) -> tuple[Array, Carry]:
         """One step of every replica: forward, backward, clip, update. Returns the loss (R,) and the carry."""
@@ -165,24 +177,33 @@ class Trainer(Fused):
             steps += 1
         return total / steps
 
-    def _score(self) -> Array:
+    def _measure(self) -> Array:
+        """Every metric of every replica on its held-out rows: (R, M) on the host, NaN where none are held out."""
         if not self._judged:
-            return self.replicas.zeros() + np.nan
-        return self.metric.measure(self.model, self.data.scoring(self.split.held_out))
+            return np.full((self.replicas.count, len(self.metrics)), np.nan)
+        rows = self.split.held_out
+        columns = [to_host(metric.measure(self.model, self.data.scoring(rows))) for metric in self.metrics]
+        return np.stack(columns, axis=1).astype(np.float64)
 
-    def _failures(self, losses: Array, scores: Array) -> list[str | None]:
+    def _failures(self, losses: Array, measured: Array) -> list[str | None]:
         first = to_host(self.first_loss) if self.first_loss is not None else losses
         return [
-            _failure(self.epoch, float(loss), float(score) if self._judged else 0.0, float(start), self.metric.name)
-            for loss, score, start in zip(losses, scores, first, strict=True)
+            _failure(self.epoch, float(loss), self._scores(row), float(start))
+            for loss, row, start in zip(losses, measured, first, strict=True)
         ]
 
+    def _scores(self, row: Array) -> dict[str, float]:
+        """What a replica scored, by metric; nothing where no rows are held out."""
+        names = [metric.name for metric in self.metrics]
+        return dict(zip(names, row.tolist(), strict=True)) if self._judged else {}
 
-def _failure(epoch: int, loss: float, score: float, start: float, metric: str) -> str | None:
+
+def _failure(epoch: int, loss: float, scores: Mapping[str, float], start: float) -> str | None:
     if not np.isfinite(loss):
         return f"diverged in epoch {epoch}: the training loss is {loss}"
-    if not np.isfinite(score):
-        return f"diverged in epoch {epoch}: the {metric} is {score}"
+    for metric, score in scores.items():
+        if not np.isfinite(score):
+            return f"diverged in epoch {epoch}: the {metric} is {score}"
     if loss > EXPLODED * max(start, 1e-3):
         return f"diverged in epoch {epoch}: the training loss rose from {start:.3g} to {loss:.3g}"
     return None

@@ -9,6 +9,7 @@ import numpy as np
 from models.mlp import MLP
 from searchlab import SGD, Accuracy, Adam, Choice, Float, Int, KFold, Space, Spiral, Sweep, Trainer
 from searchlab.data import Examples
+from searchlab.sweep.pruning import NoPruning
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class TenRows:
 
 
 def spiral_sweep(trials=6, epochs=3, **changes):
-    """Two folds of 90 spiral points, two optimizers, a handful of structures: a trial takes a few milliseconds."""
+    """Two folds of 90 spiral points, a handful of structures, nothing pruned: a trial takes a few milliseconds."""
     parts = {
         "name": "spiral",
         "data": Spiral(points=30),
@@ -32,5 +33,6 @@ def spiral_sweep(trials=6, epochs=3, **changes):
         "optimizer": Choice(Space(SGD, lr=Float(0.1, 2.0, log=True)), Space(Adam, lr=Float(1e-3, 0.1, log=True))),
         "training": Space(Trainer, batch_size=10, epochs=epochs, clip_norm=Float(0.5, 5.0, log=True)),
         "trials": trials,
+        "pruner": NoPruning(),
     }
     return Sweep(**{**parts, **changes})

@@ -110,7 +110,12 @@ def test_show_counts_a_grid_up(tmp_path):
         ("Float(0.1, 1.0)", "", [], "Grid() tries every value, and optimizer.SGD.lr is a range without step: use"),
         ("Choice(*range(1, 200_000))", "", [], "the grid has more than 100,000 combinations"),
         ("Choice(*range(1, 90_000))", "", [], "the grid has 270,003 combinations"),
-        ("0.1", "", ["--set", "sampler=grid"], "Sweep(sampler=...) takes TPE(), Random() or Grid(), got 'grid'"),
+        (
+            "0.1",
+            "",
+            ["--set", "sampler=grid"],
+            "such as TPE(), Random() or Grid(), or a sampler object of Optuna's, got 'grid'",
+        ),
         ("0.1", ", trials=0", [], "at least 1, got 0"),
         ("0.1", "", ["--set", "early_stopping.patience=0"], "at least 1; got 0"),
     ],
@@ -140,7 +145,7 @@ def test_run_list_and_resume_speak_json(home):
     told = json.loads(line)
     assert told["trials"] == {"asked": 2, "complete": 2, "pruned": 0, "failed": 0}
     assert set(told) == {
-        "sweep", "state", "trials", "best", "seconds", "artifact", "report", "tracking_uri", "run_id"
+        "sweep", "state", "trials", "over", "best", "seconds", "artifact", "report", "tracking_uri", "run_id"
     }  # fmt: skip
     assert {"trial", "score", "std", "folds", "params"} <= set(told["best"])
     assert set(told["seconds"]) == {"total", "start", "search", "winner"}
@@ -165,7 +170,18 @@ def test_run_prints_the_best_trials_and_where_everything_lies(home):
 
 
 def test_run_tells_that_a_group_is_cut(home):
-    large = ["--set", "model.hidden=30", "--set", "model.layers=2", "--fuse", "3", "--trials", "3"]
+    large = [
+        "--set",
+        "model.hidden=30",
+        "--set",
+        "model.layers=2",
+        "--set",
+        "optimizer=Adam",
+        "--fuse",
+        "3",
+        "--trials",
+        "3",
+    ]
     done = searchlab("run", SPIRAL, "--engine", "local", "--epochs", "1", *large, "--memory", "0.0005", home=home)
     assert done.returncode == 0, done.stderr
     assert "of a group of 3 trials 1 at a time" in " ".join(done.stdout.split())

@@ -133,7 +133,7 @@ def ended(folder, device):
     home = Home.at(folder).sweep("one")
     home.path.mkdir(parents=True)
     job = Job(sweep, "one", home.study, home.checkpoints, trials=4, fuse=2, device=device)
-    trials = local.search(job, Buffer())
+    trials = local.search(job, Buffer()).trials
     return trials, crown(sweep, trials, home, seed=0, device=device)
 
 

@@ -16,6 +16,7 @@ from searchlab.data import Examples
 from searchlab.errors import WorldFault
 from searchlab.service import local, tune
 from searchlab.service.job import Job
+from searchlab.sweep.pruning import Halving
 from searchlab.tracking.tracker import Buffer
 from tests.conftest import ROOT
 from tests.sweeps import spiral_sweep
@@ -47,15 +48,15 @@ def facts(records):
 
 @pytest.mark.parametrize("fuse", [1, 3])
 def test_one_group_at_a_time_both_engines_give_the_same_trials(cluster, tmp_path, fuse):
-    here = local.search(job(tmp_path / "local", fuse=fuse), told := Buffer())
-    there = tune.search(job(tmp_path / "tune", fuse=fuse, workers=1), heard := Buffer())
+    here = local.search(job(tmp_path / "local", fuse=fuse), told := Buffer()).trials
+    there = tune.search(job(tmp_path / "tune", fuse=fuse, workers=1), heard := Buffer()).trials
     assert facts(there) == facts(here)
     assert [method for method, _ in heard.drain()] == [method for method, _ in told.drain()]
     assert not list((tmp_path / "tune" / "checkpoints").iterdir())
 
 
 def test_two_workers_end_every_trial_once(cluster, tmp_path):
-    records = tune.search(job(tmp_path, trials=12, fuse=2, workers=2), heard := Buffer())
+    records = tune.search(job(tmp_path, trials=12, fuse=2, workers=2), heard := Buffer()).trials
     assert [record.state for record in records] == ["COMPLETE"] * 12
     ends = [arguments["trial"] for method, arguments in heard.drain() if method == "finish"]
     assert sorted(ends) == list(range(12))
@@ -65,10 +66,36 @@ def test_a_diverged_trial_fails_and_the_others_go_on(cluster, tmp_path):
     from searchlab import SGD
 
     sweep = spiral_sweep(optimizer=Space(SGD, lr=Float(1e-2, 1e8, log=True)))
-    records = tune.search(job(tmp_path, sweep, trials=10, fuse=5, workers=2), Buffer())
+    records = tune.search(job(tmp_path, sweep, trials=10, fuse=5, workers=2), Buffer()).trials
     states = {record.state for record in records}
     assert states == {"COMPLETE", "FAIL"}
     assert all("diverged" in record.reason for record in records if record.state == "FAIL")
+
+
+def test_a_reproducible_search_is_the_same_with_any_number_of_workers(cluster, tmp_path):
+    def found(name, engine, workers):
+        asked = job(tmp_path / name, sweep, trials=20, workers=workers, generation=6, fuse="auto")
+        return facts(engine.search(asked, Buffer()).trials)
+
+    sweep = spiral_sweep(pruner=Halving(reduction=2, first=1, least=1), epochs=8)
+    here = found("here", local, 1)
+    assert {state for _, state, *_ in here} == {"COMPLETE", "PRUNED"}
+    assert found("one", tune, 1) == here
+    assert found("two", tune, 2) == here
+
+
+def test_two_workers_prune_by_each_others_curves(cluster, tmp_path):
+    sweep = spiral_sweep(pruner=Halving(race=None), epochs=12)
+    records = tune.search(job(tmp_path, sweep, trials=30, workers=2, fuse=3), heard := Buffer()).trials
+    states = [record.state for record in records]
+    assert set(states) == {"COMPLETE", "PRUNED"}
+    assert states.count("PRUNED") > 10
+    for record in records:
+        epochs = len(record.curve.scores)
+        assert epochs == 12 if record.state == "COMPLETE" else epochs in (2, 6), "stopped at a rung, no epoch later"
+        assert record.state == "COMPLETE" or "after epoch" in record.reason
+    ends = [arguments["trial"] for method, arguments in heard.drain() if method == "finish"]
+    assert sorted(ends) == list(range(30))
 
 
 @dataclass(frozen=True)
@@ -84,7 +111,7 @@ class Missing:
 def test_a_fault_of_the_world_ends_the_search_and_leaves_the_trials_open(cluster, tmp_path):
     with pytest.raises(WorldFault, match=r"spiral\.csv is missing"):
         tune.search(job(tmp_path, spiral_sweep(data=Missing()), workers=2), Buffer())
-    good = tune.search(job(tmp_path, workers=2), Buffer())
+    good = tune.search(job(tmp_path, workers=2), Buffer()).trials
     assert [record.state for record in good] == ["COMPLETE"] * 6
 
 
@@ -125,12 +152,12 @@ def test_a_killed_worker_is_replaced_and_its_group_goes_on_from_its_checkpoint(c
 
     killer = threading.Thread(target=kill_the_worker_after_some_epochs)
     killer.start()
-    records = tune.search(job(tmp_path, sweep, trials=2, fuse=2, workers=1), heard := Buffer())
+    records = tune.search(job(tmp_path, sweep, trials=2, fuse=2, workers=1), heard := Buffer()).trials
     killer.join()
     assert [record.state for record in records] == ["COMPLETE"] * 2
     assert all(len(record.curve.scores) == 12 for record in records)
     assert len(set(pids.read_text().split())) == 2, "two processes have trained"
     logged = [(a["trial"], a["epoch"]) for method, a in heard.drain() if method == "log"]
     assert sorted(logged) == sorted({(trial, epoch) for trial in (0, 1) for epoch in range(1, 13)})
-    unbroken = local.search(job(tmp_path / "unbroken", sweep, trials=2, fuse=2), Buffer())
+    unbroken = local.search(job(tmp_path / "unbroken", sweep, trials=2, fuse=2), Buffer()).trials
     assert facts(records) == facts(unbroken)

@@ -15,6 +15,7 @@ from searchlab.tracking.figures import (
     learning_curves,
     optimisation_history,
     parameter_boxes,
+    pareto_front,
     save_figures,
     worth_boxes,
 )
@@ -69,6 +70,82 @@ def test_pictures_are_saved_as_png(tmp_path):
     paths = save_figures(sweep(), "accuracy", "max", tmp_path / "pictures")
     assert [path.name for path in paths] == ["learning-curves.png", "fold-boxes.png", "optimisation-history.png"]
     assert all(imread(path).std() > 0.01 for path in paths)
+
+
+def test_stopped_trials_are_told_and_drawn_behind_the_best():
+    trials = sweep()
+    stopped = [trial for trial in trials if trial.state == "PRUNED"]
+    axes = learning_curves(trials, "accuracy", "max").axes[0]
+    assert any(f"grey: {len(stopped)} trials stopped early" in text.get_text() for text in axes.texts)
+    thin = [line for line in axes.get_lines() if line.get_linewidth() < 1]
+    assert [line.get_ydata().tolist() for line in thin] == [np.mean(trial.curve, axis=1).tolist() for trial in stopped]
+    assert len(axes.get_legend().get_texts()) == 5, "they have no names"
+    whole = learning_curves([trial for trial in trials if trial.state != "PRUNED"], "accuracy", "max").axes[0]
+    assert not any("grey" in text.get_text() for text in whole.texts)
+
+
+GOALS = {"accuracy": "max", "weights": "min"}
+
+
+def traded(*values, state="COMPLETE"):
+    return [TrialCurve(n, state, v[0], [], {}, v) for n, v in enumerate(values)]
+
+
+def test_the_front_is_marked_and_joined_by_steps():
+    """Trial 1 has less accuracy than trial 0 at more weights; trials 0 and 4 are equal."""
+    trials = traded((0.8, 100.0), (0.7, 200.0), (0.9, 300.0), (0.5, 50.0), (0.8, 100.0))
+    axes = pareto_front(trials, GOALS).axes[0]
+    front = next(dots for dots in axes.collections if dots.get_label() == "on the front").get_offsets().tolist()
+    assert front == [[50.0, 0.5], [100.0, 0.8], [100.0, 0.8], [300.0, 0.9]]
+    assert [text.get_text() for text in axes.texts][:3] == ["3", "0, 4", "2"]
+    assert any("4 of 5 complete trials are on it" in text.get_text() for text in axes.texts)
+    (step,) = axes.get_lines()
+    assert step.get_drawstyle() == "steps-post"  # with 200 weights one has the accuracy of trial 0
+    assert "← better" in axes.get_xlabel()
+    assert "↑ better" in axes.get_ylabel()
+    swapped = [replace(trial, values=trial.values[::-1]) for trial in trials]
+    axes = pareto_front(swapped, {"weights": "min", "accuracy": "max"}).axes[0]
+    assert axes.get_lines()[0].get_drawstyle() == "steps-pre"
+    assert ("→ better" in axes.get_xlabel(), "↓ better" in axes.get_ylabel()) == (True, True)
+
+
+def test_all_sizes_are_in_the_picture_of_the_front():
+    trials = traded(*((0.5 + 0.1 * n, 10.0**n) for n in range(1, 5)))
+    axes = pareto_front(trials, GOALS).axes[0]
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlim()[0] < 10 < 10_000 < axes.get_xlim()[1]
+    assert pareto_front(traded((0.5, 0.0), (0.6, 10.0)), GOALS).axes[0].get_xscale() == "linear"
+
+
+def test_the_front_is_in_the_picture_whole_and_an_accuracy_is_on_no_log_scale():
+    """Twenty trials near the top, and the smallest network far below them: on the front all the same."""
+    trials = traded((0.05, 10.0), (0.4, 500.0), *((0.95 + 0.001 * n, 1000.0) for n in range(20)))
+    axes = pareto_front(trials, GOALS).axes[0]
+    assert axes.get_ylim()[0] < 0.05
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "linear")
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [],
+        traded((0.5, 100.0)),
+        traded((0.5, 100.0), (0.5, 100.0)),
+        traded((math.inf, 1.0), (0.5, math.nan)),
+        traded((0.5, 1.0, 2.0), (0.6, 2.0, 1.0)),
+        traded((0.5, 1.0), state="INFEASIBLE"),
+        [TrialCurve(0, "FAIL", None), TrialCurve(1, "COMPLETE", 0.5)],
+    ],
+)
+def test_few_trials_make_a_front(trials):
+    for across in ("min", "max"):
+        pareto_front(trials, {"accuracy": "max", "weights": across, "doubt": "min"}).canvas.draw()
+
+
+def test_several_metrics_have_one_picture_more(tmp_path):
+    paths = save_figures(traded((0.5, 100.0), (0.6, 200.0)), "accuracy", "max", tmp_path, {"weights": "min"})
+    assert [path.stem for path in paths][-1] == "pareto-front"
+    assert imread(paths[-1]).std() > 0.01
 
 
 @pytest.mark.parametrize(("goal", "extreme"), [("max", max), ("min", min)])

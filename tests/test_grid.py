@@ -16,7 +16,7 @@ from optuna.samplers import PartialFixedSampler, RandomSampler, TPESampler
 from models.mlp import MLP
 from searchlab import SGD, TPE, Adam, Choice, Float, Grid, Int, Momentum, Random, Relu, Space, Tanh, Trainer
 from searchlab.errors import UserMistake
-from searchlab.service import study as study_file
+from searchlab.service import proposals
 from searchlab.service.job import Job
 from searchlab.service.samplers import optuna_sampler
 from searchlab.service.study import Study, peek
@@ -144,14 +144,14 @@ def test_the_values_of_an_argument(domain, values):
 def test_with_nothing_open_there_is_one_combination():
     sweep = grid(model=Space(MLP), optimizer=Space(SGD), training=Space(Trainer))
     assert points(sweep) == [{}]
-    assert sweep.budget() == 1
+    assert sweep.asked() == 1
 
 
 def test_a_range_without_step_is_told_with_its_path():
     sweep = grid(optimizer=Choice(Space(Adam), Space(SGD, lr=Float(0.1, 1.0))))
     with pytest.raises(UserMistake, match=r"^Grid\(\) tries every value, and optimizer\.SGD\.lr is a range without"):
-        sweep.budget()
-    assert sweep.with_values({"optimizer.SGD.lr": 0.5}).budget() == 2 * 2 * 2 * 2, "what is fixed is no range"
+        sweep.asked()
+    assert sweep.with_values({"optimizer.SGD.lr": 0.5}).asked() == 2 * 2 * 2 * 2, "what is fixed is no range"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_range_without_step_is_told_with_its_path():
 def test_a_grid_beyond_measure_is_refused_at_once(changes, told):
     begun = time.monotonic()
     with pytest.raises(UserMistake, match=told):
-        grid(**changes).budget()
+        grid(**changes).asked()
     assert time.monotonic() - begun < 20
 
 
@@ -179,26 +179,26 @@ def test_168_combinations_take_no_time():
         training=Space(Trainer, batch_size=Int(1, 12)),
     )
     begun = time.perf_counter()
-    assert sweep.budget() == 168
+    assert sweep.asked() == 168
     assert time.perf_counter() - begun < 0.5
 
 
 @pytest.mark.parametrize(("own", "asked", "budget"), [(None, None, 72), (10, None, 10), (10, 72, 72), (None, 3, 3)])
 def test_a_budget_is_what_is_asked_for_or_all_there_is(own, asked, budget):
-    assert grid(trials=own).budget(asked) == budget
+    assert grid(trials=own).asked(asked) == budget
 
 
 def test_more_than_the_grid_has_is_refused():
     with pytest.raises(UserMistake, match=r"^the grid has 72 combinations; trials=73 asks for more\.$"):
-        grid(trials=73).budget()
+        grid(trials=73).asked()
     with pytest.raises(UserMistake, match="trials=200 asks for more"):
-        grid().budget(200)
+        grid().asked(200)
 
 
 @pytest.mark.parametrize("sampler", [TPE(), Random()])
 def test_other_samplers_have_no_plan(sampler):
     sweep = spiral_sweep(sampler=sampler)
-    assert (sweep.plan(), sweep.budget(), sweep.budget(1000)) == (None, 6, 1000)
+    assert (sweep.plan(), sweep.asked(), sweep.asked(1000)) == (None, 6, 1000)
 
 
 @pytest.fixture
@@ -219,10 +219,16 @@ def done(study, group):
 
 def ask_all(study):
     groups = []
-    while group := study.ask():
+    while group := ask(study):
         groups.append(group)
         done(study, group)
     return groups
+
+
+def ask(study):
+    """A group with all it has room for, as a worker has it that finds more to be faster however many there are."""
+    group = study.ask()
+    return study.grow(group, 1 + group.room) if group and group.room else group
 
 
 def test_the_study_hands_out_the_plan_in_groups_of_one_structure(job):
@@ -236,8 +242,18 @@ def test_the_study_hands_out_the_plan_in_groups_of_one_structure(job):
         assert len({frozen(structural(job.sweep, point)) for point in group.parameters}) == 1
     sizes = [len(group.trials) for group in groups]
     # model.hidden and the batch size are structure; dropout, lr and momentum are not: 2 x 2, 2 x 2 x 3 and 2 x 1 alike
-    assert sizes[:4] == [4, 4, 8, 4]
+    assert sizes[:4] == [4, 4, 12, 12]
     assert [record.parameters for record in peek(job.storage, job.name)] == drawn
+
+
+def test_a_group_that_grows_when_others_have_taken_its_points_mixes_no_structures(job):
+    study = Study(replace(job, workers=2), Buffer())
+    leader, other, third = study.ask(), study.ask(), study.ask()
+    assert (leader.trials, other.trials, third.trials) == ((0,), (1,), (2,))
+    grown = study.grow(leader, 4)
+    assert grown.trials == (0, 3), "four points are alike, and two are at work elsewhere"
+    assert study.grow(other, 4).trials == (1,)
+    study.close()
 
 
 def test_a_fixed_group_size_mixes_no_structures_either(job):
@@ -266,19 +282,19 @@ class Killed(BaseException):
 @pytest.mark.parametrize("values", [1, 2, 4, 5, 6, 10, 11, 14])
 def test_killed_while_drawing_a_study_goes_on_with_the_same_combinations(stored, values, monkeypatch):
     """Killed before the nth value of a group is stored: trials half drawn, drawn and not there yet are all met."""
-    suggest, count = study_file.suggest, iter(range(1, 1000))
+    suggest, count = proposals.suggest, iter(range(1, 1000))
 
     def until(*arguments):
         if next(count) == values:
             raise Killed
         return suggest(*arguments)
 
-    monkeypatch.setattr(study_file, "suggest", until)
+    monkeypatch.setattr(proposals, "suggest", until)
     job, study = stored, Study(stored, Buffer())
     with pytest.raises(Killed):
-        study.ask()
+        ask(study)
     study.close()
-    monkeypatch.setattr(study_file, "suggest", suggest)
+    monkeypatch.setattr(proposals, "suggest", suggest)
     begun = peek(job.storage, job.name)
     assert len(begun) == (values + 4) // 5  # five values a trial
     assert begun[-1].parameters != points(grid())[len(begun) - 1]
@@ -294,17 +310,17 @@ def test_killed_while_drawing_a_study_goes_on_with_the_same_combinations(stored,
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from searchlab.service import study as study_file
-from tests.test_grid import Buffer, Job, Study, done, grid
-suggest, count = study_file.suggest, iter(range(1000))
+from searchlab.service import proposals
+from tests.test_grid import Buffer, Job, Study, ask, done, grid
+suggest, count = proposals.suggest, iter(range(1000))
 def until(*arguments):
     if next(count) == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
     return suggest(*arguments)
-study_file.suggest = until
+proposals.suggest = until
 home = Path(sys.argv[1])
 study = Study(Job(grid(), "grid", home / "study.journal", home / "checkpoints", trials=72), Buffer())
-while group := study.ask():
+while group := ask(study):
     done(study, group)
 """
 
@@ -329,10 +345,10 @@ def test_sigkill_in_the_middle_of_a_grid_loses_and_repeats_no_combination(tmp_pa
     ("sampler", "theirs"), [(TPE(), TPESampler), (Random(), RandomSampler), (Grid(), RandomSampler)]
 )
 def test_each_sampler_is_optunas_own(sampler, theirs):
-    assert type(optuna_sampler(sampler, 0, {})) is theirs
+    assert isinstance(optuna_sampler(sampler, 0, {}), theirs)
     fixed = optuna_sampler(sampler, 0, {"x": 1})
     assert type(fixed) is PartialFixedSampler
-    assert type(fixed._base_sampler) is theirs
+    assert isinstance(fixed._base_sampler, theirs)
 
 
 def test_a_sampler_that_the_study_does_not_know_is_told():
@@ -343,7 +359,7 @@ def test_a_sampler_that_the_study_does_not_know_is_told():
         def plan(self, sweep):
             return None
 
-    assert type(optuna_sampler(Mine(), 0, {})) is RandomSampler
+    assert isinstance(optuna_sampler(Mine(), 0, {}), RandomSampler)
     with pytest.raises(TypeError, match="no way to draw as"):
         optuna_sampler(Other(), 0, {})
 
@@ -359,7 +375,7 @@ def test_random_draws_by_seed_and_number_and_in_groups_from_the_first(tmp_path):
             if len(found) in breaks:
                 study.close()
                 study = Study(job, Buffer())
-            group = study.ask()
+            group = ask(study)
             if group is None:
                 study.close()
                 return found

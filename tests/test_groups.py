@@ -165,7 +165,8 @@ def test_group_size(fuse, trials, begun, workers, size):
     ("fuse", "trials", "begun", "workers", "alike", "size"),
     [
         ("auto", 168, 0, 2, 7, 7),  # no start-up, no tenth: the points are known
-        ("auto", 20, 0, 2, 20, LARGEST),
+        ("auto", 20, 0, 2, 20, 10),
+        ("auto", 168, 0, 2, 60, LARGEST),
         ("auto", 168, 5, 2, 2, 2),  # what is left of this structure, and none of the next
         ("auto", 168, 164, 2, 4, 2),  # the end is shared out
         ("auto", 168, 167, 2, 1, 1),

@@ -100,31 +100,34 @@ def test_killed_three_times_a_sweep_ends_with_every_trial_once(sweep):
     out, err = last.communicate(timeout=180)
     assert last.returncode == 0, err
     told = json.loads(out.splitlines()[-1])
-    assert told["trials"] == {"asked": TRIALS, "complete": TRIALS, "pruned": 0, "failed": 0}
-
     trials = sweep.trials()
     assert [trial.number for trial in trials] == list(range(TRIALS))
-    assert all(trial.state == "COMPLETE" and len(trial.curve.scores) == 60 for trial in trials)
+    complete = sum(trial.state == "COMPLETE" for trial in trials)
+    assert complete > 0
+    assert told["trials"] == {"asked": TRIALS, "complete": complete, "pruned": TRIALS - complete, "failed": 0}
+    assert all(len(trial.curve.scores) == 60 for trial in trials if trial.state == "COMPLETE")
     for before in (first, second, third):
         for number, trial in before.items():
             assert trials[number].curve.times == trial.curve.times, "a finished trial is not trained again"
-    record_is_whole(sweep, told)
+    record_is_whole(sweep, told, trials)
     openings = json.loads((sweep.folder / "test_rows.json").read_text())["openings"]
     assert len({opening["trial"] for opening in openings}) == 1, "one winner saw the test rows"
 
 
-def record_is_whole(sweep, told):
-    """MLflow has one finished run per trial and one for the sweep, each point once."""
+def record_is_whole(sweep, told, trials):
+    """MLflow has one run per trial that ended as the trial did and one for the sweep, each point once."""
     client = MlflowClient(told["tracking_uri"])
     experiment = client.get_experiment_by_name("digits-mlp")
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
-    numbers = [int(run.data.tags["searchlab.trial"]) for run in runs if run.info.run_id != told["run_id"]]
-    assert sorted(numbers) == list(range(TRIALS))
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    for run in runs:
-        if run.info.run_id != told["run_id"]:
-            history = client.get_metric_history(run.info.run_id, "accuracy")
-            assert sorted(point.step for point in history) == list(range(1, 61))
+    of_trial = {int(run.data.tags["searchlab.trial"]): run for run in runs if run.info.run_id != told["run_id"]}
+    assert len(runs) == 1 + TRIALS
+    assert sorted(of_trial) == list(range(TRIALS))
+    assert client.get_run(told["run_id"]).info.status == "FINISHED"
+    for trial in trials:
+        run = of_trial[trial.number]
+        assert run.info.status == {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}[trial.state]
+        history = client.get_metric_history(run.info.run_id, "accuracy")
+        assert sorted(point.step for point in history) == list(range(1, 1 + len(trial.curve.scores)))
 
 
 def test_a_killed_driver_leaves_no_process_at_work(sweep):

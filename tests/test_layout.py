@@ -23,7 +23,7 @@ RANKS = {  # a room may import itself and rooms of a lower rank
     "schedules": 4,
     "training": 5,
     "sweep": 6,
-    "testing": 6,
+    "testing": 7,
     "artifact": 6,
     "tracking": 7,
     "service": 8,
@@ -43,7 +43,16 @@ NUMERIC = {
     "testing",
 }
 UPWARD = {("sweep/sweep.py", "searchlab.service.run"), ("sweep/sweep.py", "searchlab.service.result")}  # Sweep.run
-STUDY = ("service/journal.py", "service/samplers.py", "service/study.py")  # the study's three files
+STUDY = (  # the study's files
+    "service/drawing.py",
+    "service/journal.py",
+    "service/ledger.py",
+    "service/optuna_samplers.py",
+    "service/proposals.py",
+    "service/pruners.py",
+    "service/samplers.py",
+    "service/study.py",
+)
 HOMES = {  # where alone a package may be imported: files or folders of the library
     "cupy": ("backend.py",),
     "optuna": STUDY,
@@ -55,7 +64,7 @@ HOMES = {  # where alone a package may be imported: files or folders of the libr
     "rich": ("cli/",),
     "sklearn": (),
     "pandas": (),
-    "scipy": (),
+    "scipy": ("service/samplers.py",),
     "torch": (),
     "models": (),
     "search_spaces": (),

@@ -16,6 +16,7 @@ from searchlab.service import local, room
 from searchlab.service.checkpoints import Checkpoint, Checkpoints
 from searchlab.service.desk import Desk
 from searchlab.service.job import Job
+from searchlab.service.judge import Verdict
 from searchlab.service.prospect import memory_of
 from searchlab.service.study import Study
 from searchlab.service.worker import Worker
@@ -121,13 +122,15 @@ def test_a_group_too_large_trains_in_parts_and_nothing_else_changes(tmp_path, mo
     sweep = spiral_sweep()
     free, cut = Buffer(), Buffer()
     (tmp_path / "a").mkdir()
-    whole = local.search(job(tmp_path / "a", trials=12), free)
+    whole = local.search(job(tmp_path / "a", trials=12), free).trials
     largest = max((record.parameters for record in whole), key=lambda p: p["model.hidden"])
     sizes = []
     train = Worker._train
-    monkeypatch.setattr(Worker, "_train", lambda self, part: sizes.append(len(part.trials)) or train(self, part))
+    monkeypatch.setattr(
+        Worker, "_train", lambda self, part, **how: sizes.append(len(part.trials)) or train(self, part, **how)
+    )
     (tmp_path / "b").mkdir()
-    parts = local.search(job(tmp_path / "b", trials=12, limit=limit_for(sweep, largest, 2)), cut)
+    parts = local.search(job(tmp_path / "b", trials=12, limit=limit_for(sweep, largest, 2)), cut).trials
     assert sum(sizes) == 12
     assert max(sizes) < 6
     for one, other in zip(whole, parts, strict=True):
@@ -147,7 +150,9 @@ class Notes:
 
     def report(self, numbers, report):
         self.reports.append((report.epoch, tuple(numbers)))
-        return lambda: list(numbers)
+        return lambda: Verdict(tuple(numbers))
+
+    recall = report
 
     def finish(self, numbers, report):
         self.done.append(tuple(numbers))
@@ -190,19 +195,19 @@ def test_the_desk_hands_out_again_what_has_not_ended(tmp_path):
 def test_a_trial_that_does_not_fit_fails_with_the_numbers_and_the_search_goes_on(tmp_path):
     model = Space(MLP, hidden=Choice(10, 2000))
     sweep = spiral_sweep(model=model, optimizer=Space(SGD, lr=Float(0.1, 1.0)), trials=8)
-    records = local.search(job(tmp_path, sweep, limit=10**6, trials=8, fuse=1), Buffer())
+    records = local.search(job(tmp_path, sweep, limit=10**6, trials=8, fuse=1), Buffer()).trials
     for record in records:
         assert record.state == ("COMPLETE" if record.parameters["model.hidden"] == 10 else "FAIL")
     reasons = {record.reason for record in records if record.state == "FAIL"}
     (reason,) = reasons
-    assert reason.startswith("one trial of hidden=2000 needs ")
+    assert reason.startswith("infeasible: one trial of hidden=2000 needs ")
     assert "(2 folds x " in reason
     assert reason.endswith("and a worker has 1 MB")
 
 
 def test_what_goes_wrong_while_measuring_fails_the_trial_for_its_own_reason(tmp_path):
     sweep = spiral_sweep(model=Space(MLP, hidden=(5, 5), layers=2))
-    (record,) = local.search(job(tmp_path, sweep, limit=10**9, trials=1), Buffer())
+    (record,) = local.search(job(tmp_path, sweep, limit=10**9, trials=1), Buffer()).trials
     assert record.state == "FAIL"
     assert record.reason.startswith("MLP takes a width and a number of layers")
 

@@ -54,7 +54,7 @@ def test_a_sweep_file_loads_draws_and_trains(path, request, tmp_path, monkeypatc
 
 def test_the_grid_holds_the_168_combinations_of_the_textbook():
     sweep = file.load(ROOT / "search_spaces" / "grid_168.py").sweep
-    assert sweep.budget() == 4 * 7 * 6 == 168
+    assert sweep.asked() == 4 * 7 * 6 == 168
     assert sweep.plan().structures == 4 * 6, "trials that differ in the learning rate alone train fused"
 
 

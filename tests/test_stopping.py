@@ -73,13 +73,13 @@ def epoch(number, *means, failures=None):
 def test_a_trial_that_is_done_is_complete_at_its_best_epoch_and_others_go_on(job):
     study = Study(job, tracker := Buffer())
     numbers = study.ask().trials
-    assert study.report(numbers, epoch(1, 0.5, 0.1, 0.7)) == [0, 1, 2]
-    assert study.report(numbers, epoch(2, 0.6, 0.2, 0.6)) == [0, 1, 2]
-    assert study.report(numbers, epoch(3, 0.5, 0.3, 0.6)) == [0, 1], "two epochs without improvement"
+    assert list(study.report(numbers, epoch(1, 0.5, 0.1, 0.7)).stay) == [0, 1, 2]
+    assert list(study.report(numbers, epoch(2, 0.6, 0.2, 0.6)).stay) == [0, 1, 2]
+    assert list(study.report(numbers, epoch(3, 0.5, 0.3, 0.6)).stay) == [0, 1], "two epochs without improvement"
     done = study.records()[2]
     assert (done.state, done.epoch, done.value) == ("COMPLETE", 1, pytest.approx(0.7))
     assert len(done.curve.scores) == 3
-    assert study.report(numbers, epoch(4, 0.6, 0.4, 0.9)) == [1], "the epoch that a worker trains too many"
+    assert list(study.report(numbers, epoch(4, 0.6, 0.4, 0.9)).stay) == [1], "the epoch that a worker trains too many"
     study.finish(numbers, epoch(5, 0.9, 0.3, 0.9))
     records = study.records()
     assert [(r.state, r.epoch, len(r.curve.scores)) for r in records] == [
@@ -96,7 +96,7 @@ def test_a_trial_that_diverges_as_its_patience_ends_has_failed(job):
     numbers = study.ask().trials
     study.report(numbers, epoch(1, 0.5, 0.5, 0.5))
     study.report(numbers, epoch(2, 0.5, 0.5, 0.5))
-    assert study.report(numbers, epoch(3, 0.5, 0.5, 0.5, failures=(None, "diverged") + (None,) * 4)) == []
+    assert list(study.report(numbers, epoch(3, 0.5, 0.5, 0.5, failures=(None, "diverged") + (None,) * 4)).stay) == []
     assert [record.state for record in study.records()] == ["FAIL", "COMPLETE", "COMPLETE"]
     study.close()
 
@@ -122,7 +122,7 @@ def test_a_retold_curve_ends_where_it_ended(job):
     again = Study(job, Buffer())
     group = again.ask()
     assert group.trials == numbers
-    survivors = [again.report(numbers, report) for report in reports]
+    survivors = [list(again.report(numbers, report).stay) for report in reports]
     assert survivors == [[0, 1, 2], [0, 1, 2], [0, 1]]
     assert again.records()[2].epoch == 1
     again.close()
@@ -144,7 +144,7 @@ def stopping(**changes):
 def search(folder, engine=local, sweep=None, **changes):
     folder.mkdir()
     job = Job(sweep or stopping(), "spiral", folder / "study.journal", folder / "checkpoints", trials=6, root=ROOT)
-    return engine.search(replace(job, **changes), Buffer())
+    return engine.search(replace(job, **changes), Buffer()).trials
 
 
 def facts(records):
@@ -211,4 +211,4 @@ def test_a_search_killed_between_stops_goes_on_as_if_unbroken(tmp_path, killed_a
     monkeypatch.setattr(Study, "report", report)
     folder = tmp_path / "broken"
     job = Job(stopping(), "spiral", folder / "study.journal", folder / "checkpoints", trials=6)
-    assert facts(local.search(job, Buffer())) == unbroken
+    assert facts(local.search(job, Buffer()).trials) == unbroken

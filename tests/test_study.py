@@ -70,7 +70,7 @@ def test_a_trial_is_worth_its_best_epochs_mean_over_folds(own, job):
     group = study.ask()
     rows = [[0.5, 0.7, 0.1, 0.3, 0.0, 0.0], [0.8, 0.6, 0.4, 0.4, 0.0, 0.0], [0.6, 0.6, 0.5, 0.4, 0.0, 0.0]]
     for number, scores in enumerate(rows[:2], start=1):
-        assert study.report(group.trials, epoch(number, scores)) == [0, 1, 2]
+        assert study.report(group.trials, epoch(number, scores)).stay == (0, 1, 2)
     study.finish(group.trials, epoch(3, rows[2]))
     first, second, _ = study.records()[:3]
     assert (first.value, first.epoch, list(first.folds)) == (pytest.approx(0.7), 2, [0.8, 0.6])
@@ -78,16 +78,16 @@ def test_a_trial_is_worth_its_best_epochs_mean_over_folds(own, job):
     assert first.curve.seconds == pytest.approx(3 * 0.6 / 3), "a trial's share of its group's time"
     told = [(method, args.get("epoch")) for method, args in tracker.drain() if args["trial"] == 0]
     assert told == [("start", None), ("log", 1), ("log", 2), ("log", 3), ("finish", 2)]
-    stored = optuna.load_study(study_name=job.name, storage=study._study._storage).trials[0]
-    assert stored.state.name == "COMPLETE"
-    assert stored.intermediate_values == pytest.approx({1: 0.6, 2: 0.7, 3: 0.6})
+    stored = optuna.load_study(study_name=job.name, storage=study.ledger.study._storage).trials[0]
+    assert (stored.state.name, stored.value) == ("COMPLETE", pytest.approx(0.7))
+    assert json.loads(stored.user_attrs["end"]["curve"])["scores"] == [[0.5, 0.7], [0.8, 0.6], [0.6, 0.6]]
 
 
 def test_a_diverged_trial_fails_with_its_reason_and_leaves_the_group(own, job):
     study = own(job)
     group = study.ask()
     failures = (None, None, None, "diverged in epoch 1: the training loss is nan", None, None)
-    assert study.report(group.trials, epoch(1, [0.5] * 6, failures=failures)) == [0, 2]
+    assert study.report(group.trials, epoch(1, [0.5] * 6, failures=failures)).stay == (0, 2)
     study.finish([0, 2], epoch(2, [0.5] * 4))
     records = study.records()
     assert [record.state for record in records[:3]] == ["COMPLETE", "FAIL", "COMPLETE"]
@@ -123,7 +123,7 @@ def test_open_trials_are_handed_out_again_under_their_numbers(own, job):
 
 def test_a_trial_killed_while_it_was_drawn_keeps_what_it_had_and_gets_the_rest(own, job):
     study = own(job)
-    trial = study._study.ask()
+    trial = study.ledger.study.ask()
     trial.suggest_int("model.hidden", 5, 20, step=5)
     study.close()
     group = own(job).ask()
@@ -134,7 +134,7 @@ def test_a_trial_killed_while_it_was_drawn_keeps_what_it_had_and_gets_the_rest(o
 
 def test_what_a_killed_draw_still_lacks_is_drawn_by_seed_and_number(own, job, tmp_path):
     study = own(job)
-    study._study.ask().suggest_int("model.hidden", 5, 20, step=5)
+    study.ledger.study.ask().suggest_int("model.hidden", 5, 20, step=5)
     study.close()
     (tmp_path / "copy.journal").write_bytes(job.storage.read_bytes())
     copies = [own(job), own(replace(job, storage=tmp_path / "copy.journal"))]

@@ -21,14 +21,14 @@ def test_a_sweep_learns_the_spirals_and_its_artifact_knows_them(tmp_path):
         validation=KFold(3),
         metric=Accuracy(),
         model=Space(MLP, hidden=20, activation=Sigmoid),
-        optimizer=Space(SGD, lr=Float(0.5, 2.0, log=True)),
+        optimizer=Space(SGD, lr=Float(1.0, 2.0, log=True)),
         training=Space(Trainer, batch_size=20, epochs=150),
         trials=3,
     )
     folder = Home.at(tmp_path).sweep("tiny")
     folder.path.mkdir(parents=True)
     job = Job(sweep, "tiny", folder.study, folder.checkpoints, trials=3, fuse=3)
-    trials = local.search(job, Buffer())
+    trials = local.search(job, Buffer()).trials
     best = max(trial.value for trial in trials)
     assert best > 0.8, "three arms: a guess would be right in a third"
 

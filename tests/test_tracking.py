@@ -225,6 +225,36 @@ def test_what_a_trial_s_run_holds(home):
 
 
 @pytest.mark.slow
+def test_every_metric_of_a_trial_is_recorded(home):
+    buffer, curve = Buffer(), [[0.25, 0.75], [100.0, 100.0], [1.0, 2.0]]
+    buffer.start(0, {}, 100.0)
+    buffer.log(0, 1, curve[0], [1.0, 1.0], 101.0, curve[1:])
+    buffer.finish(0, Ending("COMPLETE", 0.5, 1, None, 1.0, 102.0, (100.0, 1.5)))
+    with recording(store_of(home), record_of(home, others=("weights", "doubt"))) as recorder:
+        replay(json.loads(json.dumps(buffer.drain())), recorder)
+        recorder.conclude("FINISHED", {}, {})
+    run, _ = runs_of(home)["0"]
+    points = dict(query(home, "select key, value from metrics where run_uuid = ?", run))
+    first = {"accuracy": 0.5, "accuracy_std": 0.25, "accuracy_fold_0": 0.25, "accuracy_fold_1": 0.75}
+    second = {"weights": 100.0, "weights_std": 0.0, "weights_fold_0": 100.0, "weights_fold_1": 100.0}
+    third = {"doubt": 1.5, "doubt_std": 0.5, "doubt_fold_0": 1.0, "doubt_fold_1": 2.0}
+    ends = {"best_accuracy": 0.5, "best_weights": 100.0, "best_doubt": 1.5, "best_epoch": 1.0, "seconds": 1.0}
+    assert points == first | second | third | ends | {"loss": 1.0}
+
+
+@pytest.mark.slow
+def test_a_trial_that_breaks_the_constraint_was_never_at_work(home):
+    with recording(store_of(home), record_of(home)) as recorder:
+        recorder.start(0, {"model.hidden": 64}, 100.0)
+        recorder.finish(0, Ending("INFEASIBLE", None, None, "too large", 0.0, 100.0))
+        recorder.conclude("FINISHED", {}, {})
+    run, status = runs_of(home)["0"]
+    assert status == "KILLED"
+    tags = dict(query(home, "select key, value from tags where run_uuid = ?", run))
+    assert (tags["searchlab.state"], tags["searchlab.reason"]) == ("INFEASIBLE", "too large")
+
+
+@pytest.mark.slow
 def test_a_recording_process_that_is_killed_again_and_again(home):
     trials = range(60)
     with recording(store_of(home), record_of(home)) as recorder:

@@ -11,6 +11,7 @@ from models.mlp import MLP
 from searchlab import Float, Space, Trainer
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.checkpoints import Checkpoint, Checkpoints
+from searchlab.service.judge import Verdict
 from searchlab.service.worker import Worker
 from searchlab.sweep.groups import Group
 from searchlab.training import Report
@@ -20,8 +21,8 @@ from tests.sweeps import spiral_sweep
 class Notes:
     """A judge that writes down what it is told and stops trials as it is told to."""
 
-    def __init__(self, stop=()):
-        self.reports, self.done, self.failed, self.stop = {}, [], {}, dict(stop)
+    def __init__(self, stop=(), pause=None):
+        self.reports, self.done, self.failed, self.stop, self.pause = {}, [], {}, dict(stop), pause
 
     def running(self, numbers):
         """Those of these that have not ended."""
@@ -39,11 +40,13 @@ class Notes:
                 self.failed[number] = next(filter(None, report.failures[rows]))
             if self.stop.get(number) == report.epoch:
                 self.done.append(number)
-        survivors = self.running(numbers)
-        return lambda: survivors
+        verdict = Verdict(tuple(self.running(numbers)), pause=self.pause == report.epoch)
+        return lambda: verdict
+
+    recall = report
 
     def finish(self, numbers, report):
-        self.done += self.report(numbers, report)()
+        self.done += self.report(numbers, report)().stay
 
     def fail(self, numbers, reason):
         self.failed |= {number: reason for number in self.running(numbers)}

@@ -14,9 +14,12 @@ from searchlab.environment import worker_environment
 
 VERBS = {  # verb: the module of this folder that holds it
     "show": "show",
+    "plan": "plan",
     "run": "run",
     "resume": "run",
     "list": "overview",
+    "report": "report",
+    "replay": "replay",
     "ui": "ui",
     "doctor": "doctor",
 }
@@ -59,12 +62,11 @@ def _answer(arguments: list[str]) -> int:
     output = Output("--json" in arguments)
     try:
         code: Any = searchlab.main(arguments, standalone_mode=False)
-    except click.exceptions.Abort:
-        return output.error("interrupted", 130)
     except click.ClickException as error:
         return output.error(error.format_message(), error.exit_code)
-    except KeyboardInterrupt:
-        return output.error("interrupted; what had finished is kept, and `searchlab resume NAME` goes on", 130)
+    except (click.exceptions.Abort, KeyboardInterrupt):  # click makes the first of the second
+        kept = "; what had finished is kept, and `searchlab resume NAME` goes on"
+        return output.error(f"interrupted{kept if arguments[:1] in (['run'], ['resume']) else ''}", 130)
     except Exception as error:
         code = getattr(error, "exit_code", None)
         if code is None:

@@ -27,7 +27,7 @@ def list_command(home: str, as_json: bool) -> None:
     rows = overviews(place)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("sweep", "state", "ended", "best", "begun"):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=heading != "ended")  # where the terminal is narrow, this one takes lines
     for row in rows:
         best = "" if row.best is None else f"{row.best:.4f} (trial {row.trial})"
         table.add_row(
@@ -38,7 +38,8 @@ def list_command(home: str, as_json: bool) -> None:
 
 
 def _ended(row: Overview) -> str:
-    """How many trials have ended, and those of them that have no score."""
-    without = [f"{count} {word}" for count, word in ((row.pruned, "pruned"), (row.failed, "failed")) if count]
+    """How many trials have ended, and those of them that did not complete; infeasible ones were not asked for."""
+    counts = ((row.pruned, "pruned"), (row.failed, "failed"), (row.infeasible, "infeasible"))
+    without = [f"{count} {word}" for count, word in counts if count]
     ended = f"{row.complete + row.pruned + row.failed} of {row.asked}"
     return f"{ended}: {', '.join(without)}" if without else ended

@@ -52,7 +52,7 @@ class Progress:
 
     def phase(self, name: str, order: Order) -> None:
         """The run enters a phase."""
-        self._asked, self._goal = order.trials, order.description["metric"].get("goal", "max")
+        self._asked, self._goal = order.trials, order.goal
         self._bar.update(self._task, description=PHASES[name], total=order.trials)
         if not self.console.is_terminal:
             self.console.print(f"{order.name}: {PHASES[name]}")
@@ -62,7 +62,15 @@ class Progress:
         with self._guard:
             self._parameters[trial] = parameters
 
-    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
+    def log(
+        self,
+        trial: int,
+        epoch: int,
+        scores: Sequence[float],
+        losses: Sequence[float],
+        time: float,
+        others: Sequence[Sequence[float]] = (),
+    ) -> None:
         """A trial has trained an epoch: the spread over folds is kept for the table."""
         mean = sum(scores) / len(scores)
         spread = (sum((score - mean) ** 2 for score in scores) / len(scores)) ** 0.5

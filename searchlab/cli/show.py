@@ -24,10 +24,11 @@ def show_command(spec: Path, as_json: bool) -> None:
 
     sweep = load(spec).sweep
     output, plan = Output(as_json), sweep.plan()
-    found: dict[str, Any] = {"sweep": sweep.name, "trials": sweep.budget()}
+    found: dict[str, Any] = {"sweep": sweep.name, "trials": sweep.asked()}
     found["structures"] = plan.structures if plan else structures(sweep)
     found["combinations"] = len(plan.points) if plan else None
     found |= {"sampler": {"kind": type(sweep.sampler).__name__}, "early_stopping": None}  # described where not default
+    found |= {"constraint": None, "enqueue": []}
     _print(output, sweep, found)
     memory = memory_of(sweep)
     output.console.print(memory.told)
@@ -57,9 +58,16 @@ def _print(output: Output, sweep: Sweep, found: Mapping[str, Any]) -> None:
 
     console = output.console
     console.print(f"[bold]{sweep.name}[/bold]: {found['trials']} trials, each {sweep.validation.folds}-fold")
-    console.print(f"data {sweep.data}, validation {sweep.validation}, metric {sweep.metric.name} ({sweep.metric.goal})")
+    metrics = ", ".join(f"{metric.name} ({metric.goal})" for metric in sweep.metrics)
+    console.print(f"data {sweep.data}, validation {sweep.validation}, metric {metrics}")
     size = f": {found['combinations']:,} combinations" if found["combinations"] else ""
-    console.print(f"sampler {sweep.sampler}{size}, early stopping {sweep.early_stopping or 'off'}\n")
+    console.print(f"sampler {sweep.sampler}{size}, early stopping {sweep.early_stopping or 'off'}")
+    if sweep.constraint:
+        console.print(f"constraint {getattr(sweep.constraint, '__name__', sweep.constraint)}")
+    for given in sweep.enqueue:
+        told = ", ".join(f"{path}={getattr(value, '__name__', value)}" for path, value in given.items())
+        console.print(f"tried first {told or 'a free draw'}")
+    console.print()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("argument", "open", "fixed", "in a group"):
         table.add_column(heading, overflow="fold")

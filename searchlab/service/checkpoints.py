@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Container
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.errors import WorldFault
 from searchlab.service.home import write_whole
+from searchlab.sweep.groups import Group
 from searchlab.training import Report
 
 SHARE = 0.05  # of the time may go into writing checkpoints
@@ -44,6 +46,11 @@ class Checkpoint:
             by_trial = array.reshape(len(self.trials), -1, *array.shape[1:])  # (trials, folds, ...)
             state[name] = by_trial[left].reshape(-1, *array.shape[1:])
         return Checkpoint(tuple(self.trials[at] for at in left), self.reports, state)
+
+    def beside(self, other: Checkpoint) -> Checkpoint:
+        """Both as one: two groups of a structure after as many epochs, the trials of this one first."""
+        state = {name: np.concatenate([array, other.state[name]]) for name, array in self.state.items()}
+        return Checkpoint(self.trials + other.trials, (*other.reports, *self.reports), state)
 
 
 class Checkpoints:
@@ -86,6 +93,19 @@ class Checkpoints:
         reports = tuple((tuple(trials), _report(report)) for trials, report in meta["reports"])
         return Checkpoint(tuple(meta["trials"]), reports, state)
 
+    def of(self, group: Group) -> Checkpoint | None:
+        """What is kept of a group's trials, be it under the names of the groups that it brings together.
+
+        Of parts that have not trained as long as the longest, nothing is: they start over by themselves.
+        """
+        saved = self.load(group.id)
+        if saved is None and group.parts:
+            found = [part for name in group.parts if (part := self.load(name)) and (part := part.of(group.trials))]
+            latest = max((part.epoch for part in found), default=0)
+            alike = [part for part in found if part.epoch == latest]
+            saved = reduce(Checkpoint.beside, alike) if alike else None
+        return saved and saved.of(group.trials)
+
     def drop(self, group: str) -> None:
         """Forget a group that has ended."""
         self._path(group).unlink(missing_ok=True)
@@ -95,9 +115,10 @@ class Checkpoints:
 
 
 def _plain(report: Report) -> dict[str, Any]:
-    return {**vars(report), "loss": report.loss.tolist(), "score": report.score.tolist()}
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(report).items()}
 
 
 def _report(plain: dict[str, Any]) -> Report:
-    loss, score = np.array(plain["loss"], dtype=np.float64), np.array(plain["score"], dtype=np.float64)
-    return Report(**{**plain, "loss": loss, "score": score, "failures": tuple(plain["failures"])})
+    """The report again; one written before there were several metrics has no others."""
+    arrays = {name: np.array(plain[name], dtype=np.float64) for name in ("loss", "score", "others") if name in plain}
+    return Report(**(plain | arrays | {"failures": tuple(plain["failures"])}))

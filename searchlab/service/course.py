@@ -5,19 +5,23 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 from threadpoolctl import threadpool_limits
 
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import Interrupted, UserMistake, WorldFault
+from searchlab.metrics import Goal
 from searchlab.service.home import Home, Lock, SweepFolder, holder
-from searchlab.service.job import Job
+from searchlab.service.job import Found, Job, Known
+from searchlab.service.knowledge import known_from
 from searchlab.service.order import Order
 from searchlab.service.pictures import save_pictures
 from searchlab.service.records import TrialRecord, ended
+from searchlab.service.report import write_report
 from searchlab.service.result import Result
 from searchlab.service.room import allowance
 from searchlab.service.winner import Winner, crown
@@ -60,10 +64,14 @@ class Course:
             self._trackers = (*([self.watcher] if self.watcher else []), recorder)
             try:
                 engine = importlib.import_module(f"searchlab.service.{self.order.engine}")
-                trials: list[TrialRecord] = engine.search(self._job(), self)
-                self._all_there(trials)
+                found: Found = engine.search(self._job(), self)
+                self._all_there(found)
                 self._enter("winner")
-                result = self._conclude(trials, recorder)
+                result = self._conclude(found, recorder)
+            except Interrupted:
+                with suppress(WorldFault):  # what the record lacks, the next run completes
+                    recorder.conclude("KILLED", {}, {})
+                raise
             finally:
                 recorder.close()
             self.folder.write("result", result.plain())
@@ -76,10 +84,18 @@ class Course:
         for tracker in self._trackers:
             tracker.start(trial, parameters, time)
 
-    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
+    def log(
+        self,
+        trial: int,
+        epoch: int,
+        scores: Sequence[float],
+        losses: Sequence[float],
+        time: float,
+        others: Sequence[Sequence[float]] = (),
+    ) -> None:
         """A trial has trained an epoch."""
         for tracker in self._trackers:
-            tracker.log(trial, epoch, scores, losses, time)
+            tracker.log(trial, epoch, scores, losses, time, others)
 
     def finish(self, trial: int, ending: Ending) -> None:
         """A trial has ended."""
@@ -91,10 +107,11 @@ class Course:
         for tracker in self._trackers:
             tracker.note(text)
 
-    def _conclude(self, trials: list[TrialRecord], recorder: Recorder) -> Result:
-        """Crown the winner, draw the pictures, and close the record."""
-        metric, winner = self.sweep.metric, self._crown(trials)
-        figures = save_pictures(trials, winner, metric.name, metric.goal, self.folder.figures)
+    def _conclude(self, found: Found, recorder: Recorder) -> Result:
+        """Crown the winner, draw the pictures, write the report, and close the record."""
+        trials, metric, winner = found.trials, self.sweep.primary, self._crown(found.trials)
+        others: dict[str, Goal] = {other.name: other.goal for other in self.sweep.metrics[1:]}
+        figures = save_pictures(trials, winner, metric.name, metric.goal, self.folder.figures, others)
         for figure in figures:
             recorder.artifact(figure, "figures")
         scores: dict[str, float] = {}
@@ -102,38 +119,44 @@ class Course:
             recorder.artifact(winner.artifact, "winner")
             if winner.samples:
                 recorder.artifact(winner.samples, "samples")
-            scores = {f"best_{metric.name}": winner.trial.value or 0.0, f"test_{metric.name}": winner.test_score}
-            scores[f"test_{metric.name}_float16"] = winner.artifact_score
-        tags = {"searchlab.winner": str(winner.trial.number) if winner else "none"}
-        run_id = recorder.conclude("FINISHED" if winner else "FAILED", scores, tags)
-        order, seconds = self.order, self._seconds()
-        return Result(
+            for name, value in zip((metric.name, *others), winner.trial.values, strict=True):
+                scores |= {f"best_{name}": value, f"test_{name}": winner.test_scores[name]}
+                scores[f"test_{name}_float16"] = winner.artifact_scores[name]
+        tags = {"searchlab.winner": str(winner.trial.number) if winner else "none", "searchlab.over": found.over or ""}
+        order = self.order
+        draft = Result(
             order.name,
             tuple(trials),
             order.trials,
             winner,
             metric.name,
             metric.goal,
-            seconds,
+            self._seconds(),
             self.uri,
-            run_id,
+            None,
             figures,
+            others,
+            found.over,
         )
+        report = write_report(order, self.home, trials, "finished" if winner else "failed", draft.plain(), figures)
+        recorder.artifact(report, "report")
+        run_id = recorder.conclude(draft.state, scores, tags)
+        return replace(draft, seconds=self._seconds(), run_id=run_id, report=report)
 
     def _crown(self, trials: list[TrialRecord]) -> Winner | None:
-        if not any(trial.state == "COMPLETE" for trial in trials):
+        if not any(trial.value is not None for trial in trials):
             return None
         about = {"versions": provenance(self._root()), "created": time.time()}
         with threadpool_limits(1):
             return crown(self.sweep, trials, self.folder, seed=self.order.seed, device=self.order.device, about=about)
 
-    def _all_there(self, trials: list[TrialRecord]) -> None:
-        done, name = len(ended(trials)), self.order.name
-        if done < self.order.trials:
-            raise WorldFault(
-                f"{name!r} was stopped with {done} of {self.order.trials} trials ended; they are kept, "
-                f"and `searchlab resume {name}` goes on with the rest."
-            )
+    def _all_there(self, found: Found) -> None:
+        done, name = len(ended(found.trials)), self.order.name
+        told = f"{done} of {self.order.trials} trials ended; they are kept, and `searchlab resume {name}` goes on"
+        if found.paused and not found.over:
+            raise Interrupted(f"{name!r} was stopped with {told} with the rest from where it was.")
+        if done < self.order.trials and not found.over:
+            raise WorldFault(f"{name!r} was stopped with {told} with the rest.")
 
     def _job(self) -> Job:
         order, folder = self.order, self.folder
@@ -141,7 +164,13 @@ class Course:
             self.sweep, order.name, order.storage or folder.study, folder.checkpoints, order.trials, order.seed,
             order.fuse, order.workers, order.device, order.address, self._root(),
             allowance(order.memory, order.device, order.workers, order.engine, order.address),
+            order.generation, self._known(), order.first,
         )  # fmt: skip
+
+    def _known(self) -> Sequence[Known]:
+        """What the sampler learns from an earlier sweep; once this one is begun, its study has it."""
+        name = self.order.warm_start
+        return known_from(self.home, name, self.sweep) if name and not self.folder.study.exists() else ()
 
     def _root(self) -> Path:
         return root_of(Path(self.order.spec)) if self.order.spec else Path.cwd()
@@ -171,8 +200,8 @@ class Course:
         tags["searchlab.fingerprint"] = order.fingerprint
         files = [Path(order.spec)] if order.spec else []
         params = {name: str(value) for name, value in asked.items()} | arguments
-        metric = sweep.metric
-        return SweepRecord(order.name, metric.name, metric.goal, self.home.path, params, tags, files, order.id)
+        metric, others = sweep.primary, [other.name for other in sweep.metrics[1:]]
+        return SweepRecord(order.name, metric.name, metric.goal, self.home.path, params, tags, files, order.id, others)
 
     def _enter(self, phase: str) -> None:
         self._marks.append((phase, time.perf_counter()))

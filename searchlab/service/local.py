@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from threadpoolctl import threadpool_limits
 
 from searchlab.service.checkpoints import Checkpoints
-from searchlab.service.job import Job
-from searchlab.service.records import TrialRecord, ended, retell
+from searchlab.service.interrupt import STOPPING, interruptible
+from searchlab.service.job import Found, Job
+from searchlab.service.judge import Answer
+from searchlab.service.records import ended, retell
 from searchlab.service.study import Study
-from searchlab.service.worker import Answer, Worker
+from searchlab.service.worker import Worker
+from searchlab.sweep.groups import Group
 from searchlab.tracking.tracker import Tracker
 from searchlab.training import Report
 
@@ -18,23 +22,33 @@ from searchlab.training import Report
 class _Here:
     """The study as a worker in its own process sees it: an answer is there at once."""
 
-    def __init__(self, study: Study) -> None:
-        self.finish, self.fail, self.note, self._report = study.finish, study.fail, study.note, study.report
+    def __init__(self, study: Study, stop: threading.Event) -> None:
+        self.running, self.recall, self.finish, self.fail = study.running, study.recall, study.finish, study.fail
+        self.note, self.grow, self.take_back = study.note, study.grow, study.take_back
+        self._study, self._stop = study, stop
 
     def report(self, numbers: Sequence[int], report: Report) -> Answer:
-        survivors = self._report(numbers, report)
-        return lambda: survivors
+        if self._stop.is_set():
+            self._study.note("pause", STOPPING)
+            self._study.pause()
+        verdict = self._study.report(numbers, report)
+        return lambda: verdict
+
+    def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
+        """Nothing: here no process is killed but this one."""
 
 
-def search(job: Job, tracker: Tracker) -> list[TrialRecord]:
-    """Train group after group until the study has no more; returns every trial of the study."""
-    study = Study(job, tracker)
+def search(job: Job, tracker: Tracker) -> Found:
+    """Train group after group until the study has no more, or the process is told to stop."""
+    study, stop = Study(job, tracker), threading.Event()
     try:
         retell(ended(study.records()), tracker)
-        worker = Worker(job.sweep, _Here(study), Checkpoints(job.checkpoints), job.device, job.memory)
-        with threadpool_limits(1):  # NumPy is imported already, so the environment cannot say it any more
-            while group := study.ask():
+        worker = Worker(job.sweep, _Here(study, stop), Checkpoints(job.checkpoints), job.device, job.memory)
+        # NumPy is imported already, so the environment cannot say it any more
+        with threadpool_limits(1), interruptible(stop):
+            while not stop.is_set() and (group := study.ask()):
+                assert isinstance(group, Group), "whoever asks here has nothing at work"
                 worker.train(group)
-        return study.records()
+        return Found(study.records(), study.over, stop.is_set())
     finally:
         study.close()

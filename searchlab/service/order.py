@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib.metadata
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from searchlab.backend import Device
 from searchlab.errors import UserMistake
 from searchlab.service.home import Home, SweepFolder
-from searchlab.sweep.groups import Fuse
-from searchlab.sweep.sweep import Sweep
+
+if TYPE_CHECKING:  # `searchlab list` reads orders, and NumPy takes half a second to import
+    from searchlab.backend import Device
+    from searchlab.metrics import Goal
+    from searchlab.sweep.groups import Fuse
+    from searchlab.sweep.sweep import Sweep
 
 Engine = Literal["tune", "local"]
 
@@ -38,9 +41,23 @@ class Order:
     tracking_uri: str | None = None  # None for the embedded store
     storage: str | None = None  # None for the embedded journal
     memory: float | None = None  # GB of each worker; None for its share of what is free
+    generation: int = 0  # trials drawn at once, where it is to be reproducible
+    warm_start: str | None = None  # the earlier sweep that the sampler learns from
+    first: Sequence[Mapping[str, Any]] = ()  # configurations to try first, by path
+    goals: Mapping[str, Goal] = field(default_factory=dict)  # of the metrics by name, the primary one's first
     id: str = field(default_factory=lambda: uuid.uuid4().hex)  # tells searches of one name apart on a shared server
     created: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))
+
+    @property
+    def metric(self) -> str:
+        """The name of the primary metric."""
+        return next(iter(self.goals), "score")
+
+    @property
+    def goal(self) -> Goal:
+        """Which way of the primary metric is better."""
+        return next(iter(self.goals.values()), "max")
 
     def keep(self, folder: SweepFolder) -> None:
         """Write it into the sweep's folder."""
@@ -55,7 +72,14 @@ class Order:
             home = Home(folder.path.parent.parent)
             names = ", ".join(other.name for other in home.sweeps()) or "none yet"
             raise UserMistake(f"there is no sweep called {folder.name!r} in {home.path}; there are: {names}.")
+        kept.setdefault("goals", _described_goals(kept["description"]))
         return cls(**kept)
+
+
+def _described_goals(description: Mapping[str, Any]) -> dict[str, Goal]:
+    """The goals as far as the description of a sweep has them, which was all that was kept at first."""
+    described = [description["metric"], *description.get("other_metrics", [])]
+    return {metric.get("name", metric["kind"]): metric.get("goal", "max") for metric in described}
 
 
 def free_name(sweep: Sweep, home: Home, asked: str | None) -> str:

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from searchlab.service.home import Home, SweepFolder, holder
 from searchlab.service.order import Order
-from searchlab.service.records import TrialRecord, ended, ranked
-from searchlab.service.study import peek
+from searchlab.service.tally import Tally, tally, tally_of
 
 Standing = Literal["running", "finished", "failed", "interrupted"]
 
@@ -23,6 +22,7 @@ class Overview:
     complete: int
     pruned: int
     failed: int
+    infeasible: int
     best: float | None
     trial: int | None
     created: float
@@ -34,34 +34,47 @@ class Overview:
 
 def overviews(home: Home) -> list[Overview]:
     """Every sweep of the home, oldest first."""
-    return [_overview(folder) for folder in home.sweeps()]
+    return [overview(folder) for folder in home.sweeps()]
 
 
-def _overview(folder: SweepFolder) -> Overview:
+def overview(folder: SweepFolder) -> Overview:
+    """One sweep; raises UserMistake when there is none in the folder."""
     order = Order.of(folder)
-    trials = peek(order.storage or folder.study, order.name)
-    best = next(iter(ranked(trials, order.description["metric"].get("goal", "max"))), None)
-    complete, pruned, failed = (
-        sum(trial.state == state for trial in trials) for state in ("COMPLETE", "PRUNED", "FAIL")
-    )
-    standing = _standing(folder, order, trials)
+    counted = _count(folder, order)
+    value, number = counted.best or (None, None)
     return Overview(
         sweep=order.name,
-        state=standing,
+        state=_standing(folder, order, counted),
         asked=order.trials,
-        complete=complete,
-        pruned=pruned,
-        failed=failed,
-        best=best.value if best else None,
-        trial=best.number if best else None,
+        complete=counted.complete,
+        pruned=counted.pruned,
+        failed=counted.failed,
+        infeasible=counted.infeasible,
+        best=value,
+        trial=number,
         created=order.created,
     )
 
 
-def _standing(folder: SweepFolder, order: Order, trials: list[TrialRecord]) -> Standing:
+def _count(folder: SweepFolder, order: Order) -> Tally:
+    goal = order.goal
+    if order.storage is None:
+        return tally(folder.study, goal)
+    from searchlab.service.study import peek  # here alone: it takes a second, and few sweeps have a database
+
+    return tally_of(peek(order.storage, order.name), goal)
+
+
+def _standing(folder: SweepFolder, order: Order, counted: Tally) -> Standing:
+    """A result that is of other trials than there are now was written before the sweep was gone on with."""
     if holder(folder.lock) is not None:
         return "running"
     result = folder.read("result")
-    if result is None or len(ended(trials)) < order.trials:
+    if result is None or (order.trials, counted.ended) != _told(result["trials"]):
         return "interrupted"
     return "finished" if result["state"] == "FINISHED" else "failed"
+
+
+def _told(trials: dict[str, int]) -> tuple[int, int]:
+    """How many trials a result was asked for, and how many had ended."""
+    return trials["asked"], sum(count for state, count in trials.items() if state != "asked")

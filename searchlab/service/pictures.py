@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 
 
 def save_pictures(
-    trials: Sequence[TrialRecord], winner: Winner | None, metric: str, goal: Goal, folder: Path
+    trials: Sequence[TrialRecord],
+    winner: Winner | None,
+    metric: str,
+    goal: Goal,
+    folder: Path,
+    others: Mapping[str, Goal] | None = None,
 ) -> tuple[Path, ...]:
-    """Draw the search and what its winner answered into the folder; the paths."""
+    """Draw the search and what its winner answered into the folder; the paths.
+
+    `others` are the goals of the metrics after the first, by name.
+    """
     from searchlab.tracking.figures import save_figures, save_recurrent_figures, save_winner_figures
 
-    paths = save_figures(_curves(trials), metric, goal, folder)
+    paths = save_figures(_curves(trials), metric, goal, folder, others or {})
     if winner and winner.answers:
         paths += save_winner_figures(folder, winner.answers, artifact.load(winner.artifact).predict)
     if winner and winner.through_time is not None:
@@ -46,4 +54,4 @@ def boxes(trials: Sequence[TrialRecord], parameter: str, metric: str, goal: Goal
 def _curves(trials: Sequence[TrialRecord]) -> list[TrialCurve]:
     from searchlab.tracking.figures import TrialCurve
 
-    return [TrialCurve(t.number, t.state, t.value, t.curve.scores, t.parameters) for t in trials]
+    return [TrialCurve(t.number, t.state, t.value, t.curve.scores, t.parameters, t.values) for t in trials]

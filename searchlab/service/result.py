@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchlab.metrics import Goal
 from searchlab.service import pictures
-from searchlab.service.records import TrialRecord
+from searchlab.service.records import TrialRecord, pareto
 from searchlab.service.winner import Winner
 
 if TYPE_CHECKING:
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """A finished sweep: every trial, the winner and where everything lies. Seconds are by phase."""
+    """A finished sweep: every trial, the winner and where everything lies. Seconds are by phase.
+
+    `metric` and `goal` are the primary metric's; `others` has the goals of the further ones by name.
+    `over` says what ended the search before its trials were used up, where something did. `report` is a page of HTML.
+    """
 
     sweep: str
     trials: tuple[TrialRecord, ...]
@@ -30,11 +34,19 @@ class Result:
     tracking_uri: str | None
     run_id: str | None
     figures: tuple[Path, ...] = ()
+    others: Mapping[str, Goal] = field(default_factory=dict)
+    over: str | None = None
+    report: Path | None = None
 
     @property
     def best(self) -> TrialRecord | None:
         """The trial that won; None when every trial failed."""
         return self.winner.trial if self.winner else None
+
+    @property
+    def front(self) -> list[TrialRecord]:
+        """The Pareto front, best first in the primary metric: no other trial beats these in all respects."""
+        return pareto(self.trials, (self.goal, *self.others.values()))
 
     @property
     def artifact(self) -> Path | None:
@@ -50,28 +62,41 @@ class Result:
         """How many trials ended in this state."""
         return sum(trial.state == state for trial in self.trials)
 
+    def counts(self) -> dict[str, int]:
+        """How many trials are complete, pruned and failed; infeasible ones are told where there are any."""
+        return {word: n for word, state in _COUNTED.items() if (n := self.count(state)) or state != "INFEASIBLE"}
+
     def boxes(self, parameter: str) -> Figure:
         """A picture: a box of scores for each value of a parameter ("optimizer", "lr"); a notebook shows it."""
         return pictures.boxes(self.trials, parameter, self.metric, self.goal)
 
     def plain(self) -> dict[str, Any]:
         """The result as JSON values."""
-        counts = {word: self.count(state) for word, state in _COUNTED.items()}
-        best = self.best.plain() if self.best else None
-        if best and self.winner:
-            best = {k: best[k] for k in ("trial", "score", "std", "folds", "epoch", "params")}
-            best |= {"test": self.winner.test_score, "test_float16": self.winner.artifact_score}
         return {
             "sweep": self.sweep,
             "state": self.state,
-            "trials": {"asked": self.asked, **counts},
-            "best": best,
+            "trials": {"asked": self.asked, **self.counts()},
+            "over": self.over,
+            "best": self._plain_winner(self.winner) if self.winner else None,
+            **({"pareto": [self._plain_point(trial) for trial in self.front]} if self.others else {}),
             "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
             "artifact": str(self.artifact) if self.artifact else None,
-            "report": None,
+            "report": str(self.report) if self.report else None,
             "tracking_uri": self.tracking_uri,
             "run_id": self.run_id,
         }
 
+    def _plain_winner(self, winner: Winner) -> dict[str, Any]:
+        whole, tested, halved = winner.trial.plain(), winner.test_scores, winner.artifact_scores
+        best = {k: whole[k] for k in ("trial", "score", "std", "folds", "epoch", "params")}
+        best |= {"test": winner.test_score, "test_float16": winner.artifact_score}
+        values = dict(zip(self.others, winner.trial.values[1:], strict=True))
+        others = {n: {"score": v, "test": tested[n], "test_float16": halved[n]} for n, v in values.items()}
+        return best | ({"others": others} if others else {})
 
-_COUNTED = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
+    def _plain_point(self, trial: TrialRecord) -> dict[str, Any]:
+        scores = dict(zip((self.metric, *self.others), trial.values, strict=True))
+        return {"trial": trial.number, "scores": scores, "params": dict(trial.parameters)}
+
+
+_COUNTED = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "infeasible": "INFEASIBLE"}

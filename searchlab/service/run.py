@@ -14,6 +14,7 @@ from searchlab.backend import Device, why_not
 from searchlab.errors import UserMistake
 from searchlab.service.course import Course, Watcher
 from searchlab.service.home import Home
+from searchlab.service.knowledge import known_from
 from searchlab.service.order import Engine, Order, free_name, sweep_file, whole_trials
 from searchlab.service.result import Result
 from searchlab.service.room import allowance, cores, refuse_too_large
@@ -40,6 +41,8 @@ def run(
     tracking_uri: str | None = None,
     storage: str | None = None,
     memory: float | None = None,
+    reproducible: bool = False,
+    warm_start: str | None = None,
     spec: Path | None = None,
     watcher: Watcher | None = None,
 ) -> Result:
@@ -47,19 +50,23 @@ def run(
 
     `values` fixes arguments by path, as --set does. `trials` counts instead of the sweep's own; of a grid, the first so
     many combinations are tried. `workers` are processes, one per core unless told otherwise, and `memory` is what each
-    may take, in GB, its share of what is free unless told otherwise.
+    may take, in GB, its share of what is free unless told otherwise. `reproducible` gives the same trials and scores
+    with any number of workers; `warm_start` names an earlier sweep of this home whose trials the sampler learns from.
     Raises UserMistake for what cannot be done, before anything is written, and WorldFault when it had to stop early;
     `resume` then goes on.
     """
     sweep = sweep.with_values(values or {})
-    trials = sweep.budget(None if trials is None else whole_trials(trials))
+    trials = sweep.asked(None if trials is None else whole_trials(trials))
     _check(sweep, device, workers, fuse)
     refuse_too_large(sweep, device, allowance(memory, device, workers or cores(), engine, address))
     place = Home.at(home)
+    best = known_from(place, warm_start, sweep)[0][0] if warm_start else None
     name = free_name(sweep, place, name)
     order = Order(
         name, trials, sweep.fingerprint(), sweep.describe(), str(spec.absolute()) if spec else None, dict(values or {}),
         seed, workers or cores(), device, fuse, engine, address, tracking_uri, storage, memory,
+        _generation(sweep, trials) if reproducible else 0, warm_start, [dict(best)] if best else [],
+        {metric.name: metric.goal for metric in sweep.metrics},
     )  # fmt: skip
     return Course(sweep, order, place, watcher).carry_out()
 
@@ -69,10 +76,11 @@ def resume(
     *,
     home: str | os.PathLike[str] = ".searchlab",
     trials: int | None = None,
+    seconds: float | None = None,
     sweep: Sweep | None = None,
     watcher: Watcher | None = None,
 ) -> Result:
-    """Go on with a sweep that was interrupted, or extend a finished one to more trials.
+    """Go on with a sweep that was interrupted, or extend a finished one to more trials, or to more seconds in all.
 
     Finished trials stand, unfinished ones go on from their last checkpoint. `sweep` is needed only for one begun from
     Python. Raises UserMistake when the sweep file no longer means the same sweep.
@@ -82,6 +90,8 @@ def resume(
     order = Order.of(folder)
     if sweep is None:
         sweep = file.load(sweep_file(order)).sweep
+    if seconds is not None:
+        order = replace(order, values={**order.values, "budget.seconds": seconds})
     sweep = sweep.with_values(order.values)
     if sweep.fingerprint() != order.fingerprint:
         raise UserMistake(
@@ -90,7 +100,7 @@ def resume(
         )
     if trials is not None and whole_trials(trials) < order.trials:
         raise UserMistake(f"{name!r} was asked for {order.trials} trials; it can be extended, not cut to {trials}.")
-    order = replace(order, trials=sweep.budget(trials or order.trials))
+    order = replace(order, trials=sweep.asked(trials or order.trials))
     _check(sweep, order.device, order.workers, order.fuse)
     order_allows = allowance(order.memory, order.device, order.workers, order.engine, order.address)
     refuse_too_large(sweep, order.device, order_allows)
@@ -107,6 +117,13 @@ def _check(sweep: Sweep, device: Device, workers: int | None, fuse: Fuse) -> Non
     if fuse != "auto" and fuse < 1:
         raise UserMistake(f"--fuse is 'auto' or a number of at least 1, got {fuse}.")
     _check_names(sweep.model)
+
+
+def _generation(sweep: Sweep, trials: int) -> int:
+    """How many trials a reproducible search draws at once: a tenth to a fifth of all, and enough for some workers."""
+    if sweep.budget.seconds is not None:
+        raise UserMistake("a search that ends by the clock cannot be reproducible: leave out one of the two.")
+    return max(4, min(64, trials // 6))
 
 
 def _check_names(part: Any) -> None:

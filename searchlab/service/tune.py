@@ -12,8 +12,8 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -28,56 +28,65 @@ from searchlab.environment import worker_environment
 from searchlab.errors import WorldFault
 from searchlab.service.checkpoints import Checkpoints
 from searchlab.service.desk import Desk, RemoteStudy, extend_path
-from searchlab.service.job import Job
-from searchlab.service.records import TrialRecord, ended, retell
+from searchlab.service.interrupt import STOPPING, interruptible
+from searchlab.service.job import Found, Job
+from searchlab.service.records import ended, retell
 from searchlab.service.room import cores, share
 from searchlab.service.worker import Worker
 from searchlab.sweep.file import MODULE_PREFIX
+from searchlab.sweep.groups import Later
 from searchlab.tracking.tracker import Tracker, replay
 
-RETRIES = 3  # times a group is tried again after its worker died
+RETRIES = 100  # times a Tune trial is tried again after its worker died; the desk gives up on its trials long before
 SHIFT = 1.0  # seconds below which a Tune trial goes on with another group: scheduling one costs Tune some 25 ms
+LATER = 0.02  # seconds until a worker asks again for a group that has to wait for others to end
 POLL = 0.2  # seconds between two looks at what the study has to tell
+SILENCE = 30.0  # seconds without an answer after which the study is dead: Ray would end this process after 60
+STUCK = 10.0  # seconds for the search to break off; inside of a call to a dead Ray it cannot
+ESSENTIAL = ("gcs_server", "raylet")  # of Ray's own processes
 STORE = 256 * 2**20  # bytes of object store: only parcels and reports travel, data is read where it is used
-SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}  # else a death is a traceback
 QUIET = {  # read by Ray in the driver when it starts
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 24 ms less per trial
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never used: the study is the truth
-    "TUNE_DISABLE_SIGINT_HANDLER": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # interrupt.py listens
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+HERE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "20"}  # not 60: what dies on this machine does not come back
 
 
-def search(job: Job, tracker: Tracker) -> list[TrialRecord]:
-    """Train group after group on the workers of a Ray cluster until the study has no more; returns every trial.
+def search(job: Job, tracker: Tracker) -> Found:
+    """Train group after group on the workers of a Ray cluster until the study has no more, or the process is stopped.
 
     Raises WorldFault when the search had to stop early; the study keeps what was reached.
     """
     try:
         return _search(job, tracker)
     except (RayError, TuneError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise WorldFault(
-            f"Ray could not go on ({reason}); what had ended is kept, and `searchlab resume {job.name}` goes on."
-        ) from error
+        raise WorldFault(_told(job.name, error)) from error
 
 
-def _search(job: Job, tracker: Tracker) -> list[TrialRecord]:
-    parcel = _parcel(job)
-    with _ray(job):
+def _told(name: str, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0]
+    return f"Ray could not go on ({reason}); what had ended is kept, and `searchlab resume {name}` goes on."
+
+
+def _search(job: Job, tracker: Tracker) -> Found:
+    parcel, stop = _parcel(job), threading.Event()
+    with _ray(job), interruptible(stop) as break_off:  # in this order: Ray would take the signals for itself
         desk: Any = ray.remote(Desk).options(num_cpus=0, max_concurrency=1).remote(parcel, _path_of(job))
         retell(ended(ray.get(desk.records.remote())), tracker)
-        with _listening(desk, tracker):
+        with _listening(job.name, desk, tracker, stop, break_off):
             _fit(job, desk, parcel)
-        records: list[TrialRecord] = ray.get(desk.records.remote())
+        found = Found(ray.get(desk.records.remote()), ray.get(desk.over.remote()), stop.is_set())
         halted: str | None = ray.get(desk.halted.remote())
         ray.get(desk.close.remote())
     if halted:
         raise WorldFault(halted)
-    return records
+    return found
 
 
 class _Groups(Searcher):
@@ -124,6 +133,9 @@ class _Shift(tune.Trainable):
         worker, begun, groups = _worker(self._parcel, self._desk), time.monotonic(), 0
         try:
             while time.monotonic() - begun < SHIFT and (group := ray.get(self._desk.take.remote(self._holder))):
+                if isinstance(group, Later):
+                    time.sleep(LATER)
+                    continue
                 worker.train(group)
                 groups += 1
         except WorldFault as fault:
@@ -165,23 +177,47 @@ def _fit(job: Job, desk: Any, parcel: bytes) -> None:
 
 
 @contextmanager
-def _listening(desk: Any, tracker: Tracker) -> Iterator[None]:
-    """Pass what the study tells to the tracker, from a thread of its own, until the block ends."""
-    done = threading.Event()
+def _listening(
+    name: str, desk: Any, tracker: Tracker, stop: threading.Event, break_off: Callable[[], None]
+) -> Iterator[None]:
+    """Pass what the study tells to the tracker, from a thread of its own, until the block ends; and `stop` to it.
+
+    Where the desk does not answer any more, the block is broken off with that RayError: Tune would try for minutes.
+    """
+    done, lost = threading.Event(), list[RayError]()
 
     def listen() -> None:
-        with suppress(RayError):  # a desk that died is the search's own affair: it meets the same error
+        try:
             while not done.wait(POLL):
-                replay(ray.get(desk.drain.remote()), tracker)
+                _check_node()
+                if stop.is_set():
+                    ray.get(desk.pause.remote(STOPPING), timeout=SILENCE)
+                replay(ray.get(desk.drain.remote(), timeout=SILENCE), tracker)
+        except RayError as error:
+            lost.append(error)
+            break_off()
+            if not done.wait(STUCK):  # in a call that ends with this process: then nobody else would say it
+                tracker.note(_told(name, error))
 
     thread = threading.Thread(target=listen, name="study-listener", daemon=True)
     thread.start()
     try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+    except KeyboardInterrupt:
+        raise lost[0] if lost else KeyboardInterrupt from None
     replay(ray.get(desk.drain.remote()), tracker)
+
+
+def _check_node() -> None:
+    """Raise RayError when a process that Ray cannot do without has died: it would go on in part, or end this one."""
+    node: Any = ray._private.worker._global_node  # of a cluster elsewhere it has no processes
+    dead = [name for name, _ in node.dead_processes() if name in ESSENTIAL] if node else []
+    if dead:
+        raise RayError(f"its {' and '.join(dead)} died")
 
 
 @contextmanager
@@ -192,7 +228,7 @@ def _ray(job: Job) -> Iterator[None]:
         return
     workers = worker_environment()
     before = dict(os.environ)
-    os.environ.update({**workers, **QUIET})  # a new local cluster inherits them; restored below
+    os.environ.update({**workers, **QUIET, **({} if job.address else HERE)})  # a new local cluster inherits them
     try:
         if job.address:
             ray.init(address=job.address, runtime_env={"env_vars": workers}, **SILENT)

@@ -25,7 +25,7 @@ from searchlab.errors import WorldFault
 from searchlab.metrics import Metric
 from searchlab.nn.layer import Model
 from searchlab.service.home import SweepFolder
-from searchlab.service.records import TrialRecord, ranked
+from searchlab.service.records import TrialRecord, contenders
 from searchlab.service.samples import by_epoch, sample_text
 from searchlab.sweep.groups import build
 from searchlab.sweep.sweep import Sweep
@@ -40,17 +40,28 @@ REFIT = 0x5EED  # set beside the sweep's seed: the refit's weights and row order
 class Winner:
     """The chosen trial and what its refit scores on the test rows, in float32 and as the float16 artifact.
 
+    The scores are by metric, the primary one first.
     `answers` are what the artifact said to each test row, where these are rows with classes. A language model leaves
     `samples`, a file of what it wrote after each epoch, and a recurrent one its gradient's norms (T,) through time.
     """
 
     trial: TrialRecord
-    test_score: float
-    artifact_score: float
+    test_scores: Mapping[str, float]
+    artifact_scores: Mapping[str, float]
     artifact: Path
     answers: Answers | None = None
     samples: Path | None = None
     through_time: Array | None = None
+
+    @property
+    def test_score(self) -> float:
+        """What the refit scores on the test rows by the primary metric."""
+        return next(iter(self.test_scores.values()))
+
+    @property
+    def artifact_score(self) -> float:
+        """The same of the float16 artifact."""
+        return next(iter(self.artifact_scores.values()))
 
 
 def crown(
@@ -64,11 +75,12 @@ def crown(
 ) -> Winner:
     """Refit the best trial, test it, write it, read it back and test that again.
 
-    Should the best trial's refit diverge, the next best is taken. Raises WorldFault when none can be refitted.
+    Of several metrics, it is the trial of the Pareto front that is best in the primary one. Should its refit diverge,
+    the next best is taken. Raises WorldFault when none can be refitted.
     """
     table = sweep.data.training().on(device)
     reasons = []
-    for trial in ranked(trials, sweep.metric.goal)[:3]:
+    for trial in contenders(trials, [metric.goal for metric in sweep.metrics])[:3]:
         trainer, texts, why_not = _refit(sweep, trial, table, seed, device)
         if why_not is None:
             about = {"seed": seed, "checksum": table.checksum(), **(about or {})}
@@ -77,11 +89,11 @@ def crown(
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(reasons)}. All trials are kept.")
 
 
-def measure(model: Model, metric: Metric, table: Table) -> float:
-    """The metric of a single replica over all rows of a table."""
+def measure(model: Model, metrics: Sequence[Metric], table: Table) -> dict[str, float]:
+    """The metrics of a single replica over all rows of a table, by name."""
     rows = Rows.of([np.arange(len(table))])
     with np.errstate(all="ignore"):
-        return float(to_host(metric.measure(model, table.scoring(rows)))[0])
+        return {m.name: float(to_host(m.measure(model, table.scoring(rows)))[0]) for m in metrics}
 
 
 def _refit(
@@ -115,20 +127,19 @@ def _deliver(
     about: Mapping[str, Any],
 ) -> Winner:
     openings = _open_test_rows(folder, trial)
-    test, metric, scaling = sweep.data.testing(), sweep.metric, trainer.data.scaling
-    score = measure(trainer.model, metric, _as_seen(test.on(trainer.replicas.device), scaling))
-    drawn = sweep.settle(trial.parameters).model
-    scores = {"rows": len(test), "float32": score, "openings": openings}
+    test, scaling, drawn = sweep.data.testing(), trainer.data.scaling, sweep.settle(trial.parameters).model
+    tested = measure(trainer.model, sweep.metrics, _as_seen(test.on(trainer.replicas.device), scaling))
     manifest = {
         "sweep": folder.name,
         "trial": trial.number,
         "parameters": dict(trial.parameters),
         "epochs": trial.epoch,
-        "metric": {"name": metric.name, "goal": metric.goal},
+        "metric": {"name": sweep.primary.name, "goal": sweep.primary.goal},
         "cross_validation": {"mean": trial.value, "std": trial.std, "folds": list(trial.folds)},
-        "test": scores,
+        "test": {"rows": len(test), "float32": tested[sweep.primary.name], "openings": openings},
         "data": sweep.describe()["data"],
         "classes": getattr(test, "names", None),
+        **_of_others(sweep, trial, {"float32": tested}),
         **about,
     }
     state = {name: value[0] for name, value in trainer.parameters.state().items()}
@@ -140,8 +151,9 @@ def _deliver(
     try:
         save(manifest)
         saved = artifact.load(folder.artifact)
-        halved = measure(saved.model, metric, _as_seen(test, saved.scaling))
-        save({**manifest, "test": {**scores, "float16": halved}})
+        halved = measure(saved.model, sweep.metrics, _as_seen(test, saved.scaling))
+        manifest["test"] |= {"float16": halved[sweep.primary.name]}
+        save({**manifest, **_of_others(sweep, trial, {"float32": tested, "float16": halved})})
         folder.samples.unlink(missing_ok=True)  # of an earlier end
         if texts:
             folder.samples.write_text(by_epoch(texts), encoding="utf-8")
@@ -150,7 +162,16 @@ def _deliver(
             f"the artifact could not be written ({error}); `searchlab resume {folder.name}` tries again."
         ) from error
     samples = folder.samples if texts else None
-    return Winner(trial, score, halved, folder.artifact, _answers(saved, test), samples, _through_time(saved, test))
+    return Winner(trial, tested, halved, folder.artifact, _answers(saved, test), samples, _through_time(saved, test))
+
+
+def _of_others(sweep: Sweep, trial: TrialRecord, tested: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """What the manifest says of the metrics after the first: goal, mean over folds, and scores on the test rows."""
+    described = {
+        metric.name: {"goal": metric.goal, "mean": mean, "test": {kind: of[metric.name] for kind, of in tested.items()}}
+        for metric, mean in zip(sweep.metrics[1:], trial.values[1:], strict=True)
+    }
+    return {"other_metrics": described} if described else {}
 
 
 def _as_seen(table: Table, scaling: tuple[Array, Array] | None) -> Table:

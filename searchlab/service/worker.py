@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, TypeAlias
-
-import numpy as np
+from typing import Literal, TypeAlias
 
 from searchlab.backend import Device, why_not
-from searchlab.data.examples import Table
+from searchlab.data.table import Table
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service.checkpoints import Checkpoint, Checkpoints
-from searchlab.sweep.groups import Group, build
+from searchlab.service.checkpoints import Checkpoints
+from searchlab.service.group_run import GroupRun
+from searchlab.service.judge import Judge
+from searchlab.sweep.groups import Group
 from searchlab.sweep.memory import Needs, size
+from searchlab.sweep.speed import Speeds
 from searchlab.sweep.sweep import Sweep
-from searchlab.training import Report, Trainer
 
-Answer: TypeAlias = Callable[[], list[int]]
-
-
-class Judge(Protocol):
-    """The study as a worker sees it, in this process or another."""
-
-    def report(self, numbers: Sequence[int], report: Report) -> Answer:
-        """Take in an epoch; the answer, once it is asked for, says which trials go on."""
-
-    def finish(self, numbers: Sequence[int], report: Report) -> None:
-        """Take in the last epoch of these trials."""
-
-    def fail(self, numbers: Sequence[int], reason: str) -> None:
-        """These trials ended without a value."""
-
-    def note(self, about: str, text: str) -> None:
-        """Something for whoever watches, told once for each thing it is about."""
+Outcome: TypeAlias = Literal["ended", "back", "paused"]  # of training a group
 
 
 @dataclass(frozen=True)
@@ -65,31 +49,60 @@ class Worker:
         """What structures take. It is measured on the host, so for another device the rows are read once more."""
         return Needs(self.sweep, self.table if self.device == "cpu" else self.sweep.data.training(), self.device)
 
-    def train(self, group: Group) -> None:
-        """Train a group to its end. What goes wrong in its own code fails its trials; the sweep goes on."""
-        for part in [group] if self.memory is None else self._parts(group, self.memory):
-            with self._answering(part):
-                self._train(part)
-            self.checkpoints.drop(group.id)
+    @cached_property
+    def speeds(self) -> Speeds:
+        """How many trials of a structure train fastest side by side."""
+        return Speeds(self.sweep, self.table, self.device)
 
-    def _parts(self, group: Group, memory: int) -> list[Group]:
-        """The group cut to what fits, first what its checkpoint holds; nothing where not one trial fits: all fail."""
-        most = 0
+    def train(self, group: Group) -> None:
+        """Train a group to its end, or until it is put back. What goes wrong in its own code fails its trials."""
+        parts: list[Group] = []
         with self._answering(group):
-            most = self.needs.most(group.parameters, memory)
-            if not most:
-                self.judge.fail(group.trials, self.needs.told(group.parameters[0], memory))
-        if most >= len(group.trials):
-            return [group]
+            group = self._grown(group)
+            parts = self._parts(group)
+        for part in parts:
+            outcome = self._attempt(part, whole=len(parts) == 1)
+            if outcome == "paused":
+                return
+            if outcome == "ended":
+                self.checkpoints.drop(group.id)
+
+    def _grown(self, group: Group) -> Group:
+        """The group with the followers that are worth it, where it has room for any."""
+        if not group.room:
+            return group
+        leader, most = group.parameters[0], 1 + group.room
+        if self.memory is not None:
+            most = max(1, self.needs.most([leader] * most, self.memory))
+        return self.judge.grow(group, self.speeds.best(leader, most))
+
+    def _parts(self, group: Group) -> list[Group]:
+        """The group cut to what fits, first what its checkpoint holds; nothing where not one trial fits: all fail."""
+        most = self._most(group)
         if not most:
-            self.checkpoints.drop(group.id)
             return []
-        self._tell_cut(group, most, memory)
-        saved = self.checkpoints.load(group.id)
+        saved = self.checkpoints.of(group)
         begun = [number for number in group.trials if saved and number in saved.trials]
         rest = [number for number in group.trials if number not in begun]
         cuts = [some[at : at + most] for some in (begun, rest) for at in range(0, len(some), most)]
         return [group.of(numbers) for numbers in cuts]
+
+    def _most(self, group: Group) -> int:
+        """How many of its trials may train side by side; 0 where not one fits, and all have failed."""
+        count = len(group.trials)
+        most = count if group.most is None else min(count, group.most)
+        if self.memory is None:
+            return most
+        fit = self.needs.most(group.parameters, self.memory)
+        if group.most is not None:
+            needed = self.needs.of(group.parameters[0]).bytes(self.needs.folds) + self.needs.data
+            self.judge.weigh(group.trials, needed, self.memory)
+        if not fit:
+            self.judge.fail(group.trials, f"infeasible: {self.needs.told(group.parameters[0], self.memory)}")
+            self.checkpoints.drop(group.id)
+        elif fit < most:
+            self._tell_cut(group, fit, self.memory)
+        return min(most, fit)
 
     def _tell_cut(self, group: Group, most: int, memory: int) -> None:
         needs, parameters = self.needs, group.parameters[0]
@@ -105,75 +118,54 @@ class Worker:
         """What goes wrong within fails these trials."""
         try:
             yield
-        except WorldFault:
+        except (WorldFault, MemoryError):
             raise  # the disk or the data, not the trial: the same would happen to the next one
         except Exception as error:
             self.judge.fail(group.trials, _reason(error))
 
-    def _train(self, group: Group) -> None:
-        run = _Run.begin(self, group)
+    def _attempt(self, group: Group, *, whole: bool) -> Outcome:
+        """Train the group; where its memory runs out, its halves one after the other, at last each trial alone."""
+        outcome: Outcome = "ended"
+        try:
+            with self._answering(group):
+                outcome = self._train(group, whole=whole)
+            return outcome
+        except MemoryError as error:
+            told = str(error).strip() or "there was no memory left"
+        left = self.judge.running(group.trials)  # outside of `except`, which would hold on to what the group took
+        if len(left) == 1:
+            self.judge.fail(left, f"infeasible: alone in its worker, it ran out of memory ({told})")
+        half = (len(left) + 1) // 2
+        for numbers in (left[:half], left[half:]) if len(left) > 1 else ():
+            outcome = self._attempt(group.of(numbers), whole=False)
+            if outcome == "paused":
+                break
+        return outcome
+
+    def _train(self, group: Group, *, whole: bool) -> Outcome:
+        run = GroupRun.begin(group, self.sweep, self.table, self.judge, self.checkpoints.of(group), self.device)
+        if group.parts:
+            self._save(group, run)
+            for part in group.parts:
+                self.checkpoints.drop(part)
         while run.trials and not run.last():
+            before = len(run.trials)
             run.advance()
-            if run.trials and self.checkpoints.due():
-                self.checkpoints.save(group.id, Checkpoint(run.trials, tuple(run.reports), run.trainer.state()))
+            if run.paused:
+                self._save(group, run)
+                return "paused"
+            if run.trials and whole and len(run.trials) < before and run.thin():
+                self._save(group, run)
+                if self.judge.take_back(group.of(run.trials), run.trainer.epoch):
+                    return "back"
+            elif run.trials and self.checkpoints.due():
+                self._save(group, run)
         if run.trials:
             self.judge.finish(run.trials, run.trainer.advance())
+        return "ended"
 
-
-@dataclass
-class _Run:
-    """A group at work: its trainer, the trials still in it, every report so far, and the answer to the latest.
-
-    An answer is taken up after the epoch that follows, so that no time is lost on the way to the study and back: a
-    trial that the study stops trains one epoch more. A trial that diverged is dropped at once.
-    """
-
-    judge: Judge
-    trainer: Trainer
-    trials: tuple[int, ...]
-    folds: int
-    reports: list[tuple[tuple[int, ...], Report]] = field(default_factory=list)
-    answer: Answer | None = None
-
-    @classmethod
-    def begin(cls, worker: Worker, group: Group) -> _Run:
-        saved = worker.checkpoints.load(group.id)
-        saved = saved and saved.of(group.trials)  # those that have ended since are not taken up again
-        trials = saved.trials if saved else group.trials
-        split = worker.sweep.validation.split(worker.table)
-        parameters = [group.parameters[group.trials.index(number)] for number in trials]
-        trainer = build(worker.sweep, parameters, worker.table, split, group.seed, worker.device)
-        run = cls(worker.judge, trainer, trials, split.folds)
-        if saved:
-            trainer.restore(saved.epoch, saved.state)
-            for numbers, report in saved.reports:  # a study that was killed has forgotten the curves of open trials
-                run.tell(numbers, report)
-        return run
-
-    def last(self) -> bool:
-        """Whether the epoch to come is the last."""
-        return self.trainer.epoch + 1 >= self.trainer.epochs
-
-    def advance(self) -> None:
-        """Train an epoch that is not the last, and go on with the trials that are well and were not stopped."""
-        report, before = self.trainer.advance(), self.answer
-        self.tell(self.trials, report)
-        well = [not any(report.failures[at * self.folds : (at + 1) * self.folds]) for at in range(len(self.trials))]
-        survivors = before() if before else self.trials
-        self.keep([at for at, number in enumerate(self.trials) if well[at] and number in survivors])
-
-    def tell(self, numbers: tuple[int, ...], report: Report) -> None:
-        """Report an epoch, and keep the report for a checkpoint."""
-        self.reports.append((numbers, report))
-        self.answer = self.judge.report(numbers, report)
-
-    def keep(self, stay: Sequence[int]) -> None:
-        """Go on with the trials at these positions."""
-        if len(stay) < len(self.trials):
-            self.trials = tuple(self.trials[position] for position in stay)
-            if stay:
-                rows = np.array(stay)[:, None] * self.folds + np.arange(self.folds)
-                self.trainer.keep(rows.reshape(-1))
+    def _save(self, group: Group, run: GroupRun) -> None:
+        self.checkpoints.save(group.id, run.checkpoint())
 
 
 def _reason(error: Exception) -> str:

@@ -23,7 +23,7 @@ def plain(value: Any) -> Any:
         keywords = {name: plain(held) for name, held in value.keywords.items()}
         return {"kind": "partial", "function": plain(value.func), "arguments": plain(value.args), **keywords}
     if is_dataclass(value) and not isinstance(value, type):
-        arguments = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        arguments = {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.compare}
         return {"kind": type(value).__name__, **arguments}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from itertools import chain, groupby, islice, product
+from itertools import accumulate, chain, groupby, islice, pairwise, product
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
 
 from searchlab.errors import UserMistake
 from searchlab.sweep.domains import Choice, Domain, Float, Int, Scalar
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from searchlab.sweep.sweep import Sweep
 
 LARGEST_GRID = 100_000  # combinations: a second to write down; who has the time to train more has a better sampler
+BATCH = 8  # points of one structure that a shuffled plan keeps together: most of what fusing gains (bench/fused.py)
 
 
 class Answer(NamedTuple):
@@ -39,12 +42,8 @@ class Plan:
     """Points known before the first is tried: trial n tries point n. Those of equal structure lie side by side."""
 
     points: Sequence[dict[str, Scalar]]
-    ends: Sequence[int]  # for each point, where those of its structure end
-
-    @property
-    def structures(self) -> int:
-        """How many different structures the points have."""
-        return len(set(self.ends))
+    ends: Sequence[int]  # for each point, where those end that lie beside it and have its structure
+    structures: int  # different ones among the points
 
     def alike(self, number: int) -> int:
         """How many points from this one on have its structure, itself included; 0 beyond the last."""
@@ -67,7 +66,24 @@ def plan(sweep: Sweep) -> Plan:
     for _, block in groupby(halves, key=lambda halves: halves[0]):
         points += [{path: value for path, _, value in structure + rest} for structure, rest in block]
         ends += [len(points)] * (len(points) - len(ends))
-    return Plan(points, ends)
+    return Plan(points, ends, len(set(ends)))
+
+
+def shuffled(plan: Plan) -> Plan:
+    """The same points in batches of equal structure, at most BATCH each, in an order that is always the same.
+
+    Which points share a batch is mixed, and the batches of a structure come at equal distances: any first part of the
+    points holds about as large a part of every structure.
+    """
+    mixing = np.random.default_rng(0)
+    batches: list[tuple[float, list[int]]] = []  # where it comes, from 0 to 1, and its points
+    for begin, end in pairwise([0, *sorted(set(plan.ends))]):
+        order, first = (begin + mixing.permutation(end - begin)).tolist(), mixing.random()
+        count = -(-len(order) // BATCH)
+        batches += [((first + at) / count, order[at * BATCH : (at + 1) * BATCH]) for at in range(count)]
+    mixed = [batch for _, batch in sorted(batches)]
+    ends = [end for batch, end in zip(mixed, accumulate(map(len, mixed)), strict=True) for _ in batch]
+    return Plan([plan.points[at] for batch in mixed for at in batch], ends, plan.structures)
 
 
 def combinations(draw: Callable[[Ask], object]) -> Iterator[Point]:

@@ -20,17 +20,25 @@ from searchlab.training import Trainer
 
 Fuse: TypeAlias = int | Literal["auto"]
 
-LARGEST = 8  # trials in a group: with 5 folds, more replicas than 40 gain little on a CPU (bench/fused.py)
+LARGEST = 16  # trials in a group; how many of a structure pay is measured (sweep/speed.py)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Trials of equal structure: their numbers, their parameters by path, and the seed their folds share."""
+    """Trials of equal structure: their numbers, their parameters by path, and the seed their folds share.
+
+    `room` is how many more trials may join it, once it is measured how many pay. `parts` are the groups whose
+    survivors it brings together, all after the same epoch. `most` is how many may train side by side, where more have
+    killed their worker.
+    """
 
     id: str
     trials: tuple[int, ...]
     parameters: tuple[Mapping[str, Scalar], ...]
     seed: int
+    room: int = 0
+    parts: tuple[str, ...] = ()
+    most: int | None = None
 
     def of(self, numbers: Sequence[int]) -> Group:
         """The group with these of its trials only."""
@@ -40,10 +48,15 @@ class Group:
         )
 
 
+@dataclass(frozen=True)
+class Later:
+    """Instead of a group: there is none to train now, and there may be one when those at work have ended."""
+
+
 def group_size(
     fuse: Fuse, *, trials: int, begun: int, workers: int, start_up: int = 0, alike: int | None = None
 ) -> int:
-    """How many trials the next group holds, when `begun` of `trials` have been drawn.
+    """How many trials the next group may hold at most, when `begun` of `trials` have been drawn.
 
     "auto" draws the `start_up` trials alone; then at most a tenth of all trials go into one group, so that the sampler
     learns between groups and many structures are tried, and no more than leave every worker something to do. Where the
@@ -84,7 +97,7 @@ def build(
     replicas = Replicas(np.array(fold_seeds(seed, split.folds), dtype=np.uint64)[folds].tolist(), device=device)
     fused = fuse(configurations, split.folds)
     trainer: Trainer = fused.training.build(
-        replicas, table, split[folds], sweep.metric, fused.model.build, fused.optimizer.build
+        replicas, table, split[folds], sweep.metrics, fused.model.build, fused.optimizer.build
     )
     return trainer
 

@@ -114,9 +114,16 @@ class Needs:
         return taken[0] + uncut, count
 
     def _key(self, parameters: Parameters) -> Hashable:
-        """The structure, and which of the other values are 0: what is switched off may take nothing."""
-        structure = structural(self.sweep, parameters)
-        return tuple(sorted((path, structure.get(path, bool(value))) for path, value in parameters.items()))
+        return kind_of(self.sweep, parameters)
+
+
+def kind_of(sweep: Sweep, parameters: Parameters) -> Hashable:
+    """What tells trials apart that take other memory or time: the structure, and which of the other values are 0.
+
+    What is switched off may take nothing.
+    """
+    structure = structural(sweep, parameters)
+    return tuple(sorted((path, structure.get(path, bool(value))) for path, value in parameters.items()))
 
 
 def size(count: float) -> str:
@@ -139,7 +146,8 @@ def _train_a_little(trainer: Trainer) -> None:
     with np.errstate(all="ignore"):
         _step(trainer)
         if trainer.split.held_out.counts.any():
-            trainer.metric.measure(trainer.model, islice(trainer.data.scoring(trainer.split.held_out), 1))
+            for metric in trainer.metrics:
+                metric.measure(trainer.model, islice(trainer.data.scoring(trainer.split.held_out), 1))
         _step(trainer)
 
 

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,15 +14,19 @@ from searchlab.data.dataset import Dataset
 from searchlab.data.splits import Validation
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
+from searchlab.sweep.budget import Budget
 from searchlab.sweep.description import plain
 from searchlab.sweep.domains import Choice, Domain, Scalar, label
+from searchlab.sweep.enqueue import enqueued
 from searchlab.sweep.grid import Plan
-from searchlab.sweep.samplers import TPE, Sampler
+from searchlab.sweep.pruning import Halving, NoPruning, OptunaPruner, Pruner, is_optuna_pruner
+from searchlab.sweep.samplers import TPE, OptunaSampler, Sampler, is_optuna
 from searchlab.sweep.space import Ask, Drawn, Space, ask_for, walk_options
 from searchlab.sweep.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from searchlab.service.result import Result
+    from searchlab.sweep.constraint import Constraint
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -41,6 +45,8 @@ class Sweep:
     """What is searched (model, optimizer, training), on which data, judged how, by which sampler, for how many trials.
 
     A grid may leave `trials` out: it tries all it has. Raises UserMistake when a part is missing or of the wrong kind.
+    `metric` may be a tuple of several: the first is the primary one, by which a trial's best epoch and the winner are
+    chosen; the others are told beside it, and the sampler looks for the best compromises.
     It knows no engine: `run` hands it to one.
     """
 
@@ -49,19 +55,24 @@ class Sweep:
     name: str
     data: Dataset
     validation: Validation
-    metric: Metric
+    metric: Metric | tuple[Metric, ...]
     model: Space | Choice
     optimizer: Space | Choice
     training: Space
     trials: int | None = None
     sampler: Sampler = field(default_factory=TPE)
     early_stopping: EarlyStopping | None = None
+    pruner: Pruner | None = None
+    budget: Budget = field(default_factory=Budget)
+    constraint: Constraint | None = None
+    enqueue: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise UserMistake(f"a sweep's name is up to 64 letters, digits, '.', '_' and '-'; got {self.name!r}.")
         self._check_search()
-        for part, methods in {"data": ["training", "testing"], "validation": ["split"], "metric": ["measure"]}.items():
+        self._check_metrics()
+        for part, methods in {"data": ["training", "testing"], "validation": ["split"]}.items():
             given = getattr(self, part)
             if isinstance(given, type) or not all(callable(getattr(given, method, None)) for method in methods):
                 raise UserMistake(f"Sweep({part}=...) takes an object with {' and '.join(methods)}, got {given!r}.")
@@ -71,12 +82,34 @@ class Sweep:
             if not all(isinstance(option, Space) for option in options):
                 kinds = "a Space" if part == "training" else "a Space or a Choice of Spaces"
                 raise UserMistake(f"Sweep({part}=...) takes {kinds}, got {given!r}.")
+        self.sampler.refuse(self)
+        self._check_pruner()
+        self._check_enqueue()
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All metrics, the primary one first."""
+        return self.metric if isinstance(self.metric, tuple) else (self.metric,)
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that chooses a trial's best epoch and the winner."""
+        return self.metrics[0]
+
+    @property
+    def chosen_pruner(self) -> Pruner:
+        """The pruner; where none is given, Halving by one metric and none by several."""
+        return self._default_pruner if self.pruner is None else self.pruner
+
+    @property
+    def _default_pruner(self) -> Pruner:
+        return Halving() if len(self.metrics) == 1 else NoPruning()
 
     def plan(self) -> Plan | None:
         """The points to try, where the sampler knows them beforehand; raises UserMistake where it cannot list them."""
         return self.sampler.plan(self)
 
-    def budget(self, trials: int | None = None) -> int:
+    def asked(self, trials: int | None = None) -> int:
         """How many trials are run: as many as asked for here, else in the sweep, else all that its grid has.
 
         Raises UserMistake when that is more than the grid has.
@@ -85,9 +118,9 @@ class Sweep:
         size = len(plan.points) if plan else None
         if size is not None and asked is not None and asked > size:
             raise UserMistake(f"the grid has {size:,} combinations; trials={asked} asks for more.")
-        budget = size if asked is None else asked
-        assert budget is not None, "a sweep without trials has a sampler with an end"
-        return budget
+        number = size if asked is None else asked
+        assert number is not None, "a sweep without trials has a sampler with an end"
+        return number
 
     def draw(self, ask: Ask) -> Configuration:
         """Settle everything that is open by asking for it under its path: model.hidden, optimizer.SGD.lr."""
@@ -115,7 +148,7 @@ class Sweep:
                 raise UserMistake(
                     f"{path!r} is not part of a sweep; the parts are: {', '.join(f.name for f in fields(self))}."
                 )
-            given, value = getattr(sweep, part), _tuples(value)
+            given, value = sweep.chosen_pruner if part == "pruner" else getattr(sweep, part), _tuples(value)
             try:
                 sweep = replace(sweep, **{part: _fix(given, rest, value, path) if rest else _option(given, value)})
             except TypeError as error:
@@ -135,10 +168,14 @@ class Sweep:
         """What the sweep is, in plain values: two sweeps with the same description search the same space."""
         open_and_fixed = {path: plain(value) for path, value, _ in self.walk()}
         targets = {part: label(space) if isinstance(space, Space) else str(space) for part, space in self._spaces()}
-        parts = {part: plain(getattr(self, part)) for part in ("data", "validation", "metric")}
+        parts = {"data": plain(self.data), "validation": plain(self.validation), "metric": plain(self.primary)}
         # what is not the default alone: a sweep begun before there was a choice keeps its fingerprint
         search: dict[str, Any] = {"sampler": self.sampler} if self.sampler != TPE() else {}
         search |= {"early_stopping": self.early_stopping} if self.early_stopping else {}
+        search |= {"pruner": self.chosen_pruner} if self.chosen_pruner != self._default_pruner else {}
+        search |= {"constraint": self.constraint} if self.constraint else {}
+        search |= {"enqueue": [sorted(given.items()) for given in enqueued(self)]} if self.enqueue else {}
+        search |= {"other_metrics": self.metrics[1:]} if len(self.metrics) > 1 else {}
         return {**parts, **targets, "arguments": open_and_fixed, **{k: plain(v) for k, v in search.items()}}
 
     def fingerprint(self) -> str:
@@ -156,16 +193,51 @@ class Sweep:
     def _spaces(self) -> list[tuple[str, Space | Choice]]:
         return [(part, getattr(self, part)) for part in self.parts]
 
+    def _check_metrics(self) -> None:
+        """Refuse metrics of the wrong kind, none, and two of one name: no table could tell them apart."""
+        wrong = [m for m in self.metrics if isinstance(m, type) or not callable(getattr(m, "measure", None))]
+        if wrong or not self.metrics:
+            told = repr(wrong[0] if wrong else self.metric)
+            raise UserMistake(f"Sweep(metric=...) takes an object with measure, got {told}; several go in a tuple.")
+        names = [metric.name for metric in self.metrics]
+        if len(set(names)) < len(names):
+            raise UserMistake(f"Sweep(metric=...) takes metrics of different names, got {', '.join(names)}.")
+
+    def _check_pruner(self) -> None:
+        """Refuse a pruner of the wrong kind, for several metrics, or that cannot work with the sweep's folds."""
+        if is_optuna_pruner(self.pruner):
+            object.__setattr__(self, "pruner", OptunaPruner(self.pruner))
+        if not isinstance(self.chosen_pruner, Pruner):
+            told = "a pruner such as Halving(), Race() or NoPruning(), or a pruner object of Optuna's"
+            raise UserMistake(f"Sweep(pruner=...) takes {told}, got {self.pruner!r}.")
+        if len(self.metrics) > 1 and self.chosen_pruner != NoPruning():
+            raise UserMistake(f"with several metrics no trial is stopped: leave out pruner={self.pruner!r}.")
+        self.chosen_pruner.refuse(self.validation.folds)
+
+    def _check_enqueue(self) -> None:
+        """Refuse a constraint that cannot be called, and configurations to try first that are not of this space."""
+        if isinstance(self.constraint, type) or not (self.constraint is None or callable(self.constraint)):
+            raise UserMistake(f"Sweep(constraint=...) takes a function of a candidate, got {self.constraint!r}.")
+        if isinstance(self.enqueue, (str, Mapping)) or not isinstance(self.enqueue, Sequence):
+            raise UserMistake(f"Sweep(enqueue=...) takes a list of configurations, got {self.enqueue!r}.")
+        enqueued(self)
+
     def _check_search(self) -> None:
         """Refuse a sampler, a number of trials or a rule for stopping of the wrong kind."""
+        if is_optuna(self.sampler):
+            object.__setattr__(self, "sampler", OptunaSampler(self.sampler))
         if not isinstance(self.sampler, Sampler):
-            raise UserMistake(f"Sweep(sampler=...) takes TPE(), Random() or Grid(), got {self.sampler!r}.")
+            told = "a sampler such as TPE(), Random() or Grid(), or a sampler object of Optuna's"
+            raise UserMistake(f"Sweep(sampler=...) takes {told}, got {self.sampler!r}.")
         if self.trials is None and not self.sampler.exhaustive:
-            raise UserMistake("Sweep(trials=...) is a whole number of at least 1; only Grid() knows it by itself.")
+            told = "only Grid() and BruteForce() know it by themselves"
+            raise UserMistake(f"Sweep(trials=...) is a whole number of at least 1; {told}.")
         if self.trials is not None and (type(self.trials) is not int or self.trials < 1):
             raise UserMistake(f"Sweep(trials=...) is a whole number of at least 1, got {self.trials!r}.")
         if not isinstance(self.early_stopping, EarlyStopping | None):
             raise UserMistake(f"Sweep(early_stopping=...) takes an EarlyStopping(), got {self.early_stopping!r}.")
+        if not isinstance(self.budget, Budget):
+            raise UserMistake(f"Sweep(budget=...) takes a Budget(), got {self.budget!r}.")
 
 
 def _tuples(value: Any) -> Any:
@@ -189,7 +261,7 @@ def _fix(given: Any, rest: str, value: Any, path: str) -> Any:
         inner = _fix(there, deeper, value, path) if deeper else _option(there, value)
         return Space(given.target, **{**given.arguments, name: inner})
     if is_dataclass(given) and not isinstance(given, type) and name in {f.name for f in fields(given)}:
-        return replace(given, **{name: value})
+        return replace(given, **{name: _fix(getattr(given, name), deeper, value, path) if deeper else value})
     known = (
         given.labels if isinstance(given, Choice) else [f.name for f in fields(given)] if is_dataclass(given) else []
     )

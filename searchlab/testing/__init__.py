@@ -1,4 +1,4 @@
-"""The contracts that a layer, loss, model, optimizer, data set and metric must pass: call them from your own tests.
+"""The contracts of layers, losses, models, optimizers, data sets, metrics, pruners: call them from your own tests.
 
 Each raises AssertionError with a sentence that says which rule broke. Where a constructor takes PerReplica arguments,
 `per_replica` gives three values of each, and the contract calls `build` with them for three replicas or for one.
@@ -12,6 +12,7 @@ from searchlab.testing.loss import check_loss
 from searchlab.testing.metric import check_metric
 from searchlab.testing.model import check_model
 from searchlab.testing.optimizer import check_optimizer
+from searchlab.testing.pruner import check_pruner
 from searchlab.testing.recurrent import check_recurrent
 from searchlab.testing.schedule import check_schedule
 
@@ -24,6 +25,7 @@ __all__ = [
     "check_metric",
     "check_model",
     "check_optimizer",
+    "check_pruner",
     "check_recurrent",
     "check_schedule",
 ]

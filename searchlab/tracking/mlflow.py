@@ -16,7 +16,7 @@ from mlflow.entities import Run as MlflowRun
 from searchlab.tracking.store import experiment_of, open_store, permanent
 from searchlab.tracking.tracker import Ending, Scalar, SweepRecord
 
-STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED", "INFEASIBLE": "KILLED"}
 POINTS = 800  # metrics in one call; MLflow takes 1000 entities, parameters and tags among them
 SMALL = 100  # so many parameters or tags
 PARENT = "mlflow.parentRunId"
@@ -65,18 +65,27 @@ class Record:
         """A trial has begun with these parameters by path."""
         self._of(trial, time).params |= {path: str(value) for path, value in parameters.items()}
 
-    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
-        """Mean, spread and folds of an epoch; the mean training loss."""
-        name, (mean, std) = self.sweep.metric, _mean_and_std(scores)
-        folds = {f"{name}_fold_{fold}": score for fold, score in enumerate(scores)}
-        values = {name: mean, f"{name}_std": std, **folds, "loss": _mean_and_std(losses)[0]}
+    def log(
+        self,
+        trial: int,
+        epoch: int,
+        scores: Sequence[float],
+        losses: Sequence[float],
+        time: float,
+        others: Sequence[Sequence[float]] = (),
+    ) -> None:
+        """Mean, spread and folds of an epoch by every metric; the mean training loss."""
+        values = _by_fold(self.sweep.metric, scores) | {"loss": _mean_and_std(losses)[0]}
+        for name, folds in zip(self.sweep.others, others, strict=True) if others else ():
+            values |= _by_fold(name, folds)
         self._add(self._of(trial, time), values, epoch, time)
 
     def finish(self, trial: int, ending: Ending) -> None:
-        """A trial has ended as COMPLETE, PRUNED or FAIL."""
+        """A trial has ended as COMPLETE, PRUNED, FAIL or INFEASIBLE."""
         pending, best = self._of(trial, ending.time), f"best_{self.sweep.metric}"
         values = {"seconds": ending.seconds, best: ending.value, "best_epoch": ending.epoch}
-        self._add(pending, values, 0, ending.time)
+        others = zip(self.sweep.others, ending.others, strict=True) if ending.others else ()
+        self._add(pending, values | {f"best_{name}": value for name, value in others}, 0, ending.time)
         pending.tags |= {"searchlab.state": ending.state, "searchlab.reason": ending.reason or ""}
         pending.end = STATUS[ending.state], _ms(ending.time)
 
@@ -215,6 +224,13 @@ def _run_of(there: MlflowRun) -> Run:
     running = there.info.status == "RUNNING"
     done = not running and "searchlab.state" in there.data.tags
     return Run(there.info.run_id, done, running, () if done else tuple(there.data.metrics))
+
+
+def _by_fold(name: str, scores: Sequence[float]) -> dict[str, float]:
+    """Mean, spread and folds of one metric, by the names they go by in the record."""
+    mean, std = _mean_and_std(scores)
+    folds = {f"{name}_fold_{fold}": score for fold, score in enumerate(scores)}
+    return {name: mean, f"{name}_std": std, **folds}
 
 
 def _mean_and_std(values: Sequence[float]) -> tuple[float, float]:

@@ -15,11 +15,12 @@ from typing import Any
 
 import searchlab
 from searchlab.errors import WorldFault
-from searchlab.tracking.tracker import Ending, NoRecord, Scalar, SweepRecord
+from searchlab.tracking.tracker import Ending, NoRecord, Scalar, SweepRecord, by_fold
 
 __all__ = ["NoRecord", "Recorder", "SweepRecord"]
 
 QUIET = 180.0  # seconds without a word from the recording process until it is given up; it gives up by itself before
+PATIENCE = 60.0  # seconds without success after the last word until the recording process gives the record up
 DEATHS = 8  # recording processes that may die before the record is given up
 
 ENVIRONMENT = {
@@ -45,7 +46,7 @@ class Recorder:
         self._heard, self._gone = clock.monotonic(), False
         self._last_word, self._over, self._ended = False, False, False
         self._process: subprocess.Popen[bytes] | None = None
-        self._tell("hello", uri=uri, record=_plain(record), time=clock.time())
+        self._tell("hello", uri=uri, record=_plain(record), time=clock.time(), patience=PATIENCE)
         self._keeper = threading.Thread(target=self._keep, daemon=True, name="recorder")
         self._keeper.start()
 
@@ -53,13 +54,20 @@ class Recorder:
         """A trial has begun with these parameters by path."""
         self._tell("start", trial=trial, parameters=dict(parameters), time=time)
 
-    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
+    def log(
+        self,
+        trial: int,
+        epoch: int,
+        scores: Sequence[float],
+        losses: Sequence[float],
+        time: float,
+        others: Sequence[Sequence[float]] = (),
+    ) -> None:
         """An epoch, counted from 1, gave one score and one training loss per fold."""
-        folds = {"scores": [float(score) for score in scores], "losses": [float(loss) for loss in losses]}
-        self._tell("log", trial=trial, epoch=epoch, time=time, **folds)
+        self._tell("log", trial=trial, epoch=epoch, time=time, **by_fold(scores, losses, others))
 
     def finish(self, trial: int, ending: Ending) -> None:
-        """A trial has ended as COMPLETE, PRUNED or FAIL."""
+        """A trial has ended as COMPLETE, PRUNED, FAIL or INFEASIBLE."""
         self._tell("finish", trial=trial, **vars(ending))
 
     def note(self, text: str) -> None:

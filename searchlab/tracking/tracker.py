@@ -13,9 +13,10 @@ Event: TypeAlias = tuple[str, dict[str, Any]]  # a method of Tracker and its key
 
 @dataclass(frozen=True)
 class Ending:
-    """How a trial ended: COMPLETE, PRUNED or FAIL; its value and the epoch that reached it, or the reason for none.
+    """How a trial ended: COMPLETE, PRUNED, FAIL or INFEASIBLE; its value and the epoch that reached it, or the reason.
 
-    `seconds` is what it trained for, `time` when it ended, in seconds since 1970.
+    `seconds` is what it trained for, `time` when it ended, in seconds since 1970; `others` are the values of the
+    metrics after the first, at the same epoch.
     """
 
     state: str
@@ -24,6 +25,7 @@ class Ending:
     reason: str | None
     seconds: float
     time: float
+    others: Sequence[float] = ()
 
 
 class Tracker(Protocol):
@@ -35,8 +37,19 @@ class Tracker(Protocol):
     def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
         """A trial has begun with these parameters by path."""
 
-    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
-        """An epoch, counted from 1, gave one score and one training loss per fold."""
+    def log(
+        self,
+        trial: int,
+        epoch: int,
+        scores: Sequence[float],
+        losses: Sequence[float],
+        time: float,
+        others: Sequence[Sequence[float]] = (),
+    ) -> None:
+        """An epoch, counted from 1, gave one score and one training loss per fold.
+
+        `others` has one score per fold for each metric after the first.
+        """
 
     def finish(self, trial: int, ending: Ending) -> None:
         """A trial has ended."""
@@ -51,7 +64,8 @@ class SweepRecord:
 
     `home` is the folder of the embedded store's locks and artifacts. `study` tells searches of one name apart, as
     when two people run the same sweep file against one server. `params` are what the sweep began with, and stay;
-    `tags` may change when it is resumed; `files` are logged at once.
+    `tags` may change when it is resumed; `files` are logged at once. `metric` is the primary one, `others` the names
+    of the further ones.
     """
 
     name: str
@@ -62,6 +76,7 @@ class SweepRecord:
     tags: Mapping[str, str]
     files: Sequence[Path] = ()
     study: str = ""
+    others: Sequence[str] = ()
 
 
 class Buffer:
@@ -74,14 +89,21 @@ class Buffer:
         """Remember that a trial has begun."""
         self._events.append(("start", {"trial": trial, "parameters": dict(parameters), "time": time}))
 
-    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
+    def log(
+        self,
+        trial: int,
+        epoch: int,
+        scores: Sequence[float],
+        losses: Sequence[float],
+        time: float,
+        others: Sequence[Sequence[float]] = (),
+    ) -> None:
         """Remember an epoch."""
-        folds = {"scores": [float(score) for score in scores], "losses": [float(loss) for loss in losses]}
-        self._events.append(("log", {"trial": trial, "epoch": epoch, **folds, "time": time}))
+        self._events.append(("log", {"trial": trial, "epoch": epoch, "time": time, **by_fold(scores, losses, others)}))
 
     def finish(self, trial: int, ending: Ending) -> None:
         """Remember how a trial has ended."""
-        self._events.append(("finish", {"trial": trial, **vars(ending)}))
+        self._events.append(("finish", {"trial": trial, **vars(ending), "others": list(ending.others)}))
 
     def note(self, text: str) -> None:
         """Remember what is to be told."""
@@ -91,6 +113,14 @@ class Buffer:
         """What was told since the last time, in order; forgotten here."""
         events, self._events = self._events, []
         return events
+
+
+def by_fold(
+    scores: Sequence[float], losses: Sequence[float], others: Sequence[Sequence[float]]
+) -> dict[str, list[Any]]:
+    """What an epoch gave, as JSON values under the names that `Tracker.log` has for them."""
+    told: dict[str, list[Any]] = {"scores": list(map(float, scores)), "losses": list(map(float, losses))}
+    return told | ({"others": [list(map(float, folds)) for folds in others]} if others else {})
 
 
 def replay(events: Iterable[Event], tracker: Tracker) -> None:
@@ -110,7 +140,15 @@ class NoRecord:
     def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
         """Nothing."""
 
-    def log(self, trial: int, epoch: int, scores: Sequence[float], losses: Sequence[float], time: float) -> None:
+    def log(
+        self,
+        trial: int,
+        epoch: int,
+        scores: Sequence[float],
+        losses: Sequence[float],
+        time: float,
+        others: Sequence[Sequence[float]] = (),
+    ) -> None:
         """Nothing."""
 
     def finish(self, trial: int, ending: Ending) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from searchlab.tracking.mlflow import Record
 
 PERIOD = 0.5  # seconds between two writes, for a dashboard that lives and batches that are worth it
-GRACE = 60.0  # seconds without success after the last word until the record is given up
-ORPHANED = 20.0  # the same when nobody waits any more: a resumed sweep waits for this process
+ORPHANED = 20.0  # seconds without success until the record is given up: a resumed sweep waits for this process
+BRIEF = 5.0  # the same when the sweep goes on another day, whose run completes the record, and somebody waits
 LOCK_PATIENCE = 60.0
 LAST_WORDS = ("conclude", "close")
 
@@ -32,10 +32,11 @@ class Inbox:
     """The lines that arrive on standard input, read by a thread of their own so that the sender never waits."""
 
     def __init__(self) -> None:
-        self.grace: float | None = None  # how long to insist; None while more may come
+        self.grace: float | None = None  # seconds to insist while the store is away; None while more may come
         self._changed = threading.Condition()
         self._events: list[tuple[str, dict[str, Any]]] = []
         self._taken, self._gone = 0.0, False
+        self._patience = 0.0  # to insist for at the end of the sweep
         threading.Thread(target=self._read, daemon=True).start()
 
     def take(self) -> list[tuple[str, dict[str, Any]]]:
@@ -63,8 +64,11 @@ class Inbox:
     def _add(self, events: list[tuple[str, dict[str, Any]]]) -> None:
         with self._changed:
             self._events += events
-            if any(method in LAST_WORDS for method, _ in events):
-                self.grace = GRACE
+            for method, arguments in events:
+                self._patience = arguments.get("patience", self._patience)
+                if method in LAST_WORDS:
+                    ended = method == "conclude" and arguments["state"] != "KILLED"
+                    self.grace = self._patience if ended else BRIEF
             self._changed.notify_all()
 
 

@@ -2,20 +2,33 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 
 import searchlab.metrics as metrics
+from models.mlp import MLP
 from searchlab.data import Batch
 from searchlab.data.batch import IGNORED
 from searchlab.errors import UserMistake
-from searchlab.metrics import Accuracy, BitsPerCharacter, Perplexity, RootMeanSquaredError
+from searchlab.metrics import Accuracy, BitsPerCharacter, Perplexity, RootMeanSquaredError, Weights
+from searchlab.nn.parameter import Parameter, Parameters
+from searchlab.replicas import Replicas
 from searchlab.testing import check_metric
 from searchlab.testing.told import Foretold, Told
 
 LABELS, NUMBERS, TOKENS = {"labels": True}, {"labels": False}, {"tokens": True}
 CASES = {Accuracy: LABELS, RootMeanSquaredError: NUMBERS, Perplexity: TOKENS, BitsPerCharacter: TOKENS}
+OF_THE_NETWORK = {Weights}  # they judge no predictions, which is what the contract asks about
+
+
+class Tied(Told):
+    """Holds its weights twice, and a mean that is not learned."""
+
+    def __init__(self, replicas, inputs, outputs):
+        self.first, self.bias = Parameter(np.ones((2, inputs, inputs))), Parameter(np.ones((2, inputs)))
+        self.again, self.mean = self.first, Parameter(np.ones((2, 50)), learned=False)
 
 
 @pytest.mark.parametrize("metric", CASES)
@@ -40,7 +53,16 @@ def test_rmse_by_hand():
 
 def test_every_metric_has_a_case():
     kinds = [kind for kind in vars(metrics).values() if callable(getattr(kind, "measure", None))]
-    assert set(kinds) - {metrics.Metric} == set(CASES)
+    assert set(kinds) - {metrics.Metric} == set(CASES) | OF_THE_NETWORK
+
+
+@pytest.mark.parametrize(("model", "count"), [(partial(MLP, hidden=4), 3 * 4 + 4 + 4 * 2 + 2), (Tied, 3 * 3 + 3)])
+def test_weights_are_counted_once_and_only_where_they_are_learned(model, count):
+    """By hand: two dense layers; and one whose weights another shares, with a running mean that nobody learns."""
+    built = model(Replicas([0, 1]), 3, 2)
+    assert Weights().measure(built, []).tolist() == [count, count]
+    Parameters(built.parameters())
+    assert Weights().measure(built, []).tolist() == [count, count], "laid out side by side they are no more"
 
 
 def test_accuracy_counts_by_hand():

@@ -10,6 +10,7 @@ from searchlab.tracking.figures.curves import learning_curves
 from searchlab.tracking.figures.grouping import worth_boxes
 from searchlab.tracking.figures.history import optimisation_history
 from searchlab.tracking.figures.mistakes import worst_mistakes
+from searchlab.tracking.figures.pareto import pareto_front
 from searchlab.tracking.figures.saving import save_figures, save_recurrent_figures, save_winner_figures
 from searchlab.tracking.figures.through_time import gradient_through_time
 from searchlab.tracking.figures.trials import TrialCurve
@@ -25,6 +26,7 @@ __all__ = [
     "learning_curves",
     "optimisation_history",
     "parameter_boxes",
+    "pareto_front",
     "save_figures",
     "save_recurrent_figures",
     "save_winner_figures",

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from searchlab.tracking.drawing import COLORS, canvas, empty, legend, limit, subtitle, whole_numbers
+from searchlab.tracking.drawing import COLORS, SOFT, canvas, empty, legend, limit, subtitle, whole_numbers
 from searchlab.tracking.figures.trials import TrialCurve, best_first, scores_of
 
 
 def learning_curves(trials: Sequence[TrialCurve], metric: str, goal: str, best: int = 5) -> Figure:
-    """The mean over the folds by epoch of the best trials, with one standard deviation on either side."""
+    """The mean over the folds by epoch of the best trials, with one standard deviation on either side.
+
+    Behind them, thin and grey, are those of the trials that were stopped.
+    """
     chosen = [trial for trial in best_first(trials, goal) if trial.curve][:best]
     figure, axes = canvas("Learning curves of the best trials", "epoch", metric)
     if not chosen:
         return empty(figure, axes)
+    stopped = [trial for trial in trials if trial.state == "PRUNED" and trial.curve and trial not in chosen]
+    _draw_stopped(axes, stopped)
     in_view = []
     for rank, trial in enumerate(chosen):
         scores = scores_of(trial)  # (epochs, K)
@@ -32,9 +38,19 @@ def learning_curves(trials: Sequence[TrialCurve], metric: str, goal: str, best: 
     margin = max(0.01 * last, 0.5 if last < 3 else 0.0)
     axes.set_xlim(1 - margin, last + margin)
     folds = len(chosen[0].curve[0])
-    subtitle(axes, f"mean over {folds} folds, band: one standard deviation" if folds > 1 else "one fold")
+    told = f"mean over {folds} folds, band: one standard deviation" if folds > 1 else "one fold"
+    grey = f"; grey: {len(stopped)} trial{'s' * (len(stopped) != 1)} stopped early" if stopped else ""
+    subtitle(axes, told + grey)
     legend(axes, metric)
     return figure
+
+
+def _draw_stopped(axes: Axes, stopped: Sequence[TrialCurve]) -> None:
+    """A thin line for each, ending in a dot where it was stopped; those far below leave the picture."""
+    for trial in stopped:
+        mean = scores_of(trial).mean(axis=1)
+        ends = [len(mean) - 1]  # the mark is at the last epoch alone
+        axes.plot(np.arange(1, len(mean) + 1), mean, color=SOFT, linewidth=0.7, alpha=0.6, marker=".", markevery=ends)
 
 
 def _name(trial: TrialCurve) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from searchlab.tracking.figures.curves import learning_curves
 from searchlab.tracking.figures.grouping import worth_boxes
 from searchlab.tracking.figures.history import optimisation_history
 from searchlab.tracking.figures.mistakes import worst_mistakes
+from searchlab.tracking.figures.pareto import pareto_front
 from searchlab.tracking.figures.through_time import gradient_through_time
 from searchlab.tracking.figures.trials import TrialCurve
 
@@ -29,13 +30,21 @@ Predict: TypeAlias = Callable[[Array], Array]
 Named: TypeAlias = tuple[str, Callable[[], Figure]]
 
 
-def save_figures(trials: Sequence[TrialCurve], metric: str, goal: str, folder: Path) -> list[Path]:
-    """Draw all pictures of a search into the folder as PNG files; their paths."""
+def save_figures(
+    trials: Sequence[TrialCurve], metric: str, goal: str, folder: Path, others: Mapping[str, str] | None = None
+) -> list[Path]:
+    """Draw all pictures of a search into the folder as PNG files; their paths.
+
+    `others` are the goals of further metrics by name: the first of them gives the second axis of the Pareto front.
+    """
     drawings: list[Named] = [
         ("learning-curves", partial(learning_curves, trials, metric, goal)),
         ("fold-boxes", partial(fold_boxes, trials, metric, goal)),
         ("optimisation-history", partial(optimisation_history, trials, metric, goal)),
     ]
+    if others:
+        goals = {metric: goal, **others}
+        drawings.append(("pareto-front", partial(pareto_front, trials, goals)))
     for old in folder.glob("by-*.png"):  # of an earlier end: what is worth a picture changes with the trials
         old.unlink()
     for name in worth_boxes(trials):

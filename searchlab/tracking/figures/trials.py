@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,16 @@ from searchlab.tracking.drawing import Numbers
 
 @dataclass(frozen=True)
 class TrialCurve:
-    """A trial: how it ended (COMPLETE, PRUNED, FAIL), its value, its scores by epoch and fold, and its parameters."""
+    """A trial: how it ended (COMPLETE, PRUNED, FAIL, INFEASIBLE), its value, its scores by epoch and fold, its
+    parameters, and where there are several metrics its values by each, `value` first.
+    """
 
     number: int
     state: str
     value: float | None
     curve: list[list[float]] = field(default_factory=list)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    values: Sequence[float] = ()
 
 
 def valued(trials: Iterable[TrialCurve], state: str) -> list[tuple[int, float]]:

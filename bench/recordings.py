@@ -1,0 +1,106 @@
+"""Real sweeps recorded in full, no trial stopped: what prunings are compared on. About twenty minutes on two cores.
+
+python -m bench.recordings [NAME...]    writes bench/recorded/NAME.npz
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: skip
+
+import numpy as np
+
+from models.mlp import MLP
+from models.rnn_lm import RnnLM
+from searchlab import (
+    SGD,
+    Accuracy,
+    Adam,
+    Blocked,
+    Choice,
+    Digits,
+    Float,
+    KFold,
+    Mnist,
+    Momentum,
+    Perplexity,
+    Space,
+    Sweep,
+    Text,
+    Trainer,
+)
+
+FOLDER = Path(__file__).parent / "recorded"
+
+DIGITS = Sweep(
+    name="digits",
+    data=Digits(),
+    validation=KFold(5),
+    metric=Accuracy(),
+    model=Space(MLP, hidden=Choice(32, 64, 128), dropout=Float(0.0, 0.5)),
+    optimizer=Choice(
+        Space(SGD, lr=Float(0.01, 1.0, log=True)),
+        Space(Momentum, lr=Float(0.001, 0.3, log=True), momentum=Float(0.5, 0.99)),
+        Space(Adam, lr=Float(1e-4, 3e-2, log=True)),
+    ),
+    training=Space(Trainer, batch_size=Choice(32, 64, 128), epochs=20, clip_norm=Float(0.1, 10.0, log=True)),
+    trials=240,
+)
+MNIST = Sweep(
+    name="mnist",
+    data=Mnist(limit=6_000),
+    validation=KFold(3),
+    metric=Accuracy(),
+    model=Space(MLP, hidden=Choice(32, 64), layers=Choice(1, 2), dropout=Float(0.0, 0.5)),
+    optimizer=Choice(
+        Space(SGD, lr=Float(0.01, 1.0, log=True)),
+        Space(Momentum, lr=Float(0.001, 0.3, log=True)),
+        Space(Adam, lr=Float(1e-4, 3e-2, log=True)),
+    ),
+    training=Space(Trainer, batch_size=Choice(32, 64), epochs=15, l2=Float(1e-6, 1e-2, log=True)),
+    trials=210,
+)
+PTB_SMALL = Sweep(
+    name="ptb-small",
+    data=Text("ptb/ptb.valid.txt", min_count=3, window=20),
+    validation=Blocked(3),
+    metric=Perplexity(),
+    model=Space(RnnLM, cell="lstm", hidden=Choice(32, 64), embed=32),
+    optimizer=Choice(
+        Space(SGD, lr=Float(0.5, 50.0, log=True)),
+        Space(Adam, lr=Float(1e-4, 3e-2, log=True)),
+    ),
+    training=Space(Trainer, batch_size=20, epochs=12, clip_norm=Float(0.1, 5.0, log=True)),
+    trials=64,
+)
+SWEEPS = {sweep.name: sweep for sweep in (DIGITS, MNIST, PTB_SMALL)}
+
+
+def record(sweep: Sweep) -> None:
+    """Run a sweep and keep the scores of its trials (trials, epochs, folds), NaN where one diverged."""
+    with tempfile.TemporaryDirectory() as home:
+        result = sweep.run(home=home, workers=2)
+    epochs = max(len(trial.curve.scores) for trial in result.trials)
+    scores = np.full((len(result.trials), epochs, sweep.validation.folds), np.nan, dtype=np.float32)
+    for trial in result.trials:
+        scores[trial.number, : len(trial.curve.scores)] = trial.curve.scores
+    FOLDER.mkdir(exist_ok=True)
+    np.savez_compressed(FOLDER / f"{sweep.name}.npz", scores=scores)
+    told = result.seconds["search"]
+    print(
+        f"{sweep.name}: {len(result.trials)} trials, best {result.best and result.best.value:.4f}, {told:.0f} s",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Record the sweeps named on the command line, or all."""
+    for name in sys.argv[1:] or SWEEPS:
+        record(SWEEPS[name])
+
+
+if __name__ == "__main__":
+    main()

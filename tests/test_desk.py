@@ -1,0 +1,123 @@
+"""The desk: what a dead worker had is handed out again, smaller each time, and who is to blame is told in the end."""
+
+from __future__ import annotations
+
+import cloudpickle
+import pytest
+
+from searchlab.service.desk import INNOCENT, Desk
+from searchlab.service.job import Job
+from searchlab.sweep.groups import Group
+from searchlab.sweep.samplers import Random
+from tests.sweeps import spiral_sweep
+from tests.test_study import epoch
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A desk of twelve trials in groups of four."""
+    sweep = spiral_sweep(trials=12, sampler=Random())
+    job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=12, fuse=4)
+    opened = Desk(cloudpickle.dumps(job), [])
+    yield opened
+    opened.close()
+
+
+def report(desk, group, number):
+    return desk.report(group.trials, epoch(number, [0.5] * 2 * len(group.trials)))
+
+
+def states(desk):
+    return [record.state for record in desk.records()]
+
+
+def test_what_a_worker_died_with_is_tried_whole_then_smaller_then_each_trial_alone(desk):
+    assert desk.take("a").most is None
+    most = [desk.take("a").most for _ in range(3)]
+    assert most == [4, 2, 1]
+    assert states(desk) == ["RUNNING"] * 4, "so far it is nobody's fault"
+
+
+def test_the_trial_that_was_alone_when_its_worker_died_again_is_given_up_and_the_others_go_on(desk):
+    desk.take("a")
+    for _ in range(3):
+        desk.take("a")
+    desk.weigh((0, 1, 2, 3), 30 * 10**9, 8 * 10**9)
+    left = desk.take("a")
+    assert (left.trials, left.most) == ((1, 2, 3), 1)
+    record = desk.records()[0]
+    assert record.state == "FAIL"
+    assert record.reason.startswith("infeasible: ")
+    assert "30 GB" in record.reason
+    assert "8 GB" in record.reason
+    desk.finish((1,), epoch(1, [0.5, 0.5]))
+    assert states(desk) == ["FAIL", "COMPLETE", "RUNNING", "RUNNING"]
+    assert desk.take("a").trials == (3,), "alone from the first, and one death is enough"
+
+
+def test_whoever_finishes_an_epoch_starts_from_the_beginning(desk):
+    """A worker that is killed from outside, time after time, costs no trial."""
+    group = desk.take("a")
+    for number in range(1, 30):
+        assert report(desk, group, number).stay == (0, 1, 2, 3)
+        group = desk.take("a")
+        assert group.trials == (0, 1, 2, 3)
+        assert group.most == 4
+    assert states(desk) == ["RUNNING"] * 4
+
+
+def test_a_trial_alone_is_forgiven_before_it_is_given_up(tmp_path):
+    job = Job(spiral_sweep(trials=1), "s", tmp_path / "j", tmp_path / "c", trials=1, fuse=1)
+    desk = Desk(cloudpickle.dumps(job), [])
+    group = desk.take("a")
+    for _ in range(INNOCENT):
+        again = desk.take("a")
+        assert again.trials == group.trials
+    assert desk.take("a") is None
+    assert states(desk) == ["FAIL"]
+    desk.close()
+
+
+def test_when_all_of_a_group_has_ended_the_next_one_comes(desk):
+    first = desk.take("a")
+    desk.finish(first.trials, epoch(1, [0.5] * 8))
+    second = desk.take("a")
+    assert second.trials == (4, 5, 6, 7)
+    assert second.most is None
+    assert desk.take("b").trials == (8, 9, 10, 11)
+    assert desk.take("c") is None
+
+
+def test_survivors_that_were_put_back_are_not_handed_to_who_had_them_before(desk):
+    first = desk.take("a")
+    report(desk, first, 1)
+    left = first.of([1])
+    desk.fail((0, 2, 3), "stopped")
+    assert desk.take_back(left, 1)
+    following = desk.take("a")
+    assert following.trials == (4, 5, 6, 7), "and nobody has died"
+    assert following.most is None
+
+
+def test_a_group_that_grew_is_taken_up_with_its_followers(tmp_path):
+    sweep = spiral_sweep(trials=200, sampler=Random())
+    job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=200)
+    desk = Desk(cloudpickle.dumps(job), [])
+    leader = desk.take("a")
+    assert isinstance(leader, Group)
+    assert leader.room > 0
+    assert desk.grow(leader, 3).trials == (0, 1, 2)
+    again = desk.take("a")
+    assert (again.trials, again.room) == ((0, 1, 2), 0)
+    desk.close()
+
+
+def test_paused_nothing_is_handed_out_and_every_answer_says_so(desk):
+    group = desk.take("a")
+    desk.pause("stopping")
+    assert not desk.more()
+    verdict = report(desk, group, 1)
+    assert (verdict.stay, verdict.pause) == ((0, 1, 2, 3), True)
+    assert desk.take("b") is None
+    assert [arguments["text"] for method, arguments in desk.drain() if method == "note"] == ["stopping"]
+    assert states(desk) == ["RUNNING"] * 4
