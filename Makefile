@@ -36,6 +36,10 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.fused
 	$(BIN)/python -m bench.overhead
+	$(BIN)/python -m bench.pruning
+	$(BIN)/python -m bench.plan
+	$(BIN)/python -m bench.fuse_quality
+	$(BIN)/python -m bench.samplers
 	$(BIN)/python -m bench.sweep_peers
 	$(BIN)/python -m bench.grid_168
 	$(BIN)/python -m bench.memory

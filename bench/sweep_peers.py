@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 
 import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: skip
 
@@ -24,9 +25,10 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 
 from models.mlp import MLP
-from searchlab import SGD, Accuracy, Choice, Digits, Float, KFold, Space, Sweep, Trainer
+from searchlab import SGD, Accuracy, Choice, Digits, Float, Halving, KFold, NoPruning, Space, Sweep, Trainer
 from searchlab.service.records import ranked
 from searchlab.service.run import run
+from searchlab.sweep.pruning import Pruner
 
 EPOCHS = 20
 SWEEP = Sweep(
@@ -41,10 +43,10 @@ SWEEP = Sweep(
 )
 
 
-def ours(trials: int, seed: int) -> tuple[float, float]:
+def ours(trials: int, seed: int, pruner: Pruner) -> tuple[float, float]:
     """Search seconds and the best trial's accuracy after its last epoch."""
     with tempfile.TemporaryDirectory() as home:
-        result = run(SWEEP, trials=trials, seed=seed, workers=2, home=home)
+        result = run(replace(SWEEP, pruner=pruner), trials=trials, seed=seed, workers=2, home=home)
     seconds = max(trial.ended or 0.0 for trial in result.trials) - min(trial.started for trial in result.trials)
     best = max(statistics.mean(trial.curve.scores[-1]) for trial in ranked(result.trials, "max"))
     return seconds, best
@@ -86,16 +88,20 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=ConvergenceWarning)  # 20 epochs is what both are asked for
     for trials in asked.trials:
         print(f"{trials} trials, {asked.rounds} rounds in turn: seconds from the first ask to the last finish")
-        ratios = []
+        ratios, pruned = [], []
         for seed in range(asked.rounds):
-            (here, best_here), (there, best_there) = ours(trials, seed), theirs(trials, seed)
+            (here, best_here), (there, best_there) = ours(trials, seed, NoPruning()), theirs(trials, seed)
+            fewer, best_fewer = ours(trials, seed, Halving())
             ratios.append(there / here)
+            pruned.append(there / fewer)
             print(
-                f"  seed {seed}: searchlab {here:6.1f} (best {best_here:.4f})   "
-                f"scikit-learn {there:6.1f} (best {best_there:.4f})   {ratios[-1]:.1f} times",
+                f"  seed {seed}: searchlab {here:6.1f} (best {best_here:.4f})   pruning {fewer:6.1f} "
+                f"({best_fewer:.4f})   scikit-learn {there:6.1f} ({best_there:.4f})   "
+                f"{ratios[-1]:.1f} and {pruned[-1]:.1f} times",
                 flush=True,
             )
-        print(f"  median {statistics.median(ratios):.1f} times; goal {'3' if trials < 200 else '7, better 10'}")
+        goal = "3" if trials < 200 else "7, better 10"
+        print(f"  median {statistics.median(ratios):.1f} times; goal {goal}; pruning, {statistics.median(pruned):.1f}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.mlp import MLP
-from searchlab import SGD, Adam, Choice, Float, Int, LeakyRelu, Relu, Space, Trainer
+from searchlab import SGD, Adam, Choice, Float, Grid, Int, LeakyRelu, Relu, Space, Trainer
 from searchlab.errors import UserMistake
 from searchlab.sweep.enqueue import enqueued, fits, value_of
 from tests.sweeps import spiral_sweep
@@ -193,3 +193,13 @@ def test_a_value_of_a_domain_is_taken(domain, given, value):
 def test_a_value_outside_a_domain_is_not(domain, given):
     with pytest.raises(ValueError, match="is not in"):
         value_of(domain, given)
+
+
+def test_what_tries_every_point_has_nothing_to_put_first():
+    changes = {
+        "model": Space(MLP, hidden=Choice(5, 9)),
+        "optimizer": Space(SGD, lr=Choice(0.1, 0.5)),
+        "training": Space(Trainer),
+    }
+    with pytest.raises(UserMistake, match="tries every point"):
+        spiral_sweep(sampler=Grid(), enqueue=[{"model.hidden": 5}], trials=None, **changes)

@@ -82,7 +82,7 @@ class Progress:
         with self._guard:
             self._ended[trial] = (ending.state, ending.value)
             self._std[trial] = {0: self._std.get(trial, {}).get(ending.epoch or 0, float("nan"))}
-            done = len(self._ended)
+            done = min(self._asked, len(self._ended))  # what breaks the constraint ends, and does not count
         self._bar.update(self._task, completed=done)
         if not self.console.is_terminal and done % max(1, self._asked // LINES) == 0:
             self.console.print(f"{done} of {self._asked} trials ended{self._best_so_far()}")

@@ -151,7 +151,8 @@ class Course:
             return crown(self.sweep, trials, self.folder, seed=self.order.seed, device=self.order.device, about=about)
 
     def _all_there(self, found: Found) -> None:
-        done, name = len(ended(found.trials)), self.order.name
+        counted = [trial for trial in ended(found.trials) if self.sweep.counts(trial.state)]
+        done, name = len(counted), self.order.name
         told = f"{done} of {self.order.trials} trials ended; they are kept, and `searchlab resume {name}` goes on"
         if found.paused and not found.over:
             raise Interrupted(f"{name!r} was stopped with {told} with the rest from where it was.")

@@ -60,6 +60,10 @@ def run(
     _check(sweep, device, workers, fuse)
     refuse_too_large(sweep, device, allowance(memory, device, workers or cores(), engine, address))
     place = Home.at(home)
+    if warm_start and sweep.plan():
+        raise UserMistake(
+            f"--warm-start teaches a sampler, and {sweep.sampler} tries every point whatever came before."
+        )
     best = known_from(place, warm_start, sweep)[0][0] if warm_start else None
     name = free_name(sweep, place, name)
     order = Order(

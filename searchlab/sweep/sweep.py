@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from searchlab.data.dataset import Dataset
@@ -15,20 +14,20 @@ from searchlab.data.splits import Validation
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
 from searchlab.sweep.budget import Budget
+from searchlab.sweep.checks import check_metrics, check_parts, check_points, check_pruner, check_search
 from searchlab.sweep.description import plain
 from searchlab.sweep.domains import Choice, Domain, Scalar, label
 from searchlab.sweep.enqueue import enqueued
 from searchlab.sweep.grid import Plan
 from searchlab.sweep.pruning import Halving, NoPruning, OptunaPruner, Pruner, is_optuna_pruner
 from searchlab.sweep.samplers import TPE, OptunaSampler, Sampler, is_optuna
+from searchlab.sweep.settings import fix, option, tuples
 from searchlab.sweep.space import Ask, Drawn, Space, ask_for, walk_options
 from searchlab.sweep.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from searchlab.service.result import Result
     from searchlab.sweep.constraint import Constraint
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -68,23 +67,13 @@ class Sweep:
     enqueue: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
-            raise UserMistake(f"a sweep's name is up to 64 letters, digits, '.', '_' and '-'; got {self.name!r}.")
-        self._check_search()
-        self._check_metrics()
-        for part, methods in {"data": ["training", "testing"], "validation": ["split"]}.items():
-            given = getattr(self, part)
-            if isinstance(given, type) or not all(callable(getattr(given, method, None)) for method in methods):
-                raise UserMistake(f"Sweep({part}=...) takes an object with {' and '.join(methods)}, got {given!r}.")
-        for part in self.parts:
-            given = getattr(self, part)
-            options = given.options if isinstance(given, Choice) and part != "training" else (given,)
-            if not all(isinstance(option, Space) for option in options):
-                kinds = "a Space" if part == "training" else "a Space or a Choice of Spaces"
-                raise UserMistake(f"Sweep({part}=...) takes {kinds}, got {given!r}.")
+        if is_optuna(self.sampler):
+            object.__setattr__(self, "sampler", OptunaSampler(self.sampler))
+        if is_optuna_pruner(self.pruner):
+            object.__setattr__(self, "pruner", OptunaPruner(self.pruner))
+        for check in (check_search, check_metrics, check_parts, check_pruner, check_points):
+            check(self)
         self.sampler.refuse(self)
-        self._check_pruner()
-        self._check_enqueue()
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -122,6 +111,13 @@ class Sweep:
         assert number is not None, "a sweep without trials has a sampler with an end"
         return number
 
+    def counts(self, state: str) -> bool:
+        """Whether a trial that ended so is one of those asked for: one that breaks the constraint costs nothing.
+
+        Where the sampler has an end of its own, it is one of its points.
+        """
+        return state != "INFEASIBLE" or self.sampler.exhaustive
+
     def draw(self, ask: Ask) -> Configuration:
         """Settle everything that is open by asking for it under its path: model.hidden, optimizer.SGD.lr."""
         return Configuration(**{part: self.draw_part(part, ask) for part in self.parts})
@@ -148,9 +144,9 @@ class Sweep:
                 raise UserMistake(
                     f"{path!r} is not part of a sweep; the parts are: {', '.join(f.name for f in fields(self))}."
                 )
-            given, value = sweep.chosen_pruner if part == "pruner" else getattr(sweep, part), _tuples(value)
+            given, value = sweep.chosen_pruner if part == "pruner" else getattr(sweep, part), tuples(value)
             try:
-                sweep = replace(sweep, **{part: _fix(given, rest, value, path) if rest else _option(given, value)})
+                sweep = replace(sweep, **{part: fix(given, rest, value, path) if rest else option(given, value)})
             except TypeError as error:
                 raise UserMistake(f"{path} cannot be {value!r} ({error}).") from error
         return sweep
@@ -192,79 +188,3 @@ class Sweep:
 
     def _spaces(self) -> list[tuple[str, Space | Choice]]:
         return [(part, getattr(self, part)) for part in self.parts]
-
-    def _check_metrics(self) -> None:
-        """Refuse metrics of the wrong kind, none, and two of one name: no table could tell them apart."""
-        wrong = [m for m in self.metrics if isinstance(m, type) or not callable(getattr(m, "measure", None))]
-        if wrong or not self.metrics:
-            told = repr(wrong[0] if wrong else self.metric)
-            raise UserMistake(f"Sweep(metric=...) takes an object with measure, got {told}; several go in a tuple.")
-        names = [metric.name for metric in self.metrics]
-        if len(set(names)) < len(names):
-            raise UserMistake(f"Sweep(metric=...) takes metrics of different names, got {', '.join(names)}.")
-
-    def _check_pruner(self) -> None:
-        """Refuse a pruner of the wrong kind, for several metrics, or that cannot work with the sweep's folds."""
-        if is_optuna_pruner(self.pruner):
-            object.__setattr__(self, "pruner", OptunaPruner(self.pruner))
-        if not isinstance(self.chosen_pruner, Pruner):
-            told = "a pruner such as Halving(), Race() or NoPruning(), or a pruner object of Optuna's"
-            raise UserMistake(f"Sweep(pruner=...) takes {told}, got {self.pruner!r}.")
-        if len(self.metrics) > 1 and self.chosen_pruner != NoPruning():
-            raise UserMistake(f"with several metrics no trial is stopped: leave out pruner={self.pruner!r}.")
-        self.chosen_pruner.refuse(self.validation.folds)
-
-    def _check_enqueue(self) -> None:
-        """Refuse a constraint that cannot be called, and configurations to try first that are not of this space."""
-        if isinstance(self.constraint, type) or not (self.constraint is None or callable(self.constraint)):
-            raise UserMistake(f"Sweep(constraint=...) takes a function of a candidate, got {self.constraint!r}.")
-        if isinstance(self.enqueue, (str, Mapping)) or not isinstance(self.enqueue, Sequence):
-            raise UserMistake(f"Sweep(enqueue=...) takes a list of configurations, got {self.enqueue!r}.")
-        enqueued(self)
-
-    def _check_search(self) -> None:
-        """Refuse a sampler, a number of trials or a rule for stopping of the wrong kind."""
-        if is_optuna(self.sampler):
-            object.__setattr__(self, "sampler", OptunaSampler(self.sampler))
-        if not isinstance(self.sampler, Sampler):
-            told = "a sampler such as TPE(), Random() or Grid(), or a sampler object of Optuna's"
-            raise UserMistake(f"Sweep(sampler=...) takes {told}, got {self.sampler!r}.")
-        if self.trials is None and not self.sampler.exhaustive:
-            told = "only Grid() and BruteForce() know it by themselves"
-            raise UserMistake(f"Sweep(trials=...) is a whole number of at least 1; {told}.")
-        if self.trials is not None and (type(self.trials) is not int or self.trials < 1):
-            raise UserMistake(f"Sweep(trials=...) is a whole number of at least 1, got {self.trials!r}.")
-        if not isinstance(self.early_stopping, EarlyStopping | None):
-            raise UserMistake(f"Sweep(early_stopping=...) takes an EarlyStopping(), got {self.early_stopping!r}.")
-        if not isinstance(self.budget, Budget):
-            raise UserMistake(f"Sweep(budget=...) takes a Budget(), got {self.budget!r}.")
-
-
-def _tuples(value: Any) -> Any:
-    """The value with tuples for lists: JSON knows no tuple, and a resumed sweep is given what JSON kept."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
-
-
-def _option(given: Any, value: Any) -> Any:
-    """The option of a choice that a word names, else the value itself."""
-    return given.labels.get(value, value) if isinstance(given, Choice) and isinstance(value, str) else value
-
-
-def _fix(given: Any, rest: str, value: Any, path: str) -> Any:
-    """A space or dataclass with the argument at the end of the path fixed."""
-    name, _, deeper = rest.partition(".")
-    if isinstance(given, Choice) and name in given.labels:
-        fixed = [_fix(option, deeper, value, path) if key == name else option for key, option in given.labels.items()]
-        return Choice(*fixed, conditions=given.conditions)
-    if isinstance(given, Space):
-        there = given.arguments.get(name)
-        inner = _fix(there, deeper, value, path) if deeper else _option(there, value)
-        return Space(given.target, **{**given.arguments, name: inner})
-    if is_dataclass(given) and not isinstance(given, type) and name in {f.name for f in fields(given)}:
-        return replace(given, **{name: _fix(getattr(given, name), deeper, value, path) if deeper else value})
-    known = (
-        given.labels if isinstance(given, Choice) else [f.name for f in fields(given)] if is_dataclass(given) else []
-    )
-    raise UserMistake(
-        f"there is nothing to set at {path!r}: {name!r} is not one of {', '.join(map(str, known)) or 'its parts'}."
-    )
