@@ -24,7 +24,7 @@ def desk(tmp_path):
 
 
 def report(desk, group, number):
-    return desk.report(group.trials, epoch(number, [0.5] * 2 * len(group.trials)))
+    return desk.reports([(group.trials, epoch(number, [0.5] * 2 * len(group.trials)))])
 
 
 def states(desk):

@@ -148,7 +148,7 @@ class Notes:
     def __init__(self):
         self.reports, self.done, self.failed, self.notes = [], [], {}, []
 
-    def report(self, numbers, report):
+    def report(self, numbers, report, at_once=True):
         self.reports.append((report.epoch, tuple(numbers)))
         return lambda: Verdict(tuple(numbers))
 

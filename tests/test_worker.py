@@ -28,7 +28,7 @@ class Notes:
         """Those of these that have not ended."""
         return [n for n in numbers if n not in self.done and n not in self.failed]
 
-    def report(self, numbers, report):
+    def report(self, numbers, report, at_once=True):
         folds = len(report.score) // len(numbers)
         for position, number in enumerate(numbers):
             rows = slice(position * folds, (position + 1) * folds)
@@ -93,7 +93,7 @@ class Dying(Notes):
         super().__init__()
         self.epoch = epoch
 
-    def report(self, numbers, report):
+    def report(self, numbers, report, at_once=True):
         survivors = super().report(numbers, report)
         if report.epoch == self.epoch:
             raise KeyboardInterrupt

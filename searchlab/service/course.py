@@ -49,6 +49,7 @@ class Course:
         self.uri = order.tracking_uri or home.tracking_uri
         self._trackers: tuple[Tracker, ...] = ()
         self._marks: list[tuple[str, float]] = []
+        self._ended: float | None = None  # when a trial last did
 
     def carry_out(self) -> Result:
         """Search until every trial has ended, crown the winner, and complete the record.
@@ -98,7 +99,8 @@ class Course:
             tracker.log(trial, epoch, scores, losses, time, others)
 
     def finish(self, trial: int, ending: Ending) -> None:
-        """A trial has ended."""
+        """A trial has ended; the last to do so ends the search, and not the engine's clearing up."""
+        self._ended = time.perf_counter()
         for tracker in self._trackers:
             tracker.finish(trial, ending)
 
@@ -205,7 +207,8 @@ class Course:
         return SweepRecord(order.name, metric.name, metric.goal, self.home.path, params, tags, files, order.id, others)
 
     def _enter(self, phase: str) -> None:
-        self._marks.append((phase, time.perf_counter()))
+        since = self._ended if phase == "winner" and self._ended else time.perf_counter()
+        self._marks.append((phase, since))
         if self.watcher:
             self.watcher.phase(phase, self.order)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from searchlab.sweep.memory import size
 from searchlab.tracking.tracker import Buffer, Event
 from searchlab.training import Report
 
+OFTEN = 0.02  # seconds between two reports of a group whose epochs take less: a call costs both sides a millisecond
 INNOCENT = 2  # deaths of a worker that a trial alone in it is forgiven, where it finished no epoch in between
 
 
@@ -64,9 +66,10 @@ class Desk:
     def running(self, numbers: Sequence[int]) -> list[int]:
         return self._study.running(numbers)
 
-    def report(self, numbers: Sequence[int], report: Report) -> Verdict:
-        self._deaths.pop(self._group_of.get(numbers[0], ""), None)
-        return self._study.report(numbers, report)
+    def reports(self, epochs: Sequence[tuple[Sequence[int], Report]]) -> Verdict:
+        """Take in one epoch of a group or several in a row; who goes on after the last."""
+        self._deaths.pop(self._group_of.get(epochs[0][0][0], ""), None)
+        return [self._study.report(numbers, report) for numbers, report in epochs][-1]
 
     def recall(self, numbers: Sequence[int], report: Report) -> None:
         self._study.recall(numbers, report)
@@ -142,37 +145,50 @@ class Desk:
 
 
 class RemoteStudy:
-    """The study as a worker sees it from another process."""
+    """The study as a worker sees it from another process. Epochs that take no time are told a handful at a time."""
 
     def __init__(self, desk: Any) -> None:
         self._desk = desk
+        self._untold: list[tuple[Sequence[int], Report]] = []
+        self._told = 0.0  # when reports were last sent
 
     def running(self, numbers: Sequence[int]) -> list[int]:
-        return list(ray.get(self._desk.running.remote(numbers)))
+        return list(self._ask("running", numbers))
 
-    def report(self, numbers: Sequence[int], report: Report) -> Answer:
-        sent = self._desk.report.remote(numbers, report)
-        verdict: Answer = lambda: ray.get(sent)  # noqa: E731
-        return verdict
+    def report(self, numbers: Sequence[int], report: Report, *, at_once: bool) -> Answer:
+        self._untold.append((numbers, report))
+        if not at_once and time.monotonic() - self._told < OFTEN:
+            return lambda: Verdict(tuple(numbers))
+        self._told = time.monotonic()
+        sent, self._untold = self._desk.reports.remote(self._untold), []
+        answer: Answer = lambda: ray.get(sent)  # noqa: E731
+        return answer
 
     def recall(self, numbers: Sequence[int], report: Report) -> None:
-        ray.get(self._desk.recall.remote(numbers, report))
+        self._ask("recall", numbers, report)
 
     def finish(self, numbers: Sequence[int], report: Report) -> None:
-        ray.get(self._desk.finish.remote(numbers, report))
+        self._ask("finish", numbers, report)
 
     def fail(self, numbers: Sequence[int], reason: str) -> None:
-        ray.get(self._desk.fail.remote(numbers, reason))
+        self._ask("fail", numbers, reason)
 
     def note(self, about: str, text: str) -> None:
-        ray.get(self._desk.note.remote(about, text))
+        self._ask("note", about, text)
 
     def grow(self, group: Group, pays: int) -> Group:
-        grown: Group = ray.get(self._desk.grow.remote(group, pays))
+        grown: Group = self._ask("grow", group, pays)
         return grown
 
     def take_back(self, group: Group, epoch: int) -> bool:
-        return bool(ray.get(self._desk.take_back.remote(group, epoch)))
+        return bool(self._ask("take_back", group, epoch))
 
     def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
-        ray.get(self._desk.weigh.remote(numbers, needed, memory))
+        self._ask("weigh", numbers, needed, memory)
+
+    def _ask(self, method: str, *given: Any) -> Any:
+        """The desk's answer, which has heard everything before it: a caller's calls are served in their order."""
+        if self._untold:
+            self._desk.reports.remote(self._untold)
+            self._untold = []
+        return ray.get(getattr(self._desk, method).remote(*given))

@@ -70,8 +70,9 @@ class GroupRun:
         report, before = self.trainer.advance(), self.answer
         self.left = report.seconds * (self.trainer.epochs - self.trainer.epoch)
         self.reports.append((self.trials, report))
-        self.answer = self.judge.report(self.trials, report)
-        if self.pruner.decisive(report.epoch) or report.seconds >= AT_ONCE:
+        at_once = self.pruner.decisive(report.epoch) or report.seconds >= AT_ONCE
+        self.answer = self.judge.report(self.trials, report, at_once=at_once)
+        if at_once:
             before = self.answer
         verdict = before() if before else Verdict(self.trials)
         well = [not any(report.failures[at * self.folds : (at + 1) * self.folds]) for at in range(len(self.trials))]

@@ -26,8 +26,11 @@ class Judge(Protocol):
     def running(self, numbers: Sequence[int]) -> list[int]:
         """Those of these trials that have not ended."""
 
-    def report(self, numbers: Sequence[int], report: Report) -> Answer:
-        """Take in an epoch; the answer, once it is asked for, says which trials go on."""
+    def report(self, numbers: Sequence[int], report: Report, *, at_once: bool) -> Answer:
+        """Take in an epoch; the answer, once it is asked for, says which trials go on.
+
+        Unless `at_once`, it may be told with those after it, and the answer be that all go on.
+        """
 
     def recall(self, numbers: Sequence[int], report: Report) -> None:
         """Take in an epoch that was judged before a kill."""

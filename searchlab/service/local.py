@@ -27,7 +27,7 @@ class _Here:
         self.note, self.grow, self.take_back = study.note, study.grow, study.take_back
         self._study, self._stop = study, stop
 
-    def report(self, numbers: Sequence[int], report: Report) -> Answer:
+    def report(self, numbers: Sequence[int], report: Report, *, at_once: bool) -> Answer:
         if self._stop.is_set():
             self._study.note("pause", STOPPING)
             self._study.pause()

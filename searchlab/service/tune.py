@@ -70,8 +70,12 @@ def search(job: Job, tracker: Tracker) -> Found:
 
 
 def _told(name: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0]
-    return f"Ray could not go on ({reason}); what had ended is kept, and `searchlab resume {name}` goes on."
+    """One sentence: that of a fault of the world in another process, or what Ray met and how to go on."""
+    lines = str(error).strip().splitlines()
+    faults = [line.partition(": ")[2] for line in lines if line.startswith(f"{WorldFault.__module__}.WorldFault: ")]
+    if faults:
+        return faults[-1]
+    return f"Ray could not go on ({lines[0]}); what had ended is kept, and `searchlab resume {name}` goes on."
 
 
 def _search(job: Job, tracker: Tracker) -> Found:
@@ -139,7 +143,8 @@ class _Shift(tune.Trainable):
                 worker.train(group)
                 groups += 1
         except WorldFault as fault:
-            ray.get(self._desk.halt.remote(str(fault)))
+            told = _told("", fault) if isinstance(fault, RayError) else str(fault)  # the study's, or of this process
+            ray.get(self._desk.halt.remote(told))
         return {"done": True, "groups": groups}
 
 
