@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from types import SimpleNamespace
+
 import cloudpickle
 import pytest
 
-from searchlab.service.desk import INNOCENT, Desk
+from searchlab.service import desk as desk_file
+from searchlab.service.desk import INNOCENT, Desk, RemoteStudy
 from searchlab.service.job import Job
+from searchlab.service.judge import Verdict
 from searchlab.sweep.groups import Group
 from searchlab.sweep.samplers import Random
 from tests.sweeps import spiral_sweep
@@ -121,3 +126,61 @@ def test_paused_nothing_is_handed_out_and_every_answer_says_so(desk):
     assert desk.take("b") is None
     assert [arguments["text"] for method, arguments in desk.drain() if method == "note"] == ["stopping"]
     assert states(desk) == ["RUNNING"] * 4
+
+
+class Wire:
+    """A desk as Ray hands it to a worker: what is called is written down, and the answer comes back at once."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, method):
+        def remote(*given):
+            self.calls.append((method, given))
+            return Verdict((7,)) if method == "reports" else True
+
+        return SimpleNamespace(remote=remote)
+
+    def epochs(self):
+        return [[report.epoch for _, report in given[0]] for method, given in self.calls if method == "reports"]
+
+
+@pytest.fixture
+def wired(monkeypatch):
+    """A worker's view of the study, what goes over the wire, and a clock to be set."""
+    clock = [100.0]
+    monkeypatch.setattr(desk_file, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(desk_file.ray, "get", lambda answer: answer)
+    return RemoteStudy(wire := Wire()), wire, clock
+
+
+def test_epochs_that_take_no_time_are_told_together(wired):
+    remote, wire, clock = wired
+    answers = []
+    for number in range(1, 7):
+        clock[0] += 0.4 * desk_file.OFTEN
+        answers.append(remote.report((3,), epoch(number, [0.5] * 2), at_once=False))
+    assert wire.epochs() == [[1], [2, 3, 4]]
+    assert [answer().stay for answer in answers] == [(7,), (3,), (3,), (7,), (3,), (3,)], "who is not asked about stays"
+
+
+def test_where_it_matters_an_epoch_is_told_at_once_with_those_before_it(wired):
+    remote, wire, _ = wired
+    for number in (1, 2, 3):
+        remote.report((3,), epoch(number, [0.5] * 2), at_once=False)
+    assert remote.report((3,), epoch(4, [0.5] * 2), at_once=True)().stay == (7,)
+    assert wire.epochs() == [[1], [2, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [("finish", ((3,), epoch(9, [0.5] * 2))), ("fail", ((3,), "why")), ("take_back", (None, 3)), ("running", ((3,),))],
+)
+def test_nothing_overtakes_an_epoch_that_is_not_told_yet(wired, method, given):
+    remote, wire, _ = wired
+    remote.report((3,), epoch(1, [0.5] * 2), at_once=True)
+    remote.report((3,), epoch(2, [0.5] * 2), at_once=False)
+    with suppress(TypeError):  # `running` makes a list of its answer
+        getattr(remote, method)(*given)
+    assert wire.epochs() == [[1], [2]]
+    assert wire.calls[-1][0] == method
