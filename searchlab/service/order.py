@@ -72,8 +72,7 @@ class Order:
             home = Home(folder.path.parent.parent)
             names = ", ".join(other.name for other in home.sweeps()) or "none yet"
             raise UserMistake(f"there is no sweep called {folder.name!r} in {home.path}; there are: {names}.")
-        kept.setdefault("goals", _described_goals(kept["description"]))
-        return cls(**kept)
+        return cls(**{**kept, "goals": kept.get("goals") or _described_goals(kept["description"])})
 
 
 def _described_goals(description: Mapping[str, Any]) -> dict[str, Goal]:
