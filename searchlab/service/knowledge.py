@@ -19,9 +19,9 @@ def known_from(home: Home, name: str, sweep: Sweep) -> list[Known]:
     """
     order = Order.of(home.sweep(name))
     goals = {metric.name: metric.goal for metric in sweep.metrics}
-    if dict(order.goals) != goals:
+    if order.metrics != goals:
         raise UserMistake(
-            f"--warm-start {name}: it was judged by {', '.join(order.goals)} and this sweep is by {', '.join(goals)}; "
+            f"--warm-start {name}: it was judged by {', '.join(order.metrics)} and this sweep is by {', '.join(goals)}; "
             "scores of the same metrics alone can be learnt from."
         )
     trials = peek(order.storage or home.sweep(name).study, order.name)

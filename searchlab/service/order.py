@@ -50,14 +50,19 @@ class Order:
     version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))
 
     @property
+    def metrics(self) -> dict[str, Goal]:
+        """The goals of the metrics by name, the primary one's first."""
+        return dict(self.goals) or _described_goals(self.description)
+
+    @property
     def metric(self) -> str:
         """The name of the primary metric."""
-        return next(iter(self.goals), "score")
+        return next(iter(self.metrics))
 
     @property
     def goal(self) -> Goal:
         """Which way of the primary metric is better."""
-        return next(iter(self.goals.values()), "max")
+        return self.metrics[self.metric]
 
     def keep(self, folder: SweepFolder) -> None:
         """Write it into the sweep's folder."""
@@ -72,7 +77,7 @@ class Order:
             home = Home(folder.path.parent.parent)
             names = ", ".join(other.name for other in home.sweeps()) or "none yet"
             raise UserMistake(f"there is no sweep called {folder.name!r} in {home.path}; there are: {names}.")
-        return cls(**{**kept, "goals": kept.get("goals") or _described_goals(kept["description"])})
+        return cls(**kept)
 
 
 def _described_goals(description: Mapping[str, Any]) -> dict[str, Goal]:

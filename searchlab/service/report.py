@@ -54,7 +54,7 @@ def report(name: str, home: Home) -> Report:
     if state in ("finished", "failed"):
         pictures = sorted(folder.figures.glob("*.png"))
         return Report(name, state, write_report(order, home, trials, state, folder.read("result"), pictures))
-    metrics = dict(order.goals)
+    metrics = order.metrics
     (metric, goal), others = next(iter(metrics.items())), dict(list(metrics.items())[1:])
     with TemporaryDirectory() as drawn:
         pictures = list(save_pictures(trials, None, metric, goal, Path(drawn), others)) if trials else []
@@ -93,7 +93,7 @@ def _page(
     result: Mapping[str, Any],
     pictures: Sequence[Path],
 ) -> Page:
-    folder, metrics = home.sweep(order.name), dict(order.goals)
+    folder, metrics = home.sweep(order.name), order.metrics
     (metric, goal), arguments = next(iter(metrics.items())), order.description["arguments"]
     return Page(
         name=order.name,
