@@ -21,8 +21,8 @@ def known_from(home: Home, name: str, sweep: Sweep) -> list[Known]:
     goals = {metric.name: metric.goal for metric in sweep.metrics}
     if order.metrics != goals:
         raise UserMistake(
-            f"--warm-start {name}: it was judged by {', '.join(order.metrics)} and this sweep is by {', '.join(goals)}; "
-            "scores of the same metrics alone can be learnt from."
+            f"--warm-start {name}: it was judged by {', '.join(order.metrics)}, and this sweep is by "
+            f"{', '.join(goals)}; scores of the same metrics alone can be learnt from."
         )
     trials = peek(order.storage or home.sweep(name).study, order.name)
     fitting = [trial for trial in ranked(trials, sweep.primary.goal) if fits(sweep, trial.parameters)]

@@ -21,12 +21,11 @@ from searchlab.data.splits import Rows, Split
 from searchlab.data.table import Table
 from searchlab.nn.layer import Carry
 from searchlab.sweep.domains import Scalar
-from searchlab.sweep.groups import build
+from searchlab.sweep.groups import LARGEST, build
 from searchlab.sweep.memory import kind_of
 from searchlab.sweep.sweep import Sweep
 from searchlab.training import Trainer
 
-LARGEST = 16  # trials tried side by side
 ASSUMED = 8  # trials side by side where measuring would cost too much: what small networks gain from at least
 GAIN = 0.10  # of the rate, that twice the trials must bring for more to be tried
 NEAR = 0.05  # of the best rate, that is given up for a smaller group: the sampler learns sooner
