@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: skip
@@ -15,17 +16,18 @@ import numpy as np
 
 from models.mlp import MLP
 from models.rnn_lm import RnnLM
+from search_spaces import digits_mlp
 from searchlab import (
     SGD,
     Accuracy,
     Adam,
     Blocked,
     Choice,
-    Digits,
     Float,
     KFold,
     Mnist,
     Momentum,
+    NoPruning,
     Perplexity,
     Space,
     Sweep,
@@ -35,20 +37,7 @@ from searchlab import (
 
 FOLDER = Path(__file__).parent / "recorded"
 
-DIGITS = Sweep(
-    name="digits",
-    data=Digits(),
-    validation=KFold(5),
-    metric=Accuracy(),
-    model=Space(MLP, hidden=Choice(32, 64, 128), dropout=Float(0.0, 0.5)),
-    optimizer=Choice(
-        Space(SGD, lr=Float(0.01, 1.0, log=True)),
-        Space(Momentum, lr=Float(0.001, 0.3, log=True), momentum=Float(0.5, 0.99)),
-        Space(Adam, lr=Float(1e-4, 3e-2, log=True)),
-    ),
-    training=Space(Trainer, batch_size=Choice(32, 64, 128), epochs=20, clip_norm=Float(0.1, 10.0, log=True)),
-    trials=240,
-)
+DIGITS = replace(digits_mlp.sweep, name="digits", trials=240)
 MNIST = Sweep(
     name="mnist",
     data=Mnist(limit=6_000),
@@ -76,7 +65,7 @@ PTB_SMALL = Sweep(
     training=Space(Trainer, batch_size=20, epochs=12, clip_norm=Float(0.1, 5.0, log=True)),
     trials=64,
 )
-SWEEPS = {sweep.name: sweep for sweep in (DIGITS, MNIST, PTB_SMALL)}
+SWEEPS = {sweep.name: replace(sweep, pruner=NoPruning()) for sweep in (DIGITS, MNIST, PTB_SMALL)}
 
 
 def record(sweep: Sweep) -> None:

@@ -270,12 +270,12 @@ def test_reasons_that_differ_in_numbers_alone_are_one():
 def test_the_command_asks_for_the_same_again():
     values = {"model.hidden": 64, "training.schedule": "None", "data.path": "my file.csv", "optimizer.lr": (0.1, 2)}
     order = order_of(
-        spec="/tmp/a folder/mine.py", values=values, seed=3, workers=4, fuse=2, memory=1.5, generation=8,
+        spec="/projects/a folder/mine.py", values=values, seed=3, workers=4, fuse=2, memory=1.5, generation=8,
         warm_start="before", storage="postgresql://me:secret@there/db", tracking_uri="http://me:secret@there",
     )  # fmt: skip
     program, verb, *words = shlex.split(command_of(order))
     asked = run_command.make_context("run", words).params
-    assert (program, verb, str(asked["spec"])) == ("searchlab", "run", "/tmp/a folder/mine.py")
+    assert (program, verb, str(asked["spec"])) == ("searchlab", "run", "/projects/a folder/mine.py")
     assert values_of(asked["settings"]) == values
     assert fuse_of(asked["fuse"]) == 2
     names = ("trials", "seed", "workers", "device", "engine", "memory", "warm_start")
