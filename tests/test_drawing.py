@@ -75,6 +75,16 @@ def test_the_same_point_is_trained_once(study):
         assert sorted(event["trial"] for name, event in events if name == method) == list(range(30))
 
 
+def test_thousands_of_twins_end_at_once_and_are_trained_by_nobody(study):
+    one = study(spiral_sweep(**FEW, trials=1500), trials=1500)
+    assert len(through(one)) == 6
+    assert len(one.records()) == 1500
+    assert one.ledger.spent.epochs == 6
+    one.close()
+    again = study(spiral_sweep(**FEW, trials=1500), storage=one.job.storage, trials=1500)
+    assert again.ledger.spent.epochs == 6, "nor counted when it is read again"
+
+
 def test_a_twin_of_a_trial_under_way_ends_when_that_one_does(study):
     one = study(spiral_sweep(**FEW, trials=30), trials=30)
     groups = []

@@ -200,3 +200,13 @@ def test_checkpoints_cost_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch)
 def test_epochs_are_structure_and_end_the_group(tmp_path):
     sweep = spiral_sweep(training=Space(Trainer, batch_size=10, epochs=2, clip_norm=Float(0.5, 5.0)))
     assert sorted(work(tmp_path, Notes(), [0.5], sweep=sweep).reports[0]) == [1, 2]
+
+
+def test_a_group_that_cannot_be_measured_for_want_of_memory_is_trained_all_the_same(tmp_path, monkeypatch):
+    def no_memory(self, trials, limit):
+        raise MemoryError("no room to measure in")
+
+    monkeypatch.setattr("searchlab.sweep.memory.Needs.most", no_memory)
+    judge = Notes()
+    Worker(spiral_sweep(epochs=2), judge, Checkpoints(tmp_path), memory=10**9).train(group(0.5, 1.0))
+    assert sorted(judge.done) == [0, 1]

@@ -115,15 +115,15 @@ class Drawing:
 
     def _worthwhile(self, fixed: Mapping[str, Scalar]) -> tuple[int, Values] | None:
         """Draw until a trial is worth training; None when none is left."""
-        for _ in range(IN_VAIN):
-            if not self.left():
-                return None
+        vain = 0
+        while self.left():
             before = self.ledger.infeasible
             if drawn := self._draw(fixed):
                 return drawn
-            if self.ledger.infeasible == before or self._proposals.listed:
-                return self._worthwhile(fixed)  # a twin: it counts, so this comes to an end
-        self.in_vain = f"{IN_VAIN} points in a row broke the constraint"
+            # a twin counts, as does any point of a plan: these come to an end by themselves
+            vain = 0 if self.ledger.infeasible == before or self._proposals.listed else vain + 1
+            if vain == IN_VAIN:
+                self.in_vain = f"{IN_VAIN} points in a row broke the constraint"
         return None
 
     def _draw(self, fixed: Mapping[str, Scalar]) -> tuple[int, Values] | None:

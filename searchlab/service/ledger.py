@@ -145,8 +145,7 @@ class Ledger:
         """The trial ends as its twin has, whose curve it shares."""
         there = self.record(twin)
         self.curves[number] = curve = Curve(**{**vars(there.curve), "seconds": 0.0})
-        for epoch, scores in enumerate(curve.scores, start=1):
-            self.scores.add(number, scores)
+        for epoch in range(1, 1 + len(curve.scores)):  # told, and not added to the scores: nobody trained them
             self._log(number, epoch)
         self._end(number, there.state, f"the same parameters as trial {twin}")
 
@@ -169,7 +168,7 @@ class Ledger:
         self.study.tell(
             trial, values if state == "COMPLETE" else None, state=TrialState[OPTUNA_STATE.get(state, state)]
         )
-        if state == "COMPLETE":
+        if state == "COMPLETE" and self.scores.length(number):
             self.scores.finish(number)
         self._rank(state, value)
         others = values[1:] if values else ()
@@ -204,11 +203,12 @@ class Ledger:
         records = self.records()
         self.count = len(records)
         for record in records:
-            if record.state != "RUNNING":
-                self._first.setdefault(frozenset(record.parameters.items()), record.number)
+            if record.state == "RUNNING":
+                continue
+            self.infeasible += record.state == "INFEASIBLE"
+            if self._first.setdefault(frozenset(record.parameters.items()), record.number) == record.number:
                 for scores in record.curve.scores:
                     self.scores.add(record.number, scores)
-                self.infeasible += record.state == "INFEASIBLE"
                 if record.state == "COMPLETE":
                     self.scores.finish(record.number)
         order = {trial.number - self.known: _order(trial) for trial in self.study.get_trials(deepcopy=False)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
@@ -57,9 +57,12 @@ class Worker:
     def train(self, group: Group) -> None:
         """Train a group to its end, or until it is put back. What goes wrong in its own code fails its trials."""
         parts: list[Group] = []
-        with self._answering(group):
-            group = self._grown(group)
-            parts = self._parts(group)
+        try:
+            with self._answering(group):
+                group = self._grown(group)
+                parts = self._parts(group)
+        except MemoryError:  # measuring takes more than training may
+            parts = [replace(group, room=0)]
         for part in parts:
             outcome = self._attempt(part, whole=len(parts) == 1)
             if outcome == "paused":
