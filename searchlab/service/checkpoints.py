@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.errors import WorldFault
-from searchlab.service.home import write_whole
+from searchlab.service.patience import Patience
+from searchlab.service.shelf import shelf_at, why_not
 from searchlab.sweep.groups import Group
 from searchlab.training import Report
 
 SHARE = 0.05  # of the time may go into writing checkpoints
+PATIENCE = 60.0  # seconds that a store which went away is waited for
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,21 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """A folder with one file per group, each replaced whole."""
+    """One piece per group, each replaced whole, in a folder or a bucket: a path, or a URL like s3://BUCKET/PREFIX.
 
-    def __init__(self, folder: Path, least_seconds: float = 1.0) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.least_seconds = folder, least_seconds
+    Raises WorldFault when the place cannot be used, or a store stays away for a minute.
+    """
+
+    def __init__(self, place: Path | str, least_seconds: float = 1.0) -> None:
+        self._shelf, self.least_seconds = shelf_at(place), least_seconds
+        self._patience = Patience(
+            PATIENCE, f"the store {place}", "the checkpoints in it are kept, and `searchlab resume` goes on from there."
+        )
         self._next = time.monotonic() + least_seconds
+
+    def why_not(self) -> str | None:
+        """Why the place cannot be used; None where a small piece can be written, read back and dropped."""
+        return why_not(self._shelf)
 
     def due(self) -> bool:
         """Whether enough time has passed for writing to cost at most a twentieth of it."""
@@ -67,28 +77,20 @@ class Checkpoints:
 
     def save(self, group: str, checkpoint: Checkpoint) -> None:
         """Keep this as the group's latest state."""
-        started = time.monotonic()
-        meta = {"trials": checkpoint.trials, "reports": [(trials, _plain(r)) for trials, r in checkpoint.reports]}
-        packed = io.BytesIO()
-        text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
-        arrays: dict[str, Any] = {f"state/{name}": array for name, array in checkpoint.state.items()}
-        np.savez(packed, allow_pickle=False, **arrays, meta=text)
-        try:
-            write_whole(self._path(group), packed.getvalue())
-        except OSError as error:
-            raise WorldFault(
-                f"the checkpoint {self._path(group)} cannot be written ({error.strerror}); the one before it is kept."
-            ) from error
+        started = self._patience.outlast(lambda: self._write(group, checkpoint))
         now = time.monotonic()
         self._next = now + max(self.least_seconds, (now - started) / SHARE)
 
     def load(self, group: str) -> Checkpoint | None:
         """The group's latest state; None when there is none that can be read, and the group starts over."""
+        content = self._patience.outlast(lambda: self._shelf.read(_name(group)))
+        if content is None:
+            return None
         try:
-            with np.load(io.BytesIO(self._path(group).read_bytes())) as packed:
+            with np.load(io.BytesIO(content)) as packed:
                 meta = json.loads(packed["meta"].tobytes())
                 state = {name.removeprefix("state/"): packed[name] for name in packed.files if name != "meta"}
-        except (FileNotFoundError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+        except (ValueError, KeyError, zipfile.BadZipFile, EOFError):
             return None
         reports = tuple((tuple(trials), _report(report)) for trials, report in meta["reports"])
         return Checkpoint(tuple(meta["trials"]), reports, state)
@@ -108,10 +110,22 @@ class Checkpoints:
 
     def drop(self, group: str) -> None:
         """Forget a group that has ended."""
-        self._path(group).unlink(missing_ok=True)
+        self._patience.outlast(lambda: self._shelf.drop(_name(group)))
 
-    def _path(self, group: str) -> Path:
-        return self.folder / f"{group}.npz"
+    def _write(self, group: str, checkpoint: Checkpoint) -> float:
+        """Write it once; when that began. The time that a store was away is no cost of writing."""
+        started = time.monotonic()
+        meta = {"trials": checkpoint.trials, "reports": [(trials, _plain(r)) for trials, r in checkpoint.reports]}
+        packed = io.BytesIO()
+        text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+        arrays: dict[str, Any] = {f"state/{name}": array for name, array in checkpoint.state.items()}
+        np.savez(packed, allow_pickle=False, **arrays, meta=text)
+        self._shelf.write(_name(group), packed.getvalue())
+        return started
+
+
+def _name(group: str) -> str:
+    return f"{group}.npz"
 
 
 def _plain(report: Report) -> dict[str, Any]:

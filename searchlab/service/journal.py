@@ -7,7 +7,7 @@ import json
 import os
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,25 @@ from searchlab.errors import WorldFault
 SYNC = 1.0  # seconds: how often at most the journal waits for the disk
 
 
-def own(storage: Path | str) -> BaseStorage:
-    """The storage for its owner, who mends what a kill left half written; raises WorldFault when it cannot be."""
-    return JournalStorage(_Owned(storage)) if isinstance(storage, Path) else RDBStorage(storage)
+def own(storage: Path | str, waiting: Callable[[str], None] | None = None) -> BaseStorage:
+    """The storage for its owner, who mends what a kill left half written; raises WorldFault when it cannot be.
+
+    `waiting` hears when a database does not answer and is waited for, and when it does again.
+    """
+    if isinstance(storage, Path):
+        return JournalStorage(_Owned(storage))
+    from searchlab.service import database  # here alone: a journal needs no SQLAlchemy
+
+    return database.own(storage, waiting)
 
 
 def look(storage: Path | str) -> BaseStorage:
     """The journal at this path or the database at this URL, as it is, for reading; another may own it."""
-    return JournalStorage(_Seen(storage)) if isinstance(storage, Path) else RDBStorage(storage)
+    if isinstance(storage, Path):
+        return JournalStorage(_Seen(storage))
+    from searchlab.service import database
+
+    return database.look(storage)
 
 
 def release(storage: BaseStorage) -> None:
@@ -34,6 +45,8 @@ def release(storage: BaseStorage) -> None:
     backend = storage._backend if isinstance(storage, JournalStorage) else None
     if isinstance(backend, _Owned):
         backend.close()
+    if isinstance(storage, RDBStorage):
+        storage.engine.dispose()  # closes what connections there are
 
 
 class _Seen(BaseJournalBackend):
