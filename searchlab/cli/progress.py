@@ -1,27 +1,26 @@
-"""The live display of a run: a bar over trials, the best so far, and the newest ends."""
+"""The live display of a run: the board of its trials, from what the run tells while it is under way."""
 
 from __future__ import annotations
 
 import threading
+import time as clock
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
-from rich.table import Table
 
-from searchlab.cli.output import short, short_name
+from searchlab.cli.board import Board, ended_told, tenths
+from searchlab.service.scoreboard import Scoreboard
+from searchlab.service.standing import Leader, Snapshot
 
 if TYPE_CHECKING:
     from searchlab.metrics import Metric
     from searchlab.service.order import Order
     from searchlab.tracking.tracker import Ending
 
-SHOWN = 5  # best trials in the live table
-LINES = 10  # progress lines where there is no terminal to redraw
 PHASES = {"start": "starting Ray and the record", "search": "searching", "winner": "refitting the winner, testing it"}
 
 
@@ -29,16 +28,11 @@ class Progress:
     """Watches a run and shows it: redrawn in place on a terminal, a line now and then elsewhere."""
 
     def __init__(self, console: Console, metric: Metric | None = None) -> None:
-        self.console, self._goal = console, metric.goal if metric else "max"
-        self._bar = Bar(
-            TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(),
-            console=console,
-        )  # fmt: skip
-        self._task = self._bar.add_task("starting", total=None)
-        self._ended: dict[int, tuple[str, float | None]] = {}
-        self._std: dict[int, dict[int, float]] = {}
-        self._parameters: dict[int, Mapping[str, Any]] = {}
-        self._asked = 0
+        self.console, self._begun, self._label = console, clock.time(), "starting"
+        self._shown = Snapshot("", "running", metric=metric.name if metric else "score")
+        self._board = Scoreboard(metric.goal if metric else "max")
+        self._std: dict[int, dict[int, float]] = {}  # of trials under way, by epoch
+        self._parameters: dict[int, Mapping[str, Any]] = {}  # alike
         self._guard = threading.Lock()  # events come from the listener's thread, redraws from rich's
         self._live = Live(get_renderable=self._draw, console=console, refresh_per_second=5, transient=True)
 
@@ -51,15 +45,19 @@ class Progress:
         self._live.stop()
 
     def phase(self, name: str, order: Order) -> None:
-        """The run enters a phase."""
-        self._asked, self._goal = order.trials, order.goal
-        self._bar.update(self._task, description=PHASES[name], total=order.trials)
+        """The run enters a phase; the first one comes before any trial."""
+        with self._guard:
+            if name == "start":
+                self._board = Scoreboard(order.goal)
+            self._shown = Snapshot(order.name, "running", order.trials, metric=order.metric, goal=order.goal)
+            self._label = PHASES[name]
         if not self.console.is_terminal:
             self.console.print(f"{order.name}: {PHASES[name]}")
 
     def start(self, trial: int, parameters: Mapping[str, Any], time: float) -> None:
         """A trial has begun."""
         with self._guard:
+            self._board.begin(trial, time)
             self._parameters[trial] = parameters
 
     def log(
@@ -79,34 +77,29 @@ class Progress:
 
     def finish(self, trial: int, ending: Ending) -> None:
         """A trial has ended."""
+        before = self._snapshot()
         with self._guard:
-            self._ended[trial] = (ending.state, ending.value)
-            self._std[trial] = {0: self._std.get(trial, {}).get(ending.epoch or 0, float("nan"))}
-            done = min(self._asked, len(self._ended))  # what breaks the constraint ends, and does not count
-        self._bar.update(self._task, completed=done)
-        if not self.console.is_terminal and done % max(1, self._asked // LINES) == 0:
-            self.console.print(f"{done} of {self._asked} trials ended{self._best_so_far()}")
+            self._end(trial, ending)
+        now = self._snapshot()
+        if not self.console.is_terminal and tenths(now) > tenths(before):
+            self.console.print(ended_told(now))
 
     def note(self, text: str) -> None:
         """A line of its own, above what is redrawn."""
         self.console.print(text)
 
+    def _end(self, trial: int, ending: Ending) -> None:
+        parameters, spread = self._parameters.pop(trial, {}), self._std.pop(trial, {})
+        if not self._board.end(trial, ending.state, ending.time):
+            return
+        self._board.miss(trial, ending.state, ending.reason)
+        if ending.state == "COMPLETE" and ending.value is not None and self._board.leads(trial, ending.value):
+            self._board.lead(Leader(trial, ending.value, spread.get(ending.epoch or 0), ending.epoch, parameters))
+
+    def _snapshot(self) -> Snapshot:
+        with self._guard:
+            now = clock.time()
+            return self._board.fill(replace(self._shown, seconds=now - self._begun), self._begun, now)
+
     def _draw(self) -> RenderableType:
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        for heading in ("best so far", "trial", "parameters"):
-            table.add_column(heading, no_wrap=True, overflow="ellipsis")
-        with self._guard:
-            for number, score in self._best()[:SHOWN]:
-                pairs = self._parameters[number].items()
-                parameters = "  ".join(f"{short_name(path)} {short(value)}" for path, value in pairs)
-                table.add_row(f"{score:.4f} ± {self._std[number][0]:.4f}", str(number), parameters)
-        return Group(self._bar.get_renderable(), table) if table.row_count else self._bar.get_renderable()
-
-    def _best(self) -> list[tuple[int, float]]:
-        scored = [(number, value) for number, (_, value) in self._ended.items() if value is not None]
-        return sorted(scored, key=lambda pair: -pair[1] if self._goal == "max" else pair[1])
-
-    def _best_so_far(self) -> str:
-        with self._guard:
-            best = self._best()
-        return f"; best {best[0][1]:.4f} (trial {best[0][0]})" if best else ""
+        return Board(self._snapshot(), self._label)

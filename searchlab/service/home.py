@@ -5,19 +5,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from searchlab.errors import UserMistake, WorldFault
 
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """The folder of one sweep: its study, checkpoints, artifact, figures, and what was asked for."""
+    """The folder of one sweep: its study, checkpoints, artifact, figures, and what was asked for.
+
+    `database` is the URL, password and all, of the one that its study may be kept in; the folder itself holds none.
+    """
 
     path: Path
+    database: str | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -50,6 +55,11 @@ class SweepFolder:
         return self.path / "samples.txt"
 
     @property
+    def project(self) -> Path:
+        """The sweep's project as it was begun with, where others than this machine's processes train by it."""
+        return self.path / "project"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that drives the sweep."""
         return self.path / "run.lock"
@@ -73,12 +83,16 @@ class SweepFolder:
 
 @dataclass(frozen=True)
 class Home:
-    """The folder that holds everything embedded: sweeps, MLflow's store and its artifacts."""
+    """The folder that holds everything embedded: sweeps, MLflow's store and its artifacts.
+
+    `database` is the URL of the one that studies may be kept in instead.
+    """
 
     path: Path
+    database: str | None = field(default=None, repr=False)
 
     @classmethod
-    def at(cls, path: str | os.PathLike[str]) -> Home:
+    def at(cls, path: str | os.PathLike[str], database: str | None = None) -> Home:
         """The home at this path, made if need be; raises UserMistake when it cannot be written."""
         folder = Path(path).expanduser().absolute()
         probe = folder / f".probe-{os.getpid()}"
@@ -91,7 +105,7 @@ class Home:
             raise UserMistake(
                 f"the home folder {folder} cannot be written ({reason}); set SEARCHLAB_HOME to one that can."
             ) from error
-        return cls(folder)
+        return cls(folder, database)
 
     @property
     def tracking_uri(self) -> str:
@@ -100,11 +114,11 @@ class Home:
 
     def sweep(self, name: str) -> SweepFolder:
         """The folder of the sweep with this name, there or not."""
-        return SweepFolder(self.path / "sweeps" / name)
+        return SweepFolder(self.path / "sweeps" / name, self.database)
 
     def sweeps(self) -> list[SweepFolder]:
         """Every sweep that was begun, oldest first."""
-        begun = [SweepFolder(path.parent) for path in (self.path / "sweeps").glob("*/sweep.json")]
+        begun = [SweepFolder(path.parent, self.database) for path in (self.path / "sweeps").glob("*/sweep.json")]
         return sorted(begun, key=lambda folder: str((folder.read("sweep") or {}).get("created", "")))
 
 
@@ -139,7 +153,7 @@ class Lock:
                     raise
                 time.sleep(0.05)
         self._file.truncate(0)
-        self._file.write(str(os.getpid()))
+        self._file.write(f"{os.getpid()} {socket.gethostname()}")
         self._file.flush()
 
     def release(self) -> None:
@@ -147,13 +161,30 @@ class Lock:
         self._file.close()
 
 
-def holder(path: Path) -> int | None:
-    """The process that holds the lock on this file; None when it is free."""
+class Holder(NamedTuple):
+    """Who holds a lock: the process by its id, and the host that it runs on, "" where an older version wrote none.
+
+    The id is 0 for a moment after the lock was taken.
+    """
+
+    pid: int
+    host: str
+
+
+def held_by(path: Path) -> Holder | None:
+    """Who holds the lock on this file; None when it is free."""
     if not path.exists():
         return None
     with path.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return int(file.read() or 0)
+            pid, _, host = file.read().partition(" ")
+            return Holder(int(pid or 0), host)
     return None
+
+
+def holder(path: Path) -> int | None:
+    """The process that holds the lock on this file; None when it is free."""
+    held = held_by(path)
+    return held.pid if held else None

@@ -39,12 +39,12 @@ def overviews(home: Home) -> list[Overview]:
 
 def overview(folder: SweepFolder) -> Overview:
     """One sweep; raises UserMistake when there is none in the folder."""
-    order = Order.of(folder)
+    order, driven = Order.of(folder), holder(folder.lock) is not None  # in this order: when it is free, all is stored
     counted = _count(folder, order)
     value, number = counted.best or (None, None)
     return Overview(
         sweep=order.name,
-        state=_standing(folder, order, counted),
+        state="running" if driven else outcome(folder, order.trials, counted.ended),
         asked=order.trials,
         complete=counted.complete,
         pruned=counted.pruned,
@@ -65,12 +65,13 @@ def _count(folder: SweepFolder, order: Order) -> Tally:
     return tally_of(peek(order.storage, order.name), goal)
 
 
-def _standing(folder: SweepFolder, order: Order, counted: Tally) -> Standing:
-    """A result that is of other trials than there are now was written before the sweep was gone on with."""
-    if holder(folder.lock) is not None:
-        return "running"
+def outcome(folder: SweepFolder, asked: int, ended: int) -> Standing:
+    """How a sweep stands that nobody drives and of whose trials so many have ended.
+
+    A result that is of other trials than there are now was written before the sweep was gone on with.
+    """
     result = folder.read("result")
-    if result is None or (order.trials, counted.ended) != _told(result["trials"]):
+    if result is None or (asked, ended) != _told(result["trials"]):
         return "interrupted"
     return "finished" if result["state"] == "FINISHED" else "failed"
 
