@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from searchlab.sweep import QuasiRandom as QuasiRandom
     from searchlab.sweep import Race as Race
     from searchlab.sweep import Random as Random
+    from searchlab.sweep import Resources as Resources
     from searchlab.sweep import SizeLimit as SizeLimit
     from searchlab.sweep import Space as Space
     from searchlab.sweep import Sweep as Sweep
@@ -149,6 +150,7 @@ _HOMES = {
         "QuasiRandom",
         "Race",
         "Random",
+        "Resources",
         "SizeLimit",
         "Space",
         "Sweep",

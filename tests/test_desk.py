@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from types import SimpleNamespace
 
-import cloudpickle
 import pytest
 
 from searchlab.service import desk as desk_file
 from searchlab.service.desk import INNOCENT, Desk, RemoteStudy
 from searchlab.service.job import Job
 from searchlab.service.judge import Verdict
+from searchlab.service.parcel import parcel_for_study
 from searchlab.sweep.groups import Group
 from searchlab.sweep.samplers import Random
 from tests.sweeps import spiral_sweep
@@ -23,7 +23,7 @@ def desk(tmp_path):
     """A desk of twelve trials in groups of four."""
     sweep = spiral_sweep(trials=12, sampler=Random())
     job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=12, fuse=4)
-    opened = Desk(cloudpickle.dumps(job), [])
+    opened = Desk(parcel_for_study(job))
     yield opened
     opened.close()
 
@@ -73,7 +73,7 @@ def test_whoever_finishes_an_epoch_starts_from_the_beginning(desk):
 
 def test_a_trial_alone_is_forgiven_before_it_is_given_up(tmp_path):
     job = Job(spiral_sweep(trials=1), "s", tmp_path / "j", tmp_path / "c", trials=1, fuse=1)
-    desk = Desk(cloudpickle.dumps(job), [])
+    desk = Desk(parcel_for_study(job))
     group = desk.take("a")
     for _ in range(INNOCENT):
         again = desk.take("a")
@@ -107,7 +107,7 @@ def test_survivors_that_were_put_back_are_not_handed_to_who_had_them_before(desk
 def test_a_group_that_grew_is_taken_up_with_its_followers(tmp_path):
     sweep = spiral_sweep(trials=200, sampler=Random())
     job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=200)
-    desk = Desk(cloudpickle.dumps(job), [])
+    desk = Desk(parcel_for_study(job))
     leader = desk.take("a")
     assert isinstance(leader, Group)
     assert leader.room > 0
@@ -120,7 +120,7 @@ def test_a_group_that_grew_is_taken_up_with_its_followers(tmp_path):
 def test_paused_nothing_is_handed_out_and_every_answer_says_so(desk):
     group = desk.take("a")
     desk.pause("stopping")
-    assert not desk.more()
+    assert desk.opening("b") == "never"
     verdict = report(desk, group, 1)
     assert (verdict.stay, verdict.pause) == ((0, 1, 2, 3), True)
     assert desk.take("b") is None

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import pytest
 import ray
 
-from searchlab import Float, Space, Trainer
+from searchlab import Float, Resources, Space, Trainer
 from searchlab.data import Examples
 from searchlab.errors import WorldFault
 from searchlab.service import local, tune
+from searchlab.service.cluster import connection
 from searchlab.service.job import Job
 from searchlab.sweep.pruning import Halving
 from searchlab.tracking.tracker import Buffer
@@ -28,8 +29,8 @@ pytestmark = pytest.mark.slow
 def cluster():
     """One local Ray for all tests of this file: the engine uses the one its process is connected to."""
     before = dict(os.environ)
-    os.environ.update(tune.QUIET)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=2**28, **tune.SILENT)
+    os.environ.update(connection.QUIET)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=2**28, **connection.SILENT)
     yield
     ray.shutdown()
     os.environ.clear()
@@ -161,3 +162,38 @@ def test_a_killed_worker_is_replaced_and_its_group_goes_on_from_its_checkpoint(c
     assert sorted(logged) == sorted({(trial, epoch) for trial in (0, 1) for epoch in range(1, 13)})
     unbroken = local.search(job(tmp_path / "unbroken", sweep, trials=2, fuse=2), Buffer()).trials
     assert facts(records) == facts(unbroken)
+
+
+@dataclass(frozen=True)
+class OnlyHere:
+    """Data that no process but the driver can read."""
+
+    pid: int
+
+    def training(self):
+        if os.getpid() != self.pid:
+            raise WorldFault("the rows are on the driver's disk alone")
+        return spiral_sweep().data.training()
+
+    testing = training
+
+
+def test_rows_that_travel_are_read_by_the_driver_alone_and_train_the_same(cluster, tmp_path):
+    sweep = spiral_sweep(data=OnlyHere(os.getpid()))
+    with pytest.raises(WorldFault, match="on the driver's disk alone"):
+        tune.search(job(tmp_path / "read", sweep, workers=1, fuse=3), Buffer())
+    there = tune.search(job(tmp_path / "sent", sweep, workers=1, fuse=3, ship_data=True), Buffer()).trials
+    here = local.search(job(tmp_path / "here", sweep, fuse=3), Buffer()).trials
+    assert facts(there) == facts(here)
+
+
+def test_what_not_one_group_fits_into_is_refused_with_the_numbers(cluster, tmp_path):
+    sweep = spiral_sweep(resources=Resources(cpus=64))
+    with pytest.raises(WorldFault, match=r"it takes 64 CPU for a group on cpu, and there is 2 CPU and .* GB"):
+        tune.search(job(tmp_path, sweep, workers=None), Buffer())
+
+
+def test_a_group_that_takes_two_cores_trains_one_at_a_time_on_two(cluster, tmp_path):
+    sweep = spiral_sweep(resources=Resources(cpus=2))
+    records = tune.search(job(tmp_path, sweep, workers=None), Buffer()).trials
+    assert [record.state for record in records] == ["COMPLETE"] * 6

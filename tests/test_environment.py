@@ -2,7 +2,9 @@
 
 import pytest
 
-from searchlab.environment import KEEP_MEMORY, ONE_THREAD, worker_environment
+from searchlab.environment import KEEP_MEMORY, THREADS, worker_environment
+
+ONE_THREAD = dict.fromkeys(THREADS, "1")
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +15,15 @@ def _nothing_set(monkeypatch):
 
 def test_one_thread_and_kept_memory_unless_said_otherwise():
     assert worker_environment() == {**ONE_THREAD, **KEEP_MEMORY}
-    assert set(ONE_THREAD.values()) == {"1"}
+    assert len(ONE_THREAD) == 3
+
+
+def test_a_worker_with_several_cores_has_as_many_threads_unless_the_user_said_otherwise(monkeypatch):
+    assert worker_environment(4)["OPENBLAS_NUM_THREADS"] == "4"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # the command line's own
+    assert worker_environment(4)["OPENBLAS_NUM_THREADS"] == "4"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    assert worker_environment(4)["OPENBLAS_NUM_THREADS"] == "2"
 
 
 @pytest.mark.parametrize("name", [*ONE_THREAD, *KEEP_MEMORY])

@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from models.rnn_lm import RnnLM
 from searchlab import SGD, Blocked, Float, Perplexity, Space, Sweep, Text, Trainer, artifact
 from searchlab.data import Tokens
-from searchlab.service import course, samples, winner
+from searchlab.service import course, refit, samples
 from searchlab.service.records import Curve, TrialRecord
 from searchlab.service.run import run
 from tests.sweeps import spiral_sweep
@@ -71,16 +71,16 @@ def test_training_is_the_same_bit_by_bit_whether_texts_are_written_or_not(tmp_pa
     def refitted():
         sweep = text_sweep(tmp_path, unit=unit)
         trial = TrialRecord(0, "COMPLETE", {"optimizer.lr": 1.0}, 2.0, 4, None, Curve(), 0.0, 1.0)
-        trainer, texts, why_not = winner._refit(sweep, trial, sweep.data.training(), 7, "cpu")
-        assert why_not is None
-        return texts, {name: array.tobytes() for name, array in trainer.state().items()}
+        done = refit.refit_here(sweep, trial, 7, "cpu")
+        assert done.why_not is None
+        return list(done.texts), {name: array.tobytes() for name, array in done.state.items()}
 
     texts, state = refitted()
     assert len(texts) == 4
     assert len(set(texts)) > 1, "it learns"
     again, _ = refitted()
     assert texts == again
-    monkeypatch.setattr(winner, "sample_text", lambda *_: "nothing")
+    monkeypatch.setattr(refit, "sample_text", lambda *_: "nothing")
     assert refitted() == (["nothing"] * 4, state)
 
 

@@ -15,6 +15,7 @@ RANKS = {  # a room may import itself and rooms of a lower rank
     "backend": 0,
     "environment": 0,
     "errors": 0,
+    "project": 0,
     "replicas": 1,
     "data": 2,
     "nn": 3,
@@ -44,6 +45,7 @@ NUMERIC = {
 }
 UPWARD = {("sweep/sweep.py", "searchlab.service.run"), ("sweep/sweep.py", "searchlab.service.result")}  # Sweep.run
 STUDY = (  # the study's files
+    "service/database.py",
     "service/drawing.py",
     "service/journal.py",
     "service/ledger.py",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tracemalloc
 from contextlib import ExitStack
 
-import cloudpickle
 import numpy as np
 import pytest
 
@@ -17,13 +16,16 @@ from searchlab.service.checkpoints import Checkpoint, Checkpoints
 from searchlab.service.desk import Desk
 from searchlab.service.job import Job
 from searchlab.service.judge import Verdict
+from searchlab.service.parcel import parcel_for_study
 from searchlab.service.prospect import memory_of
 from searchlab.service.study import Study
 from searchlab.service.worker import Worker
 from searchlab.sweep import memory
+from searchlab.sweep.amounts import size
 from searchlab.sweep.extremes import extreme
 from searchlab.sweep.groups import Group, build
-from searchlab.sweep.memory import Needs, size
+from searchlab.sweep.memory import Needs
+from searchlab.sweep.resources import Resources
 from searchlab.tracking.tracker import Buffer
 from tests.sweeps import spiral_sweep
 
@@ -182,8 +184,8 @@ def test_what_a_dead_worker_had_begun_is_finished_first(tmp_path):
 
 
 def test_the_desk_hands_out_again_what_has_not_ended(tmp_path):
-    parcel = cloudpickle.dumps(job(tmp_path, fuse=3))
-    desk = Desk(parcel, [])
+    parcel = parcel_for_study(job(tmp_path, fuse=3))
+    desk = Desk(parcel)
     group = desk.take("a")
     desk.fail([group.trials[1]], "why")
     again = desk.take("a")
@@ -294,11 +296,16 @@ def test_a_machine_and_a_container_say_what_is_free(tmp_path, monkeypatch):
 def test_an_allowance_is_what_was_given_or_a_share_or_for_a_cluster_to_say(monkeypatch):
     monkeypatch.setattr(room, "available", lambda: 1000)
     monkeypatch.setattr(room, "free_memory", lambda: 100)
-    assert room.allowance(1.5, "cpu", 4, "tune", None) == 1_500_000_000
-    assert room.allowance(None, "cpu", 4, "tune", None) == 200
-    assert room.allowance(None, "cpu", 4, "local", None) == 800
-    assert room.allowance(None, "cuda", 4, "tune", None) == 80
-    assert room.allowance(None, "cpu", 4, "tune", "auto") is None
+    monkeypatch.setattr(room, "total_memory", lambda: 120)
+    monkeypatch.setattr(room, "device_here", lambda placement: placement)
+    some = Resources()
+    assert room.allowance(1.5, some, "cpu", 4, None) == 1_500_000_000
+    assert room.allowance(None, some, "cpu", 4, None) == 200
+    assert room.allowance(None, some, "cuda", 4, None) == 80
+    assert room.allowance(None, Resources(gpus=0.25), "cuda", 4, None) == 24
+    assert room.allowance(None, Resources(memory="2GB"), "cpu", 4, "auto") == 2_000_000_000
+    assert room.allowance(None, some, "cpu", 4, "auto") is None
+    assert room.allowance(None, some, "either", 4, None) is None
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from searchlab import Halving, NoPruning, Race
 from searchlab.errors import UserMistake
+from searchlab.service.home import Home
 from searchlab.service.records import Curve, TrialRecord
 from searchlab.service.replay import replay_records, replay_sweep
 from searchlab.service.run import run
@@ -122,7 +123,7 @@ def test_what_cannot_be_replayed_is_refused(tmp_path):
     with pytest.raises(UserMistake, match="one fold"):
         replay_records("mine", records_of(recorded(folds=1)), "accuracy", "max", Race(), 5)
     with pytest.raises(UserMistake, match="there is no sweep called 'none'"):
-        replay_sweep("none", Halving(), tmp_path)
+        replay_sweep("none", Halving(), Home.at(tmp_path))
 
 
 def searchlab(*arguments):
@@ -139,7 +140,7 @@ def home(tmp_path_factory):
 
 
 def test_a_sweep_is_replayed_from_its_records(home):
-    all_of_it, halved = (replay_sweep("spiral", pruner, home) for pruner in (NoPruning(), Halving(least=1)))
+    all_of_it, halved = (replay_sweep("spiral", pruner, Home.at(home)) for pruner in (NoPruning(), Halving(least=1)))
     assert (all_of_it.share, all_of_it.lost, all_of_it.epochs) == (1.0, 0.0, 48)
     assert halved.share < 1.0
     assert len(halved.outcomes) == 21

@@ -22,6 +22,14 @@ def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
+def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option --storage."""
+    return click.option(
+        "--storage", envvar="SEARCHLAB_STORAGE", metavar="URL",
+        help="A database for the study, instead of the home's own journal.",
+    )(command)  # fmt: skip
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """The option --json."""
     return click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")(command)

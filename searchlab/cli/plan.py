@@ -64,7 +64,7 @@ def _table(structures: tuple[Structure, ...]) -> Table:
     from rich.table import Table
 
     from searchlab.service.forecast import seconds
-    from searchlab.sweep.memory import size
+    from searchlab.sweep.amounts import size
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("structure", overflow="fold")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchlab.cli.output import Output, home_option, json_option
+from searchlab.cli.elsewhere import address_option, elsewhere, relay
+from searchlab.cli.output import Output, home_option, json_option, storage_option
 from searchlab.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -25,19 +26,35 @@ if TYPE_CHECKING:
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="The pruner's arguments: reduction=4.")
 @click.option("--orders", type=click.IntRange(0), default=20, show_default=True, help="Shuffled orders of the trials.")
+@address_option
+@storage_option
 @home_option
 @json_option
-def replay_command(name: str, kind: str, settings: tuple[str, ...], orders: int, home: str, as_json: bool) -> None:
+def replay_command(
+    name: str,
+    kind: str,
+    settings: tuple[str, ...],
+    orders: int,
+    address: str | None,
+    storage: str | None,
+    home: str,
+    as_json: bool,
+) -> int:
     """Tell the curves of the sweep NAME again under another pruner: epochs saved, score lost."""
+    output, pruner = Output(as_json), _pruner(kind, settings)
+    if url := elsewhere(address):
+        words = [word for setting in settings for word in ("--set", setting)]
+        return relay(url, ["replay", name, "--pruner", kind, "--orders", str(orders), *words], output)
+    from searchlab.service.home import Home
     from searchlab.service.replay import replay_sweep
 
-    output = Output(as_json)
-    replayed = replay_sweep(name, _pruner(kind, settings), home, orders)
+    replayed = replay_sweep(name, pruner, Home.at(home, storage), orders)
     console = output.console
     console.print(f"[bold]{name}[/bold] under {replayed.pruner}")
     console.print(_table(replayed))
     console.print(f"\n{_summary(replayed)}")
     output.result(replayed.plain())
+    return 0
 
 
 def _pruner(kind: str, settings: tuple[str, ...]) -> Pruner:

@@ -20,7 +20,9 @@ def command_of(order: Order) -> str:
         given |= {"reproducible": True} if order.generation else {}
         return f"sweep.run({', '.join(f'{name}={value!r}' for name, value in given.items())})"
     words = ["searchlab", "run", order.spec, "--trials", order.trials, "--seed", order.seed]
-    words += ["--workers", order.workers, "--device", order.device, "--fuse", order.fuse, "--engine", order.engine]
+    words += ["--workers", order.workers] if order.workers else []
+    words += ["--device", order.device, "--fuse", order.fuse, "--engine", order.engine]
+    words += ["--ship-data"] if order.ship_data else []
     words += ["--memory", order.memory] if order.memory is not None else []
     words += ["--reproducible"] if order.generation else []
     words += ["--warm-start", order.warm_start] if order.warm_start else []

@@ -7,14 +7,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
 from searchlab.errors import Interrupted, UserMistake, WorldFault
 from searchlab.metrics import Goal
+from searchlab.project import root_of
 from searchlab.service.home import Home, Lock, SweepFolder, holder
 from searchlab.service.job import Found, Job, Known
 from searchlab.service.knowledge import known_from
@@ -26,7 +28,6 @@ from searchlab.service.result import Result
 from searchlab.service.room import allowance
 from searchlab.service.winner import Winner, crown
 from searchlab.sweep.domains import Scalar
-from searchlab.sweep.file import root_of
 from searchlab.sweep.sweep import Sweep
 from searchlab.tracking.process import Recorder
 from searchlab.tracking.provenance import provenance
@@ -64,8 +65,7 @@ class Course:
             recorder = Recorder(self.uri, self._record(checksum))
             self._trackers = (*([self.watcher] if self.watcher else []), recorder)
             try:
-                engine = importlib.import_module(f"searchlab.service.{self.order.engine}")
-                found: Found = engine.search(self._job(), self)
+                found: Found = self._engine().search(self._job(), self)
                 self._all_there(found)
                 self._enter("winner")
                 result = self._conclude(found, recorder)
@@ -148,9 +148,15 @@ class Course:
     def _crown(self, trials: list[TrialRecord]) -> Winner | None:
         if not any(trial.value is not None for trial in trials):
             return None
-        about = {"versions": provenance(self._root()), "created": time.time()}
-        with threadpool_limits(1):
-            return crown(self.sweep, trials, self.folder, seed=self.order.seed, device=self.order.device, about=about)
+        about, order = {"versions": provenance(self._root()), "created": time.time()}, self.order
+        refit = partial(self._engine().refit, self._job())
+        with threadpool_limits(self.sweep.resources.threads):
+            return crown(
+                self.sweep, trials, self.folder, seed=order.seed, device=order.device, about=about, refit=refit
+            )
+
+    def _engine(self) -> Any:
+        return importlib.import_module(f"searchlab.service.{self.order.engine}")
 
     def _all_there(self, found: Found) -> None:
         counted = [trial for trial in ended(found.trials) if self.sweep.counts(trial.state)]
@@ -163,11 +169,14 @@ class Course:
 
     def _job(self) -> Job:
         order, folder = self.order, self.folder
+        workers = order.workers if order.engine == "tune" else 1
+        elsewhere = (order.address or "").startswith("ray://")  # the study's process is not on this machine
         return Job(
-            self.sweep, order.name, order.storage or folder.study, folder.checkpoints, order.trials, order.seed,
-            order.fuse, order.workers, order.device, order.address, self._root(),
-            allowance(order.memory, order.device, order.workers, order.engine, order.address),
+            self.sweep, order.name, order.storage or folder.study, order.checkpoints_of(folder), order.trials,
+            order.seed, order.fuse, order.workers, order.device, order.address, self._root(),
+            allowance(order.memory, self.sweep.resources, order.device, workers, order.address),
             order.generation, self._known(), order.first,
+            lock=None if elsewhere else folder.path / "study.lock", ship_data=order.ship_data,
         )  # fmt: skip
 
     def _known(self) -> Sequence[Known]:
@@ -176,6 +185,8 @@ class Course:
         return known_from(self.home, name, self.sweep) if name and not self.folder.study.exists() else ()
 
     def _root(self) -> Path:
+        if self.order.address and self.folder.project.exists():
+            return self.folder.project
         return root_of(Path(self.order.spec)) if self.order.spec else Path.cwd()
 
     def _same_data(self) -> str:

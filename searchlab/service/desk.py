@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
-import cloudpickle
 import ray
 
+from searchlab.backend import Device
+from searchlab.service.cluster.visible import mark
 from searchlab.service.judge import Answer, Verdict
+from searchlab.service.parcel import Parcel
 from searchlab.service.records import TrialRecord
+from searchlab.service.shifts import Shifts
+from searchlab.sweep.amounts import size
 from searchlab.sweep.groups import Group, Later
-from searchlab.sweep.memory import size
 from searchlab.tracking.tracker import Buffer, Event
 from searchlab.training import Report
 
@@ -22,45 +24,71 @@ OFTEN = 0.02  # seconds between two reports of a group whose epochs take less: a
 INNOCENT = 2  # deaths of a worker that a trial alone in it is forgiven, where it finished no epoch in between
 
 
-def extend_path(path: Sequence[str]) -> None:
-    """Put the sweep's project first on this process' import path, once."""
-    sys.path[:0] = [entry for entry in path if entry not in sys.path]
-
-
 class Desk:
     """The study as an actor, with a buffer of what it has to tell."""
 
-    def __init__(self, parcel: bytes, path: list[str]) -> None:
-        extend_path(path)
+    def __init__(self, parcel: Parcel) -> None:
+        job = parcel.open()
         from searchlab.service.study import Study  # here alone: a worker imports this file and needs no Optuna
 
+        if job.address:
+            mark(job.checkpoints)
         self._buffer = Buffer()
-        self._study = Study(cloudpickle.loads(parcel), self._buffer)
-        self._held: dict[str, Group] = {}  # by the Tune trial that trains it
+        self._study = Study(job, self._buffer)
+        self._shifts = Shifts()
+        self._more = True  # as of the last call that could change it: asked for by a thread that must not wait
         self._deaths: dict[str, int] = {}  # by group: workers that died with it since it last finished an epoch
         self._group_of: dict[int, str] = {}
         self._weights: dict[int, str] = {}  # by trial: what it is reckoned to need, for people
         self._halted: str | None = None
 
-    def more(self) -> bool:
-        """Whether there may be a group to take."""
-        return not self._halted and self._study.more()
+    @ray.method(concurrency_group="news")
+    def seat(self, seats: Mapping[Device, int]) -> tuple[int, bool]:
+        """So many workers may train at once on each device; how many do, and whether there is work for more.
 
-    def take(self, holder: str) -> Group | Later | None:
-        """A group for this Tune trial: the one its worker died with, else the next; None when there is none."""
-        held = self._held.get(holder)
-        if held and (left := self._study.running(held.trials)) and (again := self._again(held.of(left))):
-            return again
-        group = None if self._halted else self._study.ask()
+        It answers also while the study waits for its storage.
+        """
+        self._shifts.seats = seats
+        return len(self._shifts), self._more
+
+    def opening(self, shift: str) -> Device | Literal["later", "never"]:
+        """The device that this new shift is to train on, unless there is no seat or no work now, or will be none."""
+        if self._halted or self._study.done():
+            self._more = False
+            return "never"
+        device = self._shifts.free() if self._study.more() else None
+        if device is None:
+            return "later"
+        self._shifts.begin(shift, device)
+        return device
+
+    def take(self, shift: str) -> Group | Later | None:
+        """A group for this shift: the one its worker died with, else the next; None when it is over."""
+        held = self._shifts.held.pop(shift, None)
+        again = self._left_of(shift, held) if held else None
+        if self._shifts.too_many(shift) or self._shifts.was_asked(shift):
+            self._shifts.end(shift)
+            if again:
+                self._study.put_back(again)
+            return None
+        self._study.workers = len(self._shifts) or self._study.workers
+        group = again or (None if self._halted else self._study.ask())
+        self._more = not self._halted and self._study.more()
         if isinstance(group, Group):
-            self._hold(holder, group)
+            self._hold(shift, group)
         return group
+
+    def leave(self, shift: str, reason: str | None) -> None:
+        """The shift is over; with a reason, because no worker could bring its group to an end."""
+        held = self._shifts.end(shift)
+        if held and reason:
+            self._study.fail(held.trials, reason)
 
     def grow(self, group: Group, pays: int) -> Group:
         grown = self._study.grow(group, pays)
-        holder = next((name for name, held in self._held.items() if held.id == group.id), None)
-        if holder:
-            self._hold(holder, grown)
+        shift = self._shifts.holder(group.id)
+        if shift:
+            self._hold(shift, grown)
         return grown
 
     def running(self, numbers: Sequence[int]) -> list[int]:
@@ -68,8 +96,10 @@ class Desk:
 
     def reports(self, epochs: Sequence[tuple[Sequence[int], Report]]) -> Verdict:
         """Take in one epoch of a group or several in a row; who goes on after the last."""
-        self._deaths.pop(self._group_of.get(epochs[0][0][0], ""), None)
-        return [self._study.report(numbers, report) for numbers, report in epochs][-1]
+        group = self._group_of.get(epochs[0][0][0], "")
+        self._deaths.pop(group, None)
+        verdict = [self._study.report(numbers, report) for numbers, report in epochs][-1]
+        return replace(verdict, pause=verdict.pause or self._shifts.ask_to_leave(group))
 
     def recall(self, numbers: Sequence[int], report: Report) -> None:
         self._study.recall(numbers, report)
@@ -86,7 +116,7 @@ class Desk:
     def take_back(self, group: Group, epoch: int) -> bool:
         taken = self._study.take_back(group, epoch)
         if taken:
-            self._held = {name: held for name, held in self._held.items() if held.id != group.id}
+            self._shifts.drop(group.id)
         return taken
 
     def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
@@ -98,11 +128,6 @@ class Desk:
         self._study.note("pause", text)
         self._study.pause()
 
-    def abandon(self, holder: str, reason: str) -> None:
-        """No worker could bring the group of this Tune trial to its end."""
-        if holder in self._held:
-            self._study.fail(self._held[holder].trials, reason)
-
     def halt(self, reason: str) -> None:
         """Hand out no more: every group would meet the same fault. Open trials stay open, for another day."""
         self._halted = reason
@@ -113,6 +138,7 @@ class Desk:
     def over(self) -> str | None:
         return self._study.over
 
+    @ray.method(concurrency_group="news")
     def drain(self) -> list[Event]:
         return self._buffer.drain()
 
@@ -122,8 +148,15 @@ class Desk:
     def close(self) -> None:
         self._study.close()
 
-    def _hold(self, holder: str, group: Group) -> None:
-        self._held[holder] = group
+    def _left_of(self, shift: str, held: Group) -> Group | None:
+        """What is to be trained of the group that this shift had: saved because it was told to, or died with."""
+        left = self._study.running(held.trials)
+        if not left or self._study.paused:
+            return None
+        return replace(held.of(left), room=0) if self._shifts.was_asked(shift) else self._again(held.of(left))
+
+    def _hold(self, shift: str, group: Group) -> None:
+        self._shifts.held[shift] = group
         self._group_of |= dict.fromkeys(group.trials, group.id)
 
     def _again(self, group: Group) -> Group | None:

@@ -23,6 +23,7 @@ class Drawing:
 
     def __init__(self, job: Job, ledger: Ledger) -> None:
         self.job, self.sweep, self.ledger = job, job.sweep, ledger
+        self.workers = job.workers or 1  # that train, as far as is known
         self.in_vain: str | None = None
         self.pays: dict[Hashable, int] = {}  # by structure: how many trials are trained fastest side by side
         self.generation: dict[int, int] = {}  # of a trial: the first number of its generation, where reproducible
@@ -110,7 +111,7 @@ class Drawing:
             return min(left, max(1, job.generation // 4))
         alike, start_up = self._proposals.alike(self.ledger.count), self.sweep.sampler.start_up
         return group_size(
-            job.fuse, trials=job.trials, begun=job.trials - left, workers=job.workers, start_up=start_up, alike=alike
+            job.fuse, trials=job.trials, begun=job.trials - left, workers=self.workers, start_up=start_up, alike=alike
         )
 
     def _worthwhile(self, fixed: Mapping[str, Scalar]) -> tuple[int, Values] | None:

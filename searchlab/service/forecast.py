@@ -16,7 +16,7 @@ from searchlab.backend import Device
 from searchlab.errors import UserMistake
 from searchlab.service.order import Engine, whole_trials
 from searchlab.service.rehearsal import Cast, Rehearsal, rehearse
-from searchlab.service.room import allowance, cores, refuse_too_large
+from searchlab.service.room import allowance, cores, refuse_too_large, workers_here
 from searchlab.service.structures import Structure, Structures, turns
 from searchlab.sweep.groups import Fuse, group_size
 from searchlab.sweep.pruning import NoPruning
@@ -97,8 +97,8 @@ def forecast(
     trials = sweep.asked(None if trials is None else whole_trials(trials))
     if workers is not None and workers < 1:
         raise UserMistake(f"--workers is at least 1, got {workers}.")
-    workers = (workers or cores()) if engine == "tune" else 1
-    limit = allowance(memory, device, workers, engine, None)
+    workers = (workers or workers_here(sweep.resources)) if engine == "tune" else 1
+    limit = allowance(memory, sweep.resources, device, workers, None)
     refuse_too_large(sweep, device, limit)
     fuse = 1 if sweep.sampler.alone(sweep) else fuse
     points, start_up = turns(sweep, trials), sweep.sampler.start_up

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from searchlab.backend import Device
 from searchlab.service.records import TrialRecord
 from searchlab.sweep.domains import Scalar
 from searchlab.sweep.groups import Fuse
+from searchlab.sweep.resources import Placement
 from searchlab.sweep.sweep import Sweep
 
 Known: TypeAlias = tuple[Mapping[str, Scalar], Sequence[float]]  # a trial's parameters by path and its values
@@ -20,9 +20,12 @@ Known: TypeAlias = tuple[Mapping[str, Scalar], Sequence[float]]  # a trial's par
 class Job:
     """A sweep to be carried out by an engine.
 
-    `storage` is the path of the study's embedded journal or the URL of a database. `root` is the project's folder,
-    put on the workers' path so that they can import its models. `address` is that of a Ray cluster; None starts one.
-    `memory` is what a worker may take for the data and its group, in bytes; None where that is not known beforehand.
+    `storage` is the path of the study's embedded journal or the URL of a database, `lock` the file that its owner
+    locks, `checkpoints` a folder that every worker sees or the URL of a store. `root` is the project's folder, put on
+    the workers' path so that they can import its models. `address` is that of a Ray cluster; None starts one.
+    `workers` is how many train at once; None for as many as the cluster has. `memory` is what a worker may take for
+    the data and its group, in bytes; None where only its machine can tell. With `ship_data` the workers get the
+    training rows from the driver instead of reading them.
     `generation` makes the search reproducible: so many trials are drawn at once and know of those before alone; 0 draws
     as workers ask. `known` are trials of an earlier sweep, for the sampler to learn from, and `first` configurations to
     try before all others.
@@ -31,18 +34,30 @@ class Job:
     sweep: Sweep
     name: str
     storage: Path | str
-    checkpoints: Path
+    checkpoints: Path | str
     trials: int
     seed: int = 0
     fuse: Fuse = "auto"
-    workers: int = 1
-    device: Device = "cpu"
+    workers: int | None = 1
+    device: Placement = "cpu"
     address: str | None = None
     root: Path | None = None
     memory: int | None = None
     generation: int = 0
     known: Sequence[Known] = ()
     first: Sequence[Mapping[str, Scalar]] = ()
+    lock: Path | None = None
+    ship_data: bool = False
+
+    @property
+    def owner_lock(self) -> Path | None:
+        """The file that the study's owner locks, beside its journal unless told otherwise; None where there is none."""
+        beside = self.storage.with_suffix(".lock") if isinstance(self.storage, Path) else None
+        return self.lock or beside
+
+    def for_workers(self) -> Job:
+        """The job as it travels to whoever trains: the address of the study's database is nobody else's business."""
+        return replace(self, storage="", lock=None, known=(), first=())
 
 
 @dataclass(frozen=True)

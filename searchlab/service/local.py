@@ -11,7 +11,8 @@ from searchlab.service.checkpoints import Checkpoints
 from searchlab.service.interrupt import STOPPING, interruptible
 from searchlab.service.job import Found, Job
 from searchlab.service.judge import Answer
-from searchlab.service.records import ended, retell
+from searchlab.service.records import TrialRecord, ended, retell
+from searchlab.service.refit import Refit, device_here, refit_here
 from searchlab.service.study import Study
 from searchlab.service.worker import Worker
 from searchlab.sweep.groups import Group
@@ -38,14 +39,20 @@ class _Here:
         """Nothing: here no process is killed but this one."""
 
 
+def refit(job: Job, trial: TrialRecord) -> Refit:
+    """The trial trained once more on all training rows."""
+    return refit_here(job.sweep, trial, job.seed, device_here(job.device))
+
+
 def search(job: Job, tracker: Tracker) -> Found:
     """Train group after group until the study has no more, or the process is told to stop."""
     study, stop = Study(job, tracker), threading.Event()
     try:
         retell(ended(study.records()), tracker)
-        worker = Worker(job.sweep, _Here(study, stop), Checkpoints(job.checkpoints), job.device, job.memory)
+        device = device_here(job.device)
+        worker = Worker(job.sweep, _Here(study, stop), Checkpoints(job.checkpoints), device, job.memory)
         # NumPy is imported already, so the environment cannot say it any more
-        with threadpool_limits(1), interruptible(stop):
+        with threadpool_limits(job.sweep.resources.threads), interruptible(stop):
             while not stop.is_set() and (group := study.ask()):
                 assert isinstance(group, Group), "whoever asks here has nothing at work"
                 worker.train(group)

@@ -6,20 +6,22 @@ import importlib.metadata
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from searchlab.errors import UserMistake
 from searchlab.service.home import Home, SweepFolder
+from searchlab.service.urls import with_password_of, without_password
 
 if TYPE_CHECKING:  # `searchlab list` reads orders, and NumPy takes half a second to import
-    from searchlab.backend import Device
     from searchlab.metrics import Goal
     from searchlab.sweep.groups import Fuse
+    from searchlab.sweep.resources import Placement
     from searchlab.sweep.sweep import Sweep
 
 Engine = Literal["tune", "local"]
+SERVERS = ("storage", "tracking_uri")  # their URLs may hold a password
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Order:
     spec: str | None = None  # the sweep file; None for a sweep run from Python
     values: Mapping[str, Any] = field(default_factory=dict)  # arguments fixed by path when it was begun
     seed: int = 0
-    workers: int = 1
-    device: Device = "cpu"
+    workers: int | None = 1  # None for as many as the cluster has
+    device: Placement = "cpu"
     fuse: Fuse = "auto"
     engine: Engine = "tune"
     address: str | None = None
@@ -45,6 +47,8 @@ class Order:
     warm_start: str | None = None  # the earlier sweep that the sampler learns from
     first: Sequence[Mapping[str, Any]] = ()  # configurations to try first, by path
     goals: Mapping[str, Goal] = field(default_factory=dict)  # of the metrics by name, the primary one's first
+    checkpoints: str | None = None  # a folder or a store's URL; None for the sweep's own folder
+    ship_data: bool = False  # whether workers get the training rows from the driver
     id: str = field(default_factory=lambda: uuid.uuid4().hex)  # tells searches of one name apart on a shared server
     created: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))
@@ -64,20 +68,30 @@ class Order:
         """Which way of the primary metric is better."""
         return self.metrics[self.metric]
 
+    def checkpoints_of(self, folder: SweepFolder) -> Path | str:
+        """Where the states of its groups are kept: its own folder, or one of its name below a place for all sweeps."""
+        if self.checkpoints is None:
+            return folder.checkpoints
+        below = f"{self.checkpoints.rstrip('/')}/{self.name}-{self.id[:8]}"
+        return below if "://" in self.checkpoints else Path(below)
+
     def keep(self, folder: SweepFolder) -> None:
-        """Write it into the sweep's folder."""
+        """Write it into the sweep's folder, without the passwords of its servers."""
         folder.path.mkdir(parents=True, exist_ok=True)
-        folder.write("sweep", asdict(self))
+        bare = {name: url and without_password(url) for name in SERVERS if (url := getattr(self, name)) is not None}
+        folder.write("sweep", asdict(self) | bare)
 
     @classmethod
     def of(cls, folder: SweepFolder) -> Order:
-        """What was asked for; raises UserMistake when no sweep has this name."""
+        """What was asked for, with the password of the folder's database; raises UserMistake when no sweep has this
+        name."""
         kept = folder.read("sweep")
         if kept is None:
             home = Home(folder.path.parent.parent)
             names = ", ".join(other.name for other in home.sweeps()) or "none yet"
             raise UserMistake(f"there is no sweep called {folder.name!r} in {home.path}; there are: {names}.")
-        return cls(**kept)
+        order = cls(**kept)
+        return replace(order, storage=with_password_of(order.storage, folder.database)) if order.storage else order
 
 
 def _described_goals(description: Mapping[str, Any]) -> dict[str, Goal]:

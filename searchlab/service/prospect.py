@@ -8,8 +8,9 @@ from typing import Any
 from searchlab.data.sources import nothing_fetched
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.room import cores, share
+from searchlab.sweep.amounts import size
 from searchlab.sweep.extremes import extreme
-from searchlab.sweep.memory import Need, Needs, size
+from searchlab.sweep.memory import Need, Needs
 from searchlab.sweep.sweep import Sweep
 
 

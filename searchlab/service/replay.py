@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,15 +71,14 @@ class Replayed:
         return asdict(self) | {"share": self.share, "lost": self.lost, "stopped_best": self.stopped_best}
 
 
-def replay_sweep(name: str, pruner: Pruner, home: Path | str = ".searchlab", orders: int = ORDERS) -> Replayed:
+def replay_sweep(name: str, pruner: Pruner, home: Home, orders: int = ORDERS) -> Replayed:
     """Tell the recorded curves of a sweep again, in its own order and in shuffled ones, one trial after the other.
 
     Raises UserMistake when no sweep has this name, when it has no trial with a score, and when the pruner cannot work
     with its folds.
     """
-    place = Home.at(home)
-    order = Order.of(place.sweep(name))
-    records = peek(order.storage or place.sweep(name).study, name)
+    order = Order.of(home.sweep(name))
+    records = peek(order.storage or home.sweep(name).study, name)
     return replay_records(name, records, order.metric, order.goal, pruner, orders)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from searchlab.errors import WorldFault
 from searchlab.metrics import Goal
+from searchlab.project import root_of
 from searchlab.service.asked import arguments_of, command_of, settings_of
 from searchlab.service.home import Home, write_whole
 from searchlab.service.order import Order
@@ -19,7 +20,6 @@ from searchlab.service.overview import Standing, overview
 from searchlab.service.pictures import save_pictures
 from searchlab.service.records import TrialRecord, contenders, pareto
 from searchlab.service.savings import reasons_of, saving_of
-from searchlab.sweep.file import root_of
 from searchlab.tracking.charts import Chart, best_chart
 from searchlab.tracking.provenance import provenance
 from searchlab.tracking.report import Page, Trial, render

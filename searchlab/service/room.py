@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from searchlab.backend import Device, free_memory
+from searchlab.backend import Device, free_memory, total_memory
 from searchlab.errors import UserMistake
-from searchlab.service.order import Engine
+from searchlab.service.refit import device_here
 from searchlab.sweep.extremes import extreme
 from searchlab.sweep.memory import Needs
+from searchlab.sweep.resources import Placement, Resources, devices_of
 from searchlab.sweep.sweep import Sweep
 
 SHARE = 0.8  # of what is free: the rest is for the processes themselves, the record, and what an allocator loses
@@ -22,25 +24,47 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def allowance(memory: float | None, device: Device, workers: int, engine: Engine, address: str | None) -> int | None:
-    """Bytes that each worker may take, `memory` GB if given; None where the machines of a cluster are to say.
+def allowance(
+    memory: float | None, resources: Resources, placement: Placement, workers: int | None, address: str | None
+) -> int | None:
+    """Bytes that each worker may take: `memory` GB if given, or what the sweep's resources say.
 
-    Raises UserMistake for less than nothing.
+    None where each worker is to say, as on a cluster. Raises UserMistake for less than nothing.
     """
     if memory is not None:
         if not 0.0 < memory < float("inf"):
             raise UserMistake(f"--memory is a number of GB above 0, got {memory}.")
         return int(memory * 1e9)
-    return None if address else share(device, workers if engine == "tune" else 1)
+    if resources.bytes is not None or address or workers is None or placement == "either":
+        return resources.bytes
+    return share(device_here(placement), workers, resources.gpus)
 
 
-def share(device: Device, workers: int) -> int | None:
+def share(device: Device, workers: int, gpus: float = 1.0) -> int | None:
     """Bytes that each of so many workers may take here; None where the machine does not say what is free.
 
-    A worker on a GPU has it to itself.
+    A worker on a GPU has it to itself, unless `gpus` says that others share it.
     """
-    free = available() if device == "cpu" else free_memory()
-    return None if free is None else int(SHARE * free / (workers if device == "cpu" else 1))
+    if device == "cuda":
+        free, total = free_memory(), total_memory()
+        return int(SHARE * min(free, total * min(gpus, 1.0)))
+    free_here = available()
+    return None if free_here is None else int(SHARE * free_here / workers)
+
+
+def node_share(device: Device, resources: Resources) -> int | None:
+    """Bytes that a worker of a cluster may take: of this node, with as many workers as it has cores for."""
+    import ray  # here alone: whoever reads the memory of this machine needs no cluster
+
+    here = ray.get_runtime_context().get_node_id()
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    cpus = next((node["Resources"].get("CPU", 1.0) for node in nodes if node["NodeID"] == here), 1.0)
+    return share(device, max(1, int(cpus / resources.cpus)), resources.gpus)
+
+
+def workers_here(resources: Resources) -> int:
+    """Workers that this machine has cores for."""
+    return max(1, int(cores() / resources.cpus))
 
 
 def available() -> int | None:
@@ -51,12 +75,12 @@ def available() -> int | None:
     return min(known) if known else None
 
 
-def refuse_too_large(sweep: Sweep, device: Device, limit: int | None) -> None:
+def refuse_too_large(sweep: Sweep, placement: Placement, limit: int | None) -> None:
     """Raises UserMistake when not even one trial of the smallest structure fits, or the data cannot be split.
 
     What the space's own parts refuse is no matter of memory, and is left to the search to tell.
     """
-    needs, told = Needs(sweep, sweep.data.training(), device), None
+    needs, told = Needs(sweep, sweep.data.training(), devices_of(placement)[-1]), None
     with suppress(Exception):  # in a model's own code
         told = None if limit is None else _too_large(sweep, needs, limit)
     if told:

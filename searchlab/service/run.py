@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from searchlab import artifact
-from searchlab.backend import Device, why_not
+from searchlab.backend import why_not
 from searchlab.errors import UserMistake
+from searchlab.project import root_of
+from searchlab.service.cluster.address import refuse_address
+from searchlab.service.cluster.project import keep
 from searchlab.service.course import Course, Watcher
-from searchlab.service.home import Home
+from searchlab.service.home import Home, SweepFolder
 from searchlab.service.knowledge import known_from
 from searchlab.service.order import Engine, Order, free_name, sweep_file, whole_trials
 from searchlab.service.result import Result
-from searchlab.service.room import allowance, cores, refuse_too_large
+from searchlab.service.room import allowance, refuse_too_large, workers_here
 from searchlab.sweep import file
 from searchlab.sweep.domains import Choice
 from searchlab.sweep.groups import Fuse
+from searchlab.sweep.resources import Placement, devices_of
 from searchlab.sweep.space import Space
 from searchlab.sweep.sweep import Sweep
 
@@ -33,13 +37,15 @@ def run(
     values: Mapping[str, Any] | None = None,
     seed: int = 0,
     workers: int | None = None,
-    device: Device = "cpu",
+    device: Placement = "cpu",
     fuse: Fuse = "auto",
     engine: Engine = "tune",
     address: str | None = None,
     home: str | os.PathLike[str] = ".searchlab",
     tracking_uri: str | None = None,
     storage: str | None = None,
+    checkpoints: str | None = None,
+    ship_data: bool = False,
     memory: float | None = None,
     reproducible: bool = False,
     warm_start: str | None = None,
@@ -49,28 +55,37 @@ def run(
     """Search `sweep`, refit and test the winner, record it all, and return what came out.
 
     `values` fixes arguments by path, as --set does. `trials` counts instead of the sweep's own; of a grid, the first so
-    many combinations are tried. `workers` are processes, one per core unless told otherwise, and `memory` is what each
-    may take, in GB, its share of what is free unless told otherwise. `reproducible` gives the same trials and scores
-    with any number of workers; `warm_start` names an earlier sweep of this home whose trials the sampler learns from.
+    many combinations are tried. `workers` are processes, one per core (of a cluster, as many as it has) unless told
+    otherwise, and `memory` is what each may take, in GB, its share of what is free unless told otherwise. `address` is
+    a Ray cluster's; there, `checkpoints` is a folder that every node sees or the URL of a store, and with `ship_data`
+    the training rows are sent to the nodes. `reproducible` gives the same trials and scores with any number of workers;
+    `warm_start` names an earlier sweep of this home whose trials the sampler learns from.
     Raises UserMistake for what cannot be done, before anything is written, and WorldFault when it had to stop early;
     `resume` then goes on.
     """
     sweep = sweep.with_values(values or {})
     trials = sweep.asked(None if trials is None else whole_trials(trials))
-    _check(sweep, device, workers, fuse)
-    refuse_too_large(sweep, device, allowance(memory, device, workers or cores(), engine, address))
-    place = Home.at(home)
+    address = address if engine == "tune" else None
+    _check(sweep, device, workers, fuse, address)
+    refuse_address(address, storage, checkpoints)
+    if workers is None and address is None:
+        workers = workers_here(sweep.resources)
+    allowed = allowance(memory, sweep.resources, device, workers if engine == "tune" else 1, address)
+    refuse_too_large(sweep, device, allowed)
+    place = Home.at(home, storage)
     if warm_start and sweep.plan():
         raise UserMistake(
             f"--warm-start teaches a sampler, and {sweep.sampler} tries every point whatever came before."
         )
     best = known_from(place, warm_start, sweep)[0][0] if warm_start else None
     name = free_name(sweep, place, name)
+    if address:
+        spec = _kept(spec, place.sweep(name))
     order = Order(
         name, trials, sweep.fingerprint(), sweep.describe(), str(spec.absolute()) if spec else None, dict(values or {}),
-        seed, workers or cores(), device, fuse, engine, address, tracking_uri, storage, memory,
+        seed, workers, device, fuse, engine, address, tracking_uri, storage, memory,
         _generation(sweep, trials) if reproducible else 0, warm_start, [dict(best)] if best else [],
-        {metric.name: metric.goal for metric in sweep.metrics},
+        {metric.name: metric.goal for metric in sweep.metrics}, checkpoints, ship_data,
     )  # fmt: skip
     return Course(sweep, order, place, watcher).carry_out()
 
@@ -81,15 +96,18 @@ def resume(
     home: str | os.PathLike[str] = ".searchlab",
     trials: int | None = None,
     seconds: float | None = None,
+    address: str | None = None,
+    storage: str | None = None,
     sweep: Sweep | None = None,
     watcher: Watcher | None = None,
 ) -> Result:
     """Go on with a sweep that was interrupted, or extend a finished one to more trials, or to more seconds in all.
 
-    Finished trials stand, unfinished ones go on from their last checkpoint. `sweep` is needed only for one begun from
-    Python. Raises UserMistake when the sweep file no longer means the same sweep.
+    Finished trials stand, unfinished ones go on from their last checkpoint. `address` is where its cluster is now, and
+    `storage` gives the password of its database. `sweep` is needed only for one begun from Python. Raises UserMistake
+    when the sweep file no longer means the same sweep.
     """
-    place = Home.at(home)
+    place = Home.at(home, storage)
     folder = place.sweep(name)
     order = Order.of(folder)
     if sweep is None:
@@ -104,16 +122,27 @@ def resume(
         )
     if trials is not None and whole_trials(trials) < order.trials:
         raise UserMistake(f"{name!r} was asked for {order.trials} trials; it can be extended, not cut to {trials}.")
+    if address and order.address:  # a sweep of this machine stays here, whatever the environment says
+        order = replace(order, address=address)
     order = replace(order, trials=sweep.asked(trials or order.trials))
-    _check(sweep, order.device, order.workers, order.fuse)
-    order_allows = allowance(order.memory, order.device, order.workers, order.engine, order.address)
-    refuse_too_large(sweep, order.device, order_allows)
+    _check(sweep, order.device, order.workers, order.fuse, order.address)
+    workers = order.workers if order.engine == "tune" else 1
+    refuse_too_large(
+        sweep, order.device, allowance(order.memory, sweep.resources, order.device, workers, order.address)
+    )
     return Course(sweep, order, place, watcher).carry_out()
 
 
-def _check(sweep: Sweep, device: Device, workers: int | None, fuse: Fuse) -> None:
-    """Refuse what cannot work, before anything is written."""
-    missing = why_not(device)
+def _kept(spec: Path | None, folder: SweepFolder) -> Path | None:
+    """The sweep file within a copy of its project, which goes to the cluster and stays with the sweep."""
+    root = root_of(spec.absolute()) if spec else Path.cwd()
+    keep(root, folder.project)
+    return folder.project / spec.absolute().relative_to(root) if spec else None
+
+
+def _check(sweep: Sweep, device: Placement, workers: int | None, fuse: Fuse, address: str | None) -> None:
+    """Refuse what cannot work, before anything is written. What devices a cluster has, only the cluster can tell."""
+    missing = None if address else why_not(devices_of(device)[-1])
     if missing:
         raise UserMistake(f"device {device!r} cannot be used here: {missing}.")
     if workers is not None and workers < 1:

@@ -7,7 +7,6 @@ same trial again, under its number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import optuna
@@ -34,26 +33,39 @@ class Study:
     """Proposes trials, judges their curves, and stores how they ended. One process at a time owns it.
 
     `over` says why the search ended before its trials were used up. Raises BlockingIOError when another process owns
-    the embedded journal.
+    the study.
     """
 
     def __init__(self, job: Job, tracker: Tracker) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.job, self.sweep, self.tracker = job, job.sweep, tracker
-        self._lock = Lock(job.storage.with_suffix(".lock"), wait=ORPHAN) if isinstance(job.storage, Path) else None
+        self._lock = Lock(job.owner_lock, wait=ORPHAN) if job.owner_lock else None
         self.ledger = Ledger(job, tracker)
         self._drawing = Drawing(job, self.ledger)
         self._pruner = judge_of(job.sweep.chosen_pruner, job.sweep.primary.goal)
         self._waiting = Waiting(job.sweep)
         self._compared: dict[int, Curves] = {}  # by trial under way, where reproducible: the curves it is held against
         self._noted: set[str] = set()
-        self._paused = False
+        self.paused = False
         self.over: str | None = None
         self._ready = self._drawing.take_up()
 
+    @property
+    def workers(self) -> int:
+        """How many train: groups are no larger than leaves each of them something to do."""
+        return self._drawing.workers
+
+    @workers.setter
+    def workers(self, count: int) -> None:
+        self._drawing.workers = max(1, count)
+
+    def done(self) -> bool:
+        """Whether there will be no group to ask for any more: all have ended, or the rest is for another day."""
+        return not self.more() and (self.paused or bool(self.over) or not self.ledger.open)
+
     def more(self) -> bool:
         """Whether there is a group to ask for, now or later."""
-        if self._paused or self.over:
+        if self.paused or self.over:
             return False
         return bool(self._ready) or bool(self._waiting) or self._drawing.left() > 0
 
@@ -63,7 +75,7 @@ class Study:
         Later where nothing can be said before the trials at work have ended; None when all are handed out.
         """
         self._check_budget(settled=not self.ledger.open)
-        if self._paused or self.over:
+        if self.paused or self.over:
             return None
         if not self._ready and self.job.generation and self._drawing.left():
             if self.ledger.open:
@@ -71,7 +83,7 @@ class Study:
             self._ready, self._compared = self._drawing.next_generation(), {}
         if self._ready:
             return self._ready.pop(0)
-        waited = self._waiting.ready(self._drawing.pays, self.job.workers)
+        waited = self._waiting.ready(self._drawing.pays, self.workers)
         group = waited or (None if self.job.generation else self._drawing.group()) or self._waiting.rest()
         self._check_budget(settled=True)  # drawing may have found that there is nothing to draw
         return self._drawing.merge(group) if group else None
@@ -93,7 +105,7 @@ class Study:
         for number in self.running(self._take_in(numbers, report)):
             self._judge(number)
         self._check_budget()
-        return Verdict(tuple(self.running(numbers)), self._paused)
+        return Verdict(tuple(self.running(numbers)), self.paused)
 
     def recall(self, numbers: Sequence[int], report: Report) -> None:
         """Take in an epoch from before a kill, as a checkpoint has it: it was judged then."""
@@ -117,14 +129,19 @@ class Study:
         Where they are, their worker is free; their state lies in the group's checkpoint.
         """
         others = self._drawing.left() or self._ready or self._waiting.joins(group, epoch)
-        if self.job.generation or self._paused or self.over or not others:
+        if self.job.generation or self.paused or self.over or not others:
             return False
         self._waiting.add(group, epoch)
         return True
 
+    def put_back(self, group: Group) -> None:
+        """This group, whose state is saved, is the next to be handed out: its worker had to make room."""
+        if not self.over:
+            self._ready.insert(0, group)
+
     def pause(self) -> None:
         """Hand out no more, and let every group be saved after the epoch it is in."""
-        self._paused = True
+        self.paused = True
 
     def note(self, about: str, text: str) -> None:
         """Tell whoever watches, once for each thing it is about."""
@@ -179,7 +196,7 @@ class Study:
 
     def _check_budget(self, *, settled: bool = False) -> None:
         """End the search when its budget is used up; between generations alone, where it is to be reproducible."""
-        if self.over or self._paused or (self.job.generation and not settled):
+        if self.over or self.paused or (self.job.generation and not settled):
             return
         reason = self._drawing.in_vain or self.sweep.budget.why_over(self.ledger.spent, self.ledger.goal)
         if reason and (self._drawing.in_vain or self.ledger.open or self.more()):

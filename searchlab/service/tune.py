@@ -1,61 +1,37 @@
-"""The Ray Tune engine: one Tune trial carries one group; the study is an actor that every worker reports to.
+"""The Ray Tune engine: one Tune trial is one worker's shift; the study is an actor that every worker reports to.
 
-Ray Tune decides where and when a group trains, with what resources, and tries again when a worker dies. It is never
-asked what happened: the study knows.
+Ray Tune decides where and when a shift begins, with what resources, and begins it anew elsewhere when its worker or its
+node dies. It is never asked what happened: the study knows.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
-import sys
+import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
-import cloudpickle
 import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
-from ray.tune.search import Searcher
 
-from searchlab.environment import worker_environment
+from searchlab.backend import Device
 from searchlab.errors import WorldFault
-from searchlab.service.checkpoints import Checkpoints
-from searchlab.service.desk import Desk, RemoteStudy, extend_path
-from searchlab.service.interrupt import STOPPING, interruptible
+from searchlab.service.cluster.connection import connected, on_this_node
+from searchlab.service.cluster.seating import seating_of
+from searchlab.service.desk import Desk
+from searchlab.service.faults import told
+from searchlab.service.interrupt import interruptible
 from searchlab.service.job import Found, Job
-from searchlab.service.records import ended, retell
-from searchlab.service.room import cores, share
-from searchlab.service.worker import Worker
-from searchlab.sweep.file import MODULE_PREFIX
-from searchlab.sweep.groups import Later
-from searchlab.tracking.tracker import Tracker, replay
-
-RETRIES = 100  # times a Tune trial is tried again after its worker died; the desk gives up on its trials long before
-SHIFT = 1.0  # seconds below which a Tune trial goes on with another group: scheduling one costs Tune some 25 ms
-LATER = 0.02  # seconds until a worker asks again for a group that has to wait for others to end
-POLL = 0.2  # seconds between two looks at what the study has to tell
-SILENCE = 30.0  # seconds without an answer after which the study is dead: Ray would end this process after 60
-STUCK = 10.0  # seconds for the search to break off; inside of a call to a dead Ray it cannot
-ESSENTIAL = ("gcs_server", "raylet")  # of Ray's own processes
-STORE = 256 * 2**20  # bytes of object store: only parcels and reports travel, data is read where it is used
-SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}  # else a death is a traceback
-QUIET = {  # read by Ray in the driver when it starts
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 24 ms less per trial
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never used: the study is the truth
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # interrupt.py listens
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-HERE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "20"}  # not 60: what dies on this machine does not come back
+from searchlab.service.listening import listening
+from searchlab.service.parcel import Parcel, parcel_for_study, parcel_for_workers
+from searchlab.service.records import TrialRecord, ended, retell
+from searchlab.service.refit import Refit, device_here, refit_here
+from searchlab.service.shift import RETRIES, Openings, Shift, bundle
+from searchlab.sweep.resources import devices_of
+from searchlab.tracking.tracker import Tracker
 
 
 def search(job: Job, tracker: Tracker) -> Found:
@@ -66,25 +42,36 @@ def search(job: Job, tracker: Tracker) -> Found:
     try:
         return _search(job, tracker)
     except (RayError, TuneError) as error:
-        raise WorldFault(_told(job.name, error)) from error
+        raise WorldFault(told(job.name, error)) from error
 
 
-def _told(name: str, error: Exception) -> str:
-    """One sentence: that of a fault of the world in another process, or what Ray met and how to go on."""
-    lines = str(error).strip().splitlines()
-    faults = [line.partition(": ")[2] for line in lines if line.startswith(f"{WorldFault.__module__}.WorldFault: ")]
-    if faults:
-        return faults[-1]
-    return f"Ray could not go on ({lines[0]}); what had ended is kept, and `searchlab resume {name}` goes on."
+def refit(job: Job, trial: TrialRecord) -> Refit:
+    """The trial trained once more on all training rows: here, or by a worker of the cluster that has the device.
+
+    Raises WorldFault when the cluster could not.
+    """
+    if job.address is None:
+        return refit_here(job.sweep, trial, job.seed, device_here(job.device))
+    try:
+        with connected(job):
+            device = _device_there(job)
+            needs = job.sweep.resources.on(device)
+            there: Any = ray.remote(_refit_there).options(
+                num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), memory=needs.get("memory"), max_retries=RETRIES
+            )
+            refitted: Refit = ray.get(there.remote(parcel_for_workers(job), trial, device))
+            return refitted
+    except RayError as error:
+        raise WorldFault(told(job.name, error)) from error
 
 
 def _search(job: Job, tracker: Tracker) -> Found:
-    parcel, stop = _parcel(job), threading.Event()
-    with _ray(job), interruptible(stop) as break_off:  # in this order: Ray would take the signals for itself
-        desk: Any = ray.remote(Desk).options(num_cpus=0, max_concurrency=1).remote(parcel, _path_of(job))
+    stop = threading.Event()
+    with connected(job), interruptible(stop) as break_off:  # in this order: Ray would take the signals for itself
+        desk = _desk(job)
         retell(ended(ray.get(desk.records.remote())), tracker)
-        with _listening(job.name, desk, tracker, stop, break_off):
-            _fit(job, desk, parcel)
+        with listening(job.name, desk, tracker, seating_of(job, tracker), stop, break_off):
+            _fit(job, desk)
         found = Found(ray.get(desk.records.remote()), ray.get(desk.over.remote()), stop.is_set())
         halted: str | None = ray.get(desk.halted.remote())
         ray.get(desk.close.remote())
@@ -93,83 +80,22 @@ def _search(job: Job, tracker: Tracker) -> Found:
     return found
 
 
-class _Groups(Searcher):
-    """Tune's searcher: suggests to take a group while there are any, and tells the study when Tune gives one up.
-
-    The group itself is drawn when its worker is there to train it: by then more trials have ended to learn from.
-    """
-
-    def __init__(self, desk: Any) -> None:
-        super().__init__(metric="groups", mode="max")
-        self._desk = desk
-
-    def suggest(self, trial_id: str) -> Any:
-        return {"holder": trial_id} if ray.get(self._desk.more.remote()) else Searcher.FINISHED
-
-    def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
-        if error:
-            reason = f"its worker process died {RETRIES + 1} times (killed, or out of memory)"
-            ray.get(self._desk.abandon.remote(trial_id, reason))
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: a new run asks the study."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing: a new run asks the study."""
+def _desk(job: Job) -> Any:
+    """The study's actor, on the driver's node: with the driver it lives, and with no worker it dies."""
+    remote: Any = ray.remote
+    actor = remote(concurrency_groups={"news": 1})(Desk)  # news are told also while the study waits for its storage
+    return actor.options(num_cpus=0, scheduling_strategy=on_this_node()).remote(parcel_for_study(job))
 
 
-class _Shift(tune.Trainable):
-    """The body of a Tune trial: one step that trains its group to its end. The process is reused for the next one.
-
-    Where groups are so short that scheduling them would cost more than training them, it goes on with the next, for a
-    second at most.
-    """
-
-    def setup(self, config: dict[str, Any], **given: Any) -> None:
-        extend_path(given["path"])
-        self._parcel, self._desk, self._holder = given["parcel"], given["desk"], config["holder"]
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._holder = new_config["holder"]
-        return True
-
-    def step(self) -> dict[str, Any]:
-        worker, begun, groups = _worker(self._parcel, self._desk), time.monotonic(), 0
-        try:
-            while time.monotonic() - begun < SHIFT and (group := ray.get(self._desk.take.remote(self._holder))):
-                if isinstance(group, Later):
-                    time.sleep(LATER)
-                    continue
-                worker.train(group)
-                groups += 1
-        except WorldFault as fault:
-            told = _told("", fault) if isinstance(fault, RayError) else str(fault)  # the study's, or of this process
-            ray.get(self._desk.halt.remote(told))
-        return {"done": True, "groups": groups}
-
-
-@lru_cache(maxsize=1)
-def _worker(parcel: bytes, desk: Any) -> Worker:
-    """One per process and sweep, so that a reused process reads the data once."""
-    job: Job = cloudpickle.loads(parcel)
-    memory = job.memory
-    if memory is None:  # a cluster: only its machines know
-        memory = share(job.device, min(job.workers, cores()))
-    return Worker(job.sweep, RemoteStudy(desk), Checkpoints(job.checkpoints), job.device, memory)
-
-
-def _fit(job: Job, desk: Any, parcel: bytes) -> None:
-    folder = job.checkpoints.parent / "ray"
-    resources: dict[str, float] = {"cpu": 1, "gpu": 1} if job.device == "cuda" else {"cpu": 1}
-    body = tune.with_parameters(_Shift, parcel=parcel, path=_path_of(job), desk=desk)
+def _fit(job: Job, desk: Any) -> None:
+    folder = tempfile.mkdtemp(prefix="searchlab-tune-")
+    body = tune.with_parameters(Shift, parcel=parcel_for_workers(job), desk=desk)
     tuner = tune.Tuner(
-        tune.with_resources(body, resources),
-        tune_config=tune.TuneConfig(
-            search_alg=_Groups(desk), num_samples=-1, max_concurrent_trials=job.workers, reuse_actors=True
-        ),
+        tune.with_resources(body, partial(bundle, job.sweep.resources)),
+        tune_config=tune.TuneConfig(search_alg=Openings(desk), num_samples=-1),
         run_config=tune.RunConfig(
             name=job.name,
-            storage_path=str(folder),
+            storage_path=folder,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # a worker keeps its own, per group
@@ -181,81 +107,14 @@ def _fit(job: Job, desk: Any, parcel: bytes) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def _listening(
-    name: str, desk: Any, tracker: Tracker, stop: threading.Event, break_off: Callable[[], None]
-) -> Iterator[None]:
-    """Pass what the study tells to the tracker, from a thread of its own, until the block ends; and `stop` to it.
-
-    Where the desk does not answer any more, the block is broken off with that RayError: Tune would try for minutes.
-    """
-    done, lost = threading.Event(), list[RayError]()
-
-    def listen() -> None:
-        try:
-            while not done.wait(POLL):
-                _check_node()
-                if stop.is_set():
-                    ray.get(desk.pause.remote(STOPPING), timeout=SILENCE)
-                replay(ray.get(desk.drain.remote(), timeout=SILENCE), tracker)
-        except RayError as error:
-            lost.append(error)
-            break_off()
-            if not done.wait(STUCK):  # in a call that ends with this process: then nobody else would say it
-                tracker.note(_told(name, error))
-
-    thread = threading.Thread(target=listen, name="study-listener", daemon=True)
-    thread.start()
-    try:
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-    except KeyboardInterrupt:
-        raise lost[0] if lost else KeyboardInterrupt from None
-    replay(ray.get(desk.drain.remote()), tracker)
+def _device_there(job: Job) -> Device:
+    """Where the cluster has it done: on a GPU if the sweep may use one and there is one."""
+    *others, last = devices_of(job.device)
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return others[0] if others and there.get("GPU") else last
 
 
-def _check_node() -> None:
-    """Raise RayError when a process that Ray cannot do without has died: it would go on in part, or end this one."""
-    node: Any = ray._private.worker._global_node  # of a cluster elsewhere it has no processes
-    dead = [name for name, _ in node.dead_processes() if name in ESSENTIAL] if node else []
-    if dead:
-        raise RayError(f"its {' and '.join(dead)} died")
-
-
-@contextmanager
-def _ray(job: Job) -> Iterator[None]:
-    """A Ray cluster for the length of the block: the one this process is in, one at an address, or a new one."""
-    if ray.is_initialized():
-        yield
-        return
-    workers = worker_environment()
-    before = dict(os.environ)
-    os.environ.update({**workers, **QUIET, **({} if job.address else HERE)})  # a new local cluster inherits them
-    try:
-        if job.address:
-            ray.init(address=job.address, runtime_env={"env_vars": workers}, **SILENT)
-        else:
-            ray.init(
-                address="local", num_cpus=job.workers, include_dashboard=False, object_store_memory=STORE, **SILENT
-            )
-        yield
-    finally:
-        ray.shutdown()
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _parcel(job: Job) -> bytes:
-    """The job as bytes. What the sweep file itself defines goes along by value: no worker could import it by name."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(MODULE_PREFIX):
-            cloudpickle.register_pickle_by_value(module)
-    parcel: bytes = cloudpickle.dumps(job)
-    return parcel
-
-
-def _path_of(job: Job) -> list[str]:
-    return [str(job.root)] if job.root else []
+def _refit_there(parcel: Parcel, trial: TrialRecord, device: Device) -> Refit:
+    """The refit as a worker of the cluster does it."""
+    job = parcel.open()
+    return refit_here(job.sweep, trial, job.seed, device)

@@ -6,7 +6,7 @@ The only place that reads a data set's test rows, and it writes down that it doe
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,25 +15,24 @@ from typing import Any
 import numpy as np
 
 from searchlab import artifact
-from searchlab.backend import Array, Device, to_host
+from searchlab.backend import Array, to_host
 from searchlab.data.examples import Examples
-from searchlab.data.splits import EveryRow, Rows
+from searchlab.data.splits import Rows
 from searchlab.data.standardised import Standardised
 from searchlab.data.table import Table
-from searchlab.data.vocabulary import Vocabulary
 from searchlab.errors import WorldFault
 from searchlab.metrics import Metric
 from searchlab.nn.layer import Model
 from searchlab.service.home import SweepFolder
 from searchlab.service.records import TrialRecord, contenders
-from searchlab.service.samples import by_epoch, sample_text
-from searchlab.sweep.groups import build
+from searchlab.service.refit import Refit, device_here, refit_here, restored, vocabulary_of
+from searchlab.service.samples import by_epoch
+from searchlab.sweep.resources import Placement
 from searchlab.sweep.sweep import Sweep
 from searchlab.tracking.answers import Answers
 from searchlab.training import Trainer
 
 AT_ONCE = 1024  # test rows answered in one pass
-REFIT = 0x5EED  # set beside the sweep's seed: the refit's weights and row orders are none that a fold had
 
 
 @dataclass(frozen=True)
@@ -70,22 +69,24 @@ def crown(
     folder: SweepFolder,
     *,
     seed: int,
-    device: Device = "cpu",
+    device: Placement = "cpu",
     about: Mapping[str, Any] | None = None,
+    refit: Callable[[TrialRecord], Refit] | None = None,
 ) -> Winner:
     """Refit the best trial, test it, write it, read it back and test that again.
 
     Of several metrics, it is the trial of the Pareto front that is best in the primary one. Should its refit diverge,
-    the next best is taken. Raises WorldFault when none can be refitted.
+    the next best is taken. `refit` is who does it, where that is not this process. Raises WorldFault when none can be
+    refitted.
     """
-    table = sweep.data.training().on(device)
-    reasons = []
+    here, reasons = device_here(device), []
     for trial in contenders(trials, [metric.goal for metric in sweep.metrics])[:3]:
-        trainer, texts, why_not = _refit(sweep, trial, table, seed, device)
-        if why_not is None:
-            about = {"seed": seed, "checksum": table.checksum(), **(about or {})}
-            return _deliver(sweep, trial, trainer, texts, folder, about)
-        reasons.append(f"trial {trial.number} {why_not}")
+        refitted = refit(trial) if refit else refit_here(sweep, trial, seed, here)
+        if refitted.why_not is None:
+            trainer = restored(refitted, sweep, trial, seed, here)
+            about = {"seed": seed, "checksum": sweep.data.training().checksum(), **(about or {})}
+            return _deliver(sweep, trial, trainer, refitted.texts, folder, about)
+        reasons.append(f"trial {trial.number} {refitted.why_not}")
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(reasons)}. All trials are kept.")
 
 
@@ -94,28 +95,6 @@ def measure(model: Model, metrics: Sequence[Metric], table: Table) -> dict[str, 
     rows = Rows.of([np.arange(len(table))])
     with np.errstate(all="ignore"):
         return {m.name: float(to_host(m.measure(model, table.scoring(rows)))[0]) for m in metrics}
-
-
-def _refit(
-    sweep: Sweep, trial: TrialRecord, table: Table, seed: int, device: Device
-) -> tuple[Trainer, list[str], str | None]:
-    """The trainer at the end of the refit, what a language model wrote after each epoch, and why it diverged."""
-    trainer = build(sweep, [trial.parameters], table, EveryRow().split(table), seed ^ REFIT, device)
-    vocabulary = _vocabulary(table)
-    texts: list[str] = []
-    for _ in range(trial.epoch or 0):  # as long as cross-validation found best
-        report = trainer.advance()
-        if report.failures[0]:
-            return trainer, texts, report.failures[0]
-        if vocabulary:
-            texts.append(sample_text(trainer.model, table, vocabulary, seed))
-    return trainer, texts, None
-
-
-def _vocabulary(table: Table) -> Vocabulary | None:
-    """The table's; None for a table of one's own that never heard of any."""
-    found: Vocabulary | None = getattr(table, "vocabulary", None)
-    return found
 
 
 def _deliver(
@@ -147,7 +126,7 @@ def _deliver(
     kept = {name: value for name, value in state.items() if name in trainer.parameters.kept}
     host = (to_host(scaling[0])[0], to_host(scaling[1])[0]) if scaling else None  # (features,) each
     parts = (folder.artifact, weights, drawn.target, drawn.settled, trainer.data.sizes)
-    save = partial(artifact.save, *parts, kept=kept, scaling=host, vocabulary=_vocabulary(test))
+    save = partial(artifact.save, *parts, kept=kept, scaling=host, vocabulary=vocabulary_of(test))
     try:
         save(manifest)
         saved = artifact.load(folder.artifact)

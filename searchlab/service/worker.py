@@ -14,8 +14,9 @@ from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.checkpoints import Checkpoints
 from searchlab.service.group_run import GroupRun
 from searchlab.service.judge import Judge
+from searchlab.sweep.amounts import size
 from searchlab.sweep.groups import Group
-from searchlab.sweep.memory import Needs, size
+from searchlab.sweep.memory import Needs
 from searchlab.sweep.speed import Speeds
 from searchlab.sweep.sweep import Sweep
 

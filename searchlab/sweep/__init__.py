@@ -4,6 +4,7 @@ from searchlab.sweep.budget import Budget
 from searchlab.sweep.constraint import Candidate, SizeLimit
 from searchlab.sweep.domains import Choice, Float, Int
 from searchlab.sweep.pruning import Halving, Median, NoPruning, OptunaPruner, Race
+from searchlab.sweep.resources import Resources
 from searchlab.sweep.samplers import TPE, BruteForce, CmaEs, Grid, OptunaSampler, QuasiRandom, Random
 from searchlab.sweep.space import Space
 from searchlab.sweep.stopping import EarlyStopping
@@ -28,6 +29,7 @@ __all__ = [
     "QuasiRandom",
     "Race",
     "Random",
+    "Resources",
     "SizeLimit",
     "Space",
     "Sweep",

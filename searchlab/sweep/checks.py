@@ -11,6 +11,7 @@ from searchlab.sweep.budget import Budget
 from searchlab.sweep.domains import Choice
 from searchlab.sweep.enqueue import enqueued
 from searchlab.sweep.pruning import NoPruning, Pruner
+from searchlab.sweep.resources import Resources
 from searchlab.sweep.samplers import Sampler
 from searchlab.sweep.space import Space
 from searchlab.sweep.stopping import EarlyStopping
@@ -35,6 +36,12 @@ def check_parts(sweep: Sweep) -> None:
         if not all(isinstance(option, Space) for option in options):
             kinds = "a Space" if part == "training" else "a Space or a Choice of Spaces"
             raise UserMistake(f"Sweep({part}=...) takes {kinds}, got {given!r}.")
+
+
+def check_resources(sweep: Sweep) -> None:
+    """Refuse resources of another kind."""
+    if not isinstance(sweep.resources, Resources):
+        raise UserMistake(f"Sweep(resources=...) takes Resources(cpus=1, gpus=0.25, ...), got {sweep.resources!r}.")
 
 
 def check_metrics(sweep: Sweep) -> None:

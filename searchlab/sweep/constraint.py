@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,14 +12,11 @@ from searchlab.data.table import Table
 from searchlab.errors import UserMistake
 from searchlab.nn.parameter import Parameters
 from searchlab.replicas import Replicas
+from searchlab.sweep.amounts import amount, size
 from searchlab.sweep.domains import Scalar, label
 from searchlab.sweep.groups import fuse, structural
-from searchlab.sweep.memory import size
 from searchlab.sweep.space import Drawn
 from searchlab.sweep.sweep import Sweep
-
-UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-AMOUNT = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(UNITS)})")
 
 
 class Candidate(Mapping[str, Scalar]):
@@ -71,12 +67,7 @@ class SizeLimit:
     @property
     def limit(self) -> float:
         """Bytes; raises UserMistake for what is no amount of them."""
-        if isinstance(self.at_most, int) and not isinstance(self.at_most, bool):
-            return self.at_most
-        amount = AMOUNT.fullmatch(self.at_most) if isinstance(self.at_most, str) else None
-        if not amount:
-            raise UserMistake(f'SizeLimit({self.at_most!r}) is no amount of bytes; write one as "200kB" or "1.5 MB".')
-        return float(amount[1]) * UNITS[amount[2]]
+        return amount(self.at_most, f"SizeLimit({self.at_most!r})")
 
     def __call__(self, candidate: Candidate) -> float:
         """Bytes above the limit."""

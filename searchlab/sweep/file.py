@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.project import root_of
 from searchlab.sweep.sweep import Sweep
 
 MODULE_PREFIX = "searchlab_sweep_file_"  # what a sweep file is called among the loaded modules
-MARKS = ("pyproject.toml", ".git", "models")  # what tells the root of a project, nearest first
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,6 @@ def load(path: Path) -> SweepFile:
         found = "has no `sweep`" if sweep is None else f"has a `sweep` that is a {type(sweep).__name__}"
         raise UserMistake(f"{path} {found}; a sweep file ends in `sweep = Sweep(name=..., ...)`.")
     return SweepFile(path, root, sweep)
-
-
-def root_of(path: Path) -> Path:
-    """The root of the project a sweep file belongs to: the nearest folder above that looks like one, else its own."""
-    marked = (folder for folder in path.parents if any((folder / mark).exists() for mark in MARKS))
-    return next(marked, path.parent)
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from searchlab.backend import Device
 from searchlab.data.table import Table
+from searchlab.sweep.amounts import size
 from searchlab.sweep.domains import Scalar
 from searchlab.sweep.groups import build, structural
 from searchlab.sweep.sweep import Sweep
@@ -124,15 +125,6 @@ def kind_of(sweep: Sweep, parameters: Parameters) -> Hashable:
     """
     structure = structural(sweep, parameters)
     return tuple(sorted((path, structure.get(path, bool(value))) for path, value in parameters.items()))
-
-
-def size(count: float) -> str:
-    """Bytes for people: 620 MB, 3.1 GB."""
-    for unit in ("B", "kB", "MB"):
-        if count < 999.5:
-            return f"{count:.3g} {unit}"
-        count /= 1000.0
-    return f"{count:.3g} GB"
 
 
 def _once(found: dict[Hashable, Need], key: Hashable, measure: Callable[[], Need]) -> Need:

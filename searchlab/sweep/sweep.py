@@ -14,12 +14,13 @@ from searchlab.data.splits import Validation
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
 from searchlab.sweep.budget import Budget
-from searchlab.sweep.checks import check_metrics, check_parts, check_points, check_pruner, check_search
+from searchlab.sweep.checks import check_metrics, check_parts, check_points, check_pruner, check_resources, check_search
 from searchlab.sweep.description import plain
 from searchlab.sweep.domains import Choice, Domain, Scalar, label
 from searchlab.sweep.enqueue import enqueued
 from searchlab.sweep.grid import Plan
 from searchlab.sweep.pruning import Halving, NoPruning, OptunaPruner, Pruner, is_optuna_pruner
+from searchlab.sweep.resources import Resources
 from searchlab.sweep.samplers import TPE, OptunaSampler, Sampler, is_optuna
 from searchlab.sweep.settings import fix, option, tuples
 from searchlab.sweep.space import Ask, Drawn, Space, ask_for, walk_options
@@ -65,13 +66,14 @@ class Sweep:
     budget: Budget = field(default_factory=Budget)
     constraint: Constraint | None = None
     enqueue: Sequence[Mapping[str, Any]] = ()
+    resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
         if is_optuna(self.sampler):
             object.__setattr__(self, "sampler", OptunaSampler(self.sampler))
         if is_optuna_pruner(self.pruner):
             object.__setattr__(self, "pruner", OptunaPruner(self.pruner))
-        for check in (check_search, check_metrics, check_parts, check_pruner, check_points):
+        for check in (check_search, check_metrics, check_parts, check_pruner, check_points, check_resources):
             check(self)
         self.sampler.refuse(self)
 

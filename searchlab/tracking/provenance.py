@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
 from pathlib import Path
 
 import searchlab
+from searchlab.project import SHIPPED
 
 PACKAGES = ("numpy", "ray", "optuna", "mlflow", "cupy-cuda12x")
 
@@ -24,7 +26,19 @@ def provenance(folder: Path) -> dict[str, str]:
             versions[f"version.{package}"] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {**versions, "python": platform.python_version(), "platform": platform.platform(), **_git(folder)}
+    return {**versions, "python": platform.python_version(), "platform": platform.platform(), **git_of(folder)}
+
+
+def git_of(folder: Path) -> dict[str, str]:
+    """The commit that the folder is at, and whether it has changes; nothing where it is no checkout.
+
+    A project that was sent here brings what was said of it where it came from.
+    """
+    try:
+        shipped: dict[str, str] = json.loads((folder / SHIPPED).read_text())
+    except (OSError, ValueError):
+        return _git(folder)
+    return shipped
 
 
 def _git(folder: Path) -> dict[str, str]:

@@ -1,0 +1,144 @@
+"""Ray Jobs: verbs of the command line that run on a cluster's head, for whoever reaches it by HTTP alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from searchlab.errors import UserMistake, WorldFault
+
+HOME = '--home "${SEARCHLAB_HOME:-$HOME/.searchlab}"'  # the head's own: a job's folder is gone when it ends
+BEGUN = "Running entrypoint for job"  # begins the line after which a job's log is what it said itself
+CODE = re.compile(r"exit code (\d+)")
+ENVIRONMENT = {  # at SIGTERM a sweep saves what it is at; Ray would kill it after 3 s
+    "RAY_JOB_STOP_WAIT_TIME_S": "60",
+    "PYTHONUNBUFFERED": "1",
+}
+
+Answer = TypeVar("Answer")
+
+
+class Ended(Exception):
+    """A verb ended on the cluster with another exit code than 0; what it said is told already."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exit code {code}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the cluster: what it was sent for, and how it stands in Ray's words."""
+
+    id: str
+    status: str
+    message: str
+    metadata: Mapping[str, str]
+    started: float  # seconds since 1970
+
+
+class Jobs:
+    """The jobs of the cluster at this address. Raises WorldFault where none answers or it refuses the token."""
+
+    def __init__(self, address: str) -> None:
+        from ray.job_submission import JobSubmissionClient  # 0.4 s, which help and local verbs need not pay
+
+        self.address = address
+        self._client: Any = self._asked(lambda: JobSubmissionClient(address))
+        for talkative in ("job.sdk", "dashboard_sdk"):  # they tell of every connection and package
+            logging.getLogger(f"ray.dashboard.modules.{talkative}").setLevel(logging.WARNING)
+
+    def begin(
+        self, words: Sequence[str], *, id: str | None = None, package: Path | None = None, sweep: str = ""
+    ) -> str:
+        """Run `searchlab` with these words on the head, in the unpacked `package` where one is given; the job's id.
+
+        Raises UserMistake when there is a job of this id.
+        """
+        entrypoint = f"searchlab {shlex.join(words)} {HOME}"
+        environment: dict[str, Any] = {"env_vars": ENVIRONMENT}
+        if package:
+            environment["working_dir"] = str(package)
+        metadata = {"searchlab.sweep": sweep, "searchlab.verb": words[0]}
+        given = {"entrypoint": entrypoint, "submission_id": id, "runtime_env": environment, "metadata": metadata}
+        return str(self._asked(lambda: self._client.submit_job(**given)))
+
+    def lines(self, words: Sequence[str]) -> Iterator[str]:
+        """Run `searchlab` with these words on the head, and give what it prints, line by line, until it ends.
+
+        Raises Ended where its exit code is not 0. Whoever stops listening ends it.
+        """
+        id, over = self.begin(words), False
+        try:
+            yield from self._said(id)
+            over = True
+            job = self.job(id)
+            if job.status != "SUCCEEDED":
+                found = CODE.search(job.message)
+                raise Ended(int(found[1]) if found else 1)
+        finally:
+            if not over:
+                self._asked(lambda: self._client.stop_job(id))
+
+    def job(self, id: str) -> Job:
+        """One job, as soon as it has ended; what it says may be read a moment before."""
+        while True:
+            found = _job(self._asked(lambda: self._client.get_job_info(id)))
+            if found.status not in ("PENDING", "RUNNING"):
+                return found
+
+    def all(self) -> list[Job]:
+        """Every job of searchlab that the cluster knows, the oldest first; a head that was restarted knows none."""
+        found = [_job(one) for one in self._asked(lambda: self._client.list_jobs())]
+        return sorted((job for job in found if "searchlab.sweep" in job.metadata), key=lambda job: job.started)
+
+    def said(self, id: str) -> list[str]:
+        """What a job has printed so far."""
+        lines = str(self._asked(lambda: self._client.get_job_logs(id))).splitlines()
+        begun = next((at for at, line in enumerate(lines) if line.startswith(BEGUN)), len(lines))
+        return lines[begun + 1 :]
+
+    def _said(self, id: str) -> Iterator[str]:
+        """What a job prints, line by line, from where it begins."""
+        loop, rest, begun = asyncio.new_event_loop(), "", False
+        tail = self._client.tail_job_logs(id)
+        try:
+            while (chunk := self._asked(lambda: loop.run_until_complete(anext(tail, None)))) is not None:
+                *lines, rest = (rest + chunk).split("\n")
+                for line in lines:
+                    if begun:
+                        yield line
+                    begun = begun or line.startswith(BEGUN)
+            if rest and begun:
+                yield rest
+        finally:
+            loop.run_until_complete(tail.aclose())
+            loop.close()
+
+    def _asked(self, ask: Callable[[], Answer]) -> Answer:
+        """The cluster's answer; what it cannot do is one sentence."""
+        from ray.exceptions import AuthenticationError
+
+        try:
+            return ask()
+        except AuthenticationError as error:
+            raise WorldFault(
+                f"the cluster at {self.address} asks for a token and was given none that it knows; set "
+                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, as its .env has them."
+            ) from error
+        except (OSError, RuntimeError) as error:  # requests' and aiohttp's are OSErrors
+            told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            if "already exists" in str(error):
+                raise UserMistake(f"the cluster at {self.address} has such a job already.") from error
+            raise WorldFault(f"the cluster at {self.address} does not answer as it should ({told}).") from error
+
+
+def _job(details: Any) -> Job:
+    id, started, metadata = details.submission_id or details.job_id, details.start_time or 0, details.metadata or {}
+    return Job(id, str(details.status.value), details.message or "", dict(metadata), started / 1000.0)
