@@ -1,0 +1,77 @@
+"""docker-compose.yml as what it would start: its services with their variables filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import ROOT
+
+VARIABLE = re.compile(r"\$\{(\w+)(?:(:-|:\?)([^}]*))?\}")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: what a container of it would run, with which environment, as whom, and on which networks."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    volumes: tuple[tuple[str, str], ...]  # a volume's name or a path on the host, and where it is seen
+    networks: Mapping[str, tuple[str, ...]]  # and the further names that the service goes by there
+    user: str
+    health: tuple[str, ...]
+    stop_signal: str
+    replicas: int
+
+
+def services(environment: Mapping[str, str], path: Path = ROOT / "docker-compose.yml") -> dict[str, Service]:
+    """The services that `docker compose up` would start with this environment, by name."""
+    given: dict[str, Any] = yaml.safe_load(path.read_text())
+    profiles = set(environment.get("COMPOSE_PROFILES", "").split(","))
+    chosen = {
+        name: _filled(service, environment)
+        for name, service in given["services"].items()
+        if not service.get("profiles") or profiles & set(service["profiles"])
+    }
+    return {name: _service(name, service, environment) for name, service in chosen.items()}
+
+
+def _service(name: str, given: Mapping[str, Any], environment: Mapping[str, str]) -> Service:
+    pairs = [text.removesuffix(":ro").rsplit(":", 1) for text in given.get("volumes", [])]
+    networks = given["networks"]
+    known = networks if isinstance(networks, dict) else dict.fromkeys(networks)
+    own = {key: environment.get(key) if value is None else value for key, value in given["environment"].items()}
+    return Service(
+        name=name,
+        command=tuple(given["command"]),
+        environment={key: str(value) for key, value in own.items() if value is not None},
+        volumes=tuple((source, target) for source, target in pairs),
+        networks={network: tuple((more or {}).get("aliases", ())) for network, more in known.items()},
+        user=given["user"],
+        health=tuple(given["healthcheck"]["test"][1:]),
+        stop_signal=given.get("stop_signal", "SIGTERM"),
+        replicas=int(given.get("deploy", {}).get("replicas", 1)),
+    )
+
+
+def _filled(value: Any, environment: Mapping[str, str]) -> Any:
+    """The value with its variables as the environment has them, as compose fills them in."""
+    if isinstance(value, dict):
+        return {key: _filled(inner, environment) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, environment) for inner in value]
+    return VARIABLE.sub(lambda found: _variable(found, environment), value) if isinstance(value, str) else value
+
+
+def _variable(found: re.Match[str], environment: Mapping[str, str]) -> str:
+    name, rule, word = found.groups()
+    value = environment.get(name, "")
+    if not value and rule == ":?":
+        raise KeyError(f"{name} is not set: {word}")
+    return value or (word if rule == ":-" else "")

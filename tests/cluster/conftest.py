@@ -1,0 +1,58 @@
+"""One stack for all cluster tests; where this machine allows no such hosts, they skip with the reason."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.hosts import why_not
+from tests.cluster.stack import stack
+from tests.cluster.users import User
+
+CLIENT = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+
+
+@pytest.fixture(scope="session")
+def secrets(tmp_path_factory):
+    """The variables that `searchlab cluster init` wrote."""
+    folder = tmp_path_factory.mktemp("init")
+    subprocess.run([sys.executable, "-m", "searchlab.cli", "cluster", "init", "--folder", str(folder)], check=True)
+    lines = (folder / ".env").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+@pytest.fixture(scope="session")
+def cluster(secrets):
+    """The stack that docker-compose.yml describes, with two workers."""
+    reason = why_not() or _no_postgres()
+    if reason:
+        pytest.skip(reason)
+    with stack({**secrets, "SEARCHLAB_OBJECT_STORE": str(100 * 2**20), "SEARCHLAB_DATA_DIR": "./tests"}) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def user(cluster, secrets):
+    """Somebody at a client's host, whose environment is that of .env with the names of the hosts."""
+    own = {name: secrets[name] for name in CLIENT}
+    addresses = {"RAY_ADDRESS": "http://ray-head:8265", "MLFLOW_TRACKING_URI": "http://mlflow:5000"}
+    return User(cluster, own | addresses)
+
+
+@pytest.fixture
+def tell(capsys):
+    """Prints a line past pytest's own capture: how long something took to recover."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n    {line}", flush=True)
+
+    return say
+
+
+def _no_postgres() -> str | None:
+    found = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return None if found else "there is no PostgreSQL here (apt install postgresql)"

@@ -1,0 +1,213 @@
+"""Hosts on one machine: each has a network, a file system, processes and a name of its own, as a container would.
+
+A switch, itself a network namespace, carries the bridges, so that nothing of this machine's own network is touched and
+nothing leaves it. A host's root is this machine's, read through an overlay: what it writes is its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PATIENCE = 20.0  # seconds for a host to be there
+SEEN = ("/proc", "/sys", "/dev")
+
+
+def why_not() -> str | None:
+    """Why no hosts can be made here; None when they can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    for tool in ("ip", "unshare", "nsenter", "setpriv"):
+        if not shutil.which(tool):
+            return f"there is no `{tool}` here"
+    name, script = f"slp{os.getpid()}", "mkdir -p /run/{0} && mount -t tmpfs t /run/{0}".format(f"slp{os.getpid()}")
+    tried = subprocess.run(
+        f"ip netns add {name} && ip netns exec {name} unshare --mount --pid --uts --fork sh -c {shlex.quote(script)};"
+        f" code=$?; ip netns del {name} 2>/dev/null; rmdir /run/{name} 2>/dev/null; exit $code",
+        shell=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return f"namespaces are not allowed here ({tried.stderr.strip()})" if tried.returncode else None
+
+
+def run(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command of the system."""
+    return subprocess.run(words, check=check, capture_output=True, text=True)
+
+
+@dataclass
+class Switch:
+    """The bridges of all networks, and the cables into them."""
+
+    prefix: str
+    networks: tuple[str, ...]
+    hosts: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its network namespace."""
+        return f"{self.prefix}sw"
+
+    def start(self) -> None:
+        """Make the namespace and a bridge for each network; the bridge is where a host's default route ends."""
+        run("ip", "netns", "add", self.name)
+        for number, network in enumerate(self.networks):
+            self._ip("link", "add", f"br{number}", "type", "bridge")
+            self._ip("addr", "add", f"10.77.{number}.1/24", "dev", f"br{number}")
+            self._ip("link", "set", f"br{number}", "up")
+            assert network
+
+    def stop(self) -> None:
+        """Take it all away."""
+        run("ip", "netns", "del", self.name, check=False)
+
+    def plug(self, host: str, networks: Sequence[str], outside: str) -> dict[str, str]:
+        """Cables from a host's namespace to these networks; its addresses. `outside` is the default route's network."""
+        self.hosts += 1
+        addresses = {}
+        run("ip", "netns", "add", host)
+        run("ip", "-n", host, "link", "set", "lo", "up")
+        for network in networks:
+            number = self.networks.index(network)
+            here, there, address = f"e{number}", f"h{self.hosts}n{number}", f"10.77.{number}.{self.hosts + 1}"
+            self._ip("link", "add", there, "type", "veth", "peer", "name", here, "netns", host)
+            self._ip("link", "set", there, "master", f"br{number}", "up")
+            run("ip", "-n", host, "addr", "add", f"{address}/24", "dev", here)
+            run("ip", "-n", host, "link", "set", here, "up")
+            if network == outside:
+                run("ip", "-n", host, "route", "add", "default", "via", f"10.77.{number}.1")
+            addresses[network] = address
+        return addresses
+
+    def pull(self, address: str, *, out: bool) -> None:
+        """Pull a host's cable out of the switch by its address in a network, or put it back."""
+        network, host = address.split(".")[2:]
+        self._ip("link", "set", f"h{int(host) - 1}n{network}", "down" if out else "up")
+
+    def _ip(self, *words: str) -> None:
+        run("ip", "-n", self.name, *words)
+
+
+@dataclass
+class Host:
+    """One host. Its first process ends everything in it when it ends, as a container's does."""
+
+    name: str
+    namespace: str
+    addresses: Mapping[str, str]
+    folder: Path  # for what it writes and what it says
+    environment: Mapping[str, str]
+    user: str = "0:0"
+    binds: Sequence[tuple[Path, str]] = ()
+    capabilities: bool = True
+    pid: int | None = None
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def log(self) -> Path:
+        """All that it has said so far."""
+        return self.folder / "log"
+
+    def start(self, command: Sequence[str], names: Mapping[str, str]) -> None:
+        """Make its root, and run the command as its first process. `names` are the hosts that it knows, by address."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "space").mkdir(exist_ok=True)
+        (self.folder / "hosts").write_text(
+            "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in names.items())
+        )
+        (self.folder / "init").write_text(self._script(command))
+        shell = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=SIGKILL"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, *shell, "sh", str(self.folder / "init")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self.environment), start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + PATIENCE
+        while not (child := self._child()) or not Path(f"/proc/{child}/root/.ready").exists():
+            assert self._process.poll() is None, f"{self.name}: {self.log.read_text()[-2000:]}"
+            assert time.monotonic() < deadline, f"{self.name} does not start"
+            time.sleep(0.05)
+        self.pid = child
+
+    def signal(self, number: int) -> None:
+        """Signal its first process; SIGKILL ends all of it at once."""
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code once it has ended; None if it has not by then."""
+        assert self._process is not None
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def within(self, command: Sequence[str], **changes: str) -> list[str]:
+        """The words that run a command inside of it, as its user and with its environment."""
+        assert self.pid is not None, f"{self.name} is not there"
+        settings = [f"{key}={value}" for key, value in {**self.environment, **changes}.items()]
+        return [
+            "nsenter", "--target", str(self.pid), "--mount", "--net", "--pid", "--uts", "--ipc", "--root", "--wdns=/",
+            *self._as_user(), "env", "-i", *settings, *command,
+        ]  # fmt: skip
+
+    def run(self, *command: str, seconds: float = 60.0, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run a command inside of it to its end."""
+        return subprocess.run(self.within(command, **changes), capture_output=True, text=True, timeout=seconds)
+
+    def processes(self) -> list[str]:
+        """The command lines of all that runs in it."""
+        return self.run("ps", "-eo", "args", "-ww").stdout.splitlines()
+
+    def clear(self) -> None:
+        """End it, and take its namespace away."""
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(PATIENCE)
+        run("ip", "netns", "del", self.namespace, check=False)
+        shutil.rmtree(self.folder / "space", ignore_errors=True)
+
+    def _child(self) -> int | None:
+        """The first process within, which `unshare` has forked."""
+        assert self._process is not None
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return int(Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()[0])
+        return None
+
+    def _as_user(self) -> list[str]:
+        uid, _, gid = self.user.partition(":")
+        drop = [] if self.capabilities else ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+        return ["setpriv", f"--reuid={uid}", f"--regid={gid or uid}", "--clear-groups", *drop]
+
+    def _script(self, command: Sequence[str]) -> str:
+        """What makes the root and becomes the command."""
+        space = self.folder / "space"
+        root = space / "root"
+        lines = [
+            "set -e",
+            f"mount -t tmpfs -o mode=755 space {space}",
+            f"mkdir -p {space}/up {space}/work {root}",
+            f"mount -t overlay overlay -o lowerdir=/,upperdir={space}/up,workdir={space}/work {root}",
+            *(f"mount --rbind {path} {root}{path}" for path in SEEN),
+            f"mount -t proc proc {root}/proc",
+            f"mkdir -p {root}/run/postgresql {root}/root {root}/tmp && chmod 1777 {root}/run/postgresql {root}/tmp",
+            f"chmod 755 {root}/root",  # a Python of root's own must be readable
+            f"hostname {self.name}",
+            f"cat {self.folder}/hosts > {root}/etc/hosts",
+            f"rm -f {root}/etc/resolv.conf && echo 'nameserver 127.0.0.1' > {root}/etc/resolv.conf",  # refuses at once
+        ]
+        for source, target in self.binds:
+            place = f"{root}{target}"
+            make = f"mkdir -p {place}" if source.is_dir() else f"mkdir -p {Path(place).parent} && touch {place}"
+            lines += [make, f"mount --bind {source} {place}"]
+        enter = shlex.join(["chroot", str(root), *self._as_user(), *command])
+        return "\n".join([*lines, f"touch {root}/.ready", f"exec {enter}", ""])

@@ -1,0 +1,175 @@
+"""Several hosts, as docker-compose.yml starts them: sweeps are sent from a client; whatever dies, nothing is lost."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+EPOCHS = 20
+
+
+def whole(user, name, trials):
+    """Every trial asked for has ended well and once, every epoch of it is told once, in the study and in the record."""
+    found = user.trials(name)
+    assert [trial.number for trial in found] == list(range(trials))
+    assert {trial.state for trial in found} == {"COMPLETE"}
+    assert all(len(trial.scores) == EPOCHS for trial in found)
+    assert all(trial.times == sorted(trial.times) for trial in found)
+    runs = user.runs(name)
+    assert [run["parent"] for run in runs].count(True) == 1
+    assert len(runs) == 1 + trials, "one run for each trial"
+    assert {run["status"] for run in runs} == {"FINISHED"}
+    assert all(sorted(run["steps"]) == list(range(1, EPOCHS + 1)) for run in runs if not run["parent"])
+    kept = {path.name for path in (user.folder(name) / "checkpoints").glob("*.npz")}
+    assert not kept, "what has ended needs no checkpoint"
+    assert (user.folder(name) / "artifact" / "weights.npz").exists()
+
+
+def kept(user, name, before):
+    """What had ended before stands as it was."""
+    after = user.ended(name)
+    assert {number: after[number] for number in before} == before
+
+
+def test_a_sweep_sent_from_a_client_uses_every_worker_and_is_recorded_whole(user):
+    began = time.time()
+    assert user.submit("sent") == "sent"
+    user.finished("sent")
+    whole(user, "sent", 20)
+    assert user.seen_by(began) >= {"ray-worker-1", "ray-worker-2"}
+    assert "ray-head-1" not in user.seen_by(began), "the head trains nothing"
+    (row,) = [row for row in user.asked("list")["sweeps"] if row["sweep"] == "sent"]
+    assert (row["state"], row["complete"], row["asked"]) == ("finished", 20, 20)
+
+
+def test_the_same_file_sent_again_goes_by_another_name_and_a_taken_one_is_refused(user):
+    first, second = (user.asked("submit", "search_spaces/slow.py", "--trials", "2")["sweep"] for _ in range(2))
+    assert (first, second) == ("slow", "slow-2")
+    refused = user.run("submit", "search_spaces/slow.py", "--name", "sent")
+    assert refused.returncode == 2
+    assert "the name 'sent' is taken" in refused.stderr
+    for name in (first, second):
+        user.finished(name)
+
+
+def test_its_report_and_its_curves_are_had_at_the_client(user):
+    told = user.asked("report", "sent")
+    page = (user.project / "sent.html").read_text()
+    assert told["report"].endswith("sent.html")
+    assert page.startswith("<!")
+    assert page.rstrip().endswith("</html>")
+    replayed = user.asked("replay", "sent", "--pruner", "median", "--orders", "0")
+    assert replayed["trials"] == 20
+
+
+def test_a_worker_whose_processes_are_killed_costs_nothing(cluster, user, tell):
+    user.submit("killed", "--trials", "24", "--fuse", "2")
+    user.until("killed", lambda ended: len(ended) >= 4)
+    before, began = user.ended("killed"), time.time()
+    cluster.kill("ray-worker-2")
+    back = cluster.again("ray-worker-2", began)
+    tell(f"a worker that was killed is back after {back:.0f} s")
+    user.finished("killed")
+    kept(user, "killed", before)
+    whole(user, "killed", 24)
+
+
+def test_a_worker_that_is_cut_off_for_a_minute_costs_nothing(cluster, user, tell):
+    user.submit("cut", "--trials", "60", "--fuse", "1")
+    user.until("cut", lambda ended: len(ended) >= 4)
+    before, began = user.ended("cut"), time.time()
+    cluster.unplug("ray-worker-2")
+    time.sleep(60)
+    cluster.unplug("ray-worker-2", out=False)
+    assert user.seen_by(began + 30) >= {"ray-worker-1"}, "the other one has gone on"
+    while "ray-worker-2" not in user.seen_by(began + 60):
+        assert time.time() - began < 200, "it does not come back"
+        time.sleep(0.5)
+    tell(f"a worker that was cut off for 60 s trains again {time.time() - began - 60:.0f} s after it has a network")
+    user.finished("cut")
+    kept(user, "cut", before)
+    whole(user, "cut", 60)
+
+
+def test_a_worker_that_joins_late_is_used(cluster, user, tell):
+    user.submit("joined", "--trials", "40", "--fuse", "1")
+    user.until("joined", lambda ended: len(ended) >= 4)
+    began = time.time()
+    cluster.add("ray-worker", 3)
+    while "ray-worker-3" not in user.seen_by(began):
+        assert time.time() - began < 60, "nobody uses it"
+        time.sleep(0.2)
+    tell(f"a new worker trains {time.time() - began:.0f} s after it was started")
+    user.finished("joined")
+    whole(user, "joined", 40)
+
+
+def test_the_record_and_the_database_are_restarted_while_a_sweep_runs(cluster, user, tell):
+    user.submit("restarted", "--trials", "40", "--fuse", "1")
+    user.until("restarted", lambda ended: len(ended) >= 4)
+    before = user.ended("restarted")
+    for name in ("mlflow-auth-1", "postgres-1"):
+        began = time.monotonic()
+        cluster.restart(name)
+        tell(f"{name} is back after {time.monotonic() - began:.0f} s")
+    user.finished("restarted")
+    kept(user, "restarted", before)
+    whole(user, "restarted", 40)
+
+
+def test_the_head_is_killed_and_the_sweep_resumed(cluster, user, tell):
+    user.submit("beheaded", "--trials", "30", "--fuse", "2")
+    user.until("beheaded", lambda ended: len(ended) >= 4)
+    before, began = user.ended("beheaded"), time.time()
+    cluster.kill("ray-head-1")
+    back = cluster.again("ray-head-1", began)
+    tell(f"a head that was killed is back after {back:.0f} s")
+    (row,) = [row for row in user.asked("list")["sweeps"] if row["sweep"] == "beheaded"]
+    assert row["state"] == "interrupted"
+    kept(user, "beheaded", before)
+    user.asked("resume", "beheaded")
+    while not user.seen_by(began + back):
+        assert time.time() - began < 180, "no worker comes back"
+        time.sleep(0.5)
+    tell(f"and its sweep trains on after {time.time() - began:.0f} s in all")
+    user.finished("beheaded")
+    kept(user, "beheaded", before)
+    whole(user, "beheaded", 30)
+
+
+def test_stop_saves_and_another_client_goes_on(cluster, user):
+    user.submit("stopped", "--trials", "24", "--fuse", "2")
+    user.until("stopped", lambda ended: len(ended) >= 4)
+    answer = user.asked("stop", "stopped")
+    assert answer["state"] == "interrupted"
+    before = user.ended("stopped")
+    assert len(before) == answer["ended"] < 24
+    assert list((user.folder("stopped") / "checkpoints").glob("*.npz")), "what was under way is saved"
+    assert user.asked("stop", "stopped")["state"] == "interrupted", "it may be said twice"
+    somewhere_else = type(user)(cluster, user.environment, cluster.client("client-2").name)
+    somewhere_else.asked("resume", "stopped")
+    somewhere_else.finished("stopped")
+    kept(user, "stopped", before)
+    whole(user, "stopped", 24)
+
+
+def test_two_sweeps_share_the_workers_and_a_cap_holds(cluster, user):
+    """The first has every worker until the second comes; then each has its part, and none waits for the other's end."""
+    user.submit("first", "--trials", "60", "--fuse", "2")
+    user.until("first", lambda ended: len(ended) >= 6)
+    sent = time.time()
+    user.submit("second", "--trials", "12", "--fuse", "2")
+    user.until("second", lambda ended: len(ended) >= 2)
+    assert len(user.ended("first")) < 60, "it did not have to wait for the first one's end"
+    user.finished("second")
+    user.finished("first")
+    second = user.trials("second")
+    waited = min(trial.times[0] for trial in second) - sent
+    assert waited < 40
+    during = [t for trial in user.trials("first") for t in trial.times if t > min(x.times[0] for x in second)]
+    assert during, "nor did the first stop"
+    whole(user, "first", 60)
+    whole(user, "second", 12)
