@@ -12,11 +12,13 @@ import pytest
 import ray
 
 from searchlab import Float, Resources, Space, Trainer
+from searchlab.backend import why_not
 from searchlab.data import Examples
 from searchlab.errors import WorldFault
 from searchlab.service import local, tune
 from searchlab.service.cluster import connection
 from searchlab.service.job import Job
+from searchlab.service.study import peek
 from searchlab.sweep.pruning import Halving
 from searchlab.tracking.tracker import Buffer
 from tests.conftest import ROOT
@@ -197,3 +199,24 @@ def test_a_group_that_takes_two_cores_trains_one_at_a_time_on_two(cluster, tmp_p
     sweep = spiral_sweep(resources=Resources(cpus=2))
     records = tune.search(job(tmp_path, sweep, workers=None), Buffer()).trials
     assert [record.state for record in records] == ["COMPLETE"] * 6
+
+
+def test_a_node_whose_gpu_cannot_be_used_ends_the_search_and_fails_no_trial(tmp_path):
+    """Ray counts one where the machine has none: as a node without CuPy would look."""
+    if why_not("cuda") is None:
+        pytest.skip("this machine's GPU can be used")
+    ray.shutdown()
+    before = dict(os.environ)
+    os.environ.update(connection.QUIET)
+    ray.init(
+        address="local", num_cpus=2, num_gpus=1, include_dashboard=False, object_store_memory=2**28,
+        **connection.SILENT,
+    )  # fmt: skip
+    try:
+        with pytest.raises(WorldFault, match=r"cannot train on cuda: CuPy"):
+            tune.search(job(tmp_path, spiral_sweep(), device="cuda", workers=None), Buffer())
+        assert {record.state for record in peek(tmp_path / "study.journal", "spiral")} <= {"RUNNING"}
+    finally:
+        ray.shutdown()
+        os.environ.clear()
+        os.environ.update(before)

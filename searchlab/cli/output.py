@@ -30,6 +30,14 @@ def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)  # fmt: skip
 
 
+def tracking_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option --tracking-uri."""
+    return click.option(
+        "--tracking-uri", envvar="MLFLOW_TRACKING_URI", metavar="URL",
+        help="An MLflow server, instead of the home's own store.",
+    )(command)  # fmt: skip
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """The option --json."""
     return click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")(command)

@@ -9,7 +9,7 @@ import click
 
 from searchlab.cli.arguments import fuse_of, seconds_of, values_of
 from searchlab.cli.elsewhere import elsewhere
-from searchlab.cli.output import Output, home_option, json_option, storage_option
+from searchlab.cli.output import Output, home_option, json_option, storage_option, tracking_option
 
 
 @click.command("run")
@@ -23,7 +23,7 @@ from searchlab.cli.output import Output, home_option, json_option, storage_optio
 @click.option("--fuse", default="auto", show_default=True, metavar="auto|N", help="Trials that train fused in a group.")
 @click.option("--engine", type=click.Choice(["tune", "local"]), default="tune", show_default=True)
 @click.option("--address", envvar="RAY_ADDRESS", help="A Ray cluster to run on, instead of one started here.")
-@click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server, instead of the home's own store.")
+@tracking_option
 @storage_option
 @click.option(
     "--checkpoints",
@@ -65,6 +65,7 @@ def run_command(
 @click.option("--trials", type=int, help="Extend the sweep to this many trials.")
 @click.option("--time-budget", metavar="TIME", help="Extend the search to this long in all: 90 (seconds), 30m, 1h30m.")
 @click.option("--address", envvar="RAY_ADDRESS", help="Where its cluster is now; http:// sends it there as a job.")
+@tracking_option
 @storage_option
 @home_option
 @json_option

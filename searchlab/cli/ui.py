@@ -11,13 +11,13 @@ from types import FrameType
 
 import click
 
-from searchlab.cli.output import Output, home_option, json_option
+from searchlab.cli.output import Output, home_option, json_option, tracking_option
 from searchlab.errors import UserMistake, WorldFault
 
 
 @click.command("ui")
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-@click.option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="An MLflow server, instead of the home's own store.")
+@tracking_option
 @home_option
 @json_option
 def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) -> None:

@@ -26,6 +26,7 @@ from searchlab.service.records import TrialRecord, ended
 from searchlab.service.report import write_report
 from searchlab.service.result import Result
 from searchlab.service.room import allowance
+from searchlab.service.urls import without_password
 from searchlab.service.winner import Winner, crown
 from searchlab.sweep.domains import Scalar
 from searchlab.sweep.sweep import Sweep
@@ -134,7 +135,7 @@ class Course:
             metric.name,
             metric.goal,
             self._seconds(),
-            self.uri,
+            without_password(self.uri),
             None,
             figures,
             others,

@@ -21,6 +21,7 @@ from searchlab.service.knowledge import known_from
 from searchlab.service.order import Engine, Order, free_name, sweep_file, whole_trials
 from searchlab.service.result import Result
 from searchlab.service.room import allowance, refuse_too_large, workers_here
+from searchlab.service.urls import with_password_of
 from searchlab.sweep import file
 from searchlab.sweep.domains import Choice
 from searchlab.sweep.groups import Fuse
@@ -98,14 +99,15 @@ def resume(
     seconds: float | None = None,
     address: str | None = None,
     storage: str | None = None,
+    tracking_uri: str | None = None,
     sweep: Sweep | None = None,
     watcher: Watcher | None = None,
 ) -> Result:
     """Go on with a sweep that was interrupted, or extend a finished one to more trials, or to more seconds in all.
 
-    Finished trials stand, unfinished ones go on from their last checkpoint. `address` is where its cluster is now, and
-    `storage` gives the password of its database. `sweep` is needed only for one begun from Python. Raises UserMistake
-    when the sweep file no longer means the same sweep.
+    Finished trials stand, unfinished ones go on from their last checkpoint. `address` is where its cluster is now;
+    `storage` and `tracking_uri` give the passwords of its database and its record. `sweep` is needed only for one begun
+    from Python. Raises UserMistake when the sweep file no longer means the same sweep.
     """
     place = Home.at(home, storage)
     folder = place.sweep(name)
@@ -124,6 +126,8 @@ def resume(
         raise UserMistake(f"{name!r} was asked for {order.trials} trials; it can be extended, not cut to {trials}.")
     if address and order.address:  # a sweep of this machine stays here, whatever the environment says
         order = replace(order, address=address)
+    if order.tracking_uri:
+        order = replace(order, tracking_uri=with_password_of(order.tracking_uri, tracking_uri))
     order = replace(order, trials=sweep.asked(trials or order.trials))
     _check(sweep, order.device, order.workers, order.fuse, order.address)
     workers = order.workers if order.engine == "tune" else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,8 @@ from ray import tune
 from ray.exceptions import RayError
 from ray.tune.search import Searcher
 
-from searchlab.errors import WorldFault
+from searchlab.backend import why_not
+from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.checkpoints import Checkpoints
 from searchlab.service.cluster.visible import refuse_unseen
 from searchlab.service.desk import RemoteStudy
@@ -48,11 +50,15 @@ class Shift(tune.Trainable):
         return {"done": True}
 
     def _worker(self) -> Worker:
-        job = self._parcel.open()
+        job, missing = self._parcel.open(), why_not(self._device)
+        if missing:  # Ray counts a GPU that CuPy cannot use: so would every group of this node
+            raise WorldFault(f"the node {socket.gethostname()} cannot train on {self._device}: {missing}.")
         if job.address:
             refuse_unseen(job.checkpoints)
         memory = node_share(self._device, job.sweep.resources) if job.memory is None else job.memory
-        return Worker(job.sweep, RemoteStudy(self._desk), Checkpoints(job.checkpoints), self._device, memory)
+        worker = Worker(job.sweep, RemoteStudy(self._desk), Checkpoints(job.checkpoints), self._device, memory)
+        _refuse_without_data(worker)
+        return worker
 
 
 class Openings(Searcher):
@@ -88,3 +94,13 @@ class Openings(Searcher):
 def bundle(resources: Resources, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
     """What the shift with this config takes of its node."""
     return tune.PlacementGroupFactory([resources.on(config["device"])])
+
+
+def _refuse_without_data(worker: Worker) -> None:
+    """Raises WorldFault where this node cannot read the rows. The driver has read them, so no trial is to blame."""
+    try:
+        _ = worker.table
+    except UserMistake as mistake:
+        raise WorldFault(
+            f"the node {socket.gethostname()} cannot read the data: {str(mistake).rstrip('.')}; --ship-data sends them."
+        ) from mistake

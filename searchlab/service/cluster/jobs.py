@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from searchlab.errors import UserMistake, WorldFault
 
-HOME = '--home "${SEARCHLAB_HOME:-$HOME/.searchlab}"'  # the head's own: a job's folder is gone when it ends
+HOME = '"${SEARCHLAB_HOME:-$HOME/.searchlab}"'  # the head's own: a job's folder is gone when it ends
 BEGUN = "Running entrypoint for job"  # begins the line after which a job's log is what it said itself
 CODE = re.compile(r"exit code (\d+)")
 ENVIRONMENT = {  # at SIGTERM a sweep saves what it is at; Ray would kill it after 3 s
@@ -55,13 +55,21 @@ class Jobs:
             logging.getLogger(f"ray.dashboard.modules.{talkative}").setLevel(logging.WARNING)
 
     def begin(
-        self, words: Sequence[str], *, id: str | None = None, package: Path | None = None, sweep: str = ""
+        self,
+        words: Sequence[str],
+        *,
+        id: str | None = None,
+        package: Path | None = None,
+        sweep: str = "",
+        folder: str = "",
     ) -> str:
-        """Run `searchlab` with these words on the head, in the unpacked `package` where one is given; the job's id.
+        """Run `searchlab` with these words on the head, in the unpacked `package` or a `folder` of its home; its id.
 
         Raises UserMistake when there is a job of this id.
         """
-        entrypoint = f"searchlab {shlex.join(words)} {HOME}"
+        entrypoint = f"searchlab {shlex.join(words)} --home {HOME}"
+        if folder:
+            entrypoint = f"cd {HOME}/{shlex.quote(folder)} && {entrypoint}"
         environment: dict[str, Any] = {"env_vars": ENVIRONMENT}
         if package:
             environment["working_dir"] = str(package)

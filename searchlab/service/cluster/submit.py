@@ -45,7 +45,8 @@ def resume_there(name: str, jobs: Jobs, words: Sequence[str]) -> str:
         there = ", ".join(known) or "none yet"
         raise UserMistake(f"there is no sweep called {name!r} at {jobs.address}; there are: {there}.")
     id = f"{name}-resumed-{time.strftime('%m%d-%H%M%S')}"
-    return jobs.begin(["resume", name, "--address", "auto", *words], id=id, sweep=name)
+    command = ["resume", name, "--address", "auto", *words]
+    return jobs.begin(command, id=id, sweep=name, folder=f"sweeps/{name}/project")  # where its relative paths lead
 
 
 def names_at(jobs: Jobs) -> list[str]:

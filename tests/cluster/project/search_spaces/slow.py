@@ -52,7 +52,7 @@ sweep = Sweep(
     metric=Accuracy(),
     model=Space(Small, hidden=Int(5, 20, step=5)),
     optimizer=Space(SGD, lr=Float(0.1, 2.0, log=True)),
-    training=Space(Trainer, batch_size=10, epochs=20),
+    training=Space(Trainer, batch_size=10, epochs=12),
     pruner=NoPruning(),
     trials=20,
 )

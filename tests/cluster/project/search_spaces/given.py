@@ -1,0 +1,16 @@
+"""Rows of a file that lies where the driver runs, and nowhere else."""
+
+from models.small import Small
+
+from searchlab import SGD, Accuracy, Float, KFold, Npz, Space, Sweep, Trainer
+
+sweep = Sweep(
+    name="given",
+    data=Npz("/tmp/only-here.npz"),
+    validation=KFold(2),
+    metric=Accuracy(),
+    model=Space(Small, hidden=8),
+    optimizer=Space(SGD, lr=Float(0.1, 2.0, log=True)),
+    training=Space(Trainer, batch_size=10, epochs=4),
+    trials=4,
+)
