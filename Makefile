@@ -43,6 +43,8 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench.sweep_peers
 	$(BIN)/python -m bench.grid_168
 	$(BIN)/python -m bench.memory
+	$(BIN)/python -m bench.simulate
+	-$(BIN)/python -m bench.cluster
 	-$(BIN)/python -m bench.mlp_torch
 	-$(BIN)/python -m bench.lm_torch
 	$(BIN)/python -m bench.ptb_sweep

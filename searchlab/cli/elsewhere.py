@@ -9,9 +9,11 @@ from typing import Any
 import click
 
 from searchlab.cli.output import Output
-from searchlab.errors import WorldFault
+from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.cluster.address import takes_jobs
 from searchlab.service.cluster.jobs import Ended, Jobs
+
+MISTAKE = "searchlab: "  # begins the sentence that a verb ends with when it could not
 
 
 def address_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,7 +36,9 @@ def relay(address: str, words: Sequence[str], output: Output) -> int:
         for line in Jobs(address).lines([*words, "--json"]):
             found = _object(line)
             answer = found or answer
-            if found is None:
+            if line.startswith(MISTAKE):
+                click.echo(line, err=True)
+            elif found is None:
                 output.console.print(line, markup=False, soft_wrap=True)
     except Ended as ended:
         code = ended.code
@@ -52,13 +56,13 @@ def objects(address: str, words: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def page_of(address: str, words: Sequence[str]) -> str:
-    """The page of HTML that the verb prints on the cluster; raises WorldFault with what it says instead."""
+    """The page of HTML that the verb prints on the cluster; raises what it says instead as a mistake or a fault."""
     lines: list[str] = []
     try:
         lines += Jobs(address).lines(words)
     except Ended as ended:
-        told = lines[-1] if lines else f"it ended with exit code {ended.code}"
-        raise WorldFault(told.removeprefix("searchlab: ")) from ended
+        told = (lines[-1] if lines else f"it ended with exit code {ended.code}").removeprefix(MISTAKE)
+        raise (UserMistake(told) if ended.code == UserMistake.exit_code else WorldFault(told)) from ended
     begun = next((at for at, line in enumerate(lines) if line.lstrip().lower().startswith("<!doctype")), 0)
     return "\n".join(lines[begun:])
 

@@ -63,7 +63,7 @@ def _there(url: str) -> tuple[str, list[Overview]]:
     rows = [Overview(**row) for row in answer["sweeps"]]
     known = {row.sweep for row in rows}
     for job in Jobs(url).all():
-        if job.metadata["searchlab.sweep"] not in known | {""} and job.metadata["searchlab.verb"] == "run":
+        if job.metadata["searchlab.sweep"] not in known and job.metadata["searchlab.verb"] == "run":
             state: Any = "failed" if job.status in ("FAILED", "STOPPED") else "starting"
             rows.append(Overview(job.id, state, 0, 0, 0, 0, 0, None, None, job.started))
     return url, rows

@@ -49,7 +49,7 @@ def test_rows_that_the_workers_lack_travel_when_told_to(head):
 def test_through_rays_client_the_study_is_on_the_cluster(head):
     """With its own home for what it finds, the cluster's database and a folder that every node sees."""
     storage = head.environment["SEARCHLAB_STORAGE"]
-    given = ["--address", "ray://ray-head:10001", "--home", "/tmp/mine", "--name", "remote", "--trials", "6"]
+    given = ["--address", "ray://ray-head-1:10001", "--home", "/tmp/mine", "--name", "remote", "--trials", "6"]
     code, answer, _ = drive(head, "search_spaces/slow.py", *given, SEARCHLAB_STORAGE="")
     assert code == 2
     assert "--storage" in answer["error"]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import shlex
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,13 @@ from searchlab.errors import UserMistake, WorldFault
 HOME = '"${SEARCHLAB_HOME:-$HOME/.searchlab}"'  # the head's own: a job's folder is gone when it ends
 BEGUN = "Running entrypoint for job"  # begins the line after which a job's log is what it said itself
 CODE = re.compile(r"exit code (\d+)")
+OVER = "searchlab ended with "  # begins the line that tells a verb's exit code: Ray takes seconds to tell it
 ENVIRONMENT = {  # at SIGTERM a sweep saves what it is at; Ray would kill it after 3 s
     "RAY_JOB_STOP_WAIT_TIME_S": "60",
     "PYTHONUNBUFFERED": "1",
 }
+
+ENDING = 0.1  # seconds between two looks at whether a job that says no more has ended
 
 Answer = TypeVar("Answer")
 
@@ -67,32 +71,33 @@ class Jobs:
 
         Raises UserMistake when there is a job of this id.
         """
-        entrypoint = f"searchlab {shlex.join(words)} --home {HOME}"
+        command = _command(words)
         if folder:
-            entrypoint = f"cd {HOME}/{shlex.quote(folder)} && {entrypoint}"
-        environment: dict[str, Any] = {"env_vars": ENVIRONMENT}
-        if package:
-            environment["working_dir"] = str(package)
-        metadata = {"searchlab.sweep": sweep, "searchlab.verb": words[0]}
-        given = {"entrypoint": entrypoint, "submission_id": id, "runtime_env": environment, "metadata": metadata}
-        return str(self._asked(lambda: self._client.submit_job(**given)))
+            command = f"cd {HOME}/{shlex.quote(folder)} && {command}"
+        environment: dict[str, Any] = {"env_vars": ENVIRONMENT} | ({"working_dir": str(package)} if package else {})
+        return self._begin(command, environment, {"searchlab.sweep": sweep, "searchlab.verb": words[0]}, id)
 
     def lines(self, words: Sequence[str]) -> Iterator[str]:
         """Run `searchlab` with these words on the head, and give what it prints, line by line, until it ends.
 
         Raises Ended where its exit code is not 0. Whoever stops listening ends it.
         """
-        id, over = self.begin(words), False
+        command, about = f"{_command(words)}; code=$?; echo {OVER}$code; exit $code", {"searchlab.verb": words[0]}
+        id, code = self._begin(command, {"env_vars": ENVIRONMENT}, about), -1
         try:
-            yield from self._said(id)
-            over = True
-            job = self.job(id)
-            if job.status != "SUCCEEDED":
-                found = CODE.search(job.message)
-                raise Ended(int(found[1]) if found else 1)
+            for line in self._said(id):
+                if line.startswith(OVER):
+                    code = int(line.removeprefix(OVER))
+                    break
+                yield line
+            else:  # it was killed
+                found = CODE.search(self.job(id).message)
+                code = int(found[1]) if found else 1
         finally:
-            if not over:
+            if code < 0:
                 self._asked(lambda: self._client.stop_job(id))
+        if code:
+            raise Ended(code)
 
     def job(self, id: str) -> Job:
         """One job, as soon as it has ended; what it says may be read a moment before."""
@@ -100,6 +105,7 @@ class Jobs:
             found = _job(self._asked(lambda: self._client.get_job_info(id)))
             if found.status not in ("PENDING", "RUNNING"):
                 return found
+            time.sleep(ENDING)
 
     def all(self) -> list[Job]:
         """Every job of searchlab that the cluster knows, the oldest first; a head that was restarted knows none."""
@@ -111,6 +117,10 @@ class Jobs:
         lines = str(self._asked(lambda: self._client.get_job_logs(id))).splitlines()
         begun = next((at for at, line in enumerate(lines) if line.startswith(BEGUN)), len(lines))
         return lines[begun + 1 :]
+
+    def _begin(self, command: str, environment: dict[str, Any], metadata: dict[str, str], id: str | None = None) -> str:
+        given = {"entrypoint": command, "submission_id": id, "runtime_env": environment, "metadata": metadata}
+        return str(self._asked(lambda: self._client.submit_job(**given)))
 
     def _said(self, id: str) -> Iterator[str]:
         """What a job prints, line by line, from where it begins."""
@@ -126,7 +136,7 @@ class Jobs:
             if rest and begun:
                 yield rest
         finally:
-            loop.run_until_complete(tail.aclose())
+            loop.run_until_complete(_hang_up(tail))
             loop.close()
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
@@ -145,6 +155,19 @@ class Jobs:
             if "already exists" in str(error):
                 raise UserMistake(f"the cluster at {self.address} has such a job already.") from error
             raise WorldFault(f"the cluster at {self.address} does not answer as it should ({told}).") from error
+
+
+async def _hang_up(tail: Any) -> None:
+    """Listen no more, also where Ctrl-C came while the next lines were waited for."""
+    waiting = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await tail.aclose()
+
+
+def _command(words: Sequence[str]) -> str:
+    return f"searchlab {shlex.join(words)} --home {HOME}"
 
 
 def _job(details: Any) -> Job:
