@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
+import ray
+from ray.exceptions import ActorUnavailableError, RayTaskError
 
 from searchlab.service import desk as desk_file
-from searchlab.service.desk import INNOCENT, Desk, RemoteStudy
+from searchlab.service import study as study_file
+from searchlab.service.cluster.connection import connected
+from searchlab.service.desk import INNOCENT, SELDOM, Desk, RemoteStudy
 from searchlab.service.job import Job
-from searchlab.service.judge import Verdict
+from searchlab.service.judge import Parted, Verdict
 from searchlab.service.parcel import parcel_for_study
 from searchlab.sweep.groups import Group
 from searchlab.sweep.samplers import Random
@@ -128,6 +133,51 @@ def test_paused_nothing_is_handed_out_and_every_answer_says_so(desk):
     assert states(desk) == ["RUNNING"] * 4
 
 
+def test_epochs_from_before_a_kill_are_taken_in_by_one_call_and_stop_nobody(desk):
+    group = desk.take("a")
+    desk.recall([(group.trials, epoch(number, [0.1 * number] * 8)) for number in (1, 2, 3)])
+    assert [len(record.curve.scores) for record in desk.records()] == [3] * 4
+    assert states(desk) == ["RUNNING"] * 4
+    desk.recall([(group.trials[:2], epoch(3, [0.9] * 4)), (group.trials[:2], epoch(4, [0.4] * 4))])
+    assert [len(record.curve.scores) for record in desk.records()] == [4, 4, 3, 3], (
+        "what is known is not taken in again"
+    )
+
+
+def test_once_the_study_is_opened_the_collector_passes_over_it(tmp_path, monkeypatch):
+    done = []
+    collector = SimpleNamespace(
+        collect=lambda: done.append("collect"),
+        freeze=lambda: done.append("freeze"),
+        get_threshold=lambda: (700, 10, 10),
+        set_threshold=lambda *given: done.append(given),
+    )
+    opened = study_file.Study
+    monkeypatch.setattr(study_file, "Study", lambda *given: done.append("open") or opened(*given))
+    monkeypatch.setattr(desk_file, "gc", collector)
+    job = Job(spiral_sweep(), "s", tmp_path / "j", tmp_path / "c", trials=6)
+    Desk(parcel_for_study(job)).close()
+    assert done == ["open"], "in a process that is not the desk's alone, the collector is left as it is"
+    monkeypatch.setattr(desk_file, "_in_actor", lambda: True)
+    Desk(parcel_for_study(job)).close()
+    assert done[1:] == ["open", "collect", "freeze", (700, 10, SELDOM)]
+
+
+@pytest.mark.slow
+def test_an_actor_knows_that_its_process_is_its_own(tmp_path):
+    class Asked(Desk):
+        def collector(self):
+            return gc.get_threshold()[2], gc.get_freeze_count()
+
+    job = Job(spiral_sweep(), "s", tmp_path / "j", tmp_path / "c", trials=6, workers=1)
+    with connected(job):
+        actor = ray.remote(concurrency_groups={"news": 1})(Asked).options(num_cpus=0).remote(parcel_for_study(job))
+        threshold, frozen = ray.get(actor.collector.remote())
+        assert not desk_file._in_actor()
+    assert threshold == SELDOM
+    assert frozen > 10_000, "Optuna's modules are there by then"
+
+
 class Wire:
     """A desk as Ray hands it to a worker: what is called is written down, and the answer comes back at once."""
 
@@ -174,7 +224,13 @@ def test_where_it_matters_an_epoch_is_told_at_once_with_those_before_it(wired):
 
 @pytest.mark.parametrize(
     ("method", "given"),
-    [("finish", ((3,), epoch(9, [0.5] * 2))), ("fail", ((3,), "why")), ("take_back", (None, 3)), ("running", ((3,),))],
+    [
+        ("finish", ((3,), epoch(9, [0.5] * 2))),
+        ("fail", ((3,), "why")),
+        ("take_back", (None, 3)),
+        ("running", ((3,),)),
+        ("recall", ([((3,), epoch(8, [0.5] * 2))],)),
+    ],
 )
 def test_nothing_overtakes_an_epoch_that_is_not_told_yet(wired, method, given):
     remote, wire, _ = wired
@@ -184,3 +240,20 @@ def test_nothing_overtakes_an_epoch_that_is_not_told_yet(wired, method, given):
         getattr(remote, method)(*given)
     assert wire.epochs() == [[1], [2]]
     assert wire.calls[-1][0] == method
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (ActorUnavailableError("the network is cut", None), Parted),
+        (RayTaskError("reports", "its traceback", ValueError("wrong")), RayTaskError),
+    ],
+)
+def test_a_cut_way_to_the_study_is_told_from_what_the_study_says(monkeypatch, error, raised):
+    def get(answer, **_):
+        raise error
+
+    monkeypatch.setattr(desk_file.ray, "get", get)
+    remote = RemoteStudy(SimpleNamespace(finish=SimpleNamespace(remote=lambda *_: None)))
+    with pytest.raises(raised):
+        remote.finish((0,), None)

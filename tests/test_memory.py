@@ -154,7 +154,9 @@ class Notes:
         self.reports.append((report.epoch, tuple(numbers)))
         return lambda: Verdict(tuple(numbers))
 
-    recall = report
+    def recall(self, reports):
+        for numbers, report in reports:
+            self.report(numbers, report)
 
     def finish(self, numbers, report):
         self.done.append(tuple(numbers))

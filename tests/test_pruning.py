@@ -13,8 +13,10 @@ from searchlab import Halving, Holdout, Median, NoPruning, OptunaPruner, Race
 from searchlab.errors import UserMistake
 from searchlab.metrics import Accuracy
 from searchlab.service.pruners import judge_of
-from searchlab.sweep.curves import Curves
-from searchlab.sweep.race import tail
+from searchlab.sweep import curves as curves_file
+from searchlab.sweep import race as race_file
+from searchlab.sweep.curves import RECENT, Curves
+from searchlab.sweep.race import FREEDOM, OTHERS, tail
 from searchlab.sweep.replay import replay
 from tests.sweeps import spiral_sweep
 
@@ -190,6 +192,147 @@ def test_a_race_keeps_its_level_however_often_one_looks(folds, wild):
                 stopped += 1
                 break
     assert stopped / rounds < 0.1 + 3 * math.sqrt(0.1 * 0.9 / rounds)
+
+
+def plain_rank(pruner, curves, trial):
+    """The rank of a trial at a rung, found by going through all trials."""
+    epoch, row = curves.length(trial), curves.row(trial)
+    begin, rows = max(0, epoch - pruner.window), curves.rows_at(epoch)
+    levels = curves.means[rows, begin:epoch].mean(axis=1)
+    ahead = int((levels > curves.means[row, begin:epoch].mean()).sum())
+    stay = max(pruner.least, math.ceil(len(rows) / pruner.reduction))
+    if ahead < stay or curves.leads(trial):
+        return None
+    return f"rank {ahead + 1} of {len(rows)} after epoch {epoch}, where the best {stay} go on"
+
+
+def plain_race(race, curves, trial, recent):
+    """What a race says of a trial, found by going through all trials; the spread is that of the latest by number."""
+    epoch, row, numbers = curves.length(trial), curves.row(trial), np.array(curves.trials)
+    if epoch < race.grace or curves.leads(trial):
+        return None
+    looks = epoch - race.grace + 1
+    enough, rows = race.level / (looks * (looks + 1)), curves.rows_at(epoch)
+    levels = curves.levels[rows, epoch - 1]
+    leader = int(rows[levels.argmax()])
+    if not math.isfinite(curves.levels[row, epoch - 1]):
+        return None
+    gaps = curves.level_scores[leader, epoch - 1] - curves.level_scores[row, epoch - 1]
+    folds, now, half = len(gaps), float(gaps.mean()), max(1, epoch // 2) - 1
+    then, own = float(curves.levels[leader, half]), float(curves.levels[row, half])
+    gap = now - (max(0.0, then - own - now) if math.isfinite(then) and math.isfinite(own) else 0.0)
+    if folds < 2 or not 0.0 < gap < math.inf or float(gaps.sum() - gaps.max()) / (folds - 1) <= now - gap:
+        return None
+    others = rows[(rows != leader) & (rows != row) & np.isfinite(levels)]
+    others = others[np.argsort(numbers[others])][-recent:]
+    own, freedom, usual = float(gaps.var(ddof=1)), folds - 1 + FREEDOM * (len(others) >= OTHERS), 0.0
+    if len(others) >= OTHERS:
+        theirs = curves.level_scores[leader, epoch - 1] - curves.level_scores[others, epoch - 1]
+        theirs -= theirs.mean(axis=1, keepdims=True)
+        usual = float(np.median(np.einsum("nk,nk->n", theirs, theirs)) / (folds - 1))
+    first, chance = (
+        tail(gap / math.sqrt(variance / folds), freedom) if variance > 0.0 else 1.0
+        for variance in (own, max(own, usual))
+    )
+    if first > enough or chance > enough:
+        return None
+    return f"{gap:.3g} behind trial {numbers[leader]} after epoch {epoch}, by chance with p = {chance:.2g}"
+
+
+def plain(pruner, curves, trial, recent=10**9):
+    """What these pruners say, as they are defined: every trial is looked at anew for each judgement."""
+    if isinstance(pruner, Race):
+        return plain_race(pruner, curves, trial, recent)
+    ranked = plain_rank(pruner, curves, trial) if pruner.is_rung(curves.length(trial)) else None
+    return ranked or (plain_race(pruner.race, curves, trial, recent) if pruner.race else None)
+
+
+def told_at_random(draws, goal):
+    """Curves that grow at random: each time, they and the trial whose epoch is new. Some scores are no numbers."""
+    folds, noise, rounded = (
+        int(draws.integers(1, 6)),
+        float(draws.choice([0.001, 0.05, 0.3])),
+        int(draws.integers(1, 6)),
+    )
+    numbers = draws.permutation(60)[:30].tolist()
+    lengths = dict.fromkeys(numbers, 0) | {number: -1 for number in numbers[: int(draws.integers(0, 3))]}
+    height = {number: float(draws.normal(0.8, 0.1)) for number in numbers}
+    difficulty, curves = draws.normal(0.0, 0.02, folds), Curves(goal)
+    for _ in range(330):
+        trial = int(draws.choice(numbers[: 3 + sum(length != 0 for length in lengths.values())]))
+        lengths[trial] += 1
+        scores = height[trial] * (1 - 0.6 ** (1 + lengths[trial])) + difficulty + draws.normal(0.0, noise, folds)
+        scores = np.round(scores, rounded)
+        if draws.random() < 0.04:
+            scores[int(draws.integers(folds)) :] = draws.choice([np.nan, np.inf, -np.inf])
+        curves.add(trial, scores.tolist())
+        yield curves, trial
+
+
+QUICK = [
+    Halving(),
+    Halving(reduction=2, first=1, least=1, window=1, race=None),
+    Halving(reduction=2, first=3, window=9, race=Race(level=0.4, grace=1)),
+    Halving(reduction=2, first=5, least=3, window=40, race=None),
+    Race(),
+    Race(level=0.9, grace=1),
+]
+
+
+@pytest.mark.parametrize("goal", ["max", "min"])
+@pytest.mark.parametrize("seed", range(15))
+def test_every_verdict_is_the_one_that_one_comes_to_by_looking_at_all_trials(seed, goal):
+    draws, verdicts, copy = np.random.default_rng(seed), [], None
+    with np.errstate(invalid="ignore"):
+        for curves, trial in told_at_random(draws, goal):
+            if copy is None or draws.random() < 0.02:
+                copy = curves.only([number for number in curves.trials if number == trial or draws.random() < 0.6])
+            for scores in (curves.of(trial) * (1 if goal == "max" else -1))[copy.length(trial) :].tolist():
+                copy.add(trial, scores)
+            for pruner in QUICK:
+                for known in (curves, copy):
+                    verdicts.append(pruner.why_stop(known, trial))
+                    assert verdicts[-1] == plain(pruner, known, trial), (pruner, trial)
+    told = [verdict for verdict in verdicts if verdict]
+    assert sum("rank" in verdict for verdict in told) > 20
+
+
+def test_random_curves_are_stopped_by_the_race_as_well():
+    """Else the test before this one would say little of it."""
+    draws = np.random.default_rng(0)
+    with np.errstate(invalid="ignore"):
+        verdicts = [Race(level=0.9).why_stop(*one) for _ in range(12) for one in told_at_random(draws, "max")]
+    assert sum(map(bool, verdicts)) > 50
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_usual_spread_is_that_of_the_latest_trials_by_number(seed, monkeypatch):
+    """Not of those that came last: which these are, depends on who was faster and on restarts."""
+    for file in (curves_file, race_file):
+        monkeypatch.setattr(file, "RECENT", 6)
+    draws, cut = np.random.default_rng(seed), 0
+    with np.errstate(invalid="ignore"):
+        for curves, trial in told_at_random(draws, "max"):
+            for known in (curves, curves.only(curves.trials)):
+                verdict = Race(level=0.9, grace=1).why_stop(known, trial)
+                assert verdict == plain(Race(level=0.9, grace=1), known, trial, recent=6)
+                cut += len(known.rows_at(known.length(trial))) > 8
+    assert cut > 50
+
+
+def test_a_judgement_does_not_go_through_the_trials(monkeypatch):
+    """Once for each rung, when it is first asked about, and never for a race; what it keeps of a race is bounded."""
+    draws, passes, curves = np.random.default_rng(0), [], Curves("max")
+    rows_at = Curves.rows_at
+    monkeypatch.setattr(Curves, "rows_at", lambda self, epoch: passes.append(epoch) or rows_at(self, epoch))
+    for trial in range(RECENT + 50):
+        for scores in draws.normal(0.8, 0.1, (7, 3)).tolist():
+            curves.add(trial, scores)
+            Halving().why_stop(curves, trial)
+    assert passes == [2, 6]
+    assert curves.trials is curves.trials, "nor are their numbers copied"
+    assert len(curves.recent(7)) == RECENT + 2
+    assert curves.recent(7)[-1] == RECENT + 49
 
 
 def test_two_thousand_trials_are_decided_among_as_are_twenty():

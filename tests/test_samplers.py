@@ -34,7 +34,7 @@ from searchlab import (
 )
 from searchlab.errors import UserMistake
 from searchlab.service import optuna_samplers
-from searchlab.service.optuna_samplers import BEST, Seen, along
+from searchlab.service.optuna_samplers import BEST, History, along
 from searchlab.service.samplers import Samplers, distribution, distributions, optuna_sampler, suggest
 from searchlab.sweep.enqueue import fits
 from searchlab.sweep.groups import structural
@@ -464,8 +464,11 @@ def ended(values, directions=("minimize",)):
     return study
 
 
+NOBODY = optuna.trial.create_trial(value=0.0)  # stands for a trial that is being drawn
+
+
 def numbers(study):
-    return [trial.number for trial in Seen(study)._get_trials()]
+    return [trial.number for trial in History().seen(study, NOBODY)._get_trials()]
 
 
 def test_tpe_sees_all_that_is_running_the_best_and_the_latest(monkeypatch):
@@ -479,7 +482,7 @@ def test_tpe_sees_all_that_is_running_the_best_and_the_latest(monkeypatch):
     rest = [number for number in range(200) if number not in best]
     assert numbers(many) == [*sorted(best | set(rest[-50:])), running]
     assert set(numbers(ended([[-v] for v in values], ["maximize"]))) == best | set(rest[-50:])
-    assert Seen(many).directions == many.directions
+    assert History().seen(many, NOBODY).directions == many.directions
 
 
 def test_of_several_metrics_tpe_sees_the_best_compromises(monkeypatch):
@@ -488,6 +491,85 @@ def test_of_several_metrics_tpe_sees_the_best_compromises(monkeypatch):
     behind = [[v[0] + 1.0 + n, v[1] + 1.0] for n, v in enumerate(front * 4)]
     assert set(range(20)) <= set(numbers(ended(front + behind, ["minimize", "minimize"])))
     assert set(range(20)) <= set(numbers(ended([[a, -b] for a, b in front + behind], ["minimize", "maximize"])))
+
+
+def plainly_seen(study):
+    """What TPE is to see, found by going through all trials: running, the best by value or by how many are better."""
+    best_count, latest = optuna_samplers.BEST, optuna_samplers.LATEST
+    trials = study.get_trials(deepcopy=False)
+    ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    if len(ended) > best_count + latest:
+        complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]
+        signs = [-1.0 if way.name == "MAXIMIZE" else 1.0 for way in study.directions]
+        losses = [np.array(trial.values) * signs for trial in complete]
+        better = [sum((a <= b).all() and (a < b).any() for a in losses) for b in losses]
+        best = {complete[at].number for at in sorted(range(len(complete)), key=lambda at: better[at])[:best_count]}
+        kept = best | set([trial.number for trial in ended if trial.number not in best][-latest:])
+        ended = [trial for trial in ended if trial.number in kept]
+    return sorted(
+        [*ended, *(trial for trial in trials if trial.state is TrialState.RUNNING)], key=lambda trial: trial.number
+    )
+
+
+def facts(trials):
+    return [(t.number, t.state, t.values, t.params, t.intermediate_values) for t in trials]
+
+
+@pytest.mark.parametrize("ways", [["minimize"], ["maximize"], ["minimize", "maximize"], ["maximize"] * 3])
+@pytest.mark.parametrize("seed", range(4))
+def test_what_tpe_is_shown_is_what_it_would_find_among_all(monkeypatch, seed, ways):
+    """Trials end in any order and in every way, many of them equal; at times another process takes the study up."""
+    monkeypatch.setattr(optuna_samplers, "BEST", 4)
+    monkeypatch.setattr(optuna_samplers, "LATEST", 10)
+    monkeypatch.setattr(optuna_samplers, "ABREAST", 7)
+    draws, study = np.random.default_rng(seed), optuna.create_study(directions=ways)
+    samplers, under_way = Samplers(flat_sweep(), 0), []
+    for number in range(150):
+        if draws.random() < 0.02:
+            samplers = Samplers(flat_sweep(), 0)
+        study.sampler = samplers.of(number, {"x": 0.5} if draws.random() < 0.3 else {})
+        trial = study.ask()
+        under_way.append(trial)
+        if draws.random() < 0.8:  # else nothing of it is open, and nobody looks
+            drawn = study._storage.get_trial(trial._trial_id)
+            seen = samplers._history.seen(study, drawn)._get_trials()
+            others = [other for other in plainly_seen(study) if other.number != trial.number]
+            assert facts(other for other in seen if other.number != trial.number) == facts(others)
+            trial.suggest_float("x", 0.0, 1.0)
+        while under_way and draws.random() < 0.5:
+            one = under_way.pop(int(draws.integers(len(under_way))))
+            kind = draws.choice(["COMPLETE", "COMPLETE", "PRUNED", "FAIL"])
+            if kind == "PRUNED" and len(ways) == 1:
+                one.report(float(draws.integers(5)), 1)
+            values = draws.integers(0, 6, len(ways)).astype(float).tolist()
+            study.tell(one, values if kind == "COMPLETE" else None, state=TrialState[kind])
+
+
+def test_a_draw_reads_what_has_changed_and_no_other_trial(monkeypatch):
+    """After five hundred trials as after fifty, five of them under way."""
+    study, samplers, under_way = optuna.create_study(), Samplers(flat_sweep(), 0), []
+    reads, get, everything = [], study._storage.get_trial, study._storage.get_all_trials
+    monkeypatch.setattr(study._storage, "get_all_trials", lambda *a, **k: reads.append("all") or everything(*a, **k))
+    found = []
+    for number in range(500):
+        study.sampler = samplers.of(number, {})
+        trial = study.ask()
+        reads.clear()
+        monkeypatch.setattr(study._storage, "get_trial", lambda one: reads.append(one) or get(one))
+        samplers._history.seen(study, get(trial._trial_id))
+        monkeypatch.setattr(study._storage, "get_trial", get)
+        found.append(list(reads))
+        under_way.append(trial)
+        if len(under_way) == 5:
+            study.tell(under_way.pop(0), float(number))
+    assert found[0] == ["all"]
+    assert all(len(one) <= 2 and "all" not in one for one in found[1:]), "the trial before, and one that ended"
+    assert all(
+        len(kept) <= BEST + optuna_samplers.LATEST
+        for kept in vars(samplers._history).values()
+        if hasattr(kept, "__len__")
+    )
+    assert len(samplers._history._contenders._trials) == BEST
 
 
 def test_tpe_goes_on_where_it_no_longer_sees_all(monkeypatch):

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from searchlab.errors import UserMistake
-from searchlab.service.cluster.seats import Demand, shared
+from searchlab.service.cluster.seats import Demand, shared, wished
 from searchlab.sweep.resources import Resources
 
 CPU4, GPU = {"CPU": 4.0, "memory": 8e9}, {"CPU": 8.0, "GPU": 1.0, "memory": 32e9}
@@ -87,6 +87,19 @@ def test_whatever_is_asked_nothing_is_given_twice_and_nothing_lies_idle():
         alone = {name: shared(nodes, {name: one})[name] for name, one in demands.items()}
         assert all(sum(found[name].values()) <= sum(alone[name].values()) for name in found)
         assert any(seats for seats in found.values()) == any(seats for seats in alone.values())
+
+
+def test_an_autoscaler_is_asked_for_twice_what_there_is_up_to_what_is_of_use():
+    demands = {"a": demand(), "b": demand(3), "c": demand(placement="either", gpus=0.5)}
+    asked = wished(demands, {"a": {"cpu": 2}, "b": {"cpu": 2}, "c": {}})
+    assert asked.count({"CPU": 1.0}) == 4 + 3
+    assert asked.count({"CPU": 1.0, "GPU": 0.5}) == 1, "from none, the first node comes all the same"
+    assert wished({"a": demand(0)}, {"a": {}}) == []
+
+
+def test_what_needs_no_gpu_leaves_the_cores_beside_the_gpus():
+    found = shared([{"CPU": 1.0, "GPU": 1.0}, {"CPU": 1.0}], {"c": demand(), "g": demand(placement="cuda")})
+    assert found == {"c": {"cpu": 1}, "g": {"cuda": 1}}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import numpy as np
 import optuna
 import pytest
 
-from searchlab.errors import WorldFault
+from models.mlp import MLP
+from searchlab import SGD, TPE, Random, Space, Trainer
+from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.checkpoints import Checkpoint, Checkpoints
 from searchlab.service.job import Job
 from searchlab.service.records import retell
@@ -189,6 +191,67 @@ def test_what_is_drawn_depends_on_the_seed_and_the_trials_before_not_on_restarts
     assert len({tuple(one.items()) for one in whole}) == 16, "a restarted sampler repeats no draw"
 
 
+@pytest.fixture(params=["journal", "database"])
+def stored(request, job, tmp_path):
+    """The same job, its study in the journal or in a database."""
+    return job if request.param == "journal" else replace(job, storage=f"sqlite:///{tmp_path / 'study.db'}")
+
+
+@pytest.fixture
+def readings(monkeypatch):
+    """Counts how often all trials of a study are read."""
+
+    def count(study, made):
+        storage = study.ledger.study._storage
+        read = storage.get_all_trials
+        monkeypatch.setattr(storage, "get_all_trials", lambda *given, **named: made.append(1) or read(*given, **named))
+        return made
+
+    return count
+
+
+@pytest.mark.parametrize(("sampler", "most"), [(Random(), 0), (TPE(), 1)])
+def test_to_draw_and_end_a_trial_the_others_are_not_read(own, stored, readings, sampler, most):
+    sweep = spiral_sweep(sampler=sampler, trials=30)
+    study = own(replace(stored, sweep=sweep, trials=30, fuse=1))
+    made = readings(study, [])
+    while group := study.ask():
+        study.finish(group.trials, epoch(1, [0.5 + 0.01 * group.trials[0]] * 2))
+    assert len(made) <= most, "TPE reads what there is before its first draw"
+    assert states(study.job) == ["COMPLETE"] * 30
+
+
+def test_to_end_a_twin_the_other_trials_are_not_read(own, stored, readings):
+    sweep = spiral_sweep(model=Space(MLP), optimizer=Space(SGD), training=Space(Trainer), sampler=Random())
+    study = own(replace(stored, sweep=sweep))
+    made = readings(study, [])
+    study.finish(study.ask().trials, epoch(1, [0.25, 0.75]))
+    assert study.ask() is None, "the others are its twins"
+    assert not made
+    assert [(record.state, record.value) for record in study.records()] == [("COMPLETE", 0.5)] * 6
+    assert study.ledger.record(3).reason == "the same parameters as trial 0"
+
+
+class Counting(optuna.samplers.RandomSampler):
+    """Notes how many trials Optuna's cache has at each draw."""
+
+    def __init__(self):
+        super().__init__(seed=0)
+        self.found = []
+
+    def infer_relative_search_space(self, study, trial):
+        self.found.append(len(study._get_trials(deepcopy=False, use_cache=True)))
+        return super().infer_relative_search_space(study, trial)
+
+
+def test_what_a_sampler_reads_from_optunas_cache_is_as_of_this_draw(own, stored, monkeypatch):
+    monkeypatch.setattr(Counting, "__deepcopy__", lambda self, memo: self, raising=False)
+    study = own(replace(stored, sweep=spiral_sweep(sampler=(counting := Counting())), fuse=1))
+    for _ in range(3):
+        study.ask()
+    assert counting.found == [1, 2, 3]
+
+
 def test_a_history_retold_is_the_history_told(own, job):
     study = own(job, told := Buffer())
     group = study.ask()
@@ -257,3 +320,12 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
         checkpoints.save("g", later)
     assert checkpoints.load("g").epoch == 1
     assert [path.name for path in tmp_path.iterdir()] == ["g.npz"]
+
+
+def test_a_study_of_another_homes_sweep_in_the_same_database_is_not_joined(tmp_path):
+    database = f"sqlite:///{tmp_path / 'studies.db'}"
+    mine, another = (Job(spiral_sweep(), "s", database, tmp_path, trials=6, id=id) for id in ("mine", "another"))
+    Study(mine, Buffer()).close()
+    Study(mine, Buffer()).close()
+    with pytest.raises(UserMistake, match="another home's sweep"):
+        Study(another, Buffer())

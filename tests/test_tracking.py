@@ -10,6 +10,7 @@ import sqlite3
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -400,3 +401,26 @@ def test_a_server_that_is_killed_and_started_again(home, tmp_path):
     check_complete(home, range(40))
     assert runs_of(home, "searchlab.sweep")["demo"] == (run_id, "FINISHED")
     assert next((home / "served").rglob("a.png")).read_bytes() == b"png"
+
+
+def test_a_buffer_that_is_drained_by_another_thread_loses_nothing():
+    """The desk's events are told by one thread and drained by another."""
+    buffer, drained, done = Buffer(), [], threading.Event()
+
+    def drain():
+        while not done.is_set():
+            drained.extend(buffer.drain())
+        drained.extend(buffer.drain())
+
+    thread = threading.Thread(target=drain)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        for epoch in range(20_000):
+            buffer.log(0, epoch, [0.5], [0.1], 0.0)
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(before)
+    assert [arguments["epoch"] for _, arguments in drained] == list(range(20_000))

@@ -13,7 +13,7 @@ from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.checkpoints import Checkpoint, Checkpoints
 from searchlab.service.judge import Verdict
 from searchlab.service.worker import Worker
-from searchlab.sweep.groups import Group
+from searchlab.sweep.groups import Group, build
 from searchlab.training import Report
 from tests.sweeps import spiral_sweep
 
@@ -23,6 +23,7 @@ class Notes:
 
     def __init__(self, stop=(), pause=None):
         self.reports, self.done, self.failed, self.stop, self.pause = {}, [], {}, dict(stop), pause
+        self.recalls = 0  # calls, of however many epochs
 
     def running(self, numbers):
         """Those of these that have not ended."""
@@ -43,7 +44,10 @@ class Notes:
         verdict = Verdict(tuple(self.running(numbers)), pause=self.pause == report.epoch)
         return lambda: verdict
 
-    recall = report
+    def recall(self, reports):
+        self.recalls += 1
+        for numbers, report in reports:
+            self.report(numbers, report)
 
     def finish(self, numbers, report):
         self.done += self.report(numbers, report)().stay
@@ -111,6 +115,17 @@ def test_a_group_taken_up_from_its_checkpoint_ends_as_if_unbroken(tmp_path, kill
     resumed = work(tmp_path / "broken", Notes(), [0.5, 1.0, 1e6])
     assert (resumed.reports, resumed.done, resumed.failed) == (unbroken.reports, unbroken.done, unbroken.failed)
     assert Checkpoints(tmp_path / "broken").load("0") is None, "a group that has ended leaves nothing"
+
+
+def test_all_epochs_of_a_checkpoint_are_told_by_one_call(tmp_path):
+    sweep, one = spiral_sweep(epochs=5), group(0.5, 1.0)
+    table = sweep.data.training()
+    trainer = build(sweep, one.parameters, table, sweep.validation.split(table), one.seed, "cpu")
+    reports = tuple((one.trials, trainer.advance()) for _ in range(3))
+    Checkpoints(tmp_path).save("0", Checkpoint(one.trials, reports, trainer.state()))
+    judge = work(tmp_path, Notes(), [0.5, 1.0])
+    assert judge.recalls == 1
+    assert judge.reports == work(tmp_path, Notes(), [0.5, 1.0]).reports
 
 
 def test_a_trial_that_ended_since_the_checkpoint_is_left_out_and_the_other_goes_on(tmp_path):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from searchlab.cli.output import Output
-from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.cluster.address import takes_jobs
-from searchlab.service.cluster.jobs import Ended, Jobs
-
-MISTAKE = "searchlab: "  # begins the sentence that a verb ends with when it could not
+from searchlab.service.cluster.jobs import MISTAKE, Ended, Jobs, parsed
 
 
 def address_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,7 +30,7 @@ def relay(address: str, words: Sequence[str], output: Output) -> int:
     code, answer = 0, None
     try:
         for line in Jobs(address).lines([*words, "--json"]):
-            found = _object(line)
+            found = parsed(line)
             answer = found or answer
             if line.startswith(MISTAKE):
                 click.echo(line, err=True)
@@ -47,31 +43,12 @@ def relay(address: str, words: Sequence[str], output: Output) -> int:
     return code
 
 
-def objects(address: str, words: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The JSON objects that the verb prints on the cluster, one by one; raises Ended with its exit code if not 0."""
-    for line in Jobs(address).lines([*words, "--json"]):
-        found = _object(line)
-        if found is not None:
-            yield found
-
-
 def page_of(address: str, words: Sequence[str]) -> str:
     """The page of HTML that the verb prints on the cluster; raises what it says instead as a mistake or a fault."""
     lines: list[str] = []
     try:
         lines += Jobs(address).lines(words)
     except Ended as ended:
-        told = (lines[-1] if lines else f"it ended with exit code {ended.code}").removeprefix(MISTAKE)
-        raise (UserMistake(told) if ended.code == UserMistake.exit_code else WorldFault(told)) from ended
+        raise ended.because(next((line for line in reversed(lines) if line.startswith(MISTAKE)), None)) from ended
     begun = next((at for at, line in enumerate(lines) if line.lstrip().lower().startswith("<!doctype")), 0)
     return "\n".join(lines[begun:])
-
-
-def _object(line: str) -> dict[str, Any] | None:
-    if not line.startswith("{"):
-        return None
-    try:
-        found: dict[str, Any] = json.loads(line)
-    except ValueError:
-        return None
-    return found

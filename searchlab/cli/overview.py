@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchlab.cli.elsewhere import address_option, elsewhere, objects
+from searchlab.cli.elsewhere import address_option, elsewhere
 from searchlab.cli.output import Output, home_option, json_option, storage_option
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ def _names(url: str | None, home: str, output: Output) -> None:
     from searchlab.service.home import Home
 
     if url:
-        *_, answer = objects(url, ["list", "--names"])
-        found: list[str] = answer["sweeps"]
+        from searchlab.service.cluster.jobs import Jobs
+        from searchlab.service.cluster.submit import names_at
+
+        found = names_at(Jobs(url))
     else:
         found = [folder.name for folder in Home.at(home).sweeps()]
     for name in found:
@@ -59,10 +61,11 @@ def _there(url: str) -> tuple[str, list[Overview]]:
     from searchlab.service.cluster.jobs import Jobs
     from searchlab.service.overview import Overview
 
-    *_, answer = objects(url, ["list"])
+    jobs = Jobs(url)
+    *_, answer = jobs.objects(["list"])
     rows = [Overview(**row) for row in answer["sweeps"]]
     known = {row.sweep for row in rows}
-    for job in Jobs(url).all():
+    for job in jobs.all():
         if job.metadata["searchlab.sweep"] not in known and job.metadata["searchlab.verb"] == "run":
             state: Any = "failed" if job.status in ("FAILED", "STOPPED") else "starting"
             rows.append(Overview(job.id, state, 0, 0, 0, 0, 0, None, None, job.started))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def stop_command(name: str, timeout: float, address: str | None, storage: str | None, home: str, as_json: bool) -> int:
     """Stop the sweep NAME, whichever process drives it: every group is saved, and `searchlab resume NAME` goes on."""
     if url := elsewhere(address):
-        return relay(url, ["stop", name, "--timeout", str(timeout)], Output(as_json))
+        return _stop_there(url, name, timeout, Output(as_json))
     from searchlab.service.halting import halt
     from searchlab.service.home import Home
 
@@ -41,6 +41,22 @@ def stop_command(name: str, timeout: float, address: str | None, storage: str | 
     seen = halted.snapshot
     output.result({"sweep": seen.sweep, "state": seen.state, "ended": seen.ended, "asked": seen.asked})
     return 0
+
+
+def _stop_there(url: str, name: str, timeout: float, output: Output) -> int:
+    """Stop a sweep of a cluster; one that was sent and has not begun is taken back."""
+    from searchlab.service.cluster.jobs import Jobs
+    from searchlab.service.cluster.submit import names_at
+
+    jobs = Jobs(url)
+    if any(job.id == name and job.status in ("PENDING", "RUNNING") for job in jobs.all()) and name not in names_at(
+        jobs
+    ):
+        jobs.end(name)
+        output.console.print(f"{name}: taken back before anything of it was begun", markup=False, soft_wrap=True)
+        output.result({"sweep": name, "state": "interrupted", "ended": 0, "asked": 0})
+        return 0
+    return relay(url, ["stop", name, "--timeout", str(timeout)], output)
 
 
 def told(halted: Halted) -> str:

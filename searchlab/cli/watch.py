@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from searchlab.cli.elsewhere import address_option, elsewhere, objects
+from searchlab.cli.elsewhere import address_option, elsewhere
 from searchlab.cli.output import Output, home_option, json_option, storage_option
-from searchlab.errors import UserMistake
-from searchlab.service.cluster.jobs import Ended
+from searchlab.errors import UserMistake, WorldFault
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -77,21 +76,25 @@ def show(seen: Iterable[Snapshot], output: Output) -> int:
 
 def _there(url: str, name: str, interval: float, wait: float) -> Iterator[Snapshot]:
     """The snapshots that the verb gives on the cluster's head. One whose job is about to begin is waited for."""
-    from searchlab.service.cluster.jobs import Jobs
-    from searchlab.service.standing import Snapshot
+    from searchlab.service.cluster.jobs import MISTAKE, Jobs
+    from searchlab.service.standing import OVER, Snapshot
 
     jobs = Jobs(url)
     sent = [job for job in jobs.all() if job.metadata["searchlab.sweep"] == name]
     coming = bool(sent) and sent[-1].status in ("PENDING", "RUNNING")
     words = ["watch", name, "--interval", str(interval), "--wait", str(max(wait, SENT if coming else 0.0))]
+    last = None
     try:
-        for found in objects(url, words):
-            if "state" not in found:
-                lost = jobs.said(sent[-1].id)[-1:] if sent else []  # its driver refused it before it was a sweep
-                raise UserMistake(lost[0].removeprefix("searchlab: ") if lost else found["error"])
-            yield Snapshot.of(found)
-    except Ended:
-        return  # the last snapshot says how
+        for found in jobs.objects(words):
+            if "state" in found:
+                yield (last := Snapshot.of(found))
+    except (UserMistake, WorldFault) as error:
+        if last is not None and last.state in OVER:
+            return  # which says how
+        if sent and jobs.state(sent[-1].id) in ("FAILED", "STOPPED"):  # its driver refused it before it was a sweep
+            said = [line for line in jobs.said(sent[-1].id) if line.startswith(MISTAKE)]
+            raise UserMistake(said[-1].removeprefix(MISTAKE) if said else str(error)) from error
+        raise
 
 
 class _View(Protocol):

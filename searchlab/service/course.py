@@ -49,6 +49,7 @@ class Course:
         self.sweep, self.order, self.watcher = sweep, order, watcher
         self.home, self.folder = home, home.sweep(order.name)
         self.uri = order.tracking_uri or home.tracking_uri
+        self._resumed = self.folder.read("sweep") is not None
         self._trackers: tuple[Tracker, ...] = ()
         self._marks: list[tuple[str, float]] = []
         self._ended: float | None = None  # when a trial last did
@@ -176,14 +177,18 @@ class Course:
             self.sweep, order.name, order.storage or folder.study, order.checkpoints_of(folder), order.trials,
             order.seed, order.fuse, order.workers, order.device, order.address, self._root(),
             allowance(order.memory, self.sweep.resources, order.device, workers, order.address),
-            order.generation, self._known(), order.first,
+            order.generation, self._known(), order.first, order.id,
             lock=None if elsewhere else folder.path / "study.lock", ship_data=order.ship_data,
         )  # fmt: skip
 
     def _known(self) -> Sequence[Known]:
         """What the sampler learns from an earlier sweep; once this one is begun, its study has it."""
         name = self.order.warm_start
-        return known_from(self.home, name, self.sweep) if name and not self.folder.study.exists() else ()
+        if not name or self.folder.study.exists():
+            return ()
+        with suppress(*([UserMistake] if self._resumed else [])):  # the earlier sweep may be gone by now
+            return known_from(self.home, name, self.sweep)
+        return ()
 
     def _root(self) -> Path:
         if self.order.address and self.folder.project.exists():

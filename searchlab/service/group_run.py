@@ -52,9 +52,8 @@ class GroupRun:
         run = cls(judge, sweep.chosen_pruner, trainer, trials, split.folds, began=len(trials))
         if saved:
             trainer.restore(saved.epoch, saved.state)
-            for numbers, report in saved.reports:  # a study that was killed has forgotten the curves of open trials
-                run.reports.append((numbers, report))
-                judge.recall(numbers, report)
+            run.reports += saved.reports
+            judge.recall(saved.reports)  # a study that was killed has forgotten the curves of open trials
         return run
 
     def last(self) -> bool:

@@ -124,7 +124,7 @@ class Home:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a kill at any moment leaves the old content or the new, never a part."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.part")  # hosts may share a folder
     try:
         with part.open("wb") as file:
             file.write(content)

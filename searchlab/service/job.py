@@ -21,8 +21,9 @@ class Job:
     """A sweep to be carried out by an engine.
 
     `storage` is the path of the study's embedded journal or the URL of a database, `lock` the file that its owner
-    locks, `checkpoints` a folder that every worker sees or the URL of a store. `root` is the project's folder, put on
-    the workers' path so that they can import its models. `address` is that of a Ray cluster; None starts one.
+    locks, `id` what tells its study from another's of the same name in that database, `checkpoints` a folder that every
+    worker sees or the URL of a store. `root` is the project's folder, put on the workers' path so that they can import
+    its models. `address` is that of a Ray cluster; None starts one.
     `workers` is how many train at once; None for as many as the cluster has. `memory` is what a worker may take for
     the data and its group, in bytes; None where only its machine can tell. With `ship_data` the workers get the
     training rows from the driver instead of reading them.
@@ -46,6 +47,7 @@ class Job:
     generation: int = 0
     known: Sequence[Known] = ()
     first: Sequence[Mapping[str, Scalar]] = ()
+    id: str = ""
     lock: Path | None = None
     ship_data: bool = False
 

@@ -20,6 +20,10 @@ class Verdict:
     pause: bool = False
 
 
+class Parted(Exception):
+    """The judge cannot be reached; what was told may have been heard or not."""
+
+
 class Judge(Protocol):
     """The study as a worker sees it, in this process or another."""
 
@@ -32,8 +36,8 @@ class Judge(Protocol):
         Unless `at_once`, it may be told with those after it, and the answer be that all go on.
         """
 
-    def recall(self, numbers: Sequence[int], report: Report) -> None:
-        """Take in an epoch that was judged before a kill."""
+    def recall(self, reports: Sequence[tuple[Sequence[int], Report]]) -> None:
+        """Take in epochs that were judged before a kill, each with the trials that it is of."""
 
     def finish(self, numbers: Sequence[int], report: Report) -> None:
         """Take in the last epoch of these trials."""

@@ -13,6 +13,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
 from searchlab.service import journal
 from searchlab.service.job import Job
@@ -25,6 +26,7 @@ from searchlab.tracking.tracker import Ending, Tracker
 from searchlab.training import Report
 
 KNOWN = "known trials"  # of an earlier sweep, first in the storage: the sampler's knowledge and no trials of this study
+ORDER = "order"  # the id of the sweep that a study is of
 SECONDS = "seconds"  # of searching, up to when a trial last ended
 OPTUNA_STATE = {"INFEASIBLE": "PRUNED"}  # Optuna calls a trial infeasible by its constraint, not by its state
 
@@ -46,6 +48,7 @@ class Ledger:
             directions=[ways[metric.goal] for metric in job.sweep.metrics],
             load_if_exists=True,
         )
+        self._refuse_another(job)
         self.known = self._learn(job.known)
         self.open: dict[int, Trial] = {}
         self.curves: dict[int, Curve] = {}
@@ -133,7 +136,8 @@ class Ledger:
 
     def record(self, number: int) -> TrialRecord:
         """One trial."""
-        trial = self.study.get_trials(deepcopy=False)[number + self.known]
+        storage, at = self.study._storage, number + self.known
+        trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self.study._study_id, at))
         return _record(trial, number, self.curves.get(number))
 
     def records(self) -> list[TrialRecord]:
@@ -186,6 +190,17 @@ class Ledger:
             self._best, self._since_best = value, 0
         elif state != "INFEASIBLE":
             self._since_best += 1
+
+    def _refuse_another(self, job: Job) -> None:
+        """Raises UserMistake where a database that others use too has a study of this name that is another sweep's."""
+        there = self.study.user_attrs.get(ORDER)
+        if job.id and there is None:
+            self.study.set_user_attr(ORDER, job.id)
+        elif job.id and there != job.id:
+            raise UserMistake(
+                f"the database has a study called {job.name!r} of another home's sweep; nothing of it is touched: "
+                "choose another name with --name."
+            )
 
     def _learn(self, known: Sequence[tuple[Mapping[str, Scalar], Sequence[float]]]) -> int:
         """Put trials of an earlier sweep first, before any of this one, once; how many there are."""

@@ -17,9 +17,10 @@ from searchlab.sweep.file import MODULE_PREFIX
 
 @dataclass(frozen=True)
 class Parcel:
-    """A job in bytes, the folders its modules are imported from, and a reference to the training rows; None where
-    workers read them by themselves."""
+    """A job in bytes and its name, the folders its modules are imported from, and a reference to the training rows;
+    None where workers read them by themselves."""
 
+    name: str
     content: bytes
     path: tuple[str, ...]
     rows: Any = None
@@ -33,13 +34,13 @@ class Parcel:
 
 def parcel_for_study(job: Job) -> Parcel:
     """All of the job."""
-    return Parcel(_packed(job), _path_of(job))
+    return Parcel(job.name, _packed(job), _path_of(job))
 
 
 def parcel_for_workers(job: Job) -> Parcel:
     """What a worker needs of the job; rows that travel lie in the object store, where each node fetches them once."""
     rows = ray.put(job.sweep.data.training()) if job.ship_data else None
-    return Parcel(_packed(job.for_workers()), _path_of(job), rows)
+    return Parcel(job.name, _packed(job.for_workers()), _path_of(job), rows)
 
 
 def extend_path(path: Sequence[str]) -> None:

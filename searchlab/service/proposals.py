@@ -38,7 +38,7 @@ class Proposals:
         """A new trial, with these values given."""
         self._prepare(number, fixed)
         with np.errstate(all="ignore"):
-            trial = self._study.ask()
+            trial = _begun(self._study)
         return trial, self._settle(trial)
 
     def reopen(self, number: int, trial: FrozenTrial) -> tuple[Trial, Values]:
@@ -78,3 +78,13 @@ class Proposals:
         with np.errstate(all="ignore"):  # densities that underflow are a sampler's own affair
             self.sweep.draw(ask)
         return parameters
+
+
+def _begun(study: optuna.Study) -> Trial:
+    """A new trial, begun as `Study.ask` of Optuna 5.0 begins one, without a look at its queue.
+
+    That look, `Study._pop_waiting_trial_id`, goes through all the trials there are, at every draw; here nothing is ever
+    enqueued in Optuna. The rest of `ask` is this: what samplers read by `use_cache` is read anew for each trial.
+    """
+    study._thread_local.cached_all_trials = None
+    return Trial(study, study._storage.create_new_trial(study._study_id))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from searchlab.backend import Device, free_memory, total_memory
 from searchlab.errors import UserMistake
@@ -32,12 +31,17 @@ def allowance(
     None where each worker is to say, as on a cluster. Raises UserMistake for less than nothing.
     """
     if memory is not None:
-        if not 0.0 < memory < float("inf"):
-            raise UserMistake(f"--memory is a number of GB above 0, got {memory}.")
-        return int(memory * 1e9)
+        return allowed(memory)
     if resources.bytes is not None or address or workers is None or placement == "either":
         return resources.bytes
     return share(device_here(placement), workers, resources.gpus)
+
+
+def allowed(memory: float) -> int:
+    """Bytes of so many GB; raises UserMistake for no such amount."""
+    if not 0.0 < memory < float("inf"):
+        raise UserMistake(f"--memory is a number of GB above 0, got {memory}.")
+    return int(memory * 1e9)
 
 
 def share(device: Device, workers: int, gpus: float = 1.0) -> int | None:
@@ -52,14 +56,18 @@ def share(device: Device, workers: int, gpus: float = 1.0) -> int | None:
     return None if free_here is None else int(SHARE * free_here / workers)
 
 
-def node_share(device: Device, resources: Resources) -> int | None:
-    """Bytes that a worker of a cluster may take: of this node, with as many workers as it has cores for."""
+def node_share(device: Device, resources: Resources) -> int:
+    """Bytes that a worker of a cluster may take: of all this node has, as many workers as it has cores for.
+
+    Not of what is free at the moment: others' workers come and go.
+    """
+    if device == "cuda":
+        return int(SHARE * total_memory() * min(resources.gpus, 1.0))
     import ray  # here alone: whoever reads the memory of this machine needs no cluster
 
-    here = ray.get_runtime_context().get_node_id()
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    cpus = next((node["Resources"].get("CPU", 1.0) for node in nodes if node["NodeID"] == here), 1.0)
-    return share(device, max(1, int(cpus / resources.cpus)), resources.gpus)
+    here, nodes = ray.get_runtime_context().get_node_id(), ray.nodes()  # type: ignore[no-untyped-call]
+    node: dict[str, float] = next(one["Resources"] for one in nodes if one["NodeID"] == here)
+    return int(SHARE * node["memory"] / max(1, int(node.get("CPU", 1.0) / resources.cpus)))
 
 
 def workers_here(resources: Resources) -> int:

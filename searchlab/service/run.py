@@ -20,7 +20,8 @@ from searchlab.service.home import Home, SweepFolder
 from searchlab.service.knowledge import known_from
 from searchlab.service.order import Engine, Order, free_name, sweep_file, whole_trials
 from searchlab.service.result import Result
-from searchlab.service.room import allowance, refuse_too_large, workers_here
+from searchlab.service.room import allowance, allowed, refuse_too_large, workers_here
+from searchlab.service.shelf import refuse_place
 from searchlab.service.urls import with_password_of
 from searchlab.sweep import file
 from searchlab.sweep.domains import Choice
@@ -69,10 +70,12 @@ def run(
     address = address if engine == "tune" else None
     _check(sweep, device, workers, fuse, address)
     refuse_address(address, storage, checkpoints)
+    if checkpoints:
+        refuse_place(checkpoints)
     if workers is None and address is None:
         workers = workers_here(sweep.resources)
-    allowed = allowance(memory, sweep.resources, device, workers if engine == "tune" else 1, address)
-    refuse_too_large(sweep, device, allowed)
+    limit = allowance(memory, sweep.resources, device, workers if engine == "tune" else 1, address)
+    refuse_too_large(sweep, device, limit)
     place = Home.at(home, storage)
     if warm_start and sweep.plan():
         raise UserMistake(
@@ -149,11 +152,20 @@ def _check(sweep: Sweep, device: Placement, workers: int | None, fuse: Fuse, add
     missing = None if address else why_not(devices_of(device)[-1])
     if missing:
         raise UserMistake(f"device {device!r} cannot be used here: {missing}.")
+    refuse_options(None, workers, fuse, None)
+    _check_names(sweep.model)
+
+
+def refuse_options(trials: int | None, workers: int | None, fuse: Fuse, memory: float | None) -> None:
+    """Raises UserMistake for numbers that make no sense, whatever the sweep."""
+    if trials is not None:
+        whole_trials(trials)
     if workers is not None and workers < 1:
         raise UserMistake(f"--workers is at least 1, got {workers}.")
     if fuse != "auto" and fuse < 1:
         raise UserMistake(f"--fuse is 'auto' or a number of at least 1, got {fuse}.")
-    _check_names(sweep.model)
+    if memory is not None:
+        allowed(memory)
 
 
 def _generation(sweep: Sweep, trials: int) -> int:

@@ -38,6 +38,7 @@ class Samplers:
             if not place.waits and isinstance(place.domain, (Float, Int))
         }
         self._sobol: Array = np.empty((0, len(self._open)))  # (points, dimensions), in [0, 1)
+        self._history = optuna_samplers.History()
         self._own = copy.deepcopy(sweep.sampler.sampler) if isinstance(sweep.sampler, OptunaSampler) else None
         if self._own is not None and resumed:
             self._own.reseed_rng()
@@ -53,7 +54,7 @@ class Samplers:
             with _experimental():
                 adapted = optuna_samplers.CmaEs(seed, self._always, start_up=self._sampler.start_up)
             return _with_given(adapted, fixed)
-        return optuna_sampler(self._sampler, seed, fixed)
+        return optuna_sampler(self._sampler, seed, fixed, self._history)
 
     def _point(self, number: int) -> list[float]:
         """The point of the sequence with this number, one coordinate for each open argument."""
@@ -67,12 +68,15 @@ class Samplers:
         return coordinates
 
 
-def optuna_sampler(sampler: Sampler, seed: int, fixed: Mapping[str, Scalar]) -> BaseSampler:
+def optuna_sampler(
+    sampler: Sampler, seed: int, fixed: Mapping[str, Scalar], history: optuna_samplers.History | None = None
+) -> BaseSampler:
     """Optuna's sampler for one trial, with some values given; a grid gives all of them.
 
-    For those that need to know nothing of the sweep; `Samplers` has them all.
+    For those that need to know nothing of the sweep; `Samplers` has them all. `history` is of the study's trials before
+    this one, where many are drawn.
     """
-    return _with_given(_free(sampler, seed), fixed)
+    return _with_given(_free(sampler, seed, history), fixed)
 
 
 def suggest(trial: Trial, path: str, domain: Domain) -> Scalar:
@@ -115,10 +119,10 @@ def _with_given(free: BaseSampler, fixed: Mapping[str, Scalar]) -> BaseSampler:
         return PartialFixedSampler(dict(fixed), free) if fixed else free
 
 
-def _free(sampler: Sampler, seed: int) -> BaseSampler:
+def _free(sampler: Sampler, seed: int, history: optuna_samplers.History | None) -> BaseSampler:
     with _experimental():
         if isinstance(sampler, TPE):
-            return optuna_samplers.Tpe(seed, start_up=sampler.start_up)
+            return optuna_samplers.Tpe(seed, start_up=sampler.start_up, history=history)
     if isinstance(sampler, (Random, Grid, BruteForce)):  # of a grid nothing is left to draw
         return optuna_samplers.Uniform(seed)
     raise TypeError(f"no way to draw as {sampler!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import uuid
@@ -18,6 +19,7 @@ from searchlab.service.home import write_whole
 from searchlab.service.patience import Away
 
 S3 = "s3://"
+PASSING = {errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH}  # of a network's file system
 PROBE = b"searchlab"
 LASTING = re.compile(r"AWS Error (ACCESS|NO_SUCH|RESOURCE_NOT|INVALID|SIGNATURE|MISSING|\w+ \(HTTP status [34])")
 TOLD = re.compile(r"AWS Error (.*?) during .*? operation: (?:.*Details: )?(.*?)(?: \(Request ID.*)?$", re.DOTALL)
@@ -44,6 +46,12 @@ def shelf_at(place: Path | str) -> Shelf:
     return Bucket(place) if isinstance(place, str) and "://" in place else Folder(Path(place))
 
 
+def refuse_place(place: str) -> None:
+    """Raises UserMistake for a URL that is no bucket's, without asking for one."""
+    if "://" in place:
+        Bucket(place)
+
+
 def why_not(shelf: Shelf) -> str | None:
     """Why this shelf cannot be used; None where a small piece can be written, read back and dropped."""
     name = f"probe-{uuid.uuid4().hex}"
@@ -67,21 +75,30 @@ class Folder:
         return str(self.path)
 
     def write(self, name: str, content: bytes) -> None:
-        try:
+        with self._answering(name, "written"):
             write_whole(self.path / name, content)
-        except OSError as error:
-            raise WorldFault(
-                f"the checkpoint {self.path / name} cannot be written ({error.strerror}); the one before it is kept."
-            ) from error
 
     def read(self, name: str) -> bytes | None:
-        try:
+        with self._answering(name, "read"):
             return (self.path / name).read_bytes()
-        except FileNotFoundError:
-            return None
+        return None
 
     def drop(self, name: str) -> None:
-        (self.path / name).unlink(missing_ok=True)
+        with self._answering(name, "dropped"):
+            (self.path / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _answering(self, name: str, done: str) -> Iterator[None]:
+        """What a network's file system has for a moment is waited for; a piece that is not there is none."""
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and done != "written":
+                return
+            if error.errno in PASSING:
+                raise Away(f"{self.path}: {error.strerror}") from error
+            kept = "; the one before it is kept" if done == "written" else ""
+            raise WorldFault(f"the checkpoint {self.path / name} cannot be {done} ({error.strerror}){kept}.") from error
 
 
 class Bucket:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import RayError
+from ray.exceptions import RayTaskError
 from ray.tune.search import Searcher
 
 from searchlab.backend import why_not
@@ -24,6 +25,7 @@ from searchlab.sweep.groups import Later
 from searchlab.sweep.resources import Resources
 
 RETRIES = 100  # times a shift is begun anew after its worker died; the desk gives up on its trials long before
+IDLE = 1.0  # seconds between two looks of who has nothing to do
 LATER = 0.02  # seconds until a worker asks again for a group that has to wait for others to end
 
 
@@ -33,21 +35,31 @@ class Shift(tune.Trainable):
     def setup(self, config: dict[str, Any], **given: Any) -> None:
         """Take the parcel in."""
         self._desk, self._shift, self._device = given["desk"], config["shift"], config["device"]
-        self._parcel = given["parcel"]
+        self._parcel, self._life = given["parcel"], uuid.uuid4().hex
 
     def step(self) -> dict[str, Any]:
-        """The whole shift. What would befall the next group too halts the search."""
+        """The whole shift. Raises RayError or Parted where the way to the study is cut: Tune begins it anew then."""
         try:
             worker = self._worker()
-            while group := ray.get(self._desk.take.remote(self._shift)):
-                if isinstance(group, Later):
-                    time.sleep(LATER)
-                else:
-                    worker.train(group)
-        except WorldFault as fault:
-            sentence = told("", fault) if isinstance(fault, RayError) else str(fault)  # the study's, or of this process
-            ray.get(self._desk.halt.remote(sentence))
+        except (UserMistake, WorldFault, OSError) as fault:  # another one in its place would meet it too
+            ray.get(self._desk.unfit.remote(str(fault)))
+            while ray.get(self._desk.idle.remote(self._shift, self._life)):
+                time.sleep(IDLE)
+            return {"done": True}
+        try:
+            self._train(worker)
+        except RayTaskError as error:  # what the study met
+            ray.get(self._desk.halt.remote(told(self._parcel.name, error)))
+        except (UserMistake, WorldFault, OSError) as fault:  # of this process: the next group would meet it too
+            ray.get(self._desk.halt.remote(str(fault)))
         return {"done": True}
+
+    def _train(self, worker: Worker) -> None:
+        while group := ray.get(self._desk.take.remote(self._shift, self._life, self._device)):
+            if isinstance(group, Later):
+                time.sleep(LATER)
+            else:
+                worker.train(group)
 
     def _worker(self) -> Worker:
         job, missing = self._parcel.open(), why_not(self._device)
@@ -80,15 +92,43 @@ class Openings(Searcher):
         return {"shift": trial_id, "device": opening}
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
-        """A shift is over, or was given up."""
-        reason = f"its worker process died {RETRIES + 1} times (killed, or out of memory)" if error else None
-        ray.get(self._desk.leave.remote(trial_id, reason))
+        """A shift is over, or was given up after many deaths; those of its groups are counted at the desk."""
+        ray.get(self._desk.leave.remote(trial_id))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a new run asks the study."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: a new run asks the study."""
+
+
+class Losses(tune.Callback):
+    """Tells the desk when a shift's worker is gone, so that others take up what it held before Tune begins it anew."""
+
+    def __init__(self, desk: Any) -> None:
+        self._desk = desk
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A shift is to be begun anew."""
+        ray.get(self._desk.lose.remote(trial.trial_id))
+
+
+class Vacancy(tune.Stopper):
+    """Ends Tune when nobody trains and nobody will, though a shift still waits for a node that never comes."""
+
+    def __init__(self, desk: Any) -> None:
+        self._desk, self._asked = desk, time.monotonic()
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """No single shift is ended by what it says."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether there is nothing left to wait for; the desk is asked once a second."""
+        if time.monotonic() - self._asked < IDLE:
+            return False
+        self._asked = time.monotonic()
+        return bool(ray.get(self._desk.vacant.remote()))
 
 
 def bundle(resources: Resources, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

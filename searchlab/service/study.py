@@ -107,9 +107,10 @@ class Study:
         self._check_budget()
         return Verdict(tuple(self.running(numbers)), self.paused)
 
-    def recall(self, numbers: Sequence[int], report: Report) -> None:
-        """Take in an epoch from before a kill, as a checkpoint has it: it was judged then."""
-        self._take_in(numbers, report)
+    def recall(self, reports: Sequence[tuple[Sequence[int], Report]]) -> None:
+        """Take in epochs from before a kill, as a checkpoint has them: they were judged then."""
+        for numbers, report in reports:
+            self._take_in(numbers, report)
 
     def finish(self, numbers: Sequence[int], report: Report) -> None:
         """Take in the last epoch of these trials: their value is the best epoch's mean over folds."""

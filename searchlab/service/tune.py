@@ -20,7 +20,7 @@ from ray.tune.error import TuneError
 from searchlab.backend import Device
 from searchlab.errors import WorldFault
 from searchlab.service.cluster.connection import connected, on_this_node
-from searchlab.service.cluster.seating import seating_of
+from searchlab.service.cluster.seating import one_seat, seating_of
 from searchlab.service.desk import Desk
 from searchlab.service.faults import told
 from searchlab.service.interrupt import interruptible
@@ -29,7 +29,7 @@ from searchlab.service.listening import listening
 from searchlab.service.parcel import Parcel, parcel_for_study, parcel_for_workers
 from searchlab.service.records import TrialRecord, ended, retell
 from searchlab.service.refit import Refit, device_here, refit_here
-from searchlab.service.shift import RETRIES, Openings, Shift, bundle
+from searchlab.service.shift import RETRIES, Losses, Openings, Shift, Vacancy, bundle
 from searchlab.sweep.resources import devices_of
 from searchlab.tracking.tracker import Tracker
 
@@ -53,7 +53,7 @@ def refit(job: Job, trial: TrialRecord) -> Refit:
     if job.address is None:
         return refit_here(job.sweep, trial, job.seed, device_here(job.device))
     try:
-        with connected(job):
+        with connected(job), one_seat(job):
             device = _device_there(job)
             needs = job.sweep.resources.on(device)
             there: Any = ray.remote(_refit_there).options(
@@ -98,6 +98,8 @@ def _fit(job: Job, desk: Any) -> None:
             storage_path=folder,
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=RETRIES),
+            callbacks=[Losses(desk)],
+            stop=Vacancy(desk),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # a worker keeps its own, per group
         ),
     )

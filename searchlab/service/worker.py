@@ -13,7 +13,7 @@ from searchlab.data.table import Table
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.checkpoints import Checkpoints
 from searchlab.service.group_run import GroupRun
-from searchlab.service.judge import Judge
+from searchlab.service.judge import Judge, Parted
 from searchlab.sweep.amounts import size
 from searchlab.sweep.groups import Group
 from searchlab.sweep.memory import Needs
@@ -122,8 +122,8 @@ class Worker:
         """What goes wrong within fails these trials."""
         try:
             yield
-        except (WorldFault, MemoryError):
-            raise  # the disk or the data, not the trial: the same would happen to the next one
+        except (WorldFault, MemoryError, Parted):
+            raise  # the disk, the data or the network, not the trial: the same would happen to the next one
         except Exception as error:
             self.judge.fail(group.trials, _reason(error))
 

@@ -147,15 +147,11 @@ class Halving(Pruner):
         return ranked or (self.race.why_stop(curves, trial) if self.race else None)
 
     def _why_too_low(self, curves: Curves, trial: int) -> str | None:
-        epoch, row = curves.length(trial), curves.row(trial)
-        begin = max(0, epoch - self.window)
-        rows = curves.rows_at(epoch)
-        levels = curves.means[rows, begin:epoch].mean(axis=1)
-        ahead = int((levels > curves.means[row, begin:epoch].mean()).sum())
-        stay = max(self.least, math.ceil(len(rows) / self.reduction))
+        ahead, count = curves.standing(trial, self.window)
+        stay = max(self.least, math.ceil(count / self.reduction))
         if ahead < stay or curves.leads(trial):
             return None
-        return f"rank {ahead + 1} of {len(rows)} after epoch {epoch}, where the best {stay} go on"
+        return f"rank {ahead + 1} of {count} after epoch {curves.length(trial)}, where the best {stay} go on"
 
 
 @dataclass(frozen=True)

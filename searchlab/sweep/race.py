@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from searchlab.backend import Array
-from searchlab.sweep.curves import Curves
+from searchlab.sweep.curves import RECENT, Curves
 
 OTHERS = 5  # trials at the same epoch, from which on the usual spread of gaps counts
 FREEDOM = 4  # degrees of freedom that it counts for: as much as five folds would tell
@@ -32,9 +31,7 @@ def lag_of(curves: Curves, trial: int, enough: float) -> Lag | None:
     It is None for a single fold too: there is no telling then.
     """
     epoch, row = curves.length(trial), curves.row(trial)
-    rows = curves.rows_at(epoch)
-    levels = curves.levels[rows, epoch - 1]
-    leader = int(rows[levels.argmax()])
+    leader = curves.leader(epoch)
     if not math.isfinite(curves.levels[row, epoch - 1]):
         return None  # it has no score to compare yet
     gaps = curves.level_scores[leader, epoch - 1] - curves.level_scores[row, epoch - 1]
@@ -42,11 +39,11 @@ def lag_of(curves: Curves, trial: int, enough: float) -> Lag | None:
     gap = now - _closing(curves, leader, row, epoch, now)
     if folds < 2 or not 0.0 < gap < math.inf or float(gaps.sum() - gaps.max()) / (folds - 1) <= now - gap:
         return None
-    others = rows[(rows != leader) & (rows != row) & np.isfinite(levels)]
-    own, freedom = float(gaps.var(ddof=1)), folds - 1 + FREEDOM * (len(others) >= OTHERS)
+    many = len(curves.recent(epoch)) - 2 >= OTHERS  # the two that are compared have levels as well
+    own, freedom = float(gaps.var(ddof=1)), folds - 1 + FREEDOM * many
     if _chance(gap, own, folds, freedom) > enough:  # it only grows with the spread
         return None
-    usual = _usual(curves, leader, others, epoch) if len(others) >= OTHERS else 0.0
+    usual = _usual(curves, leader, row, epoch) if many else 0.0
     return Lag(leader, gap, _chance(gap, max(own, usual), folds, freedom))
 
 
@@ -57,8 +54,10 @@ def _closing(curves: Curves, leader: int, row: int, epoch: int, now: float) -> f
     return max(0.0, then - own - now) if math.isfinite(then) and math.isfinite(own) else 0.0
 
 
-def _usual(curves: Curves, leader: int, others: Array, epoch: int) -> float:
-    """The median variance over folds of the other trials' gaps to the leader."""
+def _usual(curves: Curves, leader: int, row: int, epoch: int) -> float:
+    """The median variance over folds of the other trials' gaps to the leader, of the latest trials where many are."""
+    rows = [other for number in curves.recent(epoch) if (other := curves.row(number)) not in (leader, row)]
+    others = np.array(rows[-RECENT:])
     gaps = curves.level_scores[leader, epoch - 1] - curves.level_scores[others, epoch - 1]
     gaps -= gaps.mean(axis=1, keepdims=True)
     squares = np.median(np.einsum("nk,nk->n", gaps, gaps))

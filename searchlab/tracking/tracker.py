@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,10 +81,10 @@ class SweepRecord:
 
 
 class Buffer:
-    """A tracker that remembers what it was told, to be handed on later or elsewhere."""
+    """A tracker that remembers what it was told, to be handed on later or elsewhere; drained from any thread."""
 
     def __init__(self) -> None:
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque()  # never exchanged for another: somebody may be about to append to it
 
     def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
         """Remember that a trial has begun."""
@@ -111,8 +112,7 @@ class Buffer:
 
     def drain(self) -> list[Event]:
         """What was told since the last time, in order; forgotten here."""
-        events, self._events = self._events, []
-        return events
+        return [self._events.popleft() for _ in range(len(self._events))]
 
 
 def by_fold(

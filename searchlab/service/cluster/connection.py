@@ -49,7 +49,7 @@ def connected(job: Job) -> Iterator[None]:
     os.environ.update({**workers, **QUIET, **({} if job.address else HERE)})  # a new local cluster inherits them
     try:
         if job.address:
-            _join(job.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
+            _join(job, job.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
         else:
             cores = math.ceil((job.workers or 1) * job.sweep.resources.cpus)
             ray.init(address="local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE, **SILENT)
@@ -60,14 +60,14 @@ def connected(job: Job) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _join(address: str, runtime_env: dict[str, Any]) -> None:
+def _join(job: Job, address: str, runtime_env: dict[str, Any]) -> None:
     try:
         ray.init(address=address, runtime_env=runtime_env, **SILENT)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         told = str(error).strip().splitlines()[0]
         raise WorldFault(
             f"no Ray cluster answers at {address} ({told}); a cluster that asks for a token wants RAY_AUTH_MODE=token "
-            "and RAY_AUTH_TOKEN in the environment. Nothing was begun."
+            f"and RAY_AUTH_TOKEN in the environment. `searchlab resume {job.name}` goes on when it answers."
         ) from error
 
 

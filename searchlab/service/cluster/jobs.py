@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import shlex
@@ -23,9 +24,13 @@ ENVIRONMENT = {  # at SIGTERM a sweep saves what it is at; Ray would kill it aft
     "PYTHONUNBUFFERED": "1",
 }
 
+REFUSING = 15.0  # seconds in which a driver that will refuse what it was told has said so
 ENDING = 0.1  # seconds between two looks at whether a job that says no more has ended
 
 Answer = TypeVar("Answer")
+
+
+MISTAKE = "searchlab: "  # begins the sentence that a verb ends with when it could not
 
 
 class Ended(Exception):
@@ -34,6 +39,11 @@ class Ended(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"exit code {code}")
         self.code = code
+
+    def because(self, sentence: str | None) -> UserMistake | WorldFault:
+        """What it was, for whoever asked: a mistake of theirs or a fault of the world, in the head's own sentence."""
+        told = (sentence or f"the cluster's head ended it with exit code {self.code}").removeprefix(MISTAKE)
+        return UserMistake(told) if self.code == UserMistake.exit_code else WorldFault(told)
 
 
 @dataclass(frozen=True)
@@ -95,9 +105,21 @@ class Jobs:
                 code = int(found[1]) if found else 1
         finally:
             if code < 0:
-                self._asked(lambda: self._client.stop_job(id))
+                self.end(id)
         if code:
             raise Ended(code)
+
+    def objects(self, words: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """The JSON objects that the verb prints; raises UserMistake or WorldFault with its own sentence."""
+        said: str | None = None
+        try:
+            for line in self.lines([*words, "--json"]):
+                found = parsed(line)
+                said = line if found is None else found.get("error", said)
+                if found is not None:
+                    yield found
+        except Ended as ended:
+            raise ended.because(said) from ended
 
     def job(self, id: str) -> Job:
         """One job, as soon as it has ended; what it says may be read a moment before."""
@@ -106,6 +128,30 @@ class Jobs:
             if found.status not in ("PENDING", "RUNNING"):
                 return found
             time.sleep(ENDING)
+
+    def state(self, id: str) -> str:
+        """How a job stands, in Ray's words."""
+        return _job(self._asked(lambda: self._client.get_job_info(id))).status
+
+    def refuse_refused(self, id: str) -> None:
+        """Raises UserMistake or WorldFault with the job's own sentence if it ends before it has said anything else."""
+        deadline = time.monotonic() + REFUSING
+        while time.monotonic() < deadline:
+            said, state = self.said(id), self.state(id)
+            if state == "FAILED":
+                code = CODE.search(self.job(id).message)
+                raise Ended(int(code[1]) if code else 1).because(said[-1] if said else None)
+            if said or state == "SUCCEEDED":
+                return
+            time.sleep(ENDING)
+
+    def forget(self, id: str) -> None:
+        """The cluster knows nothing any more of a job that has ended."""
+        self._asked(lambda: self._client.delete_job(id))
+
+    def end(self, id: str) -> None:
+        """End a job as its driver's SIGTERM would."""
+        self._asked(lambda: self._client.stop_job(id))
 
     def all(self) -> list[Job]:
         """Every job of searchlab that the cluster knows, the oldest first; a head that was restarted knows none."""
@@ -164,6 +210,17 @@ async def _hang_up(tail: Any) -> None:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     await tail.aclose()
+
+
+def parsed(line: str) -> dict[str, Any] | None:
+    """The JSON object that a line holds; None for a line for people."""
+    if not line.startswith("{"):
+        return None
+    try:
+        found: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return found
 
 
 def _command(words: Sequence[str]) -> str:

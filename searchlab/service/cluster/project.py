@@ -20,7 +20,8 @@ from searchlab.tracking.provenance import git_of
 
 LIMIT = 50 * 10**6  # bytes of a project: code, not data
 NAMED = 5  # of the biggest files, in the sentence that refuses
-NEVER = {".git", ".venv", ".searchlab", "__pycache__", "node_modules", ".env"}  # the last holds a cluster's secrets
+NEVER = {".git", ".venv", ".searchlab", "__pycache__", "node_modules"}
+SECRETS = ".env"  # begins the names of files that hold a cluster's secrets
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every packed file: the same project is the same package, and is sent once
 
 Rules: TypeAlias = Sequence[tuple[PurePosixPath, GitIgnoreSpec]]  # .gitignore files by folder, the outermost first
@@ -88,7 +89,7 @@ def _walk(root: Path, folder: PurePosixPath, rules: Rules) -> Iterator[Path]:
         rules = [*rules, (folder, GitIgnoreSpec.from_lines(own.read_text(errors="replace").splitlines()))]
     for entry in sorted(os.scandir(root / folder), key=lambda entry: entry.name):
         path = folder / entry.name
-        if entry.name in NEVER or entry.name.endswith(".egg-info"):
+        if entry.name in NEVER or entry.name.startswith(SECRETS) or entry.name.endswith(".egg-info"):
             continue
         if entry.is_dir(follow_symlinks=False):
             if not _ignored(f"{path}/", rules):

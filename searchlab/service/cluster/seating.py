@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayError
 
 from searchlab.errors import WorldFault
 from searchlab.service.cluster.connection import on_this_node
 from searchlab.service.cluster.seats import LEASE, LOOK, Demand, Seats, Table, nodes, shared
 from searchlab.service.job import Job
 from searchlab.sweep.amounts import size
-from searchlab.tracking.tracker import Tracker
+from searchlab.tracking.tracker import NoRecord, Tracker
 
 NAMESPACE, NAME = "searchlab", "seats"  # under which the table of a cluster is found
 PATIENCE = 10.0  # seconds without a single seat until whoever watches is told what is missing
@@ -35,9 +37,12 @@ def seating_of(job: Job, tracker: Tracker) -> Seating:
 
     Raises WorldFault where not one group fits on this machine.
     """
-    demand = Demand.of(job.sweep.resources, job.device, job.workers)
+    most = job.workers
+    if job.generation:  # a generation is some groups, and who waits for its end would only keep a seat from others
+        most = min(most or job.generation, job.generation)
+    demand = Demand.of(job.sweep.resources, job.device, most)
     if job.address:
-        return _Shared(f"{job.name} {time.time()}", demand, tracker)
+        return Place(job.name, demand, tracker)
     seats = shared(nodes(), {job.name: demand})[job.name]
     if not seats:
         raise WorldFault(f"not one group fits on this machine: {_told(demand, nodes())}.")
@@ -59,14 +64,15 @@ class _Own:
         """Nothing: nobody else waits."""
 
 
-class _Shared:
+class Place:
     """A place at the table of a cluster, which lives with the driver that set it up; another is set up when it is gone.
 
     It asks once a second, so that nodes that join are used, and others' sweeps get their share.
     """
 
     def __init__(self, sweep: str, demand: Demand, tracker: Tracker) -> None:
-        self._sweep, self._demand, self._tracker = sweep, demand, tracker
+        self._sweep = f"{time.time():017.3f} {sweep}"  # whoever came first keeps the odd seat
+        self._demand, self._tracker = demand, tracker
         self._table: Any = None
         self._asked, self._seated = float("-inf"), time.monotonic()
         self._busy, self._more = 0, True
@@ -75,7 +81,9 @@ class _Shared:
         if time.monotonic() - self._asked < LOOK:
             return
         self._asked = time.monotonic()
-        seats = self._ask()
+        seats = self.ask()
+        if seats is None:
+            return
         self._busy, self._more = ray.get(desk.seat.remote(seats), timeout=LEASE)
         if seats or self._busy or not self._more:
             self._seated = time.monotonic()
@@ -87,14 +95,14 @@ class _Shared:
         if self._table is not None:
             self._table.leave.remote(self._sweep)
 
-    def _ask(self) -> Seats:
+    def ask(self) -> Seats | None:
+        """The seats that there are for it now; None where the table does not answer, which is no reason to stop."""
         most = self._demand.most if self._more else self._busy  # at its end a sweep leaves what it does not use
-        demand = Demand(self._demand.needs, most)
         try:
-            seats: Seats = ray.get(self._at().ask.remote(self._sweep, demand), timeout=LEASE)
-        except RayActorError:
+            seats: Seats = ray.get(self._at().ask.remote(self._sweep, Demand(self._demand.needs, most)), timeout=LEASE)
+        except RayError:
             self._table = None
-            seats = ray.get(self._at().ask.remote(self._sweep, demand), timeout=LEASE)
+            return None
         return seats
 
     def _at(self) -> Any:
@@ -102,6 +110,27 @@ class _Shared:
             options = {"num_cpus": 0, "name": NAME, "namespace": NAMESPACE, "get_if_exists": True}
             self._table = ray.remote(Table).options(scheduling_strategy=on_this_node(), **options).remote()
         return self._table
+
+
+@contextmanager
+def one_seat(job: Job) -> Iterator[None]:
+    """Within the block the sweep has a place at the table for a single group, so that others leave it room."""
+    demand = Demand.of(job.sweep.resources, job.device, 1)
+    place, done = Place(job.name, demand, NoRecord()), threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            place.ask()
+            done.wait(LOOK)
+
+    asking = threading.Thread(target=ask, name="one-seat", daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        done.set()
+        asking.join(LEASE)
+        place.leave()
 
 
 def _told(demand: Demand, there: list[Mapping[str, float]]) -> str:

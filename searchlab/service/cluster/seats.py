@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import ray
+from ray.autoscaler.sdk import request_resources
 
 from searchlab.backend import Device
 from searchlab.sweep.resources import Placement, Resources, devices_of
@@ -72,14 +73,30 @@ def shared(nodes: Iterable[Node], demands: Mapping[str, Demand]) -> dict[str, Se
 def _place(
     free: list[dict[str, float]], needs: Sequence[tuple[Device, Mapping[str, float]]]
 ) -> tuple[Device, Mapping[str, float]] | None:
-    """Take one group's needs from the first node that has them; the device it was placed on, None where nowhere."""
+    """Take one group's needs from the first node that has them; the device it was placed on, None where nowhere.
+
+    What needs no GPU goes to nodes without one first: their cores are what the GPUs are used by.
+    """
     for device, need in needs:
-        for node in free:
+        for node in free if "GPU" in need else sorted(free, key=lambda node: node.get("GPU", 0.0)):
             if all(node.get(name, 0.0) + HAIR >= amount for name, amount in need.items()):
                 for name, amount in need.items():
                     node[name] -= amount
                 return device, need
     return None
+
+
+def wished(demands: Mapping[str, Demand], given: Mapping[str, Seats]) -> list[Node]:
+    """What to ask of a cluster that can grow: for each sweep the seats that it has and as many again, up to its most.
+
+    Shifts begin on seats alone, so nothing else would tell an autoscaler that more nodes were of use.
+    """
+    wishes: list[Node] = []
+    for name, demand in demands.items():
+        count = max(1, 2 * sum(given[name].values()))
+        _, need = demand.needs[0]
+        wishes += [need] * (count if demand.most is None else min(count, demand.most))
+    return wishes
 
 
 class Table:
@@ -90,6 +107,7 @@ class Table:
         self._nodes: list[Node] = []
         self._looked = float("-inf")
         self._shared: tuple[object, dict[str, Seats]] = (None, {})
+        self._wished: list[Node] = []
 
     def ask(self, sweep: str, demand: Demand) -> Seats:
         """Hear what a sweep wants, and say how many groups it may train at once on each device."""
@@ -101,11 +119,20 @@ class Table:
         demands = {name: held[0] for name, held in self._demands.items()}
         if self._shared[0] != (demands, self._nodes):
             self._shared = (demands, self._nodes), shared(self._nodes, demands)
+            self._wish(wished(demands, self._shared[1]))
         return self._shared[1][sweep]
 
     def leave(self, sweep: str) -> None:
         """A sweep has ended."""
         self._demands.pop(sweep, None)
+        if not self._demands:
+            self._wish([])
+
+    def _wish(self, bundles: list[Node]) -> None:
+        """Ask the autoscaler, where there is one, for room for these groups."""
+        if bundles != self._wished:
+            request_resources(bundles=[dict(bundle) for bundle in bundles])
+            self._wished = bundles
 
 
 def nodes() -> list[Node]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -24,7 +23,12 @@ def submit(loaded: SweepFile, jobs: Jobs, words: Sequence[str], name: str | None
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "project.zip"
         pack(loaded.root, package)
-        taken = set(names_at(jobs)) | {job.id for job in jobs.all()}
+        taken = set(names_at(jobs))
+        for job in jobs.all():
+            if job.id not in taken and job.status in ("FAILED", "STOPPED"):
+                jobs.forget(job.id)  # it never became a sweep: its name is free
+            else:
+                taken.add(job.id)
         if name in taken:
             raise UserMistake(f"the name {name!r} is taken at {jobs.address}; choose another.")
         for candidate in [name] if name else _numbered(loaded.sweep.name, taken):
@@ -46,13 +50,15 @@ def resume_there(name: str, jobs: Jobs, words: Sequence[str]) -> str:
         raise UserMistake(f"there is no sweep called {name!r} at {jobs.address}; there are: {there}.")
     id = f"{name}-resumed-{time.strftime('%m%d-%H%M%S')}"
     command = ["resume", name, "--address", "auto", *words]
-    return jobs.begin(command, id=id, sweep=name, folder=f"sweeps/{name}/project")  # where its relative paths lead
+    jobs.begin(command, id=id, sweep=name, folder=f"sweeps/{name}/project")  # where its relative paths lead
+    jobs.refuse_refused(id)
+    return id
 
 
 def names_at(jobs: Jobs) -> list[str]:
     """The sweeps that the cluster's home holds, by name."""
-    *_, last = jobs.lines(["list", "--names", "--json"])
-    return list(json.loads(last)["sweeps"])
+    *_, answer = jobs.objects(["list", "--names"])
+    return list(answer["sweeps"])
 
 
 def _numbered(name: str, taken: Iterable[str]) -> Iterable[str]:
