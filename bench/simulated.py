@@ -191,7 +191,7 @@ class Worker:
         """One group after the other, until there are no more."""
         while group := (yield from self._ask("take", self.shift)):
             yield from self._train(group)
-        yield from self._ask("leave", self.shift, None)
+        yield from self._ask("leave", self.shift)
         self.world.at_work -= 1
 
     def _train(self, group: Group) -> Life:
