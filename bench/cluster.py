@@ -1,19 +1,24 @@
 """What another worker's host brings: the same 200 trials on one and on two hosts of one core each.
 
-python -m bench.cluster [--workers 1 2] [--trials 200] [--fuse 4]
+python -m bench.cluster [--workers 1 2] [--trials 200] [--epochs 20 100] [--fuse 4]
 
 The hosts are those of docker-compose.yml, started as tests/cluster starts them, so this needs root and PostgreSQL.
-Head, database and record share the cores with the workers: on a machine with two, no worker has one to itself.
+Head, database and record share the cores with the workers: on a machine with two, no worker has one to itself. What
+each took of the processors is told beside the ratios: it is what a trial costs beyond its training. Longer trials are
+those of more epochs; all else is the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.cluster.hosts import why_not
 from tests.cluster.stack import Stack, stack
@@ -25,10 +30,12 @@ class Measured:
     """A search by so many workers: its seconds, those its trials trained for, and those from sending to its end."""
 
     workers: int
+    epochs: int
     trials: int
     search: float
     trained: float
     whole: float
+    used: Mapping[str, float]  # seconds of a processor that each kind of host took meanwhile
 
     @property
     def busy(self) -> float:
@@ -41,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--epochs", type=int, nargs="+", default=[20, 100])
     parser.add_argument("--fuse", default="4")
     asked = parser.parse_args()
     if reason := why_not():
@@ -52,20 +60,37 @@ def main() -> None:
         for count in asked.workers:
             while sum(name.startswith("ray-worker") for name in cluster.hosts) < count:
                 cluster.add("ray-worker", 1 + sum(name.startswith("ray-worker") for name in cluster.hosts))
-            measure(user, count, 8, asked.fuse)  # what is done once: imports, the project, the data
-            found.append(measure(user, count, asked.trials, asked.fuse))
+            measure(user, count, 8, 4, asked.fuse)  # what is done once: imports, the project, the data
+            found += [measure(user, count, asked.trials, epochs, asked.fuse) for epochs in asked.epochs]
     tell(found, len(cores))
 
 
-def measure(user: User, workers: int, trials: int, fuse: str) -> Measured:
+def measure(user: User, workers: int, trials: int, epochs: int, fuse: str) -> Measured:
     """Send the steady sweep and take its times from what it leaves."""
-    name = f"steady-{workers}-{trials}"
-    user.submit(name, "--trials", str(trials), "--fuse", fuse, spec="steady.py")
+    name = f"steady-{workers}-{trials}-{epochs}"
+    user.submit(name, "--trials", str(trials), "--epochs", str(epochs), "--fuse", fuse, spec="steady.py")
+    before = used(user.stack)
     whole = user.finished(name, 1200.0)
+    after = used(user.stack)
     result = json.loads((user.folder(name) / "result.json").read_text())
     ended = user.trials(name)
     assert len(ended) == trials
-    return Measured(workers, trials, result["seconds"]["search"], sum(trial.seconds for trial in ended), whole)
+    trained = sum(trial.seconds for trial in ended)
+    took = {kind: after[kind] - before.get(kind, 0.0) for kind in after}
+    return Measured(workers, epochs, trials, result["seconds"]["search"], trained, whole, took)
+
+
+def used(cluster: Stack) -> dict[str, float]:
+    """Seconds of a processor that all hosts of each service have taken so far, those of ended processes too."""
+    spaces = {os.readlink(f"/proc/{host.pid}/ns/pid"): host.name.rpartition("-")[0] for host in cluster.hosts.values()}
+    found = dict.fromkeys(spaces.values(), 0.0)
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            kind = spaces.get(os.readlink(process / "ns" / "pid"))
+            ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:15]  # own, and of children that ended
+            if kind is not None:
+                found[kind] += sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+    return found
 
 
 def environment() -> dict[str, str]:
@@ -96,16 +121,19 @@ def user_of(cluster: Stack) -> User:
 
 
 def tell(found: list[Measured], cores: int) -> None:
-    """Print the table."""
-    first = found[0]
-    print(f"{first.trials} trials x 5 folds of a 64-128-10 network, 20 epochs; hosts of one core each on {cores} cores")
-    print("workers  search s  trials/s  training share  sent to end s  as fast as with " + str(first.workers))
-    for one in found:
-        ratio = first.search / one.search
-        print(
-            f"{one.workers:7d} {one.search:9.1f} {one.trials / one.search:9.2f} {one.busy:14.0%} {one.whole:14.1f} "
-            f"{ratio:9.2f} times"
-        )
+    """Print the tables, one for each length of trials."""
+    for epochs in dict.fromkeys(one.epochs for one in found):
+        alike = [one for one in found if one.epochs == epochs]
+        first = alike[0]
+        kinds = sorted(first.used)
+        print(f"\n{first.trials} trials x 5 folds of 64-128-10, {epochs} epochs; hosts of one core on {cores} cores")
+        print("workers  search s  trials/s  training  sent to end s  throughput  processor seconds of", *kinds)
+        for one in alike:
+            took = "  ".join(f"{one.used.get(kind, 0.0):.1f}" for kind in kinds)
+            print(
+                f"{one.workers:7d} {one.search:9.1f} {one.trials / one.search:9.2f} {one.busy:9.0%} {one.whole:14.1f} "
+                f"{first.search / one.search:5.2f} times  {took}"
+            )
 
 
 if __name__ == "__main__":

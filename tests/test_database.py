@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -15,7 +17,7 @@ import pytest
 import sqlalchemy
 
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service import database, journal, local, patience
+from searchlab.service import database, journal, local, ownership, patience
 from searchlab.service.job import Job
 from searchlab.service.study import peek
 from searchlab.tracking.tracker import Buffer
@@ -387,3 +389,85 @@ def test_a_short_outage_is_not_told(monkeypatch):
 
     assert patience.Patience(60.0, "it", "kept", heard.append).outlast(ask) == 7
     assert not heard
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Whoever finds a study taken gives up at once, and whoever has it looks at every step that it still does."""
+    monkeypatch.setattr(ownership, "WAIT", 0.5)
+    monkeypatch.setattr(ownership, "POLL", 0.05)
+    monkeypatch.setattr(ownership, "LOOK", 0.0)
+
+
+TAKEN = "'mine' is being run by another process on 127.0.0.1; one at a time."
+OWNER = """
+import sys, time
+from searchlab.service import journal
+storage = journal.own(sys.argv[1], None, "mine")
+print("owned", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_study_has_one_owner_at_a_time_wherever_it_runs(impatient, url):
+    first = journal.own(url, None, "mine")
+    with pytest.raises(UserMistake) as refused:
+        journal.own(url, None, "mine")
+    assert str(refused.value) == TAKEN
+    other = journal.own(url, None, "another")  # of the same database
+    journal.release(first)
+    journal.release(journal.own(url, None, "mine"))
+    journal.release(other)
+
+
+@pytest.mark.slow
+def test_an_owner_that_is_killed_has_let_go(impatient, url):
+    process = subprocess.Popen([sys.executable, "-c", OWNER, url], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"owned\n"
+        with pytest.raises(UserMistake):
+            journal.own(url, None, "mine")
+    finally:
+        process.kill()
+        process.communicate()
+    journal.release(journal.own(url, None, "mine"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["the server", "its connection", "its connection, of which the server knows nothing"])
+def test_an_owner_that_was_cut_off_keeps_the_study(impatient, server, url, what):
+    storage = journal.own(url, None, "mine")
+    before, held = storage.ownership._own, None
+    if what == "the server":
+        server.stop()
+        server.start()
+    elif what == "its connection":
+        with storage.engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT pg_terminate_backend(:pid)"), {"pid": before.pid})
+    else:
+        held, storage.ownership._connection = storage.ownership._connection, None
+    work(opened(storage))
+    assert storage.ownership._own[:2] != before[:2]
+    with pytest.raises(UserMistake) as refused:
+        journal.own(url, None, "mine")
+    assert str(refused.value) == TAKEN
+    journal.release(storage)
+    if held:
+        held.close()
+
+
+@pytest.mark.slow
+def test_an_owner_that_was_cut_off_writes_nothing_once_another_has_the_study(impatient, url):
+    storage = journal.own(url, None, "mine")
+    study = opened(storage)
+    work(study)
+    storage.ownership.release()  # as if it had been cut off for longer than another waited
+    storage.ownership._own = None
+    second = journal.own(url, None, "mine")
+    with pytest.raises(UserMistake, match="is being run by another process"):
+        work(study)
+    assert len(seen(url)) == 1
+    journal.release(second)
+    work(study)  # and it may go on when that has let go
+    journal.release(storage)

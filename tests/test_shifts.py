@@ -338,3 +338,29 @@ def test_workers_are_not_told_where_the_study_is_stored(tmp_path):
     job = Job(spiral_sweep(), "s", "postgresql://me:hunter2@there/optuna", tmp_path, trials=6)
     assert b"hunter2" in parcel_for_study(job).content
     assert b"hunter2" not in parcel_for_workers(job).content
+
+
+def test_room_is_made_on_one_node_though_the_workers_came_in_turn(desk):
+    """So that a group of another sweep's that takes two cores finds them side by side."""
+    desk.seat({"cpu": 4})
+    groups, nodes = {}, dict(zip("abc", ("left", "right", "left"), strict=True))
+    for name, node in nodes.items():
+        desk.opening(name)
+        groups[name] = desk.take(name, name, "cpu", node)
+    assert desk.opening("d") == "later", "all is handed out"
+    desk.seat({"cpu": 2})
+    assert {name for name in "abc" if report(desk, groups[name], 1).pause} == {"b"}
+
+
+def test_who_has_no_node_yet_makes_room_first():
+    shifts = Shifts({"cpu": 3})
+    for name in "abc":
+        shifts.begin(name, "cpu")
+    shifts.begin("c", "cpu", "left")
+    shifts.begin("b", "cpu", "right")
+    shifts.seats = {"cpu": 2}
+    assert [name for name in "abc" if shifts.too_many(name)] == ["a"]
+    shifts.seats = {"cpu": 1}
+    assert [name for name in "abc" if shifts.too_many(name)] == ["a", "b"]
+    shifts.begin("b", "cpu", "left")
+    assert [name for name in "abc" if shifts.too_many(name)] == ["a", "c"]

@@ -23,6 +23,7 @@ from searchlab.service.knowledge import known_from
 from searchlab.service.order import Order
 from searchlab.service.pictures import save_pictures
 from searchlab.service.records import TrialRecord, ended
+from searchlab.service.refit import Refitting
 from searchlab.service.report import write_report
 from searchlab.service.result import Result
 from searchlab.service.room import allowance
@@ -67,10 +68,8 @@ class Course:
             recorder = Recorder(self.uri, self._record(checksum))
             self._trackers = (*([self.watcher] if self.watcher else []), recorder)
             try:
-                found: Found = self._engine().search(self._job(), self)
-                self._all_there(found)
-                self._enter("winner")
-                result = self._conclude(found, recorder)
+                found, winner = self._found()
+                result = self._conclude(found, winner, recorder)
             except Interrupted:
                 with suppress(WorldFault):  # what the record lacks, the next run completes
                     recorder.conclude("KILLED", {}, {})
@@ -111,9 +110,18 @@ class Course:
         for tracker in self._trackers:
             tracker.note(text)
 
-    def _conclude(self, found: Found, recorder: Recorder) -> Result:
-        """Crown the winner, draw the pictures, write the report, and close the record."""
-        trials, metric, winner = found.trials, self.sweep.primary, self._crown(found.trials)
+    def _found(self) -> tuple[Found, Winner | None]:
+        """What the search brought, and the winner."""
+        engine, job = self._engine(), self._job()
+        with engine.session(job):
+            found: Found = engine.search(job, self)
+            self._all_there(found)
+            self._enter("winner")
+            return found, self._crown(found.trials, partial(engine.refit, job))
+
+    def _conclude(self, found: Found, winner: Winner | None, recorder: Recorder) -> Result:
+        """Draw the pictures, write the report, and close the record."""
+        trials, metric = found.trials, self.sweep.primary
         others: dict[str, Goal] = {other.name: other.goal for other in self.sweep.metrics[1:]}
         figures = save_pictures(trials, winner, metric.name, metric.goal, self.folder.figures, others)
         for figure in figures:
@@ -147,11 +155,10 @@ class Course:
         run_id = recorder.conclude(draft.state, scores, tags)
         return replace(draft, seconds=self._seconds(), run_id=run_id, report=report)
 
-    def _crown(self, trials: list[TrialRecord]) -> Winner | None:
+    def _crown(self, trials: list[TrialRecord], refit: Refitting) -> Winner | None:
         if not any(trial.value is not None for trial in trials):
             return None
         about, order = {"versions": provenance(self._root()), "created": time.time()}, self.order
-        refit = partial(self._engine().refit, self._job())
         with threadpool_limits(self.sweep.resources.threads):
             return crown(
                 self.sweep, trials, self.folder, seed=order.seed, device=order.device, about=about, refit=refit

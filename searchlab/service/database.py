@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from searchlab.errors import WorldFault
 from searchlab.service.diagnosis import Missing, diagnose, engine_options, parts_of
+from searchlab.service.ownership import Ownership
 from searchlab.service.patience import Patience
 from searchlab.service.urls import shown
 
@@ -33,16 +34,27 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def own(url: str, waiting: Callable[[str], None] | None = None) -> BaseStorage:
+def own(url: str, waiting: Callable[[str], None] | None = None, study: str | None = None) -> BaseStorage:
     """The database at this URL for the one owner of a study, its tables made. `waiting` hears when it goes and comes.
 
-    Raises WorldFault when it cannot be opened or stays away, UserMistake when it has no such address.
+    PostgreSQL itself keeps every other owner out of the study of this name. Raises WorldFault when the database cannot
+    be opened or stays away, UserMistake when it has no such address or another process keeps the study.
     """
     patience = Patience(OPENING, f"the study's database {shown(url)}", ON, waiting)
     options = engine_options(parts_of(url), timeout=10, pool=True)
     storage = patience.outlast(lambda: _Database(url, options, patience, tables=True))
+    if study is not None and storage.engine.dialect.name == "postgresql":
+        storage.ownership = patience.outlast(lambda: Ownership(storage.engine, study))
+        patience.check = storage.ownership.keep
     patience.seconds = PATIENCE
     return storage
+
+
+def release(storage: RDBStorage) -> None:
+    """Close what connections there are, and let another process own the study. May be said twice."""
+    if isinstance(storage, _Database) and storage.ownership is not None:
+        storage.ownership.release()
+    storage.engine.dispose()
 
 
 def look(url: str) -> BaseStorage:
@@ -80,6 +92,8 @@ class _Database(RDBStorage):
 
     Errors are told before Optuna sees them: it would take them for a mistake in what is stored.
     """
+
+    ownership: Ownership | None = None
 
     def __init__(self, url: str, options: dict[str, Any], patience: Patience, *, tables: bool) -> None:
         self.patience, self._shown, self._begun, self._opening = patience, shown(url), _Begun(), True
@@ -170,6 +184,8 @@ class _Database(RDBStorage):
     _get_best_trial_id = _patient(RDBStorage._get_best_trial_id)
 
     def _tell(self, context: ExceptionContext) -> None:
+        if self.ownership is not None and context.is_disconnect:
+            self.ownership.lost()
         diagnose(context, self._shown, opening=self._opening)
 
 

@@ -70,12 +70,13 @@ class Desk:
         self._shifts.begin(shift, device)
         return device
 
-    def take(self, shift: str, life: str = "", device: Device | None = None) -> Group | Later | None:
+    def take(self, shift: str, life: str = "", device: Device | None = None, node: str = "") -> Group | Later | None:
         """A group for this shift: the one its worker died with, else the next; None when it is over.
 
-        `life` tells its process from another of the same shift: one that was given up gets nothing any more.
+        `life` tells its process from another of the same shift: one that was given up gets nothing any more. `node` is
+        where it is.
         """
-        if not self._lives(shift, life) or not self._seated(shift, device):
+        if not self._lives(shift, life) or not self._seated(shift, device, node):
             return None
         held = self._shifts.let_go(shift)
         again = self._left_of(shift, held) if held else None
@@ -210,14 +211,14 @@ class Desk:
             self._life[shift] = life
         return True
 
-    def _seated(self, shift: str, device: Device | None) -> bool:
+    def _seated(self, shift: str, device: Device | None, node: str) -> bool:
         """Whether the shift has a seat, or there is one for it again; where nobody counts, always."""
-        if self._shifts.seats is None or device is None or shift in self._shifts:
+        if self._shifts.seats is None or device is None:
             return True
         self._shifts.back(shift)
-        if not self._shifts.has_free(device):
+        if shift not in self._shifts and not self._shifts.has_free(device):
             return False
-        self._shifts.begin(shift, device)
+        self._shifts.begin(shift, device, node)
         return True
 
     def _left_of(self, shift: str, held: Group) -> Group | None:

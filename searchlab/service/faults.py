@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from searchlab.errors import UserMistake, WorldFault
 
+HEADER = "Traceback (most recent call last):"
+
 
 def told(name: str, error: Exception) -> str:
     """One sentence: that of a fault or a mistake in another process, or what Ray met and how to go on."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
     known = tuple(f"{kind.__module__}.{kind.__name__}: " for kind in (WorldFault, UserMistake))
-    faults = [line.partition(": ")[2] for line in lines if line.startswith(known)]
+    faults = [line.partition(": ")[2] for line in str(error).splitlines() if line.startswith(known)]
     if faults:
         return faults[-1]
-    return f"Ray could not go on ({lines[0]}); what had ended is kept, and `searchlab resume {name}` goes on."
+    return f"Ray could not go on ({gist(error)}); what had ended is kept, and `searchlab resume {name}` goes on."
+
+
+def gist(error: Exception) -> str:
+    """What an error says first; where it holds a whole traceback, as Tune's and Ray's client's do, what that ends in."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if HEADER not in lines:
+        return lines[0]
+    last = len(lines) - lines[::-1].index(HEADER)
+    raised = next((line for line in lines[last:] if line and not line.startswith(" ")), lines[-1].strip())
+    return raised.partition(": ")[2] or raised

@@ -19,16 +19,17 @@ from searchlab.errors import WorldFault
 SYNC = 1.0  # seconds: how often at most the journal waits for the disk
 
 
-def own(storage: Path | str, waiting: Callable[[str], None] | None = None) -> BaseStorage:
+def own(storage: Path | str, waiting: Callable[[str], None] | None = None, study: str | None = None) -> BaseStorage:
     """The storage for its owner, who mends what a kill left half written; raises WorldFault when it cannot be.
 
-    `waiting` hears when a database does not answer and is waited for, and when it does again.
+    `waiting` hears when a database does not answer and is waited for, and when it does again. `study` is the name of
+    the one that is owned there; raises UserMistake when another process keeps it.
     """
     if isinstance(storage, Path):
         return JournalStorage(_Owned(storage))
     from searchlab.service import database  # here alone: a journal needs no SQLAlchemy
 
-    return database.own(storage, waiting)
+    return database.own(storage, waiting, study)
 
 
 def look(storage: Path | str) -> BaseStorage:
@@ -46,7 +47,9 @@ def release(storage: BaseStorage) -> None:
     if isinstance(backend, _Owned):
         backend.close()
     if isinstance(storage, RDBStorage):
-        storage.engine.dispose()  # closes what connections there are
+        from searchlab.service import database
+
+        database.release(storage)
 
 
 class _Seen(BaseJournalBackend):

@@ -41,7 +41,7 @@ class Ledger:
     def __init__(self, job: Job, tracker: Tracker) -> None:
         self.sweep, self.tracker = job.sweep, tracker
         ways = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
-        self._storage = journal.own(job.storage, tracker.note)
+        self._storage = journal.own(job.storage, tracker.note, job.name)
         self.study = optuna.create_study(
             storage=self._storage,
             study_name=job.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from threadpoolctl import threadpool_limits
 
@@ -37,6 +38,11 @@ class _Here:
 
     def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
         """Nothing: here no process is killed but this one."""
+
+
+def session(job: Job) -> AbstractContextManager[None]:
+    """What search and refit have in common: nothing but this process."""
+    return nullcontext()
 
 
 def refit(job: Job, trial: TrialRecord) -> Refit:

@@ -22,11 +22,12 @@ class Away(Exception):
 class Patience:
     """How long to wait for something. An outage is one for all threads that meet it, and is over when any is answered.
 
-    `tell` hears of an outage that lasts, and of its end.
+    `tell` hears of an outage that lasts, and of its end. `check` is done before everything that is asked.
     """
 
     def __init__(self, seconds: float, what: str, kept: str, tell: Callable[[str], None] | None = None) -> None:
         self.seconds, self._what, self._kept = seconds, what, kept
+        self.check: Callable[[], None] = lambda: None
         self._tell = tell or (lambda text: None)
         self._lock = threading.Lock()
         self._since: float | None = None  # monotonic: when the outage began
@@ -40,6 +41,7 @@ class Patience:
         pause = FIRST
         while True:
             try:
+                self.check()
                 answer = ask()
                 break
             except Away as error:

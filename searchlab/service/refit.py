@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from threadpoolctl import threadpool_limits
@@ -29,6 +29,9 @@ class Refit:
     state: Mapping[str, Array]
     texts: tuple[str, ...] = ()
     why_not: str | None = None
+
+
+Refitting = Callable[[TrialRecord], Refit]  # who does it, and where
 
 
 def refit_here(sweep: Sweep, trial: TrialRecord, seed: int, device: Device) -> Refit:

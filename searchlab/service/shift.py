@@ -36,6 +36,7 @@ class Shift(tune.Trainable):
         """Take the parcel in."""
         self._desk, self._shift, self._device = given["desk"], config["shift"], config["device"]
         self._parcel, self._life = given["parcel"], uuid.uuid4().hex
+        self._node = ray.get_runtime_context().get_node_id()
 
     def step(self) -> dict[str, Any]:
         """The whole shift. Raises RayError or Parted where the way to the study is cut: Tune begins it anew then."""
@@ -55,7 +56,7 @@ class Shift(tune.Trainable):
         return {"done": True}
 
     def _train(self, worker: Worker) -> None:
-        while group := ray.get(self._desk.take.remote(self._shift, self._life, self._device)):
+        while group := ray.get(self._desk.take.remote(self._shift, self._life, self._device, self._node)):
             if isinstance(group, Later):
                 time.sleep(LATER)
             else:

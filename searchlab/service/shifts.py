@@ -9,18 +9,24 @@ from dataclasses import dataclass, field
 from searchlab.backend import Device
 from searchlab.sweep.groups import Group
 
+Claim = tuple[float, int]  # the number of a shift's node, and when it came, counted: the smallest stay
+NOWHERE = float("inf")
+
 
 @dataclass
 class Shifts:
     """The workers of one search, in the order in which they came.
 
-    `seats` is how many may train at once on each device; None where nobody counts. When it falls, the newest leave.
-    What is asked with every report takes as long for a thousand workers as for one.
+    `seats` is how many may train at once on each device; None where nobody counts. When it falls, those leave that have
+    no node yet, then those on the node that was used last, the newest first: a group of another sweep's that takes more
+    than one of theirs finds room on one node. What is asked with every report takes as long for a thousand workers as
+    for one.
     """
 
     seats: Mapping[Device, int] | None = None
-    _there: dict[str, tuple[int, Device]] = field(default_factory=dict)  # when each came, counted, and its device
-    _at: dict[Device, list[int]] = field(default_factory=dict)  # when those on this device came, in order
+    _there: dict[str, tuple[Claim, Device]] = field(default_factory=dict)
+    _at: dict[Device, list[Claim]] = field(default_factory=dict)  # of those on this device, in order
+    _nodes: dict[str, int] = field(default_factory=dict)  # in the order in which they were used first
     _absent: dict[str, Device] = field(default_factory=dict)  # whose worker is gone, and who are begun anew
     _begun: int = 0
     _held: dict[str, Group] = field(default_factory=dict)  # by the shift that trains it
@@ -44,7 +50,7 @@ class Shifts:
 
     def lose(self, shift: str) -> None:
         """The shift's worker is gone, and will be another: it has no say in who makes room until it is there."""
-        device = self._there.get(shift, (0, None))[1]
+        device = self._there[shift][1] if shift in self else None
         self.end(shift)
         if device is not None:
             self._absent[shift] = device
@@ -53,13 +59,14 @@ class Shifts:
         """A shift that was lost is there again, and wants a seat as any other."""
         self._absent.pop(shift, None)
 
-    def begin(self, shift: str, device: Device) -> None:
-        """A shift has a seat on this device; told again, it has come when it was told first."""
-        came = self._give_up(shift)
-        if came is None:
-            came, self._begun = self._begun, self._begun + 1
-        self._there[shift] = (came, device)
-        insort(self._at.setdefault(device, []), came)
+    def begin(self, shift: str, device: Device, node: str | None = None) -> None:
+        """A shift has a seat on this device, of this node once it is known; told again, it came when told first."""
+        before = self._give_up(shift)
+        if before is None:
+            before, self._begun = (NOWHERE, self._begun), self._begun + 1
+        number = before[0] if node is None else self._nodes.setdefault(node, len(self._nodes))
+        self._there[shift] = claim, _ = (number, before[1]), device
+        insort(self._at.setdefault(device, []), claim)
 
     def end(self, shift: str) -> Group | None:
         """The shift is over; what it held."""
@@ -72,9 +79,9 @@ class Shifts:
         """Whether the seats do not reach for this shift any more."""
         if self.seats is None or shift not in self._there:
             return False
-        came, device = self._there[shift]
+        claim, device = self._there[shift]
         alike, reach = self._at[device], self.seats.get(device, 0)
-        return reach < len(alike) and came >= alike[reach]
+        return reach < len(alike) and claim >= alike[reach]
 
     def ask_to_leave(self, group: str) -> bool:
         """Whether the shift that holds this group is to save it and make room; it is remembered that it was told."""
@@ -109,9 +116,9 @@ class Shifts:
         if shift is not None:
             self.let_go(shift)
 
-    def _give_up(self, shift: str) -> int | None:
-        """The shift leaves its seat; when it came, None if it had none."""
-        came, device = self._there.pop(shift, (None, None))
-        if came is not None and device is not None:
-            del self._at[device][bisect_left(self._at[device], came)]
-        return came
+    def _give_up(self, shift: str) -> Claim | None:
+        """The shift leaves its seat; its claim to it, None if it had none."""
+        claim, device = self._there.pop(shift, (None, None))
+        if claim is not None and device is not None:
+            del self._at[device][bisect_left(self._at[device], claim)]
+        return claim

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,14 @@ from searchlab.service.refit import Refit, device_here, refit_here
 from searchlab.service.shift import RETRIES, Losses, Openings, Shift, Vacancy, bundle
 from searchlab.sweep.resources import devices_of
 from searchlab.tracking.tracker import Tracker
+
+
+def session(job: Job) -> AbstractContextManager[None]:
+    """What search and refit have in common: on a cluster one connection, so that its own of it is made once.
+
+    A cluster of this machine ends with its search, and its memory is the refit's.
+    """
+    return connected(job) if job.address else nullcontext()
 
 
 def search(job: Job, tracker: Tracker) -> Found:

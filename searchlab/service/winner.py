@@ -6,7 +6,7 @@ The only place that reads a data set's test rows, and it writes down that it doe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from searchlab.metrics import Metric
 from searchlab.nn.layer import Model
 from searchlab.service.home import SweepFolder
 from searchlab.service.records import TrialRecord, contenders
-from searchlab.service.refit import Refit, device_here, refit_here, restored, vocabulary_of
+from searchlab.service.refit import Refitting, device_here, refit_here, restored, vocabulary_of
 from searchlab.service.samples import by_epoch
 from searchlab.sweep.resources import Placement
 from searchlab.sweep.sweep import Sweep
@@ -71,7 +71,7 @@ def crown(
     seed: int,
     device: Placement = "cpu",
     about: Mapping[str, Any] | None = None,
-    refit: Callable[[TrialRecord], Refit] | None = None,
+    refit: Refitting | None = None,
 ) -> Winner:
     """Refit the best trial, test it, write it, read it back and test that again.
 

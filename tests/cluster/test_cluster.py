@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -66,71 +67,78 @@ def test_its_report_and_its_curves_are_had_at_the_client(user):
 
 
 def test_a_worker_whose_processes_are_killed_costs_nothing(cluster, user, tell):
-    user.submit("killed", "--trials", "24", "--fuse", "2")
-    user.until("killed", lambda ended: len(ended) >= 4)
-    before, began = user.ended("killed"), time.time()
-    cluster.kill("ray-worker-2")
-    back = cluster.again("ray-worker-2", began)
-    tell(f"a worker that was killed is back after {back:.0f} s")
+    with user.pace(0.3):
+        user.submit("killed", "--trials", "24", "--fuse", "2")
+        user.until("killed", lambda ended: len(ended) >= 4)
+        before, began = user.ended("killed"), time.time()
+        cluster.kill("ray-worker-2")
+        back = cluster.again("ray-worker-2", began)
+        tell(f"a worker that was killed is back after {back:.0f} s")
+        assert len(before) < 24
     user.finished("killed")
     kept(user, "killed", before)
     whole(user, "killed", 24)
 
 
 def test_a_worker_that_is_cut_off_for_a_minute_costs_nothing(cluster, user, tell):
-    user.submit("cut", "--trials", "60", "--fuse", "1", "--set", "data.pause=0.25")
-    user.until("cut", lambda ended: len(ended) >= 4)
-    before, began = user.ended("cut"), time.time()
-    cluster.unplug("ray-worker-2")
-    time.sleep(60)
-    cluster.unplug("ray-worker-2", out=False)
-    assert user.seen_by(began + 30) >= {"ray-worker-1"}, "the other one has gone on"
-    cluster.again("ray-worker-2", began)  # it was given up, and starts anew when it hears of that
-    while "ray-worker-2" not in user.seen_by(cluster.ended["ray-worker-2"]):
-        assert time.time() - began < 200, "it does not come back"
-        time.sleep(0.5)
-    tell(f"a worker that was cut off for 60 s trains again {time.time() - began - 60:.0f} s after it has a network")
+    with user.pace(0.4):
+        user.submit("cut", "--trials", "60", "--fuse", "1")
+        user.until("cut", lambda ended: len(ended) >= 4)
+        before, began = user.ended("cut"), time.time()
+        cluster.unplug("ray-worker-2")
+        time.sleep(60)
+        cluster.unplug("ray-worker-2", out=False)
+        assert user.seen_by(began + 30) >= {"ray-worker-1"}, "the other one has gone on"
+        cluster.again("ray-worker-2", began)  # it was given up, and starts anew when it hears of that
+        while "ray-worker-2" not in user.seen_by(cluster.ended["ray-worker-2"]):
+            assert time.time() - began < 200, "it does not come back"
+            time.sleep(0.5)
+        tell(f"a worker that was cut off for 60 s trains again {time.time() - began - 60:.0f} s after it has a network")
     user.finished("cut")
     kept(user, "cut", before)
     whole(user, "cut", 60)
 
 
 def test_a_worker_that_joins_late_is_used(cluster, user, tell):
-    user.submit("joined", "--trials", "40", "--fuse", "1")
-    user.until("joined", lambda ended: len(ended) >= 4)
-    began = time.time()
-    cluster.add("ray-worker", 3)
-    while "ray-worker-3" not in user.seen_by(began):
-        assert time.time() - began < 60, "nobody uses it"
-        time.sleep(0.2)
-    tell(f"a new worker trains {time.time() - began:.0f} s after it was started")
+    with user.pace(0.3):
+        user.submit("joined", "--trials", "40", "--fuse", "1")
+        user.until("joined", lambda ended: len(ended) >= 4)
+        began = time.time()
+        cluster.add("ray-worker", 3)
+        while "ray-worker-3" not in user.seen_by(began):
+            assert time.time() - began < 60, "nobody uses it"
+            time.sleep(0.2)
+        tell(f"a new worker trains {time.time() - began:.0f} s after it was started")
     user.finished("joined")
     whole(user, "joined", 40)
 
 
 def test_the_record_and_the_database_are_restarted_while_a_sweep_runs(cluster, user, tell):
-    user.submit("restarted", "--trials", "40", "--fuse", "1")
-    user.until("restarted", lambda ended: len(ended) >= 4)
-    before = user.ended("restarted")
-    for name in ("mlflow-auth-1", "postgres-1"):
-        began = time.monotonic()
-        cluster.restart(name)
-        tell(f"{name} is back after {time.monotonic() - began:.0f} s")
+    with user.pace(0.3):
+        user.submit("restarted", "--trials", "40", "--fuse", "1")
+        user.until("restarted", lambda ended: len(ended) >= 4)
+        before = user.ended("restarted")
+        for name in ("mlflow-auth-1", "postgres-1"):
+            began = time.monotonic()
+            cluster.restart(name)
+            tell(f"{name} is back after {time.monotonic() - began:.0f} s")
+        assert len(user.ended("restarted")) < 40
     user.finished("restarted")
     kept(user, "restarted", before)
     whole(user, "restarted", 40)
 
 
 def test_the_head_is_killed_and_the_sweep_resumed(cluster, user, tell):
-    user.submit("beheaded", "--trials", "30", "--fuse", "2")
-    user.until("beheaded", lambda ended: len(ended) >= 4)
-    before, began = user.ended("beheaded"), time.time()
-    cluster.kill("ray-head-1")
-    back = cluster.again("ray-head-1", began)
-    tell(f"a head that was killed is back after {back:.0f} s")
-    (row,) = [row for row in user.asked("list")["sweeps"] if row["sweep"] == "beheaded"]
-    assert row["state"] == "interrupted"
-    kept(user, "beheaded", before)
+    with user.pace(0.3):
+        user.submit("beheaded", "--trials", "30", "--fuse", "2")
+        user.until("beheaded", lambda ended: len(ended) >= 4)
+        before, began = user.ended("beheaded"), time.time()
+        cluster.kill("ray-head-1")
+        back = cluster.again("ray-head-1", began)
+        tell(f"a head that was killed is back after {back:.0f} s")
+        (row,) = [row for row in user.asked("list")["sweeps"] if row["sweep"] == "beheaded"]
+        assert row["state"] == "interrupted"
+        kept(user, "beheaded", before)
     user.asked("resume", "beheaded")
     while not user.seen_by(began + back):
         assert time.time() - began < 180, "no worker comes back"
@@ -142,9 +150,10 @@ def test_the_head_is_killed_and_the_sweep_resumed(cluster, user, tell):
 
 
 def test_stop_saves_and_another_client_goes_on(cluster, user):
-    user.submit("stopped", "--trials", "24", "--fuse", "2")
-    user.until("stopped", lambda ended: len(ended) >= 4)
-    answer = user.asked("stop", "stopped")
+    with user.pace(0.5):
+        user.submit("stopped", "--trials", "24", "--fuse", "2")
+        user.until("stopped", lambda ended: len(ended) >= 4)
+        answer = user.asked("stop", "stopped")
     assert answer["state"] == "interrupted"
     before = user.ended("stopped")
     assert len(before) == answer["ended"] < 24
@@ -157,15 +166,16 @@ def test_stop_saves_and_another_client_goes_on(cluster, user):
     whole(user, "stopped", 24)
 
 
-def test_two_sweeps_share_the_workers_and_a_cap_holds(cluster, user):
+def test_two_sweeps_share_the_workers(user):
     """The first has every worker until the second comes; then each has its part, and none waits for the other's end."""
-    user.submit("first", "--trials", "60", "--fuse", "2")
-    user.until("first", lambda ended: len(ended) >= 6)
-    sent = time.time()
-    user.submit("second", "--trials", "12", "--fuse", "2")
-    user.until("second", lambda ended: len(ended) >= 2)
-    assert len(user.ended("first")) < 60, "it did not have to wait for the first one's end"
-    user.finished("second")
+    with user.pace(0.15):
+        user.submit("first", "--trials", "60", "--fuse", "2")
+        user.until("first", lambda ended: len(ended) >= 6)
+        sent = time.time()
+        user.submit("second", "--trials", "12", "--fuse", "2")
+        user.until("second", lambda ended: len(ended) >= 2)
+        assert len(user.ended("first")) < 60, "it did not have to wait for the first one's end"
+        user.finished("second")
     user.finished("first")
     second = user.trials("second")
     waited = min(trial.times[0] for trial in second) - sent
@@ -174,3 +184,12 @@ def test_two_sweeps_share_the_workers_and_a_cap_holds(cluster, user):
     assert during, "nor did the first stop"
     whole(user, "first", 60)
     whole(user, "second", 12)
+
+
+def test_a_cap_holds(user):
+    """With one worker for itself, no two of its trials are ever trained at once, though others are free."""
+    user.submit("capped", "--trials", "8", "--fuse", "1", "--workers", "1")
+    user.finished("capped")
+    whole(user, "capped", 8)
+    times = sorted((trial.times[0], trial.times[-1]) for trial in user.trials("capped"))
+    assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(times))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from searchlab.service.home import write_whole
 from tests.cluster.stack import Stack
 from tests.conftest import ROOT
 
@@ -123,6 +125,17 @@ class User:
         """The hosts that have trained since this time."""
         folder = self.stack.folder / "volumes" / "home" / "seen"
         return {path.name for path in folder.glob("*") if path.stat().st_mtime > since}
+
+    @contextlib.contextmanager
+    def pace(self, pause: float) -> Iterator[None]:
+        """Every epoch of the slow sweep takes so many seconds, whatever it was sent with, to the end of the block."""
+        pace = self.stack.folder / "volumes" / "home" / "pace"
+        write_whole(pace, str(pause).encode())
+        pace.chmod(0o644)
+        try:
+            yield
+        finally:
+            pace.unlink()
 
     def folder(self, name: str) -> Path:
         """The sweep's own, on the volume that head and workers share."""

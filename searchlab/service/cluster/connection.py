@@ -15,6 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from searchlab.environment import worker_environment
 from searchlab.errors import WorldFault
+from searchlab.service.faults import gist
 from searchlab.service.job import Job
 
 ESSENTIAL = ("gcs_server", "raylet")  # of Ray's own processes
@@ -64,10 +65,10 @@ def _join(job: Job, address: str, runtime_env: dict[str, Any]) -> None:
     try:
         ray.init(address=address, runtime_env=runtime_env, **SILENT)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        told = str(error).strip().splitlines()[0]
         raise WorldFault(
-            f"no Ray cluster answers at {address} ({told}); a cluster that asks for a token wants RAY_AUTH_MODE=token "
-            f"and RAY_AUTH_TOKEN in the environment. `searchlab resume {job.name}` goes on when it answers."
+            f"no Ray cluster answers at {address} ({gist(error)}); a cluster that asks for a token wants "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN in the environment. "
+            f"`searchlab resume {job.name}` goes on when it answers."
         ) from error
 
 

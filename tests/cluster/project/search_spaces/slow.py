@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from searchlab.data import Examples
 class SlowSpiral:
     """The spirals, of which an epoch takes `pause` seconds longer."""
 
-    pause: float = 0.15
+    pause: float = 0.05
 
     def training(self):
         table = Spiral(points=30).training()
@@ -34,8 +35,11 @@ class SlowRows(Examples):
     pause = 0.0
 
     def epoch(self, split, replicas, batch_size):
-        time.sleep(self.pause)
-        seen = Path(os.environ["SEARCHLAB_HOME"]) / "seen"
+        home, pause = Path(os.environ["SEARCHLAB_HOME"]), self.pause
+        with suppress(FileNotFoundError):  # a test slows all down while it does something to the cluster
+            pause = float((home / "pace").read_text())
+        time.sleep(pause)
+        seen = home / "seen"
         seen.mkdir(exist_ok=True)
         with (seen / socket.gethostname()).open("a") as file:
             file.write(f"{time.time()}\n")
