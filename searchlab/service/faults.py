@@ -17,7 +17,7 @@ def told(name: str, error: Exception) -> str:
 
 
 def gist(error: Exception) -> str:
-    """What an error says first; where it holds a whole traceback, as Tune's and Ray's client's do, what that ends in."""
+    """What an error says first; of one that holds a whole traceback, as Tune's and Ray's client's do, its end."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     if HEADER not in lines:
         return lines[0]

@@ -46,7 +46,7 @@ def test_rows_that_the_workers_lack_travel_when_told_to(head):
     assert answer["trials"]["complete"] + answer["trials"]["pruned"] == 4
 
 
-def test_through_rays_client_the_study_is_on_the_cluster(head):
+def test_through_rays_client_the_study_is_on_the_cluster(cluster, head):
     """With its own home for what it finds, the cluster's database and a folder that every node sees."""
     storage = head.environment["SEARCHLAB_STORAGE"]
     given = ["--address", "ray://ray-head-1:10001", "--home", "/tmp/mine", "--name", "remote", "--trials", "6"]
@@ -55,7 +55,8 @@ def test_through_rays_client_the_study_is_on_the_cluster(head):
     assert "--storage" in answer["error"]
     places = ["--storage", storage, "--checkpoints", "/var/lib/searchlab/checkpoints"]
     code, answer, said = drive(head, "search_spaces/slow.py", *given, *places)
-    assert code == 0, said
+    logs = [text[-2000:] for place, text in cluster.logs().items() if "ray_client_server" in place]
+    assert code == 0, "\n".join([said, *logs])
     assert answer["trials"]["complete"] == 6
     assert "/tmp/mine" in answer["artifact"]
 

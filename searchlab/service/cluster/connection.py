@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +34,8 @@ QUIET = {  # read by Ray in the driver when it starts
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # a submitted job brings the same project; the sweep's copy of it holds
 }
+# Ray's proxy starts a process for each client, which now and then ends at once (seen twice in some thirty connections)
+REFUSED, TRIES, PAUSE = "Initialization failure from server", 4, 2.0  # seconds between two tries
 HERE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "20"}  # not 60: what dies on this machine does not come back
 
 
@@ -62,14 +65,21 @@ def connected(job: Job) -> Iterator[None]:
 
 
 def _join(job: Job, address: str, runtime_env: dict[str, Any]) -> None:
-    try:
-        ray.init(address=address, runtime_env=runtime_env, **SILENT)
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        raise WorldFault(
-            f"no Ray cluster answers at {address} ({gist(error)}); a cluster that asks for a token wants "
-            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN in the environment. "
-            f"`searchlab resume {job.name}` goes on when it answers."
-        ) from error
+    tries = TRIES if address.startswith("ray://") else 1
+    while True:
+        tries -= 1
+        try:
+            ray.init(address=address, runtime_env=runtime_env, **SILENT)
+            return
+        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+            if tries and REFUSED in str(error):
+                time.sleep(PAUSE)
+                continue
+            raise WorldFault(
+                f"no Ray cluster answers at {address} ({gist(error)}); a cluster that asks for a token wants "
+                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN in the environment. "
+                f"`searchlab resume {job.name}` goes on when it answers."
+            ) from error
 
 
 def on_this_node() -> NodeAffinitySchedulingStrategy:
