@@ -21,10 +21,11 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.service.checkpoints import SHARE
-from searchlab.service.desk import OFTEN, Desk
+from searchlab.service.desk import Desk
 from searchlab.service.group_run import AT_ONCE, WORTH
 from searchlab.service.judge import Verdict
 from searchlab.service.listening import POLL
+from searchlab.service.remote import OFTEN
 from searchlab.sweep.domains import Scalar
 from searchlab.sweep.groups import Fuse, Group
 from searchlab.sweep.sweep import Sweep

@@ -11,12 +11,14 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayTaskError
 
 from searchlab.service import desk as desk_file
+from searchlab.service import remote as remote_file
 from searchlab.service import study as study_file
 from searchlab.service.cluster.connection import connected
-from searchlab.service.desk import INNOCENT, SELDOM, Desk, RemoteStudy
+from searchlab.service.desk import INNOCENT, SELDOM, Desk
 from searchlab.service.job import Job
 from searchlab.service.judge import Parted, Verdict
 from searchlab.service.parcel import parcel_for_study
+from searchlab.service.remote import RemoteStudy
 from searchlab.sweep.groups import Group
 from searchlab.sweep.samplers import Random
 from tests.sweeps import spiral_sweep
@@ -199,8 +201,8 @@ class Wire:
 def wired(monkeypatch):
     """A worker's view of the study, what goes over the wire, and a clock to be set."""
     clock = [100.0]
-    monkeypatch.setattr(desk_file, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr(desk_file.ray, "get", lambda answer: answer)
+    monkeypatch.setattr(remote_file, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(remote_file.ray, "get", lambda answer: answer)
     return RemoteStudy(wire := Wire()), wire, clock
 
 
@@ -208,7 +210,7 @@ def test_epochs_that_take_no_time_are_told_together(wired):
     remote, wire, clock = wired
     answers = []
     for number in range(1, 7):
-        clock[0] += 0.4 * desk_file.OFTEN
+        clock[0] += 0.4 * remote_file.OFTEN
         answers.append(remote.report((3,), epoch(number, [0.5] * 2), at_once=False))
     assert wire.epochs() == [[1], [2, 3, 4]]
     assert [answer().stay for answer in answers] == [(7,), (3,), (3,), (7,), (3,), (3,)], "who is not asked about stays"
@@ -253,7 +255,7 @@ def test_a_cut_way_to_the_study_is_told_from_what_the_study_says(monkeypatch, er
     def get(answer, **_):
         raise error
 
-    monkeypatch.setattr(desk_file.ray, "get", get)
+    monkeypatch.setattr(remote_file.ray, "get", get)
     remote = RemoteStudy(SimpleNamespace(finish=SimpleNamespace(remote=lambda *_: None)))
     with pytest.raises(raised):
         remote.finish((0,), None)

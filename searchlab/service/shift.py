@@ -17,8 +17,8 @@ from searchlab.backend import why_not
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.checkpoints import Checkpoints
 from searchlab.service.cluster.visible import refuse_unseen
-from searchlab.service.desk import RemoteStudy
 from searchlab.service.faults import told
+from searchlab.service.remote import RemoteStudy
 from searchlab.service.room import node_share
 from searchlab.service.worker import Worker
 from searchlab.sweep.groups import Later
