@@ -15,8 +15,8 @@ import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: sk
 import numpy as np
 
 from search_spaces.digits_mlp import sweep
-from searchlab.service import local
-from searchlab.service.job import Job
+from searchlab.service.engine import local
+from searchlab.service.engine.job import Job
 from searchlab.sweep.groups import Fuse
 from searchlab.tracking.tracker import NoRecord
 

@@ -22,11 +22,11 @@ import numpy as np
 
 from models.mlp import MLP
 from searchlab import SGD, TPE, Accuracy, Adam, Choice, Float, Int, KFold, Random, Space, Spiral, Sweep, Trainer
-from searchlab.service import tune
+from searchlab.service.engine import tune
+from searchlab.service.engine.job import Job
 from searchlab.service.home import Home
-from searchlab.service.job import Job
 from searchlab.service.order import Order
-from searchlab.service.study import Study
+from searchlab.service.study.study import Study
 from searchlab.sweep.pruning import NoPruning
 from searchlab.tracking.process import Recorder
 from searchlab.tracking.tracker import Buffer, SweepRecord, Tracker

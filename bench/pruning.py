@@ -23,7 +23,7 @@ from bench.recordings import FOLDER, SWEEPS
 from searchlab import Halving, Median, NoPruning, OptunaPruner, Race
 from searchlab.backend import Array
 from searchlab.metrics import Goal
-from searchlab.service.pruners import judge_of
+from searchlab.service.study.pruners import judge_of
 from searchlab.sweep.pruning import Pruner
 from searchlab.sweep.replay import best_of, replay, score_of, standard_error
 

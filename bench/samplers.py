@@ -31,8 +31,8 @@ from searchlab import (
     Sweep,
     Trainer,
 )
-from searchlab.service import optuna_samplers
-from searchlab.service.samplers import Samplers, suggest
+from searchlab.service.study import optuna_samplers
+from searchlab.service.study.samplers import Samplers, suggest
 
 MARKS, QUALITY = (100, 500, 1000, 2000), 800
 EVERYTHING = 10**9

@@ -39,12 +39,12 @@ from searchlab import TPE, KFold, Random
 from searchlab.nn import Model, Parameters
 from searchlab.optim import SGD, Adam
 from searchlab.replicas import Replicas
-from searchlab.service.checkpoints import SHARE, Checkpoint, Checkpoints
 from searchlab.service.cluster.connection import connected
-from searchlab.service.desk import Desk
-from searchlab.service.job import Job
-from searchlab.service.judge import Verdict
-from searchlab.service.parcel import Parcel, parcel_for_study
+from searchlab.service.engine.checkpoints import SHARE, Checkpoint, Checkpoints
+from searchlab.service.engine.desk import Desk
+from searchlab.service.engine.job import Job
+from searchlab.service.engine.judge import Verdict
+from searchlab.service.engine.parcel import Parcel, parcel_for_study
 from searchlab.sweep.curves import Curves
 from searchlab.sweep.pruning import Halving
 from searchlab.tracking.mlflow import Record

@@ -20,12 +20,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.service.checkpoints import SHARE
-from searchlab.service.desk import Desk
-from searchlab.service.group_run import AT_ONCE, WORTH
-from searchlab.service.judge import Verdict
-from searchlab.service.listening import POLL
-from searchlab.service.remote import OFTEN
+from searchlab.service.engine.checkpoints import SHARE
+from searchlab.service.engine.desk import Desk
+from searchlab.service.engine.group_run import AT_ONCE, WORTH
+from searchlab.service.engine.judge import Verdict
+from searchlab.service.engine.listening import POLL
+from searchlab.service.engine.remote import OFTEN
 from searchlab.sweep.domains import Scalar
 from searchlab.sweep.groups import Fuse, Group
 from searchlab.sweep.sweep import Sweep
@@ -161,7 +161,7 @@ class Simulation:
 
 @dataclass
 class Run:
-    """A group at work, as `searchlab.service.group_run.GroupRun` has it."""
+    """A group at work, as `searchlab.service.engine.group_run.GroupRun` has it."""
 
     group: Group
     curves: Mapping[int, Array]  # (epochs, folds) by trial

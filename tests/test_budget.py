@@ -9,10 +9,10 @@ import pytest
 
 from searchlab.cli.arguments import seconds_of
 from searchlab.errors import UserMistake
-from searchlab.service import local
-from searchlab.service.job import Job
+from searchlab.service.engine import local
+from searchlab.service.engine.job import Job
 from searchlab.service.run import resume, run
-from searchlab.service.study import Study
+from searchlab.service.study.study import Study
 from searchlab.sweep.budget import Budget, Spent
 from searchlab.tracking.tracker import Buffer
 from tests.sweeps import spiral_sweep
@@ -128,7 +128,7 @@ def test_the_last_trial_of_all_is_no_reason_to_say_that_it_is_over(tmp_path):
 
 def test_seconds_count_by_a_clock_that_does_not_jump_and_over_restarts(tmp_path, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr("searchlab.service.ledger.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("searchlab.service.study.ledger.time.monotonic", lambda: now[0])
     one = study(tmp_path, Budget(seconds=60))
     group = one.ask()
     now[0] += 50.0
@@ -136,7 +136,7 @@ def test_seconds_count_by_a_clock_that_does_not_jump_and_over_restarts(tmp_path,
     assert one.over is None
     one.close()
     now[0] += 1e6  # nobody searches
-    monkeypatch.setattr("searchlab.service.ledger.time.time", lambda: 0.0)
+    monkeypatch.setattr("searchlab.service.study.ledger.time.time", lambda: 0.0)
     again = study(tmp_path, Budget(seconds=60))
     group = again.ask()
     now[0] += 9.0
@@ -184,7 +184,7 @@ def test_a_budget_shorter_than_a_trial_still_gives_a_winner(tmp_path, monkeypatc
 def test_a_time_budget_ends_a_search_in_mid_trial_and_more_time_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("searchlab.service.course.Recorder", NoRecorder)
     clock = [0.0]
-    monkeypatch.setattr("searchlab.service.ledger.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("searchlab.service.study.ledger.time.monotonic", lambda: clock[0])
     add = Study.report
 
     def report(self, *given):

@@ -8,7 +8,7 @@ import ray
 from searchlab.errors import WorldFault
 from searchlab.service.cluster import connection
 from searchlab.service.cluster.connection import TRIES, connected
-from searchlab.service.job import Job
+from searchlab.service.engine.job import Job
 from tests.sweeps import spiral_sweep
 
 REFUSAL = "Initialization failure from server:\nTraceback (most recent call last):\nRuntimeError: it ended at once"

@@ -17,9 +17,10 @@ import pytest
 import sqlalchemy
 
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service import database, journal, local, ownership, patience
-from searchlab.service.job import Job
-from searchlab.service.study import peek
+from searchlab.service.engine import local
+from searchlab.service.engine.job import Job
+from searchlab.service.study import database, journal, ownership, patience
+from searchlab.service.study.study import peek
 from searchlab.tracking.tracker import Buffer
 from tests import postgres
 from tests.postgres import PASSWORD, Postgres
@@ -402,7 +403,7 @@ def impatient(monkeypatch):
 TAKEN = "'mine' is being run by another process on 127.0.0.1; one at a time."
 OWNER = """
 import sys, time
-from searchlab.service import journal
+from searchlab.service.study import journal
 storage = journal.own(sys.argv[1], None, "mine")
 print("owned", flush=True)
 time.sleep(600)

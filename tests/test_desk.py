@@ -10,15 +10,15 @@ import pytest
 import ray
 from ray.exceptions import ActorUnavailableError, RayTaskError
 
-from searchlab.service import desk as desk_file
-from searchlab.service import remote as remote_file
-from searchlab.service import study as study_file
 from searchlab.service.cluster.connection import connected
-from searchlab.service.desk import INNOCENT, SELDOM, Desk
-from searchlab.service.job import Job
-from searchlab.service.judge import Parted, Verdict
-from searchlab.service.parcel import parcel_for_study
-from searchlab.service.remote import RemoteStudy
+from searchlab.service.engine import desk as desk_file
+from searchlab.service.engine import remote as remote_file
+from searchlab.service.engine.desk import INNOCENT, SELDOM, Desk
+from searchlab.service.engine.job import Job
+from searchlab.service.engine.judge import Parted, Verdict
+from searchlab.service.engine.parcel import parcel_for_study
+from searchlab.service.engine.remote import RemoteStudy
+from searchlab.service.study import study as study_file
 from searchlab.sweep.groups import Group
 from searchlab.sweep.samplers import Random
 from tests.sweeps import spiral_sweep

@@ -14,10 +14,10 @@ from searchlab.nn import BatchNorm
 from searchlab.nn.sampling import sample
 from searchlab.replicas import Replicas
 from searchlab.schedules import Plateau
-from searchlab.service import local
+from searchlab.service.engine import local
+from searchlab.service.engine.job import Job
 from searchlab.service.home import Home
-from searchlab.service.job import Job
-from searchlab.service.winner import crown
+from searchlab.service.outcome.winner import crown
 from searchlab.tracking.tracker import Buffer
 from tests import fake_cupy
 from tests.sweeps import spiral_sweep

@@ -9,9 +9,9 @@ import pytest
 
 from models.mlp import MLP
 from searchlab import SGD, Choice, Grid, Space, Trainer
-from searchlab.service import local
-from searchlab.service.job import Job
-from searchlab.service.study import Study
+from searchlab.service.engine import local
+from searchlab.service.engine.job import Job
+from searchlab.service.study.study import Study
 from searchlab.sweep.groups import Later, structural
 from searchlab.sweep.samplers import Random
 from searchlab.tracking.tracker import Buffer

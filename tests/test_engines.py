@@ -15,10 +15,10 @@ from searchlab import Float, Resources, Space, Trainer
 from searchlab.backend import why_not
 from searchlab.data import Examples
 from searchlab.errors import WorldFault
-from searchlab.service import local, tune
 from searchlab.service.cluster import connection
-from searchlab.service.job import Job
-from searchlab.service.study import peek
+from searchlab.service.engine import local, tune
+from searchlab.service.engine.job import Job
+from searchlab.service.study.study import peek
 from searchlab.sweep.pruning import Halving
 from searchlab.tracking.tracker import Buffer
 from tests.conftest import ROOT

@@ -9,7 +9,7 @@ from ray.exceptions import ActorDiedError
 from ray.tune.error import TuneError
 
 from searchlab.errors import WorldFault
-from searchlab.service.faults import gist, told
+from searchlab.service.engine.faults import gist, told
 
 KEPT = "what had ended is kept, and `searchlab resume mine` goes on."
 

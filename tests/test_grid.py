@@ -16,10 +16,10 @@ from optuna.samplers import PartialFixedSampler, RandomSampler, TPESampler
 from models.mlp import MLP
 from searchlab import SGD, TPE, Adam, Choice, Float, Grid, Int, Momentum, Random, Relu, Space, Tanh, Trainer
 from searchlab.errors import UserMistake
-from searchlab.service import proposals
-from searchlab.service.job import Job
-from searchlab.service.samplers import optuna_sampler
-from searchlab.service.study import Study, peek
+from searchlab.service.engine.job import Job
+from searchlab.service.study import proposals
+from searchlab.service.study.samplers import optuna_sampler
+from searchlab.service.study.study import Study, peek
 from searchlab.sweep.grid import combinations
 from searchlab.sweep.groups import structural
 from searchlab.sweep.samplers import Sampler
@@ -310,7 +310,7 @@ def test_killed_while_drawing_a_study_goes_on_with_the_same_combinations(stored,
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from searchlab.service import proposals
+from searchlab.service.study import proposals
 from tests.test_grid import Buffer, Job, Study, ask, done, grid
 suggest, count = proposals.suggest, iter(range(1000))
 def until(*arguments):

@@ -12,9 +12,9 @@ import time
 import pytest
 from mlflow import MlflowClient
 
-from searchlab.service import local
-from searchlab.service.job import Job
-from searchlab.service.study import peek
+from searchlab.service.engine import local
+from searchlab.service.engine.job import Job
+from searchlab.service.study.study import peek
 from searchlab.sweep.file import load
 from searchlab.tracking.tracker import Buffer
 from tests.chaos.victims import kill, members

@@ -7,9 +7,9 @@ import pytest
 from searchlab import Float, Momentum, Perplexity, RootMeanSquaredError, Space
 from searchlab.errors import UserMistake
 from searchlab.service.home import Home
-from searchlab.service.knowledge import known_from
 from searchlab.service.order import Order
 from searchlab.service.run import resume, run
+from searchlab.service.study.knowledge import known_from
 from tests.sweeps import spiral_sweep
 from tests.test_budget import NoRecorder
 

@@ -7,7 +7,9 @@ from mlflow import MlflowClient
 from models.rnn_lm import RnnLM
 from searchlab import SGD, Blocked, Float, Perplexity, Space, Sweep, Text, Trainer, artifact
 from searchlab.data import Tokens
-from searchlab.service import course, refit, samples
+from searchlab.service import course
+from searchlab.service.engine import refit
+from searchlab.service.outcome import samples
 from searchlab.service.records import Curve, TrialRecord
 from searchlab.service.run import run
 from tests.sweeps import spiral_sweep

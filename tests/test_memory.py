@@ -11,15 +11,15 @@ import pytest
 from models.mlp import MLP
 from searchlab import SGD, Adam, Choice, Float, Holdout, Int, Mnist, Momentum, Relu, Sigmoid, Space, Trainer
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service import local, room
-from searchlab.service.checkpoints import Checkpoint, Checkpoints
-from searchlab.service.desk import Desk
-from searchlab.service.job import Job
-from searchlab.service.judge import Verdict
-from searchlab.service.parcel import parcel_for_study
-from searchlab.service.prospect import memory_of
-from searchlab.service.study import Study
-from searchlab.service.worker import Worker
+from searchlab.service.engine import local, room
+from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
+from searchlab.service.engine.desk import Desk
+from searchlab.service.engine.job import Job
+from searchlab.service.engine.judge import Verdict
+from searchlab.service.engine.parcel import parcel_for_study
+from searchlab.service.engine.worker import Worker
+from searchlab.service.forecast.prospect import memory_of
+from searchlab.service.study.study import Study
 from searchlab.sweep import memory
 from searchlab.sweep.amounts import size
 from searchlab.sweep.extremes import extreme

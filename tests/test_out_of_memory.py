@@ -11,8 +11,8 @@ import pytest
 from models.mlp import MLP
 from searchlab import SGD, Choice, Grid, Space, Trainer
 from searchlab.replicas import PerReplica
-from searchlab.service import local, tune
-from searchlab.service.job import Job
+from searchlab.service.engine import local, tune
+from searchlab.service.engine.job import Job
 from searchlab.tracking.tracker import Buffer
 from tests.conftest import ROOT
 from tests.sweeps import spiral_sweep

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from searchlab.errors import WorldFault
+from searchlab.service.engine.job import Job
 from searchlab.service.home import Home, Lock
-from searchlab.service.job import Job
 from searchlab.service.order import Order
-from searchlab.service.overview import overviews
-from searchlab.service.study import Study, peek
-from searchlab.service.tally import Tally, tally, tally_of
+from searchlab.service.study.study import Study, peek
+from searchlab.service.watch.overview import overviews
+from searchlab.service.watch.tally import Tally, tally, tally_of
 from searchlab.tracking.tracker import Buffer
 from searchlab.training import Report
 from tests.conftest import ROOT

@@ -12,11 +12,11 @@ from models.mlp import MLP
 from searchlab import SGD, Choice, Float, Grid, Halving, Int, NoPruning, Space, Trainer
 from searchlab.cli import _answer
 from searchlab.errors import UserMistake
-from searchlab.service import structures
-from searchlab.service.forecast import forecast, seconds
-from searchlab.service.rehearsal import DRAW, EPOCH, TRIAL, Cast, Kind, rehearse
-from searchlab.service.structures import FEW, LONG, Structures, turns
-from searchlab.service.timing import Answer, Timing, measured
+from searchlab.service.forecast import structures
+from searchlab.service.forecast.forecast import forecast, seconds
+from searchlab.service.forecast.rehearsal import DRAW, EPOCH, TRIAL, Cast, Kind, rehearse
+from searchlab.service.forecast.structures import FEW, LONG, Structures, turns
+from searchlab.service.forecast.timing import Answer, Timing, measured
 from searchlab.sweep.budget import Budget
 from searchlab.sweep.extremes import extreme
 from searchlab.sweep.memory import Need

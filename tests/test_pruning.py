@@ -12,7 +12,7 @@ from scipy import stats
 from searchlab import Halving, Holdout, Median, NoPruning, OptunaPruner, Race
 from searchlab.errors import UserMistake
 from searchlab.metrics import Accuracy
-from searchlab.service.pruners import judge_of
+from searchlab.service.study.pruners import judge_of
 from searchlab.sweep import curves as curves_file
 from searchlab.sweep import race as race_file
 from searchlab.sweep.curves import RECENT, Curves

@@ -14,8 +14,8 @@ import pytest
 from searchlab import Halving, NoPruning, Race
 from searchlab.errors import UserMistake
 from searchlab.service.home import Home
+from searchlab.service.outcome.replay import replay_records, replay_sweep
 from searchlab.service.records import Curve, TrialRecord
-from searchlab.service.replay import replay_records, replay_sweep
 from searchlab.service.run import run
 from searchlab.sweep.replay import best_of, replay, score_of, standard_error
 from tests.sweeps import spiral_sweep

@@ -23,16 +23,16 @@ from searchlab.cli.run import run_command
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.metrics import Accuracy, Weights
 from searchlab.service import course
-from searchlab.service import report as reports
 from searchlab.service.asked import arguments_of, command_of, settings_of
+from searchlab.service.engine.job import Job
 from searchlab.service.home import Home, Lock
-from searchlab.service.job import Job
 from searchlab.service.order import Order
+from searchlab.service.outcome import report as reports
+from searchlab.service.outcome.report import report, write_report
+from searchlab.service.outcome.savings import reasons_of, saving_of
 from searchlab.service.records import Curve, TrialRecord
-from searchlab.service.report import report, write_report
 from searchlab.service.run import run
-from searchlab.service.savings import reasons_of, saving_of
-from searchlab.service.study import Study
+from searchlab.service.study.study import Study
 from searchlab.tracking.charts import best_chart, survivor_chart, ticks
 from searchlab.tracking.report import duration, score
 from searchlab.tracking.tracker import Buffer

@@ -193,7 +193,7 @@ def test_a_finished_sweep_is_extended_and_nothing_is_run_twice(home):
 
 @pytest.mark.slow
 def test_what_was_interrupted_says_what_is_kept_and_goes_on(home, monkeypatch):
-    from searchlab.service import worker
+    from searchlab.service.engine import worker
 
     sweep, train = spiral_sweep(), worker.Worker.train
     trained = []

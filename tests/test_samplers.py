@@ -33,9 +33,9 @@ from searchlab import (
     Trainer,
 )
 from searchlab.errors import UserMistake
-from searchlab.service import optuna_samplers
-from searchlab.service.optuna_samplers import BEST, History, along
-from searchlab.service.samplers import Samplers, distribution, distributions, optuna_sampler, suggest
+from searchlab.service.study import optuna_samplers
+from searchlab.service.study.optuna_samplers import BEST, History, along
+from searchlab.service.study.samplers import Samplers, distribution, distributions, optuna_sampler, suggest
 from searchlab.sweep.enqueue import fits
 from searchlab.sweep.groups import structural
 from tests.sweeps import spiral_sweep

@@ -15,11 +15,11 @@ from searchlab.cli.summary import print_result
 from searchlab.data.splits import KFold
 from searchlab.errors import UserMistake
 from searchlab.replicas import Replicas, fold_seeds
-from searchlab.service.checkpoints import Checkpoint, Checkpoints
+from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
 from searchlab.service.home import SweepFolder
+from searchlab.service.outcome.result import Result
+from searchlab.service.outcome.winner import Winner, crown
 from searchlab.service.records import Curve, TrialRecord, contenders, pareto, retell
-from searchlab.service.result import Result
-from searchlab.service.winner import Winner, crown
 from searchlab.tracking import Buffer
 from searchlab.training import Report, Trainer
 from tests.sweeps import spiral_sweep

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service import checkpoints as kept
-from searchlab.service.checkpoints import Checkpoint, Checkpoints
-from searchlab.service.shelf import shelf_at
+from searchlab.service.engine import checkpoints as kept
+from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
+from searchlab.service.engine.shelf import shelf_at
 from searchlab.sweep.groups import Group
 from tests.conftest import ROOT
 from tests.relay import relay
@@ -208,6 +208,8 @@ def test_what_is_no_bucket_is_a_mistake(url):
 
 
 def test_a_folder_costs_nothing_of_what_a_bucket_needs():
-    code = "import sys; from searchlab.service.shelf import shelf_at; shelf_at('.'); print('pyarrow' in sys.modules)"
+    code = (
+        "import sys; from searchlab.service.engine import shelf; shelf.shelf_at('.'); print('pyarrow' in sys.modules)"
+    )
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, check=True, capture_output=True).stdout
     assert told.strip() == "False"

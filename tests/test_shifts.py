@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from searchlab.service.desk import Desk
-from searchlab.service.job import Job
-from searchlab.service.parcel import parcel_for_study, parcel_for_workers
-from searchlab.service.shifts import Shifts
+from searchlab.service.engine.desk import Desk
+from searchlab.service.engine.job import Job
+from searchlab.service.engine.parcel import parcel_for_study, parcel_for_workers
+from searchlab.service.engine.shifts import Shifts
 from searchlab.sweep.groups import Group
 from searchlab.sweep.samplers import Random
 from tests.sweeps import spiral_sweep

@@ -15,9 +15,9 @@ import pytest
 
 from searchlab.cli.stop import told
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service import halting
-from searchlab.service.halting import halt
 from searchlab.service.home import Home, Lock, held_by, holder
+from searchlab.service.watch import halting
+from searchlab.service.watch.halting import halt
 from tests.conftest import ROOT
 from tests.test_cli import searchlab, sentence
 from tests.test_interrupt import ENDLESS, SPEC, Terminal
@@ -28,7 +28,7 @@ DRIVER = """
 import sys, threading, time
 from pathlib import Path
 from searchlab.service.home import Lock
-from searchlab.service.interrupt import interruptible
+from searchlab.service.engine.interrupt import interruptible
 
 path, before, after = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
 stop, lock = threading.Event(), Lock(path)

@@ -11,10 +11,10 @@ import pytest
 from models.mlp import MLP
 from searchlab import SGD, TPE, Choice, EarlyStopping, Grid, Space, Trainer
 from searchlab.errors import UserMistake
-from searchlab.service import local
-from searchlab.service.checkpoints import Checkpoints
-from searchlab.service.job import Job
-from searchlab.service.study import Study
+from searchlab.service.engine import local
+from searchlab.service.engine.checkpoints import Checkpoints
+from searchlab.service.engine.job import Job
+from searchlab.service.study.study import Study
 from searchlab.tracking.tracker import Buffer
 from searchlab.training import Report
 from tests.conftest import ROOT
@@ -181,7 +181,7 @@ def test_a_trial_stops_where_it_stops_whatever_its_company(tmp_path):
 @pytest.mark.slow
 def test_both_engines_stop_the_same_trials(tmp_path):
     """The study of Ray Tune answers an epoch late: what a worker trains too many is not heard."""
-    from searchlab.service import tune
+    from searchlab.service.engine import tune
 
     assert facts(search(tmp_path / "tune", tune, fuse=3)) == facts(search(tmp_path / "local", fuse=3))
     learning = stopping(sampler=TPE(), trials=16)

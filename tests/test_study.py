@@ -14,10 +14,10 @@ import pytest
 from models.mlp import MLP
 from searchlab import SGD, TPE, Random, Space, Trainer
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service.checkpoints import Checkpoint, Checkpoints
-from searchlab.service.job import Job
+from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
+from searchlab.service.engine.job import Job
 from searchlab.service.records import retell
-from searchlab.service.study import Study, peek
+from searchlab.service.study.study import Study, peek
 from searchlab.sweep.groups import structural
 from searchlab.tracking.tracker import Buffer
 from searchlab.training import Report
@@ -159,7 +159,7 @@ def test_a_torn_last_line_is_dropped_and_nothing_else(own, job):
 
 
 def test_a_study_has_one_owner(own, job, monkeypatch):
-    monkeypatch.setattr("searchlab.service.study.ORPHAN", 0.0)
+    monkeypatch.setattr("searchlab.service.study.study.ORPHAN", 0.0)
     study = own(job)
     with pytest.raises(BlockingIOError):
         own(job)

@@ -7,10 +7,10 @@ import pytest
 
 from models.mlp import MLP
 from searchlab import SGD, Accuracy, Float, KFold, Sigmoid, Space, Spiral, Sweep, Trainer, artifact
-from searchlab.service import local
+from searchlab.service.engine import local
+from searchlab.service.engine.job import Job
 from searchlab.service.home import Home
-from searchlab.service.job import Job
-from searchlab.service.winner import crown
+from searchlab.service.outcome.winner import crown
 from searchlab.tracking.tracker import Buffer
 
 

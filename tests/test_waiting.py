@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from searchlab import Choice, Float, Space
-from searchlab.service import local
-from searchlab.service.checkpoints import Checkpoint, Checkpoints
-from searchlab.service.job import Job
-from searchlab.service.study import Study
-from searchlab.service.waiting import PATIENCE, Waiting
-from searchlab.service.worker import Worker
+from searchlab.service.engine import local
+from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
+from searchlab.service.engine.job import Job
+from searchlab.service.engine.worker import Worker
+from searchlab.service.study.study import Study
+from searchlab.service.study.waiting import PATIENCE, Waiting
 from searchlab.sweep.groups import Group, build
 from searchlab.sweep.pruning import Halving
 from searchlab.sweep.samplers import Random
@@ -47,7 +47,7 @@ def test_survivors_wait_until_enough_of_their_structure_and_epoch_are_there():
 
 
 def test_how_many_are_enough_is_what_was_measured_for_the_structure():
-    from searchlab.service.waiting import structure_of
+    from searchlab.service.study.waiting import structure_of
 
     waiting, first = Waiting(SWEEP), group("0", 1, 2)
     waiting.add(first, 2)
@@ -121,7 +121,7 @@ def searched(tmp_path, monkeypatch):
 
     def search(name, *, together, **changes):
         (tmp_path / name).mkdir()
-        monkeypatch.setattr("searchlab.service.group_run.WORTH", 0.0 if together else np.inf)
+        monkeypatch.setattr("searchlab.service.engine.group_run.WORTH", 0.0 if together else np.inf)
         taken = []
         take_back = Study.take_back
         monkeypatch.setattr(Study, "take_back", lambda self, *given: taken.append(r := take_back(self, *given)) or r)
@@ -156,7 +156,7 @@ def test_a_search_that_puts_thin_groups_together_ends_every_trial_once_with_the_
 
 @pytest.mark.parametrize("killed_at", [3, 7, 11])
 def test_killed_with_groups_waiting_a_search_goes_on_with_them(tmp_path, monkeypatch, killed_at):
-    monkeypatch.setattr("searchlab.service.group_run.WORTH", 0.0)
+    monkeypatch.setattr("searchlab.service.engine.group_run.WORTH", 0.0)
     sweep = spiral_sweep(sampler=Random(), pruner=Halving(), epochs=8)
     job = Job(sweep, "spiral", tmp_path / "study.journal", tmp_path / "c", 30, fuse=4)
     asked = 0

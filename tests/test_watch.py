@@ -15,13 +15,13 @@ from searchlab.cli.board import Board
 from searchlab.cli.output import Output
 from searchlab.cli.watch import show
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service import watching
-from searchlab.service.following import Followed
 from searchlab.service.home import Home, Lock
-from searchlab.service.scoreboard import scoreboard_of
-from searchlab.service.standing import Leader, Mishap, Snapshot
-from searchlab.service.study import Study, peek
-from searchlab.service.watching import Sight, snapshots
+from searchlab.service.study.study import Study, peek
+from searchlab.service.watch import watching
+from searchlab.service.watch.following import Followed
+from searchlab.service.watch.scoreboard import scoreboard_of
+from searchlab.service.watch.standing import Leader, Mishap, Snapshot
+from searchlab.service.watch.watching import Sight, snapshots
 from searchlab.tracking.tracker import Buffer
 from tests.conftest import ROOT
 from tests.test_cli import searchlab, sentence

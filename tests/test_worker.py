@@ -10,9 +10,9 @@ import pytest
 from models.mlp import MLP
 from searchlab import Float, Space, Trainer
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service.checkpoints import Checkpoint, Checkpoints
-from searchlab.service.judge import Verdict
-from searchlab.service.worker import Worker
+from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
+from searchlab.service.engine.judge import Verdict
+from searchlab.service.engine.worker import Worker
 from searchlab.sweep.groups import Group, build
 from searchlab.training import Report
 from tests.sweeps import spiral_sweep
@@ -161,7 +161,7 @@ def test_a_fault_of_the_world_stops_the_worker_and_fails_no_trial(tmp_path):
 
 
 def test_a_device_that_is_not_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("searchlab.service.worker.why_not", lambda device: "there is none")
+    monkeypatch.setattr("searchlab.service.engine.worker.why_not", lambda device: "there is none")
     with pytest.raises(UserMistake, match="there is none"):
         Worker(spiral_sweep(), Notes(), Checkpoints(tmp_path)).table  # noqa: B018
 
@@ -205,7 +205,7 @@ def test_a_checkpoint_cut_short_is_none(tmp_path, keep):
 
 def test_checkpoints_cost_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
     now = iter([0.0, 10.0, 14.0, 93.0, 95.0])
-    monkeypatch.setattr("searchlab.service.checkpoints.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("searchlab.service.engine.checkpoints.time.monotonic", lambda: next(now))
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save("g", checkpoint())  # took from 10 to 14: the next is due at 14 + 80
     assert not checkpoints.due()

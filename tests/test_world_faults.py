@@ -15,10 +15,11 @@ import pytest
 from mlflow import MlflowClient
 
 from searchlab.errors import WorldFault
-from searchlab.service import course, local
-from searchlab.service.job import Job
+from searchlab.service import course
+from searchlab.service.engine import local
+from searchlab.service.engine.job import Job
 from searchlab.service.run import resume, run
-from searchlab.service.study import Study
+from searchlab.service.study.study import Study
 from searchlab.sweep.budget import Budget
 from searchlab.tracking import process
 from searchlab.tracking.tracker import Buffer

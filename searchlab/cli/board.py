@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from searchlab.cli.output import short, short_name
-from searchlab.service.standing import Leader, Mishap, Snapshot
+from searchlab.service.watch.standing import Leader, Mishap, Snapshot
 
 BAR = 30  # characters
 LINES = 10  # lines in all where there is no terminal to redraw

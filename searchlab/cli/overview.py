@@ -13,7 +13,7 @@ from searchlab.cli.output import Output, home_option, json_option, storage_optio
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from searchlab.service.overview import Overview
+    from searchlab.service.watch.overview import Overview
 
 
 @click.command("list")
@@ -50,7 +50,7 @@ def _names(url: str | None, home: str, output: Output) -> None:
 
 def _here(home: str, storage: str | None) -> tuple[str, list[Overview]]:
     from searchlab.service.home import Home
-    from searchlab.service.overview import overviews
+    from searchlab.service.watch.overview import overviews
 
     place = Home.at(home, storage)
     return str(place.path), overviews(place)
@@ -59,7 +59,7 @@ def _here(home: str, storage: str | None) -> tuple[str, list[Overview]]:
 def _there(url: str) -> tuple[str, list[Overview]]:
     """The sweeps of the cluster's home, and those that were sent there and have not got as far."""
     from searchlab.service.cluster.jobs import Jobs
-    from searchlab.service.overview import Overview
+    from searchlab.service.watch.overview import Overview
 
     jobs = Jobs(url)
     *_, answer = jobs.objects(["list"])

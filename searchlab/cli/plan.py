@@ -13,8 +13,8 @@ from searchlab.cli.output import Output, json_option
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from searchlab.service.forecast import Forecast
-    from searchlab.service.structures import Structure
+    from searchlab.service.forecast.forecast import Forecast
+    from searchlab.service.forecast.structures import Structure
 
 SHOWN = 12  # structures
 
@@ -34,7 +34,7 @@ def plan_command(
     spec: Path, epochs: int | None, fuse: str, settings: tuple[str, ...], as_json: bool, **options: Any
 ) -> int:
     """What `searchlab run SPEC` will take on this machine: steps are timed, nothing is searched or written."""
-    from searchlab.service.forecast import forecast
+    from searchlab.service.forecast.forecast import forecast
     from searchlab.sweep.file import load
 
     output = Output(as_json)
@@ -63,7 +63,7 @@ def _table(structures: tuple[Structure, ...]) -> Table:
     """A row for each structure; seconds and memory are those of one trial in its group."""
     from rich.table import Table
 
-    from searchlab.service.forecast import seconds
+    from searchlab.service.forecast.forecast import seconds
     from searchlab.sweep.amounts import size
 
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -13,8 +13,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from searchlab.cli.board import Board, ended_told, tenths
-from searchlab.service.scoreboard import Scoreboard
-from searchlab.service.standing import Leader, Snapshot
+from searchlab.service.watch.scoreboard import Scoreboard
+from searchlab.service.watch.standing import Leader, Snapshot
 
 if TYPE_CHECKING:
     from searchlab.metrics import Metric

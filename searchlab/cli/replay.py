@@ -15,7 +15,7 @@ from searchlab.errors import UserMistake
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from searchlab.service.replay import Outcome, Replayed
+    from searchlab.service.outcome.replay import Outcome, Replayed
     from searchlab.sweep.pruning import Pruner
 
 
@@ -46,7 +46,7 @@ def replay_command(
         words = [word for setting in settings for word in ("--set", setting)]
         return relay(url, ["replay", name, "--pruner", kind, "--orders", str(orders), *words], output)
     from searchlab.service.home import Home
-    from searchlab.service.replay import replay_sweep
+    from searchlab.service.outcome.replay import replay_sweep
 
     replayed = replay_sweep(name, pruner, Home.at(home, storage), orders)
     console = output.console

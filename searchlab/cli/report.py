@@ -29,7 +29,7 @@ def report_command(
         path.write_text(page_of(url, ["report", name, "--stdout"]), encoding="utf-8")
     else:
         from searchlab.service.home import Home
-        from searchlab.service.report import report
+        from searchlab.service.outcome.report import report
 
         written = report(name, Home.at(home, storage))
         path, state = written.path, written.state

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @json_option
 def show_command(spec: Path, as_json: bool) -> None:
     """The space of the sweep file SPEC: what is fixed, what is open, what trains fused, and how it is searched."""
-    from searchlab.service.prospect import memory_of
+    from searchlab.service.forecast.prospect import memory_of
     from searchlab.sweep.file import load
 
     sweep = load(spec).sweep

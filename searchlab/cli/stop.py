@@ -10,7 +10,7 @@ from searchlab.cli.elsewhere import address_option, elsewhere, relay
 from searchlab.cli.output import Output, home_option, json_option, storage_option
 
 if TYPE_CHECKING:
-    from searchlab.service.halting import Halted
+    from searchlab.service.watch.halting import Halted
 
 
 @click.command("stop")
@@ -31,8 +31,8 @@ def stop_command(name: str, timeout: float, address: str | None, storage: str | 
     """Stop the sweep NAME, whichever process drives it: every group is saved, and `searchlab resume NAME` goes on."""
     if url := elsewhere(address):
         return _stop_there(url, name, timeout, Output(as_json))
-    from searchlab.service.halting import halt
     from searchlab.service.home import Home
+    from searchlab.service.watch.halting import halt
 
     output, folder = Output(as_json), Home.at(home, storage).sweep(name)
     with output.console.status(f"waiting until {name} is saved"):

@@ -55,8 +55,8 @@ def submit_command(spec: Path, address: str, name: str | None, as_json: bool, **
 
 def _words(options: dict[str, Any]) -> list[str]:
     """The options as `searchlab run` takes them on the head; raises UserMistake for what makes no sense."""
+    from searchlab.service.engine.shelf import refuse_place
     from searchlab.service.run import refuse_options
-    from searchlab.service.shelf import refuse_place
 
     fuse, memory = options["fuse"], options["memory"]
     refuse_options(options["trials"], options["workers"], fuse_of(fuse) if fuse is not None else "auto", memory)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from searchlab.cli.output import short, short_name
+from searchlab.service.outcome.result import Result
 from searchlab.service.records import TrialRecord, ranked
-from searchlab.service.result import Result
 
 SHOWN = 10
 

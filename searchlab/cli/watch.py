@@ -16,7 +16,7 @@ from searchlab.errors import UserMistake, WorldFault
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from searchlab.service.standing import Snapshot
+    from searchlab.service.watch.standing import Snapshot
 
 SENT = 60.0  # seconds to wait for a sweep that was just sent: its driver has to start
 
@@ -50,7 +50,7 @@ def watch_command(
     if url := elsewhere(address):
         return show(_there(url, name, interval, wait), Output(as_json))
     from searchlab.service.home import Home
-    from searchlab.service.watching import snapshots
+    from searchlab.service.watch.watching import snapshots
 
     return show(snapshots(Home.at(home, storage).sweep(name), interval, wait), Output(as_json))
 
@@ -60,7 +60,7 @@ def show(seen: Iterable[Snapshot], output: Output) -> int:
 
     That is 0 for a finished sweep, 1 for one that nothing drives any more, and 130 for Ctrl-C, which touches no sweep.
     """
-    from searchlab.service.standing import OVER
+    from searchlab.service.watch.standing import OVER
 
     last = None
     try:
@@ -77,7 +77,7 @@ def show(seen: Iterable[Snapshot], output: Output) -> int:
 def _there(url: str, name: str, interval: float, wait: float) -> Iterator[Snapshot]:
     """The snapshots that the verb gives on the cluster's head. One whose job is about to begin is waited for."""
     from searchlab.service.cluster.jobs import MISTAKE, Jobs
-    from searchlab.service.standing import OVER, Snapshot
+    from searchlab.service.watch.standing import OVER, Snapshot
 
     jobs = Jobs(url)
     sent = [job for job in jobs.all() if job.metadata["searchlab.sweep"] == name]

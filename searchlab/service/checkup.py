@@ -15,8 +15,8 @@ from searchlab.data.dataset import Dataset
 from searchlab.data.sources import data_folder
 from searchlab.environment import worker_environment
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.service.engine.room import cores
 from searchlab.service.home import Home
-from searchlab.service.room import cores
 
 PACKAGES = ("numpy", "ray", "optuna", "mlflow", "matplotlib", "scikit-learn")
 

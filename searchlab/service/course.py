@@ -17,18 +17,18 @@ from threadpoolctl import threadpool_limits
 from searchlab.errors import Interrupted, UserMistake, WorldFault
 from searchlab.metrics import Goal
 from searchlab.project import root_of
+from searchlab.service.engine.job import Found, Job, Known
+from searchlab.service.engine.refit import Refitting
+from searchlab.service.engine.room import allowance
 from searchlab.service.home import Home, Lock, SweepFolder, holder
-from searchlab.service.job import Found, Job, Known
-from searchlab.service.knowledge import known_from
 from searchlab.service.order import Order
-from searchlab.service.pictures import save_pictures
+from searchlab.service.outcome.pictures import save_pictures
+from searchlab.service.outcome.report import write_report
+from searchlab.service.outcome.result import Result
+from searchlab.service.outcome.winner import Winner, crown
 from searchlab.service.records import TrialRecord, ended
-from searchlab.service.refit import Refitting
-from searchlab.service.report import write_report
-from searchlab.service.result import Result
-from searchlab.service.room import allowance
+from searchlab.service.study.knowledge import known_from
 from searchlab.service.urls import without_password
-from searchlab.service.winner import Winner, crown
 from searchlab.sweep.domains import Scalar
 from searchlab.sweep.sweep import Sweep
 from searchlab.tracking.process import Recorder
@@ -165,7 +165,7 @@ class Course:
             )
 
     def _engine(self) -> Any:
-        return importlib.import_module(f"searchlab.service.{self.order.engine}")
+        return importlib.import_module(f"searchlab.service.engine.{self.order.engine}")
 
     def _all_there(self, found: Found) -> None:
         counted = [trial for trial in ended(found.trials) if self.sweep.counts(trial.state)]

@@ -16,12 +16,12 @@ from searchlab.project import root_of
 from searchlab.service.cluster.address import refuse_address
 from searchlab.service.cluster.project import keep
 from searchlab.service.course import Course, Watcher
+from searchlab.service.engine.room import allowance, allowed, refuse_too_large, workers_here
+from searchlab.service.engine.shelf import refuse_place
 from searchlab.service.home import Home, SweepFolder
-from searchlab.service.knowledge import known_from
 from searchlab.service.order import Engine, Order, free_name, sweep_file, whole_trials
-from searchlab.service.result import Result
-from searchlab.service.room import allowance, allowed, refuse_too_large, workers_here
-from searchlab.service.shelf import refuse_place
+from searchlab.service.outcome.result import Result
+from searchlab.service.study.knowledge import known_from
 from searchlab.service.urls import with_password_of
 from searchlab.sweep import file
 from searchlab.sweep.domains import Choice

@@ -208,7 +208,7 @@ class OptunaPruner(Pruner):
 
     def why_stop(self, curves: Curves, trial: int) -> str | None:
         """Raises TypeError: a study of Optuna's must be asked, and the service alone has one."""
-        raise TypeError("searchlab.service.pruners.judge_of knows how to ask one of Optuna's pruners")
+        raise TypeError("searchlab.service.study.pruners.judge_of knows how to ask one of Optuna's pruners")
 
     def __repr__(self) -> str:
         return f"OptunaPruner({self.settings})"

@@ -27,7 +27,7 @@ from searchlab.sweep.space import Ask, Drawn, Space, ask_for, walk_options
 from searchlab.sweep.stopping import EarlyStopping
 
 if TYPE_CHECKING:
-    from searchlab.service.result import Result
+    from searchlab.service.outcome.result import Result
     from searchlab.sweep.constraint import Constraint
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from searchlab.service.checkpoints import SHARE
+from searchlab.service.engine.checkpoints import SHARE
 from searchlab.service.records import TrialRecord
 from tests.chaos.driver import Chaos, Kill
 from tests.chaos.place import NAME

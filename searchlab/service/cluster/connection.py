@@ -16,8 +16,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from searchlab.environment import worker_environment
 from searchlab.errors import WorldFault
-from searchlab.service.faults import gist
-from searchlab.service.job import Job
+from searchlab.service.engine.faults import gist
+from searchlab.service.engine.job import Job
 
 ESSENTIAL = ("gcs_server", "raylet")  # of Ray's own processes
 STORE = 256 * 2**20  # bytes of object store: only parcels and reports travel, data is read where it is used

@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from searchlab.errors import WorldFault
 from searchlab.service.cluster.connection import on_this_node
 from searchlab.service.cluster.seats import LEASE, LOOK, Demand, Seats, Table, nodes, shared
-from searchlab.service.job import Job
+from searchlab.service.engine.job import Job
 from searchlab.sweep.amounts import size
 from searchlab.tracking.tracker import NoRecord, Tracker
 

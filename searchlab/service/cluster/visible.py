@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from searchlab.errors import WorldFault
-from searchlab.service.checkpoints import Checkpoints
+from searchlab.service.engine.checkpoints import Checkpoints
 
 MARK = ".of-this-cluster"  # lies in the folder, and was written where the study is
 

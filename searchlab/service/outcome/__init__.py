@@ -1,0 +1,1 @@
+"""What a sweep gave: its winner, pictures, report, and what pruning saved."""
