@@ -1,11 +1,11 @@
 """What another worker's host brings: the same 200 trials on one and on two hosts of one core each.
 
-python -m bench.cluster [--workers 1 2] [--trials 200] [--epochs 20 100] [--fuse 4]
+python -m bench.cluster [--workers 1 2] [--trials 200] [--hidden 128 1024] [--fuse 4]
 
 The hosts are those of docker-compose.yml, started as tests/cluster starts them, so this needs root and PostgreSQL.
 Head, database and record share the cores with the workers: on a machine with two, no worker has one to itself. What
-each took of the processors is told beside the ratios: it is what a trial costs beyond its training. Longer trials are
-those of more epochs; all else is the same.
+each took of the processors is told beside the ratios: it is what a trial costs beyond its training. Trials that take
+longer are those of wider networks; all else is the same.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import json
 import os
 import secrets
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +29,10 @@ from tests.cluster.users import User
 
 @dataclass(frozen=True)
 class Measured:
-    """A search by so many workers: its seconds, those its trials trained for, and those from sending to its end."""
+    """A search by so many workers: its seconds, those its trials trained for, and those from its sending to its end."""
 
     workers: int
-    epochs: int
+    hidden: int
     trials: int
     search: float
     trained: float
@@ -48,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--epochs", type=int, nargs="+", default=[20, 100])
+    parser.add_argument("--hidden", type=int, nargs="+", default=[128, 1024])
     parser.add_argument("--fuse", default="4")
     asked = parser.parse_args()
     if reason := why_not():
@@ -60,37 +62,67 @@ def main() -> None:
         for count in asked.workers:
             while sum(name.startswith("ray-worker") for name in cluster.hosts) < count:
                 cluster.add("ray-worker", 1 + sum(name.startswith("ray-worker") for name in cluster.hosts))
-            measure(user, count, 8, 4, asked.fuse)  # what is done once: imports, the project, the data
-            found += [measure(user, count, asked.trials, epochs, asked.fuse) for epochs in asked.epochs]
+            measure(user, count, 8, 16, asked.fuse)  # what is done once: imports, the project, the data
+            found += [measure(user, count, asked.trials, hidden, asked.fuse) for hidden in asked.hidden]
     tell(found, len(cores))
 
 
-def measure(user: User, workers: int, trials: int, epochs: int, fuse: str) -> Measured:
+def measure(user: User, workers: int, trials: int, hidden: int, fuse: str) -> Measured:
     """Send the steady sweep and take its times from what it leaves."""
-    name = f"steady-{workers}-{trials}-{epochs}"
-    user.submit(name, "--trials", str(trials), "--epochs", str(epochs), "--fuse", fuse, spec="steady.py")
-    before = used(user.stack)
-    whole = user.finished(name, 1200.0)
-    after = used(user.stack)
-    result = json.loads((user.folder(name) / "result.json").read_text())
+    name, width = f"steady-{workers}-{trials}-{hidden}", f"model.hidden={hidden}"
+    with Meter(user.stack) as meter:
+        user.submit(name, "--trials", str(trials), "--set", width, "--fuse", fuse, spec="steady.py")
+        begun, found = time.monotonic(), user.folder(name) / "result.json"
+        while not found.exists():  # nobody watches: that would cost the head some seconds
+            time.sleep(0.1)
+        whole = time.monotonic() - begun
+    result = json.loads(found.read_text())
     ended = user.trials(name)
     assert len(ended) == trials
     trained = sum(trial.seconds for trial in ended)
-    took = {kind: after[kind] - before.get(kind, 0.0) for kind in after}
-    return Measured(workers, epochs, trials, result["seconds"]["search"], trained, whole, took)
+    return Measured(workers, hidden, trials, result["seconds"]["search"], trained, whole, meter.used)
 
 
-def used(cluster: Stack) -> dict[str, float]:
-    """Seconds of a processor that all hosts of each service have taken so far, those of ended processes too."""
-    spaces = {os.readlink(f"/proc/{host.pid}/ns/pid"): host.name.rpartition("-")[0] for host in cluster.hosts.values()}
-    found = dict.fromkeys(spaces.values(), 0.0)
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            kind = spaces.get(os.readlink(process / "ns" / "pid"))
-            ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:15]  # own, and of children that ended
-            if kind is not None:
-                found[kind] += sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-    return found
+class Meter:
+    """Seconds of a processor that all hosts of each service take within the block, by service."""
+
+    def __init__(self, cluster: Stack) -> None:
+        self._spaces = {os.readlink(f"/proc/{h.pid}/ns/pid"): h.name.rpartition("-")[0] for h in cluster.hosts.values()}
+        self._first: dict[tuple[str, str, str], float] = {}  # by service, process and when it began
+        self._last: dict[tuple[str, str, str], float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Meter:
+        self._look(new=False)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def used(self) -> dict[str, float]:
+        """What each service took."""
+        found = dict.fromkeys(self._spaces.values(), 0.0)
+        for process, last in self._last.items():
+            found[process[0]] += last - self._first[process]
+        return found
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.2):  # what a process took in its last moments is not seen
+            self._look(new=True)
+
+    def _look(self, *, new: bool) -> None:
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                kind = self._spaces.get(os.readlink(process / "ns" / "pid"))
+                if kind is not None:
+                    fields = (process / "stat").read_text().rpartition(")")[2].split()
+                    key = kind, process.name, fields[19]
+                    self._last[key] = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+                    self._first.setdefault(key, 0.0 if new else self._last[key])
 
 
 def environment() -> dict[str, str]:
@@ -121,12 +153,12 @@ def user_of(cluster: Stack) -> User:
 
 
 def tell(found: list[Measured], cores: int) -> None:
-    """Print the tables, one for each length of trials."""
-    for epochs in dict.fromkeys(one.epochs for one in found):
-        alike = [one for one in found if one.epochs == epochs]
+    """Print the tables, one for each width."""
+    for hidden in dict.fromkeys(one.hidden for one in found):
+        alike = [one for one in found if one.hidden == hidden]
         first = alike[0]
         kinds = sorted(first.used)
-        print(f"\n{first.trials} trials x 5 folds of 64-128-10, {epochs} epochs; hosts of one core on {cores} cores")
+        print(f"\n{first.trials} trials x 5 folds of 64-{hidden}-10, 20 epochs; hosts of one core on {cores} cores")
         print("workers  search s  trials/s  training  sent to end s  throughput  processor seconds of", *kinds)
         for one in alike:
             took = "  ".join(f"{one.used.get(kind, 0.0):.1f}" for kind in kinds)

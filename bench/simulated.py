@@ -29,13 +29,14 @@ from searchlab.service.engine.remote import OFTEN
 from searchlab.sweep.domains import Scalar
 from searchlab.sweep.groups import Fuse, Group
 from searchlab.sweep.sweep import Sweep
+from searchlab.tracking import writer
 from searchlab.tracking.mlflow import POINTS
 from searchlab.tracking.tracker import Event
-from searchlab.tracking.writer import PERIOD
 from searchlab.training import Report
 
 CALL = 0.0006  # seconds that a Ray actor call costs each side: python -m bench.simulate --costs
 TUNE, START = 0.015, 1.3  # seconds that Tune takes to begin a worker, and its process to start, measured by hand
+BATCH = 0.0049  # seconds of a batch in MLflow's embedded store, from the same
 LOOK = 0.1  # seconds between two times that Tune asks for work for another worker, while there is none
 LEAST = 1.0  # seconds between two checkpoints of a worker, at least: the default of Checkpoints
 PAYS = 8  # trials of a structure that are taken to pay side by side, where groups find their size
@@ -96,11 +97,13 @@ class Writes:
                 self._pending[told["trial"]] = self._pending.get(told["trial"], 0) + new
                 self.runs += method == "start"
 
-    def flush(self) -> None:
-        """Write what is pending."""
+    def flush(self) -> float:
+        """Write what is pending; how long that takes."""
+        batches = sum(max(1, math.ceil(points / POINTS)) for points in self._pending.values())
         self.points += sum(self._pending.values())
-        self.batches += sum(max(1, math.ceil(points / POINTS)) for points in self._pending.values())
+        self.batches += batches
         self._pending.clear()
+        return batches * BATCH
 
 
 class Simulation:
@@ -154,9 +157,10 @@ class Simulation:
 
     def _write(self) -> Life:
         """The recording process: writes what has come in a period."""
+        period = writer.PERIOD
         while self.at_work or not self.ended:
-            yield self.now + PERIOD
-            self.writes.flush()
+            yield self.now + period
+            period = min(max(writer.PERIOD, self.writes.flush() / writer.SHARE), writer.LONGEST)
 
 
 @dataclass

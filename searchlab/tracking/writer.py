@@ -18,7 +18,9 @@ from searchlab.tracking.tracker import SweepRecord, replay
 if TYPE_CHECKING:
     from searchlab.tracking.mlflow import Record
 
-PERIOD = 0.5  # seconds between two writes, for a dashboard that lives and batches that are worth it
+PERIOD = 1.0  # seconds between two writes, for a dashboard that lives and batches that are worth it
+SHARE = 0.05  # of the time may go into writing: a call costs a server 7 ms and more, however little it brings
+LONGEST = 10.0  # seconds between two writes all the same
 ORPHANED = 20.0  # seconds without success until the record is given up: a resumed sweep waits for this process
 BRIEF = 5.0  # the same when the sweep goes on another day, whose run completes the record, and somebody waits
 LOCK_PATIENCE = 60.0
@@ -35,6 +37,7 @@ class Inbox:
         self.grace: float | None = None  # seconds to insist while the store is away; None while more may come
         self._changed = threading.Condition()
         self._events: list[tuple[str, dict[str, Any]]] = []
+        self.period = PERIOD  # seconds from one time that events are taken to the next
         self._taken, self._gone = 0.0, False
         self._patience = 0.0  # to insist for at the end of the sweep
         threading.Thread(target=self._read, daemon=True).start()
@@ -43,7 +46,7 @@ class Inbox:
         """What has arrived, a period after the last time at the earliest, or at once after the last word."""
         with self._changed:
             self._changed.wait_for(lambda: self._events or self.grace is not None)
-            self._changed.wait_for(lambda: self.grace is not None, self._taken + PERIOD - time.monotonic())
+            self._changed.wait_for(lambda: self.grace is not None, self._taken + self.period - time.monotonic())
             events, self._events, self._taken = self._events, [], time.monotonic()
             return events
 
@@ -123,7 +126,9 @@ class Writer:
                 record.artifact(Path(arguments["path"]), arguments["folder"])
             elif method not in LAST_WORDS:
                 replay([(method, arguments)], record)
+        begun = time.monotonic()
         self.insist(record.flush)
+        self.inbox.period = min(max(PERIOD, (time.monotonic() - begun) / SHARE), LONGEST)
         self.say(written=len(events))
         last, arguments = events[-1] if events else ("close" if self.inbox.ended() else "", {})
         if last == "conclude":

@@ -13,6 +13,12 @@ from tests.cluster.stack import stack
 from tests.cluster.users import User
 
 CLIENT = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+AMAZON = {
+    "AWS_ENDPOINT_URL": "http://store:9000",
+    "AWS_ACCESS_KEY_ID": "AKIASEARCHLABTEST",
+    "AWS_SECRET_ACCESS_KEY": "thesecretofthestore",
+    "AWS_REGION": "us-east-1",
+}
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +36,8 @@ def cluster(secrets):
     reason = why_not() or _no_postgres()
     if reason:
         pytest.skip(reason)
-    with stack({**secrets, "SEARCHLAB_OBJECT_STORE": str(100 * 2**20), "SEARCHLAB_DATA_DIR": "./tests"}) as made:
+    own = {"SEARCHLAB_OBJECT_STORE": str(100 * 2**20), "SEARCHLAB_DATA_DIR": "./tests"}
+    with stack({**secrets, **own, **AMAZON}) as made:
         yield made
 
 

@@ -163,6 +163,16 @@ class Host:
         """Run a command inside of it to its end."""
         return subprocess.run(self.within(command, **changes), capture_output=True, text=True, timeout=seconds)
 
+    def pids(self, words: str) -> list[int]:
+        """The processes in it whose command line has these words, by their ids out here."""
+        space, found = os.readlink(f"/proc/{self.pid}/ns/pid"), []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if words in command and os.readlink(process / "ns" / "pid") == space:
+                    found.append(int(process.name))
+        return found
+
     def processes(self) -> list[str]:
         """The command lines of all that runs in it."""
         return self.run("ps", "-eo", "args", "-ww").stdout.splitlines()

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tests.cluster.hosts import Host, Switch
 from tests.conftest import ROOT
 
 ORDER = ("postgres", "mlflow", "mlflow-auth", "ray-head", "ray-worker")
+STORE = "store-1", ["moto_server", "-H", "0.0.0.0", "-p", "9000"]  # it speaks S3
 READY = 180.0  # seconds for a service to be healthy
 ENTRYPOINT = ("sh", str(ROOT / "tests" / "cluster" / "postgres-entrypoint.sh"))
 MACHINE = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "LANG")  # of this machine, whatever the stack says
@@ -45,6 +46,8 @@ class Stack:
     def up(self, workers: int = 2) -> None:
         """Start everything in order, each when what it depends on is healthy."""
         self._switch.start()
+        if "AWS_ENDPOINT_URL" in self.environment:
+            self.store(*STORE)
         wanted = [name for name in ORDER if name in self.services]
         for name in wanted:
             for number in range(1, 1 + (workers if name == "ray-worker" else 1)):
@@ -66,14 +69,21 @@ class Stack:
 
     def client(self, name: str) -> Host:
         """A machine of a user's: it knows the head and the record, and neither the database nor its network."""
+        known = {"ray-head": self.hosts["ray-head-1"].addresses["cluster"], "mlflow": self._record()}
+        return self._machine_of(name, ["sleep", "infinity"], known)
+
+    def store(self, name: str, command: Sequence[str]) -> Host:
+        """A machine beside the cluster that keeps something for it; who starts later knows it by its name."""
+        return self._machine_of(name, command, {})
+
+    def _machine_of(self, name: str, command: Sequence[str], known: Mapping[str, str]) -> Host:
         namespace = f"{self._switch.prefix}{name}"
         addresses = self._switch.plug(namespace, ["cluster"], "cluster")
         home = self.folder / name / "home"
         home.mkdir(parents=True)
         environment = {"HOME": str(home), **self._machine()}
         host = Host(name, namespace, addresses, self.folder / name, environment, binds=[(home, str(home))])
-        known = {"ray-head": self.hosts["ray-head-1"].addresses["cluster"], "mlflow": self._record()}
-        host.start(["sleep", "infinity"], {**known, name: addresses["cluster"]})
+        host.start(command, {**known, name: addresses["cluster"]})
         self.hosts[name] = host
         return host
 

@@ -40,6 +40,15 @@ print(json.dumps([
     for run in runs
 ]))
 """
+BUCKET = """
+import json, sys
+from pyarrow import fs
+store = fs.S3FileSystem(
+    endpoint_override="store:9000", scheme="http", region="us-east-1", allow_bucket_creation=True
+)
+store.create_dir("kept")
+print(json.dumps([found.path for found in store.get_file_info(fs.FileSelector("kept", recursive=True)) if found.size]))
+"""
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,18 @@ class User:
         folder = self.stack.folder / "volumes" / "home" / "seen"
         return {path.name for path in folder.glob("*") if path.stat().st_mtime > since}
 
+    def trains(self, hosts: set[str], since: float) -> float:
+        """Wait until one of these hosts has trained since this time; how many seconds that is after it."""
+        while not self.seen_by(since) & hosts:
+            assert time.time() - since < PATIENCE, f"none of {hosts} trains"
+            time.sleep(0.1)
+        return time.time() - since
+
+    def listed(self, name: str) -> dict[str, Any]:
+        """What `searchlab list` says of this sweep."""
+        (row,) = [row for row in self.asked("list")["sweeps"] if row["sweep"] == name]
+        return dict(row)
+
     @contextlib.contextmanager
     def pace(self, pause: float) -> Iterator[None]:
         """Every epoch of the slow sweep takes so many seconds, whatever it was sent with, to the end of the block."""
@@ -136,6 +157,13 @@ class User:
             yield
         finally:
             pace.unlink()
+
+    def bucket(self) -> list[str]:
+        """What lies in the bucket `kept` of the store, which is made if need be, as the head sees it."""
+        answer = self.stack.hosts["ray-head-1"].run("python", "-c", BUCKET)
+        assert answer.returncode == 0, answer.stderr[-2000:]
+        found: list[str] = json.loads(answer.stdout.splitlines()[-1])
+        return found
 
     def folder(self, name: str) -> Path:
         """The sweep's own, on the volume that head and workers share."""
