@@ -41,7 +41,7 @@ from searchlab.optim import SGD, Adam
 from searchlab.replicas import Replicas
 from searchlab.service.cluster.connection import connected
 from searchlab.service.engine.checkpoints import SHARE, Checkpoint, Checkpoints
-from searchlab.service.engine.desk import Desk
+from searchlab.service.engine.desk import Desk, spare_the_study
 from searchlab.service.engine.job import Job
 from searchlab.service.engine.judge import Verdict
 from searchlab.service.engine.parcel import Parcel, parcel_for_study
@@ -152,6 +152,7 @@ def simulated(asked: argparse.Namespace, workers: int, trials: int, storage: Pat
     begun, parcel, kept = time.perf_counter(), parcel_for_study(job), Storage(storage)
     with kept.watched():
         desk = Desk(parcel)
+        spare_the_study()  # as its actor does
         world = Simulation(load, sweep, desk)
         world.run()
     desk.close()
@@ -163,6 +164,7 @@ def opened_seconds(parcel: Parcel, trials: int) -> float:
     """Until another desk has the study with all its trials, each of them in a final state."""
     started = time.perf_counter()
     desk = Desk(parcel)
+    spare_the_study()
     states = [record.state for record in desk.records()]
     seconds = time.perf_counter() - started
     desk.close()

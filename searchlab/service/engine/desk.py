@@ -36,7 +36,7 @@ class Desk:
         self._buffer = Buffer()
         self._study = Study(job, self._buffer)
         if _in_actor():
-            _spare_the_study()
+            spare_the_study()
         self._shifts = Shifts()
         self._more = True  # as of the last call that could change it: asked for by a thread that must not wait
         self._trained = False  # whether any worker has
@@ -252,7 +252,7 @@ def _in_actor() -> bool:
     return ray.is_initialized() and ray.get_runtime_context().get_actor_id() is not None
 
 
-def _spare_the_study() -> None:
+def spare_the_study() -> None:
     """Keep the garbage collector from going through all trials time and again: it never finds one to free."""
     # A simulated search of 100,000 trials (bench/simulate.py), run and opened again: 30 full collections, 37 s in all,
     # up to 4.1 s in which every worker waits, to free 40 objects. With this: none once the study is open, the longest
