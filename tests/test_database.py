@@ -17,9 +17,10 @@ import pytest
 import sqlalchemy
 
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.service import patience
 from searchlab.service.engine import local
 from searchlab.service.engine.job import Job
-from searchlab.service.study import database, journal, ownership, patience
+from searchlab.service.study import database, journal, ownership
 from searchlab.service.study.study import peek
 from searchlab.tracking.tracker import Buffer
 from tests import postgres

@@ -37,6 +37,13 @@ def kept(user, name, before):
     assert {number: after[number] for number in before} == before
 
 
+def ends_whole(user, name, trials, before=()):
+    """It comes to its end; what had ended before stands as it was."""
+    user.finished(name)
+    kept(user, name, before)
+    whole(user, name, trials)
+
+
 def test_a_sweep_sent_from_a_client_uses_every_worker_and_is_recorded_whole(user):
     began = time.time()
     assert user.submit("sent", "--fuse", "2") == "sent"
@@ -69,25 +76,18 @@ def test_its_report_and_its_curves_are_had_at_the_client(user):
 
 
 def test_a_worker_whose_processes_are_killed_costs_nothing(cluster, user, tell):
-    with user.pace(0.3):
-        user.submit("killed", "--trials", "24", "--fuse", "2")
-        user.until("killed", lambda ended: len(ended) >= 4)
-        before, began = user.ended("killed"), time.time()
+    with user.under_way("killed", 24, fuse=2) as before:
+        began = time.time()
         cluster.kill("ray-worker-2")
         back = cluster.again("ray-worker-2", began)
         tell(f"a worker that was killed is back after {back:.0f} s")
-        assert len(before) < 24
-    user.finished("killed")
-    kept(user, "killed", before)
-    whole(user, "killed", 24)
+    ends_whole(user, "killed", 24, before)
 
 
 def test_a_process_that_trains_and_then_the_driver_are_killed(cluster, user, tell):
-    with user.pace(0.3):
-        user.submit("hit", "--trials", "24", "--fuse", "2")
-        user.until("hit", lambda ended: len(ended) >= 4)
-        before, began = user.ended("hit"), time.time()
-        (training,) = cluster.hosts["ray-worker-1"].pids("ray::Shift")
+    with user.under_way("hit", 24, fuse=2) as before:
+        began = time.time()
+        (training,) = cluster.hosts["ray-worker-1"].pids(".train")
         os.kill(training, signal.SIGKILL)
         back = user.trains({"ray-worker-1"}, began)
         tell(f"a worker whose training process was killed trains again after {back:.0f} s")
@@ -101,16 +101,12 @@ def test_a_process_that_trains_and_then_the_driver_are_killed(cluster, user, tel
         user.asked("resume", "hit")
         back = user.trains({"ray-worker-1", "ray-worker-2"}, began)
         tell(f"a sweep whose driver was killed trains on after {back:.0f} s, two commands of a person's among them")
-    user.finished("hit")
-    kept(user, "hit", before)
-    whole(user, "hit", 24)
+    ends_whole(user, "hit", 24, before)
 
 
 def test_a_worker_that_is_cut_off_for_a_minute_costs_nothing(cluster, user, tell):
-    with user.pace(0.4):
-        user.submit("cut", "--trials", "60", "--fuse", "1")
-        user.until("cut", lambda ended: len(ended) >= 4)
-        before, began = user.ended("cut"), time.time()
+    with user.under_way("cut", 60, fuse=1, pace=0.4) as before:
+        began = time.time()
         cluster.unplug("ray-worker-2")
         time.sleep(60)
         cluster.unplug("ray-worker-2", out=False)
@@ -118,59 +114,43 @@ def test_a_worker_that_is_cut_off_for_a_minute_costs_nothing(cluster, user, tell
         cluster.again("ray-worker-2", began)  # it was given up, and starts anew when it hears of that
         user.trains({"ray-worker-2"}, cluster.ended["ray-worker-2"])
         tell(f"a worker that was cut off for 60 s trains again {time.time() - began - 60:.0f} s after it has a network")
-    user.finished("cut")
-    kept(user, "cut", before)
-    whole(user, "cut", 60)
+    ends_whole(user, "cut", 60, before)
 
 
 def test_a_worker_that_joins_late_is_used(cluster, user, tell):
-    with user.pace(0.3):
-        user.submit("joined", "--trials", "40", "--fuse", "1")
-        user.until("joined", lambda ended: len(ended) >= 4)
+    with user.under_way("joined", 40, fuse=1) as before:
         began = time.time()
         cluster.add("ray-worker", 3)
         tell(f"a new worker trains {user.trains({'ray-worker-3'}, began):.0f} s after it was started")
-    user.finished("joined")
-    whole(user, "joined", 40)
+    ends_whole(user, "joined", 40, before)
 
 
 def test_the_record_and_the_database_are_restarted_while_a_sweep_runs(cluster, user, tell):
-    with user.pace(0.3):
-        user.submit("restarted", "--trials", "40", "--fuse", "1")
-        user.until("restarted", lambda ended: len(ended) >= 4)
-        before = user.ended("restarted")
+    with user.under_way("restarted", 40, fuse=1) as before:
         for name in ("mlflow-auth-1", "postgres-1"):
             began = time.monotonic()
             cluster.restart(name)
             tell(f"{name} is back after {time.monotonic() - began:.0f} s")
         assert len(user.ended("restarted")) < 40
-    user.finished("restarted")
-    kept(user, "restarted", before)
-    whole(user, "restarted", 40)
+    ends_whole(user, "restarted", 40, before)
 
 
 def test_the_head_is_killed_and_the_sweep_resumed(cluster, user, tell):
-    with user.pace(0.3):
-        user.submit("beheaded", "--trials", "30", "--fuse", "2")
-        user.until("beheaded", lambda ended: len(ended) >= 4)
-        before, began = user.ended("beheaded"), time.time()
+    with user.under_way("beheaded", 30, fuse=2) as before:
+        began = time.time()
         cluster.kill("ray-head-1")
         back = cluster.again("ray-head-1", began)
         tell(f"a head that was killed is back after {back:.0f} s")
         assert user.listed("beheaded")["state"] == "interrupted"
         kept(user, "beheaded", before)
     user.asked("resume", "beheaded")
-    user.trains({"ray-worker-1", "ray-worker-2"}, began + back)
+    user.trains({"ray-worker-1", "ray-worker-2", "ray-worker-3"}, began + back)
     tell(f"and its sweep trains on after {time.time() - began:.0f} s in all")
-    user.finished("beheaded")
-    kept(user, "beheaded", before)
-    whole(user, "beheaded", 30)
+    ends_whole(user, "beheaded", 30, before)
 
 
 def test_stop_saves_and_another_client_goes_on(cluster, user):
-    with user.pace(0.5):
-        user.submit("stopped", "--trials", "24", "--fuse", "2")
-        user.until("stopped", lambda ended: len(ended) >= 4)
+    with user.under_way("stopped", 24, fuse=2, pace=0.5):
         answer = user.asked("stop", "stopped")
     assert answer["state"] == "interrupted"
     before = user.ended("stopped")
@@ -179,9 +159,7 @@ def test_stop_saves_and_another_client_goes_on(cluster, user):
     assert user.asked("stop", "stopped")["state"] == "interrupted", "it may be said twice"
     somewhere_else = type(user)(cluster, user.environment, cluster.client("client-2").name)
     somewhere_else.asked("resume", "stopped")
-    somewhere_else.finished("stopped")
-    kept(user, "stopped", before)
-    whole(user, "stopped", 24)
+    ends_whole(somewhere_else, "stopped", 24, before)
 
 
 def test_two_sweeps_share_the_workers(user):
@@ -207,8 +185,7 @@ def test_two_sweeps_share_the_workers(user):
 def test_a_cap_holds(user):
     """With one worker for itself, no two of its trials are ever trained at once, though others are free."""
     user.submit("capped", "--trials", "8", "--fuse", "1", "--workers", "1")
-    user.finished("capped")
-    whole(user, "capped", 8)
+    ends_whole(user, "capped", 8)
     times = sorted((trial.times[0], trial.times[-1]) for trial in user.trials("capped"))
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(times))
 
@@ -216,14 +193,10 @@ def test_a_cap_holds(user):
 def test_checkpoints_may_lie_in_a_store_that_speaks_s3(cluster, user):
     """No folder is shared for them: whoever takes a group up fetches its state from the store."""
     assert user.bucket() == []
-    with user.pace(0.3):
-        user.submit("stored", "--trials", "12", "--fuse", "2", "--checkpoints", "s3://kept/sweeps")
-        user.until("stored", lambda ended: len(ended) >= 2)
-        before, began = user.ended("stored"), time.time()
+    with user.under_way("stored", 16, 2, "--checkpoints", "s3://kept/sweeps") as before:
+        began = time.time()
         assert user.bucket()
         cluster.kill("ray-worker-2")
         cluster.again("ray-worker-2", began)
-    user.finished("stored")
-    kept(user, "stored", before)
-    whole(user, "stored", 12)
+    ends_whole(user, "stored", 16, before)
     assert user.bucket() == [], "what has ended needs no checkpoint"

@@ -148,6 +148,19 @@ class User:
         return dict(row)
 
     @contextlib.contextmanager
+    def under_way(
+        self, name: str, trials: int, fuse: int, *words: str, pace: float = 0.3
+    ) -> Iterator[dict[int, Trial]]:
+        """Send the slow sweep, and wait until a few of its trials have ended, which the block gets; it goes on slowly
+        to the end of the block."""
+        with self.pace(pace):
+            self.submit(name, "--trials", str(trials), "--fuse", str(fuse), *words)
+            self.until(name, lambda ended: len(ended) >= 4)
+            before = self.ended(name)
+            assert len(before) < trials
+            yield before
+
+    @contextlib.contextmanager
     def pace(self, pause: float) -> Iterator[None]:
         """Every epoch of the slow sweep takes so many seconds, whatever it was sent with, to the end of the block."""
         pace = self.stack.folder / "volumes" / "home" / "pace"

@@ -16,7 +16,7 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.service.engine.shelf import shelf_at, why_not
-from searchlab.service.study.patience import Patience
+from searchlab.service.patience import Patience
 from searchlab.sweep.groups import Group
 from searchlab.training import Report
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.home import write_whole
-from searchlab.service.study.patience import Away
+from searchlab.service.patience import Away
 
 S3 = "s3://"
 PASSING = {errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH}  # of a network's file system

@@ -18,9 +18,9 @@ from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.orm import Session
 
 from searchlab.errors import WorldFault
+from searchlab.service.patience import Patience
 from searchlab.service.study.diagnosis import Missing, diagnose, engine_options, parts_of
 from searchlab.service.study.ownership import Ownership
-from searchlab.service.study.patience import Patience
 from searchlab.service.urls import shown
 
 PATIENCE = 300.0  # seconds that the owner waits for a database that went away

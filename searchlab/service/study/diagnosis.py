@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service.study.patience import Away
+from searchlab.service.patience import Away
 
 KNOWN = ("postgresql", "sqlite")  # of others' errors no more is known than whether a connection was lost
 PASSING = {  # PostgreSQL's codes of what is over after a while, besides those of connections (08...)

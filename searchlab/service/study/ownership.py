@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
 from searchlab.errors import UserMistake
-from searchlab.service.study.patience import Away
+from searchlab.service.patience import Away
 
 WAIT = 40.0  # seconds for an earlier owner to be gone: its server notices a dead host after 25
 LOOK = 10.0  # seconds between two looks whether the lock is still held
