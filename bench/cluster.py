@@ -26,6 +26,8 @@ from tests.cluster.hosts import why_not
 from tests.cluster.stack import Stack, stack
 from tests.cluster.users import User
 
+PATIENCE = 1200.0  # seconds for a search
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -75,6 +77,7 @@ def measure(user: User, workers: int, trials: int, hidden: int, fuse: str) -> Me
         begun, found = time.monotonic(), user.folder(name) / "result.json"
         while not found.exists():  # nobody watches: that would cost the head some seconds
             time.sleep(0.1)
+            assert time.monotonic() - begun < PATIENCE, user.driver(name)
         whole = time.monotonic() - begun
     result = json.loads(found.read_text())
     ended = user.trials(name)

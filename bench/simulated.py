@@ -36,7 +36,7 @@ from searchlab.training import Report
 
 CALL = 0.0006  # seconds that a Ray actor call costs each side: python -m bench.simulate --costs
 TUNE, START = 0.015, 1.3  # seconds that Tune takes to begin a worker, and its process to start, measured by hand
-BATCH = 0.0049  # seconds of a batch in MLflow's embedded store, from the same
+BATCH, RUN = 0.0038, 0.0157  # seconds of a batch and of a run in MLflow's embedded store, from the same
 LOOK = 0.1  # seconds between two times that Tune asks for work for another worker, while there is none
 LEAST = 1.0  # seconds between two checkpoints of a worker, at least: the default of Checkpoints
 PAYS = 8  # trials of a structure that are taken to pay side by side, where groups find their size
@@ -88,6 +88,7 @@ class Writes:
     batches: int = 0
     runs: int = 0
     _pending: dict[int, int] = field(default_factory=dict)  # points by trial
+    _begun: int = 0  # runs before the latest writing
 
     def take(self, events: Sequence[Event]) -> None:
         """Mean, spread, loss and every fold of an epoch; score, epoch and seconds of a trial that has ended."""
@@ -103,7 +104,8 @@ class Writes:
         self.points += sum(self._pending.values())
         self.batches += batches
         self._pending.clear()
-        return batches * BATCH
+        begun, self._begun = self.runs - self._begun, self.runs
+        return batches * BATCH + begun * RUN
 
 
 class Simulation:

@@ -11,6 +11,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -21,7 +22,7 @@ from searchlab.service import patience
 from searchlab.service.engine import local
 from searchlab.service.engine.job import Job
 from searchlab.service.study import database, journal, ownership
-from searchlab.service.study.study import peek
+from searchlab.service.study.study import Study, peek
 from searchlab.tracking.tracker import Buffer
 from tests import postgres
 from tests.postgres import PASSWORD, Postgres
@@ -395,13 +396,14 @@ def test_a_short_outage_is_not_told(monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Whoever finds a study taken gives up at once, and whoever has it looks at every step that it still does."""
+    """Whoever finds a study taken gives up soon."""
     monkeypatch.setattr(ownership, "WAIT", 0.5)
+    monkeypatch.setattr(ownership, "SILENT", 0.1)
     monkeypatch.setattr(ownership, "POLL", 0.05)
-    monkeypatch.setattr(ownership, "LOOK", 0.0)
 
 
-TAKEN = "'mine' is being run by another process on 127.0.0.1; one at a time."
+TAKEN = "'mine' is being run by another process on 127.0.0.1; one at a time, or choose another name with --name."
+LOST = "another process.* has taken the study 'mine' over while this one was cut off from its database"
 OWNER = """
 import sys, time
 from searchlab.service.study import journal
@@ -411,65 +413,139 @@ time.sleep(600)
 """
 
 
+@pytest.fixture
+def owned(url):
+    """Opens the study `mine` as its owner, and lets go of it in the end."""
+    with ExitStack() as stack:
+
+        def open_study(waiting=None):
+            storage = journal.own(url, waiting, "mine")
+            stack.callback(journal.release, storage)
+            study = optuna.create_study(study_name="mine", storage=storage, load_if_exists=True)
+            journal.sign(storage, study)
+            return study, storage
+
+        yield open_study
+
+
+def cut(storage, url):
+    """End the connection that holds the lock, and no other."""
+    engine = sqlalchemy.create_engine(url)
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("SELECT pg_terminate_backend(:pid)"), {"pid": storage.ownership._own.pid})
+    engine.dispose()
+
+
+def states(url):
+    return [trial.state.name for trial in optuna.load_study(study_name="mine", storage=journal.look(url)).trials]
+
+
 @pytest.mark.slow
-def test_a_study_has_one_owner_at_a_time_wherever_it_runs(impatient, url):
-    first = journal.own(url, None, "mine")
+def test_a_study_has_one_owner_at_a_time_wherever_it_runs(impatient, url, owned):
+    _, first = owned()
+    heard = []
     with pytest.raises(UserMistake) as refused:
-        journal.own(url, None, "mine")
+        owned(heard.append)
     assert str(refused.value) == TAKEN
+    assert heard == ["another process has the study 'mine'; waiting for it, 0.5 seconds at most"]
     other = journal.own(url, None, "another")  # of the same database
     journal.release(first)
-    journal.release(journal.own(url, None, "mine"))
+    owned()
     journal.release(other)
 
 
 @pytest.mark.slow
-def test_an_owner_that_is_killed_has_let_go(impatient, url):
+def test_who_is_refused_leaves_no_connection(impatient, url, owned):
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    count = sqlalchemy.text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+    with engine.connect() as connection:
+        owned()
+        before = connection.scalar(count)
+        with pytest.raises(UserMistake):
+            owned()
+        deadline = time.monotonic() + 10
+        while connection.scalar(count) > before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert connection.scalar(count) == before
+    engine.dispose()
+
+
+@pytest.mark.slow
+def test_an_owner_that_is_killed_has_let_go(monkeypatch, url, owned):
     process = subprocess.Popen([sys.executable, "-c", OWNER, url], stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"owned\n"
+        monkeypatch.setattr(ownership, "WAIT", 0.5)
         with pytest.raises(UserMistake):
-            journal.own(url, None, "mine")
+            owned()
     finally:
         process.kill()
         process.communicate()
-    journal.release(journal.own(url, None, "mine"))
+    monkeypatch.setattr(ownership, "WAIT", 10.0)
+    owned()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["the server", "its connection", "its connection, of which the server knows nothing"])
-def test_an_owner_that_was_cut_off_keeps_the_study(impatient, server, url, what):
-    storage = journal.own(url, None, "mine")
+def test_an_owner_that_was_cut_off_keeps_the_study(impatient, server, url, owned, what):
+    study, storage = owned()
     before, held = storage.ownership._own, None
     if what == "the server":
         server.stop()
         server.start()
     elif what == "its connection":
-        with storage.engine.connect() as connection:
-            connection.execute(sqlalchemy.text("SELECT pg_terminate_backend(:pid)"), {"pid": before.pid})
+        cut(storage, url)
     else:
         held, storage.ownership._connection = storage.ownership._connection, None
-    work(opened(storage))
+    work(study)
     assert storage.ownership._own[:2] != before[:2]
     with pytest.raises(UserMistake) as refused:
-        journal.own(url, None, "mine")
+        owned()
     assert str(refused.value) == TAKEN
-    journal.release(storage)
     if held:
         held.close()
 
 
 @pytest.mark.slow
-def test_an_owner_that_was_cut_off_writes_nothing_once_another_has_the_study(impatient, url):
-    storage = journal.own(url, None, "mine")
-    study = opened(storage)
-    work(study)
-    storage.ownership.release()  # as if it had been cut off for longer than another waited
-    storage.ownership._own = None
-    second = journal.own(url, None, "mine")
-    with pytest.raises(UserMistake, match="is being run by another process"):
-        work(study)
-    assert len(seen(url)) == 1
-    journal.release(second)
-    work(study)  # and it may go on when that has let go
-    journal.release(storage)
+def test_an_owner_of_which_nothing_is_asked_takes_its_lock_again_by_itself(monkeypatch, url, owned):
+    monkeypatch.setattr(ownership, "LOOK", 0.2)
+    _, storage = owned()
+    before = storage.ownership._own
+    cut(storage, url)
+    deadline = time.monotonic() + 20
+    while storage.ownership._own[:2] == before[:2] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert storage.ownership._own[:2] != before[:2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gone", [False, True], ids=["which has it still", "which has let go of it again"])
+def test_an_owner_that_was_cut_off_writes_nothing_once_another_had_the_study(impatient, url, owned, gone):
+    """What it knows of the study is not true any more: it never has it again."""
+    study, storage = owned()
+    trial = study.ask()
+    cut(storage, url)
+    second, other = owned()
+    begun = second.ask()
+    if gone:
+        journal.release(other)
+    began = time.monotonic()
+    for write in (lambda: study.tell(trial, 1.0), lambda: trial.set_user_attr("end", 1), study.ask, study.ask):
+        with pytest.raises(WorldFault, match=LOST):
+            write()
+    assert time.monotonic() - began < 5, "it is told at once, however often it is asked"
+    assert states(url) == ["RUNNING", "RUNNING"]
+    if not gone:
+        second.tell(begun, 1.0)
+        assert states(url) == ["RUNNING", "COMPLETE"]
+
+
+@pytest.mark.slow
+def test_a_study_that_is_refused_is_not_kept(impatient, url, tmp_path):
+    """It is another home's: whoever holds its traceback, as a notebook does, does not hold the study."""
+    job = Job(spiral_sweep(trials=4), "mine", url, tmp_path / "c", 4, id="one")
+    Study(job, Buffer()).close()
+    with pytest.raises(UserMistake, match="of another home's sweep") as refused:
+        Study(replace(job, id="another", lock=tmp_path / "lock"), Buffer())
+    Study(replace(job, lock=tmp_path / "lock"), Buffer()).close()
+    assert refused.traceback

@@ -169,7 +169,7 @@ def test_no_import_is_relative():
 
 
 def test_optuna_has_one_home():
-    """Not only nowhere else: the study is spoken to Optuna about."""
+    """Not only nowhere else: the study is where Optuna is spoken to."""
     users = [
         path for path, source in FILES.items() if any(name.split(".")[0] == "optuna" for name in imports_of(source))
     ]

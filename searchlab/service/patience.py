@@ -33,21 +33,25 @@ class Patience:
         self._since: float | None = None  # monotonic: when the outage began
         self._told = False
 
-    def outlast(self, ask: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+    def outlast(
+        self, ask: Callable[[], T], again: Callable[[], T] | None = None, check: Callable[[], None] | None = None
+    ) -> T:
         """The answer. Where the first was lost on its way, `again` asks so that nothing is done twice.
 
+        `check` is done before each try, instead of what is done otherwise.
         Raises WorldFault when there is none in time, and from then on at the first try, until there is one again.
         """
         pause = FIRST
         while True:
             try:
-                self.check()
-                answer = ask()
+                (check or self.check)()
+                question, ask = ask, again or ask
+                answer = question()
                 break
             except Away as error:
                 away = error
             self._wait(pause, away)
-            ask, pause = again or ask, min(2 * pause, LONGEST)
+            pause = min(2 * pause, LONGEST)
         if self._since is not None:
             self._end()
         return answer

@@ -9,7 +9,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ import ray
 from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
+from ray.tune.execution import class_cache
 
 from searchlab.backend import Device
 from searchlab.errors import WorldFault
@@ -113,9 +115,24 @@ def _fit(job: Job, desk: Any) -> None:
         ),
     )
     try:
-        tuner.fit()
+        with _keys_stay():
+            tuner.fit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _keys_stay() -> Iterator[None]:
+    """Keep Tune from handing the driver's keys of a store to the processes it starts: Ray's agents log what those get.
+
+    A node that reaches the store has keys of its own.
+    """
+    passed_on = class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.ENV_VARS_TO_PROPAGATE = {name for name in passed_on if not name.startswith("AWS_")}
+    try:
+        yield
+    finally:
+        class_cache.ENV_VARS_TO_PROPAGATE = passed_on
 
 
 def _device_there(job: Job) -> Device:

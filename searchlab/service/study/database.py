@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.storages._rdb import models
-from optuna.study import StudyDirection
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
 from sqlalchemy.engine import Engine, ExceptionContext
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from searchlab.errors import WorldFault
 from searchlab.service.patience import Patience
+from searchlab.service.study.advisory import OWNER
 from searchlab.service.study.diagnosis import Missing, diagnose, engine_options, parts_of
 from searchlab.service.study.ownership import Ownership
 from searchlab.service.urls import shown
@@ -38,16 +39,27 @@ def own(url: str, waiting: Callable[[str], None] | None = None, study: str | Non
     """The database at this URL for the one owner of a study, its tables made. `waiting` hears when it goes and comes.
 
     PostgreSQL itself keeps every other owner out of the study of this name. Raises WorldFault when the database cannot
-    be opened or stays away, UserMistake when it has no such address or another process keeps the study.
+    be opened or stays away, UserMistake when it has no such address or another process keeps the study. Whatever is
+    asked of it later raises WorldFault once another process has taken the study over.
     """
     patience = Patience(OPENING, f"the study's database {shown(url)}", ON, waiting)
     options = engine_options(parts_of(url), timeout=10, pool=True)
     storage = patience.outlast(lambda: _Database(url, options, patience, tables=True))
     if study is not None and storage.engine.dialect.name == "postgresql":
-        storage.ownership = patience.outlast(lambda: Ownership(storage.engine, study))
+        try:
+            storage.ownership = patience.outlast(lambda: Ownership(storage.engine, study, waiting))
+        except BaseException:
+            storage.engine.dispose()
+            raise
         patience.check = storage.ownership.keep
     patience.seconds = PATIENCE
     return storage
+
+
+def sign(storage: RDBStorage, study: Study) -> None:
+    """Write into the study that whoever opened this storage owns it, where ownership is told apart at all."""
+    if isinstance(storage, _Database) and storage.ownership is not None:
+        study.set_user_attr(OWNER, storage.ownership.token)
 
 
 def release(storage: RDBStorage) -> None:
@@ -70,13 +82,18 @@ def look(url: str) -> BaseStorage:
         return InMemoryStorage()
 
 
-def _patient(method: Callable[Concatenate[RDBStorage, P], T]) -> Callable[Concatenate[RDBStorage, P], T]:
-    """The same method, which asks again while the database is away. Twice must come to the same as once."""
+def _patient(
+    method: Callable[Concatenate[RDBStorage, P], T], *, sure: bool = False
+) -> Callable[Concatenate[RDBStorage, P], T]:
+    """The same method, which asks again while the database is away. Twice must come to the same as once.
+
+    With `sure` it is looked first whether the study is owned still.
+    """
 
     @wraps(method)
     def asked(self: RDBStorage, /, *given: P.args, **named: P.kwargs) -> T:
         assert isinstance(self, _Database)
-        return self.patience.outlast(lambda: method(self, *given, **named))
+        return self.patience.outlast(lambda: method(self, *given, **named), check=self.surely_owned if sure else None)
 
     return asked
 
@@ -135,7 +152,8 @@ class _Database(RDBStorage):
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
         self._begun.trial = None
-        return self.patience.outlast(partial(super()._create_new_trial, study_id, template_trial))
+        create = partial(super()._create_new_trial, study_id, template_trial)
+        return self.patience.outlast(create, check=self.surely_owned)
 
     def _get_prepared_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None, session: Session
@@ -161,7 +179,7 @@ class _Database(RDBStorage):
                     raise
                 return True
 
-        return self.patience.outlast(tell, again)
+        return self.patience.outlast(tell, again, self.surely_owned)
 
     get_all_studies = _patient(RDBStorage.get_all_studies)
     get_study_id_from_name = _patient(RDBStorage.get_study_id_from_name)
@@ -176,16 +194,21 @@ class _Database(RDBStorage):
     get_trial_system_attrs = _patient(RDBStorage.get_trial_system_attrs)
     get_trial_id_from_study_id_trial_number = _patient(RDBStorage.get_trial_id_from_study_id_trial_number)
     get_trial_param = _patient(RDBStorage.get_trial_param)
-    set_trial_user_attr = _patient(RDBStorage.set_trial_user_attr)
+    set_trial_user_attr = _patient(RDBStorage.set_trial_user_attr, sure=True)  # a trial's group, or its end
     set_trial_system_attr = _patient(RDBStorage.set_trial_system_attr)
     set_trial_intermediate_value = _patient(RDBStorage.set_trial_intermediate_value)
     _set_trial_param = _patient(RDBStorage._set_trial_param)  # a second time breaks a key, which Optuna ignores
     _get_trials = _patient(RDBStorage._get_trials)
     _get_best_trial_id = _patient(RDBStorage._get_best_trial_id)
 
+    def surely_owned(self) -> None:
+        """Raises WorldFault where another process has taken the study over: what is written next would be wrong."""
+        if self.ownership is not None:
+            self.ownership.keep(sure=True)
+
     def _tell(self, context: ExceptionContext) -> None:
         if self.ownership is not None and context.is_disconnect:
-            self.ownership.lost()
+            self.ownership.doubt()
         diagnose(context, self._shown, opening=self._opening)
 
 

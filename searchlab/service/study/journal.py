@@ -13,6 +13,7 @@ from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend
+from optuna.study import Study
 
 from searchlab.errors import WorldFault
 
@@ -39,6 +40,14 @@ def look(storage: Path | str) -> BaseStorage:
     from searchlab.service.study import database
 
     return database.look(storage)
+
+
+def sign(storage: BaseStorage, study: Study) -> None:
+    """Write into a study that shares its database with others who owns it now; a journal has a lock beside it."""
+    if isinstance(storage, RDBStorage):
+        from searchlab.service.study import database
+
+        database.sign(storage, study)
 
 
 def release(storage: BaseStorage) -> None:

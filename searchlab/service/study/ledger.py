@@ -40,16 +40,6 @@ class Ledger:
 
     def __init__(self, job: Job, tracker: Tracker) -> None:
         self.sweep, self.tracker = job.sweep, tracker
-        ways = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
-        self._storage = journal.own(job.storage, tracker.note, job.name)
-        self.study = optuna.create_study(
-            storage=self._storage,
-            study_name=job.name,
-            directions=[ways[metric.goal] for metric in job.sweep.metrics],
-            load_if_exists=True,
-        )
-        self._refuse_another(job)
-        self.known = self._learn(job.known)
         self.open: dict[int, Trial] = {}
         self.curves: dict[int, Curve] = {}
         self.scores = Curves(self.goal)
@@ -58,8 +48,15 @@ class Ledger:
         self._followers: dict[int, list[int]] = {}  # of an open trial: those that end as it does
         self._best: float | None = None
         self._since_best, self._ended = 0, 0
-        self._before, self._opened = float(self.study.user_attrs.get(SECONDS, 0.0)), time.monotonic()
-        self._read()
+        self._storage = journal.own(job.storage, tracker.note, job.name)
+        try:
+            self.study = self._study_of(job)
+            self.known = self._learn(job.known)
+            self._before, self._opened = float(self.study.user_attrs.get(SECONDS, 0.0)), time.monotonic()
+            self._read()
+        except BaseException:
+            journal.release(self._storage)  # else nobody could open it for as long as this process lives
+            raise
 
     @property
     def goal(self) -> Goal:
@@ -131,7 +128,7 @@ class Ledger:
         self._end(number, "INFEASIBLE", reason)
 
     def close(self) -> None:
-        """Sync what is stored."""
+        """All of it is stored, and another process may own it."""
         journal.release(self._storage)
 
     def record(self, number: int) -> TrialRecord:
@@ -191,16 +188,26 @@ class Ledger:
         elif state != "INFEASIBLE":
             self._since_best += 1
 
-    def _refuse_another(self, job: Job) -> None:
-        """Raises UserMistake where a database that others use too has a study of this name that is another sweep's."""
-        there = self.study.user_attrs.get(ORDER)
+    def _study_of(self, job: Job) -> optuna.Study:
+        """The study of this name, begun or as it stands.
+
+        Raises UserMistake where a database that others use too has one of this name that is another sweep's.
+        """
+        ways = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
+        directions = [ways[metric.goal] for metric in job.sweep.metrics]
+        study = optuna.create_study(
+            storage=self._storage, study_name=job.name, directions=directions, load_if_exists=True
+        )
+        there = study.user_attrs.get(ORDER)
         if job.id and there is None:
-            self.study.set_user_attr(ORDER, job.id)
+            study.set_user_attr(ORDER, job.id)
         elif job.id and there != job.id:
             raise UserMistake(
                 f"the database has a study called {job.name!r} of another home's sweep; nothing of it is touched: "
                 "choose another name with --name."
             )
+        journal.sign(self._storage, study)
+        return study
 
     def _learn(self, known: Sequence[tuple[Mapping[str, Scalar], Sequence[float]]]) -> int:
         """Put trials of an earlier sweep first, before any of this one, once; how many there are."""

@@ -1,74 +1,77 @@
-"""Ownership: a lock in the database itself says which one process writes a study, wherever that process runs."""
+"""Ownership: one process at a time writes a study that lies in a database, wherever that process runs."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from datetime import datetime
-from typing import NamedTuple
+import uuid
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
-from searchlab.errors import UserMistake
+from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.patience import Away
+from searchlab.service.study.advisory import Attempt, Holder
 
 WAIT = 40.0  # seconds for an earlier owner to be gone: its server notices a dead host after 25
 LOOK = 10.0  # seconds between two looks whether the lock is still held
 POLL = 0.5  # seconds between two tries to take it
-NOTICE = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}  # else two hours
-HOLDER = """
-SELECT a.pid, a.backend_start, host(a.client_addr) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-WHERE l.locktype = 'advisory' AND l.granted AND l.classid = :first AND l.objid = :second AND l.objsubid = 2
-AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-
-
-class Holder(NamedTuple):
-    """A connection as its server sees it."""
-
-    pid: int  # of the server's process
-    since: datetime
-    host: str | None  # the address it comes from, where it is told
+SILENT = 2.0  # seconds of waiting of which nobody needs to hear
 
 
 class Ownership:
     """PostgreSQL's advisory lock for one study, on a connection of its own: it is held as long as that lives.
 
-    Raises UserMistake where another process keeps it.
+    An earlier owner is waited for; `waiting` hears of it. Raises UserMistake where it stays. `token` is this owner's,
+    to be written into the study as OWNER: by it one that was cut off knows whether another had the study meanwhile.
     """
 
-    def __init__(self, engine: Engine, study: str) -> None:
+    def __init__(self, engine: Engine, study: str, waiting: Callable[[str], None] | None = None) -> None:
+        self.token = uuid.uuid4().hex
         self._engine, self._study = engine, study
-        self._keys = dict(zip(("first", "second"), _keys(study), strict=True))
+        self._guard = threading.Lock()
         self._connection: Connection | None = None
         self._own: Holder | None = None  # as which the lock was held last
-        self._seen = float("-inf")  # monotonic: when it was held for certain
-        self._guard = threading.Lock()
-        self.keep()
+        self._doubt = threading.Event()  # a connection was lost: this one may be too
+        self._gone: str | None = None  # why it is nobody's here any more, for good
+        self._over = threading.Event()
+        self._open(waiting or (lambda _: None))
+        threading.Thread(target=_look, args=(weakref.ref(self), self._over), daemon=True, name="ownership").start()
 
-    def keep(self) -> None:
-        """Take the lock, or see once in a while that it is held still; where its connection was lost, take it again.
+    def keep(self, *, sure: bool = False) -> None:
+        """See to it that the lock is held: where a connection was lost it is looked at, and taken again.
 
-        Raises Away while the database is, and UserMistake where another process has taken the study over.
+        With `sure` it is looked at in any case. Raises Away while the database is, and WorldFault when another process
+        has had the study since: what this one knows of it is not true any more.
         """
-        if time.monotonic() - self._seen < LOOK:
-            return
-        with self._guard:
-            if not self._held():
-                self._take()
-            self._seen = time.monotonic()
+        if sure or self._doubt.is_set() or self._gone:
+            with self._guard:
+                self._keep()
 
-    def lost(self) -> None:
-        """A connection was lost: this one may be too."""
-        self._seen = float("-inf")
+    def doubt(self) -> None:
+        """A connection was lost."""
+        self._doubt.set()
 
     def release(self) -> None:
         """Let another process have it."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        self._over.set()
+        with self._guard:
+            self._gone = self._gone or f"the study {self._study!r} was let go of"
+            self._close()
+
+    def _keep(self) -> None:
+        if self._gone:
+            raise WorldFault(self._gone)
+        self._doubt.clear()  # before the look: what is lost after it is looked at again
+        try:
+            if not self._held():
+                self._take_again()
+        except Away:
+            self._doubt.set()
+            raise
 
     def _held(self) -> bool:
         if self._connection is None:
@@ -76,41 +79,66 @@ class Ownership:
         try:
             self._connection.execute(text("SELECT 1"))
         except Away:
-            self.release()
+            self._close()
             return False
         return True
 
-    def _take(self) -> None:
-        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        connection.detach()  # not the pool's any more: closing it lets go of the lock
-        try:
-            for name, value in NOTICE.items():
-                connection.execute(text(f"SET {name} = {value}"))
-            deadline = time.monotonic() + WAIT
-            while not connection.scalar(text("SELECT pg_try_advisory_lock(:first, :second)"), self._keys):
-                self._wait(self._holder(connection), connection, deadline)
-            self._own = self._holder(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
+    def _open(self, waiting: Callable[[str], None]) -> None:
+        begun, told = time.monotonic(), False
+        with Attempt(self._engine, self._study) as attempt:
+            while not attempt.takes():
+                other, passed = attempt.holder(), time.monotonic() - begun
+                if passed > WAIT:
+                    raise UserMistake(
+                        f"{self._study!r} is being run by another process{_where(other)}; one at a time, or choose "
+                        "another name with --name."
+                    )
+                if passed > SILENT and not told:
+                    waiting(f"another process has the study {self._study!r}; waiting for it, {WAIT:g} seconds at most")
+                    told = True
+                time.sleep(POLL)
+            self._connection, self._own = attempt.won()
 
-    def _wait(self, other: Holder | None, connection: Connection, deadline: float) -> None:
-        if other is not None and self._own is not None and other[:2] == self._own[:2]:
-            # our own from before, of which only its server does not know yet that it was cut off
-            connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": other.pid})
-        elif time.monotonic() > deadline:
-            where = f" on {other.host}" if other and other.host else ""
-            raise UserMistake(f"{self._study!r} is being run by another process{where}; one at a time.")
-        time.sleep(POLL)
+    def _take_again(self) -> None:
+        begun = time.monotonic()
+        with Attempt(self._engine, self._study) as attempt:
+            while not attempt.takes():
+                other = attempt.holder()
+                ours = other is not None and self._own is not None and other[:2] == self._own[:2]
+                if other is not None and (not ours or time.monotonic() - begun > WAIT):
+                    self._lose(_where(other))
+                if other is not None:  # from before: its server alone does not know yet that it was cut off
+                    attempt.end(other)
+                time.sleep(POLL / 10)
+            if attempt.latest_owner() not in (None, self.token):
+                self._lose("")
+            self._connection, self._own = attempt.won()
 
-    def _holder(self, connection: Connection) -> Holder | None:
-        row = connection.execute(text(HOLDER), self._keys).one_or_none()
-        return Holder(*row) if row else None
+    def _lose(self, where: str) -> None:
+        self._over.set()
+        self._gone = (
+            f"another process{where} has taken the study {self._study!r} over while this one was cut off from its "
+            "database; what had ended is kept in it."
+        )
+        raise WorldFault(self._gone)
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Away):
+                connection.close()
 
 
-def _keys(study: str) -> tuple[int, int]:
-    """The two numbers of 31 bits that PostgreSQL knows the lock by."""
-    digest = hashlib.sha256(f"searchlab study {study}".encode()).digest()
-    first, second = (int.from_bytes(digest[at : at + 4], "big") >> 1 for at in (0, 4))
-    return first, second
+def _look(ownership: weakref.ref[Ownership], over: threading.Event) -> None:
+    """Once in a while, for as long as it is held: a study of which nothing is asked for an hour has an owner too."""
+    while not over.wait(LOOK):
+        held = ownership()
+        if held is None:
+            return
+        with suppress(Away, WorldFault):  # whoever asks next hears of it
+            held.keep(sure=True)
+        del held
+
+
+def _where(other: Holder | None) -> str:
+    return f" on {other.host}" if other and other.host else ""

@@ -32,15 +32,19 @@ ORPHAN = 30.0  # seconds to wait for the study of a killed driver to notice that
 class Study:
     """Proposes trials, judges their curves, and stores how they ended. One process at a time owns it.
 
-    `over` says why the search ended before its trials were used up. Raises BlockingIOError when another process owns
-    the study.
+    `over` says why the search ended before its trials were used up. Raises BlockingIOError when another process of this
+    machine owns the study, UserMistake when one elsewhere does.
     """
 
     def __init__(self, job: Job, tracker: Tracker) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.job, self.sweep, self.tracker = job, job.sweep, tracker
         self._lock = Lock(job.owner_lock, wait=ORPHAN) if job.owner_lock else None
-        self.ledger = Ledger(job, tracker)
+        try:
+            self.ledger = Ledger(job, tracker)
+        except BaseException:
+            self._let_go()
+            raise
         self._drawing = Drawing(job, self.ledger)
         self._pruner = judge_of(job.sweep.chosen_pruner, job.sweep.primary.goal)
         self._waiting = Waiting(job.sweep)
@@ -157,6 +161,9 @@ class Study:
     def close(self) -> None:
         """Let another process own the study."""
         self.ledger.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._lock:
             self._lock.release()
 
