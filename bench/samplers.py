@@ -31,7 +31,7 @@ from searchlab import (
     Sweep,
     Trainer,
 )
-from searchlab.service.study import optuna_samplers
+from searchlab.service.study import history as history_file
 from searchlab.service.study.samplers import Samplers, suggest
 
 MARKS, QUALITY = (100, 500, 1000, 2000), 800
@@ -90,7 +90,7 @@ def tell_cost():
 def tell_quality(seeds):
     print(f"\nloss found in {QUALITY} trials, {seeds} seeds   median    worst   ms a draw")
     for latest in (EVERYTHING, 600, 300, 100):
-        optuna_samplers.LATEST = latest
+        history_file.LATEST = latest
         found = [search(TPE(), seed, QUALITY) for seed in range(seeds)]
         losses = [1000 * loss for _, loss in found]
         cost = 1000 * statistics.median(found[0][0][-50:])

@@ -22,7 +22,8 @@ from searchlab.service import patience
 from searchlab.service.engine import local
 from searchlab.service.engine.job import Job
 from searchlab.service.study import database, journal, ownership
-from searchlab.service.study.study import Study, peek
+from searchlab.service.study.stored import peek
+from searchlab.service.study.study import Study
 from searchlab.tracking.tracker import Buffer
 from tests import postgres
 from tests.postgres import PASSWORD, Postgres

@@ -13,7 +13,8 @@ from ray.exceptions import ActorUnavailableError, RayTaskError
 from searchlab.service.cluster.connection import connected
 from searchlab.service.engine import desk as desk_file
 from searchlab.service.engine import remote as remote_file
-from searchlab.service.engine.desk import INNOCENT, SELDOM, Desk
+from searchlab.service.engine.deaths import INNOCENT
+from searchlab.service.engine.desk import SELDOM, Desk
 from searchlab.service.engine.job import Job
 from searchlab.service.engine.judge import Parted, Verdict
 from searchlab.service.engine.parcel import parcel_for_study

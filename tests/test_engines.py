@@ -18,7 +18,7 @@ from searchlab.errors import WorldFault
 from searchlab.service.cluster import connection
 from searchlab.service.engine import local, tune
 from searchlab.service.engine.job import Job
-from searchlab.service.study.study import peek
+from searchlab.service.study.stored import peek
 from searchlab.sweep.pruning import Halving
 from searchlab.tracking.tracker import Buffer
 from tests.conftest import ROOT

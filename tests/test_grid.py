@@ -19,7 +19,8 @@ from searchlab.errors import UserMistake
 from searchlab.service.engine.job import Job
 from searchlab.service.study import proposals
 from searchlab.service.study.samplers import optuna_sampler
-from searchlab.service.study.study import Study, peek
+from searchlab.service.study.stored import peek
+from searchlab.service.study.study import Study
 from searchlab.sweep.grid import combinations
 from searchlab.sweep.groups import structural
 from searchlab.sweep.samplers import Sampler

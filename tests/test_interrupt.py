@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 
 from searchlab.service.engine import local
 from searchlab.service.engine.job import Job
-from searchlab.service.study.study import peek
+from searchlab.service.study.stored import peek
 from searchlab.sweep.file import load
 from searchlab.tracking.tracker import Buffer
 from tests.chaos.victims import kill, members

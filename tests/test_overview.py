@@ -15,7 +15,8 @@ from searchlab.errors import WorldFault
 from searchlab.service.engine.job import Job
 from searchlab.service.home import Home, Lock
 from searchlab.service.order import Order
-from searchlab.service.study.study import Study, peek
+from searchlab.service.study.stored import peek
+from searchlab.service.study.study import Study
 from searchlab.service.watch.overview import overviews
 from searchlab.service.watch.tally import Tally, tally, tally_of
 from searchlab.tracking.tracker import Buffer

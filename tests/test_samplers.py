@@ -33,8 +33,9 @@ from searchlab import (
     Trainer,
 )
 from searchlab.errors import UserMistake
-from searchlab.service.study import optuna_samplers
-from searchlab.service.study.optuna_samplers import BEST, History, along
+from searchlab.service.study import history as history_file
+from searchlab.service.study.history import BEST, History
+from searchlab.service.study.optuna_samplers import along
 from searchlab.service.study.samplers import Samplers, distribution, distributions, optuna_sampler, suggest
 from searchlab.sweep.enqueue import fits
 from searchlab.sweep.groups import structural
@@ -365,7 +366,7 @@ def test_cma_es_adapts_what_is_open_in_every_trial_whatever_the_first_trials_had
 
 def test_cma_es_needs_the_latest_trials_alone(monkeypatch):
     whole = Search(flat_sweep(sampler=CmaEs())).all(60)
-    monkeypatch.setattr(optuna_samplers, "LATEST", 24)
+    monkeypatch.setattr(history_file, "LATEST", 24)
     assert Search(flat_sweep(sampler=CmaEs())).all(60) == whole
 
 
@@ -472,7 +473,7 @@ def numbers(study):
 
 
 def test_tpe_sees_all_that_is_running_the_best_and_the_latest(monkeypatch):
-    monkeypatch.setattr(optuna_samplers, "LATEST", 50)
+    monkeypatch.setattr(history_file, "LATEST", 50)
     generator = np.random.default_rng(0)
     values = generator.permutation(200).astype(float)
     few, many = ended([[v] for v in values[:75]]), ended([[v] for v in values])
@@ -486,7 +487,7 @@ def test_tpe_sees_all_that_is_running_the_best_and_the_latest(monkeypatch):
 
 
 def test_of_several_metrics_tpe_sees_the_best_compromises(monkeypatch):
-    monkeypatch.setattr(optuna_samplers, "LATEST", 10)
+    monkeypatch.setattr(history_file, "LATEST", 10)
     front = [[float(n), float(19 - n)] for n in range(20)]
     behind = [[v[0] + 1.0 + n, v[1] + 1.0] for n, v in enumerate(front * 4)]
     assert set(range(20)) <= set(numbers(ended(front + behind, ["minimize", "minimize"])))
@@ -495,7 +496,7 @@ def test_of_several_metrics_tpe_sees_the_best_compromises(monkeypatch):
 
 def plainly_seen(study):
     """What TPE is to see, found by going through all trials: running, the best by value or by how many are better."""
-    best_count, latest = optuna_samplers.BEST, optuna_samplers.LATEST
+    best_count, latest = history_file.BEST, history_file.LATEST
     trials = study.get_trials(deepcopy=False)
     ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     if len(ended) > best_count + latest:
@@ -519,9 +520,9 @@ def facts(trials):
 @pytest.mark.parametrize("seed", range(4))
 def test_what_tpe_is_shown_is_what_it_would_find_among_all(monkeypatch, seed, ways):
     """Trials end in any order and in every way, many of them equal; at times another process takes the study up."""
-    monkeypatch.setattr(optuna_samplers, "BEST", 4)
-    monkeypatch.setattr(optuna_samplers, "LATEST", 10)
-    monkeypatch.setattr(optuna_samplers, "ABREAST", 7)
+    monkeypatch.setattr(history_file, "BEST", 4)
+    monkeypatch.setattr(history_file, "LATEST", 10)
+    monkeypatch.setattr(history_file, "ABREAST", 7)
     draws, study = np.random.default_rng(seed), optuna.create_study(directions=ways)
     samplers, under_way = Samplers(flat_sweep(), 0), []
     for number in range(150):
@@ -565,15 +566,13 @@ def test_a_draw_reads_what_has_changed_and_no_other_trial(monkeypatch):
     assert found[0] == ["all"]
     assert all(len(one) <= 2 and "all" not in one for one in found[1:]), "the trial before, and one that ended"
     assert all(
-        len(kept) <= BEST + optuna_samplers.LATEST
-        for kept in vars(samplers._history).values()
-        if hasattr(kept, "__len__")
+        len(kept) <= BEST + history_file.LATEST for kept in vars(samplers._history).values() if hasattr(kept, "__len__")
     )
     assert len(samplers._history._contenders._trials) == BEST
 
 
 def test_tpe_goes_on_where_it_no_longer_sees_all(monkeypatch):
-    monkeypatch.setattr(optuna_samplers, "LATEST", 5)
+    monkeypatch.setattr(history_file, "LATEST", 5)
     sweep = deep_sweep(sampler=TPE())
     whole = Search(sweep).all(60)
     assert all(fits(sweep, point) for point in whole)

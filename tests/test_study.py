@@ -17,7 +17,8 @@ from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
 from searchlab.service.engine.job import Job
 from searchlab.service.records import retell
-from searchlab.service.study.study import Study, peek
+from searchlab.service.study.stored import peek
+from searchlab.service.study.study import Study
 from searchlab.sweep.groups import structural
 from searchlab.tracking.tracker import Buffer
 from searchlab.training import Report

@@ -16,7 +16,8 @@ from searchlab.cli.output import Output
 from searchlab.cli.watch import show
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.service.home import Home, Lock
-from searchlab.service.study.study import Study, peek
+from searchlab.service.study.stored import peek
+from searchlab.service.study.study import Study
 from searchlab.service.watch import watching
 from searchlab.service.watch.following import Followed
 from searchlab.service.watch.scoreboard import scoreboard_of

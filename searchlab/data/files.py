@@ -135,7 +135,8 @@ def find_file(path: str) -> Path:
     for place in (here, data_folder() / here):
         if place.is_file():
             return place
-    raise UserMistake(f"there is no file {here.absolute()}, and none at {data_folder() / here} either.")
+    elsewhere = "" if here.is_absolute() else f", and none at {data_folder() / here} either"
+    raise UserMistake(f"there is no file {here.absolute()}{elsewhere}.")
 
 
 def _load(path: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[str]]:

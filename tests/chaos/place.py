@@ -12,7 +12,7 @@ from pathlib import Path
 
 from searchlab.service.engine.checkpoints import Checkpoints
 from searchlab.service.records import TrialRecord
-from searchlab.service.study.study import peek
+from searchlab.service.study.stored import peek
 from tests.chaos.victims import kill, members, of_kind
 
 ROOT = Path(__file__).parents[2]

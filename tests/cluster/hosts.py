@@ -12,6 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,8 +210,8 @@ class Host:
             f"mount -t overlay overlay -o lowerdir=/,upperdir={space}/up,workdir={space}/work {root}",
             *(f"mount --rbind {path} {root}{path}" for path in SEEN),
             f"mount -t proc proc {root}/proc",
-            f"mkdir -p {root}/run/postgresql {root}/root {root}/tmp && chmod 1777 {root}/run/postgresql {root}/tmp",
-            f"chmod 755 {root}/root",  # a Python of root's own must be readable
+            f"mkdir -p {root}/run/postgresql {root}/tmp && chmod 1777 {root}/run/postgresql {root}/tmp",
+            *(f"chmod a+rx {shlex.quote(f'{root}{folder}')}" for folder in _ways()),  # each user here must get there
             f"hostname {self.name}",
             f"cat {self.folder}/hosts > {root}/etc/hosts",
             f"rm -f {root}/etc/resolv.conf && echo 'nameserver 127.0.0.1' > {root}/etc/resolv.conf",  # refuses at once
@@ -221,3 +222,9 @@ class Host:
             lines += [make, f"mount --bind {source} {place}"]
         enter = shlex.join(["chroot", str(root), *self._as_user(), *command])
         return "\n".join([*lines, f"touch {root}/.ready", f"exec {enter}", ""])
+
+
+def _ways() -> list[Path]:
+    """The folders on the way to this project and to its Python: they may be root's alone, and a host is no one's."""
+    places = (Path(__file__), Path(sys.executable), Path(sys.executable).resolve())
+    return sorted({folder for place in places for folder in place.parents if folder != Path("/")})

@@ -20,7 +20,7 @@ PATIENCE = 240.0  # seconds for anything that must happen
 PROJECT = ROOT / "tests" / "cluster" / "project"
 TOLD = """
 import json, os
-from searchlab.service.study.study import peek
+from searchlab.service.study.stored import peek
 trials = peek(os.environ["SEARCHLAB_STORAGE"], {name!r})
 told = [[t.number, t.state, t.value, t.ended, t.curve.scores, t.curve.times, t.curve.seconds] for t in trials]
 print(json.dumps(told))

@@ -11,16 +11,15 @@ import ray
 
 from searchlab.backend import Device
 from searchlab.service.cluster.visible import mark
+from searchlab.service.engine.deaths import Deaths
 from searchlab.service.engine.judge import Verdict
 from searchlab.service.engine.parcel import Parcel
 from searchlab.service.engine.shifts import Shifts
 from searchlab.service.records import TrialRecord
-from searchlab.sweep.amounts import size
 from searchlab.sweep.groups import Group, Later
 from searchlab.tracking.tracker import Buffer, Event
 from searchlab.training import Report
 
-INNOCENT = 2  # deaths of a worker that a trial alone in it is forgiven, where it finished no epoch in between
 SELDOM = 10_000  # a full collection comes after so many of the middle ones; Python's own number is 10
 
 
@@ -42,9 +41,8 @@ class Desk:
         self._trained = False  # whether any worker has
         self._life: dict[str, str] = {}  # the process that a shift is, by its own mark
         self._gone: set[str] = set()  # processes that were given up, and may live on behind a cut network
-        self._deaths: dict[str, int] = {}  # by group: workers that died with it since it last finished an epoch
+        self._deaths = Deaths(self._study)
         self._group_of: dict[int, str] = {}
-        self._weights: dict[int, str] = {}  # by trial: what it is reckoned to need, for people
         self._halted: str | None = None
 
     @ray.method(concurrency_group="news")
@@ -141,7 +139,7 @@ class Desk:
     def reports(self, epochs: Sequence[tuple[Sequence[int], Report]]) -> Verdict:
         """Take in one epoch of a group or several in a row; who goes on after the last."""
         group = self._group_of.get(epochs[0][0][0], "")
-        self._deaths.pop(group, None)
+        self._deaths.lives(group)
         self._trained = True
         verdict = [self._study.report(numbers, report) for numbers, report in epochs][-1]
         return replace(verdict, pause=verdict.pause or self._shifts.ask_to_leave(group))
@@ -166,8 +164,7 @@ class Desk:
         return taken
 
     def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
-        told = f"it is reckoned to need {size(needed)}, and a worker may take {size(memory)}"
-        self._weights |= dict.fromkeys(numbers, told)
+        self._deaths.weigh(numbers, needed, memory)
 
     def pause(self, text: str) -> None:
         """Hand out no more, and have every group saved after its epoch."""
@@ -223,28 +220,11 @@ class Desk:
         left = self._study.running(held.trials)
         if not left or self._study.paused:
             return None
-        return replace(held.of(left), room=0) if self._shifts.was_asked(shift) else self._again(held.of(left))
+        return replace(held.of(left), room=0) if self._shifts.was_asked(shift) else self._deaths.again(held.of(left))
 
     def _hold(self, shift: str, group: Group) -> None:
         self._shifts.hold(shift, group)
         self._group_of |= dict.fromkeys(group.trials, group.id)
-
-    def _again(self, group: Group) -> Group | None:
-        """The group that a worker died with, smaller each time, at last each trial alone, until one is given up.
-
-        A death may be nobody's fault: what finishes an epoch starts from the beginning. None when nothing is left.
-        """
-        first, deaths = group.trials[0], self._deaths.get(group.id, 0) + 1
-        self._deaths[group.id] = deaths
-        several = f"trials {', '.join(map(str, group.trials))} are" if len(group.trials) > 1 else f"trial {first} is"
-        self._study.note(f"death {deaths} of {group.id}", f"a worker died; {several} taken up again")
-        most, before = (-(-len(group.trials) // 2 ** (deaths - ago)) for ago in (1, 2))
-        if deaths <= INNOCENT or before > 1:
-            return replace(group, room=0, most=most)
-        told = self._weights.get(first, "what it needs is not known")
-        reason = f"infeasible: the process that trained it alone was killed before an epoch was over; {told}"
-        self._study.fail([first], reason)
-        return replace(group.of(group.trials[1:]), room=0, most=1) if len(group.trials) > 1 else None
 
 
 def _in_actor() -> bool:

@@ -15,7 +15,7 @@ from searchlab.service.home import Home
 from searchlab.service.order import Order
 from searchlab.service.records import TrialRecord
 from searchlab.service.study.pruners import judge_of
-from searchlab.service.study.study import peek
+from searchlab.service.study.stored import peek
 from searchlab.sweep.pruning import Pruner
 from searchlab.sweep.replay import best_of, replay, score_of, standard_error
 

@@ -46,7 +46,7 @@ def report(name: str, home: Home) -> Report:
     Of a sweep that is not finished, the pictures of the search are drawn for it. Raises UserMistake when no sweep has
     this name.
     """
-    from searchlab.service.study.study import peek
+    from searchlab.service.study.stored import peek
 
     folder = home.sweep(name)
     order, state = Order.of(folder), overview(folder).state

@@ -7,7 +7,7 @@ from searchlab.service.engine.job import Known
 from searchlab.service.home import Home
 from searchlab.service.order import Order
 from searchlab.service.records import TrialRecord, ranked
-from searchlab.service.study.study import peek
+from searchlab.service.study.stored import peek
 from searchlab.sweep.enqueue import fits
 from searchlab.sweep.sweep import Sweep
 

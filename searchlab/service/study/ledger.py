@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
 
-import numpy as np
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
@@ -19,13 +16,13 @@ from searchlab.service.engine.job import Job
 from searchlab.service.records import Curve, State, TrialRecord
 from searchlab.service.study import journal
 from searchlab.service.study.samplers import distributions
+from searchlab.service.study.stored import KNOWN, order_of, record_of, seconds_of
 from searchlab.sweep.budget import Spent
 from searchlab.sweep.curves import Curves
 from searchlab.sweep.domains import Scalar
 from searchlab.tracking.tracker import Ending, Tracker
 from searchlab.training import Report
 
-KNOWN = "known trials"  # of an earlier sweep, first in the storage: the sampler's knowledge and no trials of this study
 ORDER = "order"  # the id of the sweep that a study is of
 SECONDS = "seconds"  # of searching, up to when a trial last ended
 OPTUNA_STATE = {"INFEASIBLE": "PRUNED"}  # Optuna calls a trial infeasible by its constraint, not by its state
@@ -77,7 +74,7 @@ class Ledger:
     def begin(self, number: int, trial: Trial, parameters: Mapping[str, Scalar]) -> None:
         """A trial is drawn, its parameters are stored."""
         self.open[number], self.curves[number] = trial, Curve()
-        self.tracker.start(number, parameters, _seconds(trial.datetime_start))
+        self.tracker.start(number, parameters, seconds_of(trial.datetime_start))
 
     def follow(self, number: int, parameters: Mapping[str, Scalar]) -> bool:
         """Whether an earlier trial has exactly these parameters: this one then ends as that one does, untrained."""
@@ -135,12 +132,12 @@ class Ledger:
         """One trial."""
         storage, at = self.study._storage, number + self.known
         trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self.study._study_id, at))
-        return _record(trial, number, self.curves.get(number))
+        return record_of(trial, number, self.curves.get(number))
 
     def records(self) -> list[TrialRecord]:
         """Every trial so far."""
         trials = self.study.get_trials(deepcopy=False)[self.known :]
-        return [_record(trial, number, self.curves.get(number)) for number, trial in enumerate(trials)]
+        return [record_of(trial, number, self.curves.get(number)) for number, trial in enumerate(trials)]
 
     def _repeat(self, number: int, twin: int) -> None:
         """The trial ends as its twin has, whose curve it shares."""
@@ -233,43 +230,6 @@ class Ledger:
                     self.scores.add(record.number, scores)
                 if record.state == "COMPLETE":
                     self.scores.finish(record.number)
-        order = {trial.number - self.known: _order(trial) for trial in self.study.get_trials(deepcopy=False)}
+        order = {trial.number - self.known: order_of(trial) for trial in self.study.get_trials(deepcopy=False)}
         for record in sorted((r for r in records if r.ended is not None), key=lambda record: order[record.number]):
             self._rank(record.state, record.value)
-
-
-def peek(storage: Path | str, name: str) -> list[TrialRecord]:
-    """The trials of a study that another process may own, as far as they are stored; none when there is no study."""
-    if isinstance(storage, Path) and not storage.exists():
-        return []
-    opened = journal.look(storage)
-    if name not in optuna.get_all_study_names(opened):
-        return []
-    study = optuna.load_study(study_name=name, storage=opened)
-    trials = study.get_trials(deepcopy=False)[study.user_attrs.get(KNOWN, 0) :]
-    return [_record(trial, number, None) for number, trial in enumerate(trials)]
-
-
-def _record(trial: FrozenTrial, number: int, open_curve: Curve | None) -> TrialRecord:
-    end = trial.user_attrs.get("end", {"epoch": None, "reason": None, "curve": "{}"})
-    kept = end["curve"]  # values in journals of before it was text
-    curve = open_curve or Curve(**(kept if isinstance(kept, dict) else json.loads(kept)))
-    state: State = end.get("state", trial.state.name)  # WAITING does not occur: nothing is enqueued in Optuna
-    if not trial.state.is_finished():
-        state = "RUNNING"  # killed between its two last lines
-    value = float(np.mean(curve.scores[end["epoch"] - 1])) if end["epoch"] and state != "RUNNING" else None
-    return TrialRecord(
-        number, state, trial.params, value, end["epoch"] if value is not None else None, end["reason"], curve,
-        _seconds(trial.datetime_start), _seconds(trial.datetime_complete) if trial.datetime_complete else None,
-        curve.values(end["epoch"]) if value is not None else (),
-    )  # fmt: skip
-
-
-def _order(trial: FrozenTrial) -> tuple[int, float]:
-    """By which trials that have ended are in the order in which they did; a clock that was put back has no say."""
-    ended = trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0
-    return trial.user_attrs.get("end", {}).get("order", -1), ended
-
-
-def _seconds(moment: datetime | None) -> float:
-    return moment.timestamp() if moment else time.time()

@@ -14,6 +14,7 @@ from optuna.trial import Trial
 
 from searchlab.backend import Array
 from searchlab.service.study import optuna_samplers
+from searchlab.service.study.history import History
 from searchlab.sweep.domains import Choice, Domain, Float, Int, Scalar
 from searchlab.sweep.enqueue import places_of
 from searchlab.sweep.samplers import TPE, BruteForce, CmaEs, Grid, OptunaSampler, QuasiRandom, Random, Sampler
@@ -38,7 +39,7 @@ class Samplers:
             if not place.waits and isinstance(place.domain, (Float, Int))
         }
         self._sobol: Array = np.empty((0, len(self._open)))  # (points, dimensions), in [0, 1)
-        self._history = optuna_samplers.History()
+        self._history = History()
         self._own = copy.deepcopy(sweep.sampler.sampler) if isinstance(sweep.sampler, OptunaSampler) else None
         if self._own is not None and resumed:
             self._own.reseed_rng()
@@ -69,7 +70,7 @@ class Samplers:
 
 
 def optuna_sampler(
-    sampler: Sampler, seed: int, fixed: Mapping[str, Scalar], history: optuna_samplers.History | None = None
+    sampler: Sampler, seed: int, fixed: Mapping[str, Scalar], history: History | None = None
 ) -> BaseSampler:
     """Optuna's sampler for one trial, with some values given; a grid gives all of them.
 
@@ -119,7 +120,7 @@ def _with_given(free: BaseSampler, fixed: Mapping[str, Scalar]) -> BaseSampler:
         return PartialFixedSampler(dict(fixed), free) if fixed else free
 
 
-def _free(sampler: Sampler, seed: int, history: optuna_samplers.History | None) -> BaseSampler:
+def _free(sampler: Sampler, seed: int, history: History | None) -> BaseSampler:
     with _experimental():
         if isinstance(sampler, TPE):
             return optuna_samplers.Tpe(seed, start_up=sampler.start_up, history=history)

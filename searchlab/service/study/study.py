@@ -16,15 +16,13 @@ from searchlab.service.engine.judge import Verdict
 from searchlab.service.home import Lock
 from searchlab.service.records import TrialRecord
 from searchlab.service.study.drawing import Drawing
-from searchlab.service.study.ledger import Ledger, peek
+from searchlab.service.study.ledger import Ledger
 from searchlab.service.study.pruners import judge_of
 from searchlab.service.study.waiting import Waiting
 from searchlab.sweep.curves import Curves
 from searchlab.sweep.groups import Group, Later
 from searchlab.tracking.tracker import Tracker
 from searchlab.training import Report
-
-__all__ = ["Study", "peek"]
 
 ORPHAN = 30.0  # seconds to wait for the study of a killed driver to notice that it is alone
 

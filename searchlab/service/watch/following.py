@@ -117,7 +117,7 @@ class Asked:
 
     def read(self) -> Scoreboard:
         """The board of all that is stored."""
-        from searchlab.service.study.study import peek  # here alone: it takes a second, and few sweeps have a database
+        from searchlab.service.study.stored import peek  # here alone: it takes a second, and few sweeps have a database
 
         return scoreboard_of(peek(self._storage, self._name), self._goal)
 

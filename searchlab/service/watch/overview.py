@@ -60,7 +60,7 @@ def _count(folder: SweepFolder, order: Order) -> Tally:
     goal = order.goal
     if order.storage is None:
         return tally(folder.study, goal)
-    from searchlab.service.study.study import peek  # here alone: it takes a second, and few sweeps have a database
+    from searchlab.service.study.stored import peek  # here alone: it takes a second, and few sweeps have a database
 
     return tally_of(peek(order.storage, order.name), goal)
 
