@@ -70,18 +70,18 @@ class Stack:
     def client(self, name: str) -> Host:
         """A machine of a user's: it knows the head and the record, and neither the database nor its network."""
         known = {"ray-head": self.hosts["ray-head-1"].addresses["cluster"], "mlflow": self._record()}
-        return self._machine_of(name, ["sleep", "infinity"], known)
+        return self._beside(name, ["sleep", "infinity"], known)
 
     def store(self, name: str, command: Sequence[str]) -> Host:
         """A machine beside the cluster that keeps something for it; who starts later knows it by its name."""
-        return self._machine_of(name, command, {})
+        return self._beside(name, command, {})
 
-    def _machine_of(self, name: str, command: Sequence[str], known: Mapping[str, str]) -> Host:
+    def _beside(self, name: str, command: Sequence[str], known: Mapping[str, str]) -> Host:
         namespace = f"{self._switch.prefix}{name}"
         addresses = self._switch.plug(namespace, ["cluster"], "cluster")
         home = self.folder / name / "home"
         home.mkdir(parents=True)
-        environment = {"HOME": str(home), **self._machine()}
+        environment = {"HOME": str(home), **self._own()}
         host = Host(name, namespace, addresses, self.folder / name, environment, binds=[(home, str(home))])
         host.start(command, {**known, name: addresses["cluster"]})
         self.hosts[name] = host
@@ -151,7 +151,7 @@ class Stack:
         namespace = f"{self._switch.prefix}{name}"
         addresses = self._switch.plug(namespace, list(given.networks), "cluster")
         return Host(
-            name, namespace, addresses, self.folder / name, {**self._machine(), "HOME": "/tmp", **given.environment},
+            name, namespace, addresses, self.folder / name, {**self._own(), "HOME": "/tmp", **given.environment},
             _ids(given.user), [self._bind(source, target, given.user) for source, target in given.volumes],
             capabilities=False,
         )  # fmt: skip
@@ -189,7 +189,7 @@ class Stack:
             os.chown(folder, int(uid), int(gid))
         return folder, target
 
-    def _machine(self) -> dict[str, str]:
+    def _own(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return {"PATH": path, **{name: os.environ[name] for name in MACHINE if name in os.environ}}
 
