@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from ray.tune.execution import class_cache
 
+from searchlab.service.engine.shift import Openings
 from searchlab.service.engine.tune import _keys_stay
 
 
@@ -18,3 +21,12 @@ def test_the_keys_of_a_store_are_not_handed_to_processes_whose_environment_is_lo
         assert passed_on() == set()
         assert class_cache.ENV_VARS_TO_PROPAGATE
     assert passed_on() == before
+
+
+def test_they_are_not_where_tune_runs_in_a_process_of_the_cluster(monkeypatch):
+    """Through Ray's client the searcher is all that gets there of ours."""
+    monkeypatch.setattr(class_cache, "ENV_VARS_TO_PROPAGATE", class_cache.ENV_VARS_TO_PROPAGATE)
+    monkeypatch.setattr("searchlab.service.engine.shift.ray.get", lambda answer: "later")
+    assert passed_on()
+    assert Openings(SimpleNamespace(opening=SimpleNamespace(remote=lambda trial: None))).suggest("a") is None
+    assert passed_on() == set()

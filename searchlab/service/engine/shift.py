@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.exceptions import RayTaskError
+from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
 from searchlab.backend import why_not
@@ -87,6 +88,7 @@ class Openings(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """The device of the next shift; None while there is no seat."""
+        keep_keys()  # here, where Tune runs: through Ray's client that is a process of the cluster
         opening = ray.get(self._desk.opening.remote(trial_id))
         if opening in ("later", "never"):
             return None if opening == "later" else Searcher.FINISHED
@@ -130,6 +132,14 @@ class Vacancy(tune.Stopper):
             return False
         self._asked = time.monotonic()
         return bool(ray.get(self._desk.vacant.remote()))
+
+
+def keep_keys() -> None:
+    """Have Tune in this process hand no keys of a store to those it starts: Ray's agents log what they get.
+
+    A node that reaches the store has keys of its own.
+    """
+    class_cache.ENV_VARS_TO_PROPAGATE = {n for n in class_cache.ENV_VARS_TO_PROPAGATE if not n.startswith("AWS_")}
 
 
 def bundle(resources: Resources, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

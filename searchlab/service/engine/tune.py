@@ -31,7 +31,7 @@ from searchlab.service.engine.job import Found, Job
 from searchlab.service.engine.listening import listening
 from searchlab.service.engine.parcel import Parcel, parcel_for_study, parcel_for_workers
 from searchlab.service.engine.refit import Refit, device_here, refit_here
-from searchlab.service.engine.shift import RETRIES, Losses, Openings, Shift, Vacancy, bundle
+from searchlab.service.engine.shift import RETRIES, Losses, Openings, Shift, Vacancy, bundle, keep_keys
 from searchlab.service.records import TrialRecord, ended, retell
 from searchlab.sweep.resources import devices_of
 from searchlab.tracking.tracker import Tracker
@@ -123,12 +123,9 @@ def _fit(job: Job, desk: Any) -> None:
 
 @contextmanager
 def _keys_stay() -> Iterator[None]:
-    """Keep Tune from handing the driver's keys of a store to the processes it starts: Ray's agents log what those get.
-
-    A node that reaches the store has keys of its own.
-    """
+    """Within the block Tune passes no keys of a store on; what it does for others in this process stays as it was."""
     passed_on = class_cache.ENV_VARS_TO_PROPAGATE
-    class_cache.ENV_VARS_TO_PROPAGATE = {name for name in passed_on if not name.startswith("AWS_")}
+    keep_keys()
     try:
         yield
     finally:
