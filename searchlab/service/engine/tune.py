@@ -123,7 +123,7 @@ def _fit(job: Job, desk: Any) -> None:
 
 @contextmanager
 def _keys_stay() -> Iterator[None]:
-    """Within the block Tune passes no keys of a store on; what it does for others in this process stays as it was."""
+    """Within the block Tune passes no keys of a store on; after it, Tune does for others in this process as before."""
     passed_on = class_cache.ENV_VARS_TO_PROPAGATE
     keep_keys()
     try:
