@@ -7,20 +7,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from mlflow import MlflowClient
 
-from searchlab.service.engine import local
+from searchlab.service.engine import interrupt, local
 from searchlab.service.engine.job import Job
 from searchlab.service.study.stored import peek
 from searchlab.sweep.file import load
 from searchlab.tracking.tracker import Buffer
 from tests.chaos.victims import kill, members
 from tests.conftest import ROOT
-
-pytestmark = pytest.mark.slow
 
 TRIALS = 8
 SPEC = ROOT / "tests" / "chaos" / "sweep.py"
@@ -117,10 +116,45 @@ def terminate(process):
     process.send_signal(signal.SIGTERM)
 
 
+def test_a_signal_and_its_echo_are_one_wish():
+    """As timeout(1) sends it: to the process, and then to the group that it is in."""
+    stop = threading.Event()
+    with interrupt.interruptible(stop):
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+            signal.raise_signal(number)
+            assert stop.is_set()
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", interrupt.SIGNALS)
+def test_a_second_signal_breaks_off(monkeypatch, number):
+    monkeypatch.setattr(interrupt, "ECHO", 0.05)
+    handlers = [signal.getsignal(each) for each in interrupt.SIGNALS]
+    with pytest.raises(KeyboardInterrupt), interrupt.interruptible(threading.Event()):
+        signal.raise_signal(number)
+        time.sleep(0.1)
+        signal.raise_signal(number)
+    assert handlers == [signal.getsignal(each) for each in interrupt.SIGNALS]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_is_broken_off_waits_for_no_echo(before):
+    stop = threading.Event()
+    with pytest.raises(KeyboardInterrupt), interrupt.interruptible(stop) as break_off:
+        for _ in range(before):
+            signal.raise_signal(signal.SIGINT)
+        thread = threading.Thread(target=break_off)
+        thread.start()
+        thread.join()
+        time.sleep(5)
+    assert stop.is_set()
+
+
 def facts(trials):
     return [(t.number, t.state, t.parameters, t.value, t.reason, t.curve.scores, t.curve.losses) for t in trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "stop"), [("tune", ctrl_c), ("local", terminate)])
 def test_stopped_once_every_group_is_saved_and_the_sweep_goes_on_as_if_unbroken(terminal, unbroken, engine, stop):
     options = ["--engine", engine, "--workers", 1, "--fuse", 1, "--trials", TRIALS]
@@ -148,6 +182,7 @@ def test_stopped_once_every_group_is_saved_and_the_sweep_goes_on_as_if_unbroken(
     assert parent(terminal.home).info.status == "FINISHED"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "stop"), [("tune", ctrl_c), ("local", terminate)])
 def test_stopped_twice_it_ends_in_the_middle_of_an_epoch(terminal, tmp_path, engine, stop):
     beats, spec = tmp_path / "beats", tmp_path / "endless.py"
@@ -159,10 +194,12 @@ def test_stopped_twice_it_ends_in_the_middle_of_an_epoch(terminal, tmp_path, eng
     terminal.wait_until(run, lambda: beats.stat().st_size > heard)
     if engine == "tune":
         terminal.wait_until(run, lambda: "once more stops at once" in terminal.said(run))
+    time.sleep(interrupt.ECHO)
     stop(run)
     assert run.wait(120) == 130, terminal.said(run)
     assert "Traceback" not in terminal.said(run)
-    assert "`searchlab resume" in terminal.said(run).splitlines()[-1]
+    assert "'endless' was broken off" in terminal.said(run).splitlines()[-1]
+    assert "`searchlab resume endless`" in terminal.said(run).splitlines()[-1]
     assert [trial.state for trial in terminal.trials("endless")] == ["RUNNING"]
 
 

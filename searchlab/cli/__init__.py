@@ -69,8 +69,7 @@ def _answer(arguments: list[str]) -> int:
     except click.ClickException as error:
         return output.error(error.format_message(), error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):  # click makes the first of the second
-        kept = "; what had finished is kept, and `searchlab resume NAME` goes on"
-        return output.error(f"interrupted{kept if arguments[:1] in (['run'], ['resume']) else ''}", 130)
+        return output.error("interrupted", 130)
     except Exception as error:
         code = getattr(error, "exit_code", None)
         if code is None:

@@ -74,6 +74,11 @@ class Course:
                 with suppress(WorldFault):  # what the record lacks, the next run completes
                     recorder.conclude("KILLED", {}, {})
                 raise
+            except KeyboardInterrupt as error:
+                name = self.order.name
+                raise Interrupted(
+                    f"{name!r} was broken off; what had ended is kept, and `searchlab resume {name}` goes on."
+                ) from error
             finally:
                 recorder.close()
             self.folder.write("result", result.plain())

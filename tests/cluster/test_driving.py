@@ -71,7 +71,10 @@ def test_checkpoints_in_a_folder_that_workers_do_not_see_end_the_search_at_once(
 
 
 def test_what_no_node_has_is_waited_for_and_told(head):
-    """Until it is stopped: a node with a GPU may join any time."""
+    """Until it is stopped: a node with a GPU may join any time.
+
+    timeout(1) tells the process and its group, so that the signal comes twice; that is no wish to break off.
+    """
     command = "cd /tmp/project && timeout --signal=INT 40 searchlab run search_spaces/slow.py --device cuda"
     answer = head.run("sh", "-c", f"{command} --address auto --name waiting", seconds=120)
     said = " ".join((answer.stdout + answer.stderr).split())

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # a terminal's, and what a container or a cluster sends before it kills
 
+ECHO = 0.5  # seconds: who tells a process and its group, as timeout(1) does, tells it twice and means it once
+
 STOPPING = "stopping: every group finishes its epoch and is saved; once more stops at once"
 
 
 @contextmanager
 def interruptible(stop: threading.Event) -> Iterator[Callable[[], None]]:
-    """Within the block, the first signal sets `stop` and the second raises KeyboardInterrupt.
+    """Within the block, the first signal sets `stop` and a second one, no echo of it, raises KeyboardInterrupt.
 
     What it gives may be called from any thread, and breaks the block off as the second signal does. Signals reach the
     main thread alone; in another, nothing changes.
@@ -24,13 +28,18 @@ def interruptible(stop: threading.Event) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
 
+    since, broken = math.inf, False  # when the first was heard; whether nothing is waited for any more
+
     def heard(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
+        nonlocal since
         stop.set()
+        since = min(since, time.monotonic())
+        if broken or time.monotonic() > since + ECHO:
+            raise KeyboardInterrupt
 
     def break_off() -> None:
-        stop.set()
+        nonlocal broken
+        broken = True
         signal.raise_signal(signal.SIGINT)
 
     before = {number: signal.signal(number, heard) for number in SIGNALS}
