@@ -126,27 +126,36 @@ def test_a_signal_and_its_echo_are_one_wish():
             time.sleep(0.01)
 
 
+def tell_twice(number, pause):
+    with interrupt.interruptible(threading.Event()):
+        signal.raise_signal(number)
+        time.sleep(pause)
+        signal.raise_signal(number)
+
+
 @pytest.mark.parametrize("number", interrupt.SIGNALS)
 def test_a_second_signal_breaks_off(monkeypatch, number):
     monkeypatch.setattr(interrupt, "ECHO", 0.05)
     handlers = [signal.getsignal(each) for each in interrupt.SIGNALS]
-    with pytest.raises(KeyboardInterrupt), interrupt.interruptible(threading.Event()):
-        signal.raise_signal(number)
-        time.sleep(0.1)
-        signal.raise_signal(number)
+    with pytest.raises(KeyboardInterrupt):
+        tell_twice(number, 0.1)
     assert handlers == [signal.getsignal(each) for each in interrupt.SIGNALS]
+
+
+def broken_off(stop, before):
+    """By another thread, as when the study is dead; `before` signals came before it."""
+    with interrupt.interruptible(stop) as break_off:
+        for _ in range(before):
+            signal.raise_signal(signal.SIGINT)
+        threading.Thread(target=break_off).start()
+        threading.Event().wait(30)
 
 
 @pytest.mark.parametrize("before", [0, 1])
 def test_what_is_broken_off_waits_for_no_echo(before):
     stop = threading.Event()
-    with pytest.raises(KeyboardInterrupt), interrupt.interruptible(stop) as break_off:
-        for _ in range(before):
-            signal.raise_signal(signal.SIGINT)
-        thread = threading.Thread(target=break_off)
-        thread.start()
-        thread.join()
-        time.sleep(5)
+    with pytest.raises(KeyboardInterrupt):
+        broken_off(stop, before)
     assert stop.is_set()
 
 

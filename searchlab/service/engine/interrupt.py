@@ -28,6 +28,7 @@ def interruptible(stop: threading.Event) -> Iterator[Callable[[], None]]:
         yield lambda: None
         return
 
+    main = threading.get_ident()
     since, broken = math.inf, False  # when the first was heard; whether nothing is waited for any more
 
     def heard(number: int, frame: FrameType | None) -> None:
@@ -40,7 +41,7 @@ def interruptible(stop: threading.Event) -> Iterator[Callable[[], None]]:
     def break_off() -> None:
         nonlocal broken
         broken = True
-        signal.raise_signal(signal.SIGINT)
+        signal.pthread_kill(main, signal.SIGTERM)  # to that thread, lest it waits on; Ray blocks Ctrl-C's in its jobs
 
     before = {number: signal.signal(number, heard) for number in SIGNALS}
     try:
