@@ -152,6 +152,7 @@ def simulated(asked: argparse.Namespace, workers: int, trials: int, storage: Pat
     begun, parcel, kept = time.perf_counter(), parcel_for_study(job), Storage(storage)
     with kept.watched():
         desk = Desk(parcel)
+        desk.open()
         spare_the_study()  # as its actor does
         world = Simulation(load, sweep, desk)
         world.run()
@@ -164,6 +165,7 @@ def opened_seconds(parcel: Parcel, trials: int) -> float:
     """Until another desk has the study with all its trials, each of them in a final state."""
     started = time.perf_counter()
     desk = Desk(parcel)
+    desk.open()
     spare_the_study()
     states = [record.state for record in desk.records()]
     seconds = time.perf_counter() - started

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import threading
+import time
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -10,11 +12,14 @@ import pytest
 import ray
 from ray.exceptions import ActorUnavailableError, RayTaskError
 
+from searchlab.errors import UserMistake
 from searchlab.service.cluster.connection import connected
 from searchlab.service.engine import desk as desk_file
 from searchlab.service.engine import remote as remote_file
+from searchlab.service.engine import tune
 from searchlab.service.engine.deaths import INNOCENT
 from searchlab.service.engine.desk import SELDOM, Desk
+from searchlab.service.engine.faults import fault
 from searchlab.service.engine.job import Job
 from searchlab.service.engine.judge import Parted, Verdict
 from searchlab.service.engine.parcel import parcel_for_study
@@ -22,6 +27,7 @@ from searchlab.service.engine.remote import RemoteStudy
 from searchlab.service.study import study as study_file
 from searchlab.sweep.groups import Group
 from searchlab.sweep.samplers import Random
+from searchlab.tracking.tracker import Buffer, NoRecord
 from tests.sweeps import spiral_sweep
 from tests.test_study import epoch
 
@@ -32,6 +38,7 @@ def desk(tmp_path):
     sweep = spiral_sweep(trials=12, sampler=Random())
     job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=12, fuse=4)
     opened = Desk(parcel_for_study(job))
+    opened.open()
     yield opened
     opened.close()
 
@@ -82,6 +89,7 @@ def test_whoever_finishes_an_epoch_starts_from_the_beginning(desk):
 def test_a_trial_alone_is_forgiven_before_it_is_given_up(tmp_path):
     job = Job(spiral_sweep(trials=1), "s", tmp_path / "j", tmp_path / "c", trials=1, fuse=1)
     desk = Desk(parcel_for_study(job))
+    desk.open()
     group = desk.take("a")
     for _ in range(INNOCENT):
         again = desk.take("a")
@@ -116,6 +124,7 @@ def test_a_group_that_grew_is_taken_up_with_its_followers(tmp_path):
     sweep = spiral_sweep(trials=200, sampler=Random())
     job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=200)
     desk = Desk(parcel_for_study(job))
+    desk.open()
     leader = desk.take("a")
     assert isinstance(leader, Group)
     assert leader.room > 0
@@ -159,10 +168,14 @@ def test_once_the_study_is_opened_the_collector_passes_over_it(tmp_path, monkeyp
     monkeypatch.setattr(study_file, "Study", lambda *given: done.append("open") or opened(*given))
     monkeypatch.setattr(desk_file, "gc", collector)
     job = Job(spiral_sweep(), "s", tmp_path / "j", tmp_path / "c", trials=6)
-    Desk(parcel_for_study(job)).close()
+    desk = Desk(parcel_for_study(job))
+    desk.open()
+    desk.close()
     assert done == ["open"], "in a process that is not the desk's alone, the collector is left as it is"
     monkeypatch.setattr(desk_file, "_in_actor", lambda: True)
-    Desk(parcel_for_study(job)).close()
+    desk = Desk(parcel_for_study(job))
+    desk.open()
+    desk.close()
     assert done[1:] == ["open", "collect", "freeze", (700, 10, SELDOM)]
 
 
@@ -175,10 +188,33 @@ def test_an_actor_knows_that_its_process_is_its_own(tmp_path):
     job = Job(spiral_sweep(), "s", tmp_path / "j", tmp_path / "c", trials=6, workers=1)
     with connected(job):
         actor = ray.remote(concurrency_groups={"news": 1})(Asked).options(num_cpus=0).remote(parcel_for_study(job))
+        ray.get(actor.open.remote())
         threshold, frozen = ray.get(actor.collector.remote())
         assert not desk_file._in_actor()
     assert threshold == SELDOM
     assert frozen > 10_000, "Optuna's modules are there by then"
+
+
+@pytest.mark.slow
+def test_while_it_opens_its_news_are_heard_and_a_mistake_that_it_meets_is_one_here(tmp_path):
+    class Refused(Desk):
+        def open(self):
+            self._buffer.note("another process has it")
+            time.sleep(1.0)
+            raise UserMistake("'mine' is being run by another process.")
+
+    job = Job(spiral_sweep(), "mine", tmp_path / "j", tmp_path / "c", trials=6, workers=1)
+    heard, stop = Buffer(), threading.Event()
+    with connected(job):
+        actor = ray.remote(concurrency_groups={"news": 1})(Refused)
+        with pytest.raises(UserMistake) as refused:
+            tune._open(actor.options(num_cpus=0).remote(parcel_for_study(job)), heard, stop)
+        stop.set()
+        with pytest.raises(KeyboardInterrupt):
+            tune._open(actor.options(num_cpus=0).remote(parcel_for_study(job)), NoRecord(), stop)
+    error = fault("mine", refused.value)
+    assert (type(error), str(error)) == (UserMistake, "'mine' is being run by another process.")
+    assert [arguments["text"] for _, arguments in heard.drain()] == ["another process has it"]
 
 
 class Wire:

@@ -188,6 +188,7 @@ def test_what_a_dead_worker_had_begun_is_finished_first(tmp_path):
 def test_the_desk_hands_out_again_what_has_not_ended(tmp_path):
     parcel = parcel_for_study(job(tmp_path, fuse=3))
     desk = Desk(parcel)
+    desk.open()
     group = desk.take("a")
     desk.fail([group.trials[1]], "why")
     again = desk.take("a")

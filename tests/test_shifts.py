@@ -19,6 +19,7 @@ def desk(tmp_path):
     """A desk of twelve trials in groups of four, with seats for three workers."""
     sweep = spiral_sweep(trials=12, sampler=Random())
     opened = Desk(parcel_for_study(Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=12, fuse=4, workers=None)))
+    opened.open()
     opened.seat({"cpu": 3})
     yield opened
     opened.close()
@@ -155,6 +156,7 @@ def test_a_gpu_node_that_never_comes_back_keeps_no_group_and_no_search(tmp_path)
     sweep = spiral_sweep(trials=4, sampler=Random())
     job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=4, fuse=4, workers=None, device="either")
     desk = Desk(parcel_for_study(job))
+    desk.open()
     desk.seat({"cuda": 1, "cpu": 1})
     assert [desk.opening(name) for name in "ab"] == ["cuda", "cpu"]
     group = desk.take("a", "1", "cuda")
@@ -209,6 +211,7 @@ def test_groups_are_no_larger_than_leaves_every_worker_something(tmp_path):
     sweep = spiral_sweep(trials=200, sampler=Random())
     job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=12, fuse="auto", workers=None)
     desk = Desk(parcel_for_study(job))
+    desk.open()
     desk.seat({"cpu": 6})
     for name in "abcdef":
         desk.opening(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import ray
 
@@ -20,30 +20,42 @@ from searchlab.sweep.groups import Group, Later
 from searchlab.tracking.tracker import Buffer, Event
 from searchlab.training import Report
 
+if TYPE_CHECKING:
+    from searchlab.service.study.study import Study
+
 SELDOM = 10_000  # a full collection comes after so many of the middle ones; Python's own number is 10
 
 
 class Desk:
-    """The study as an actor, with a buffer of what it has to tell."""
+    """The study as an actor, with a buffer of what it has to tell. Only its news are told before it is open."""
+
+    _study: Study
+    _deaths: Deaths
 
     def __init__(self, parcel: Parcel) -> None:
-        job = parcel.open()
-        from searchlab.service.study.study import Study  # here alone: a worker imports this file and needs no Optuna
-
-        if job.address:
-            mark(job.checkpoints)
-        self._buffer = Buffer()
-        self._study = Study(job, self._buffer)
-        if _in_actor():
-            spare_the_study()
+        self._parcel, self._buffer = parcel, Buffer()
         self._shifts = Shifts()
         self._more = True  # as of the last call that could change it: asked for by a thread that must not wait
         self._trained = False  # whether any worker has
         self._life: dict[str, str] = {}  # the process that a shift is, by its own mark
         self._gone: set[str] = set()  # processes that were given up, and may live on behind a cut network
-        self._deaths = Deaths(self._study)
         self._group_of: dict[int, str] = {}
         self._halted: str | None = None
+
+    def open(self) -> None:
+        """Open the study, which may have to wait for its database or for an earlier owner; the news say so meanwhile.
+
+        Raises what Study does.
+        """
+        job = self._parcel.open()
+        from searchlab.service.study.study import Study  # here alone: a worker imports this file and needs no Optuna
+
+        if job.address:
+            mark(job.checkpoints)
+        self._study = Study(job, self._buffer)
+        self._deaths = Deaths(self._study)
+        if _in_actor():
+            spare_the_study()
 
     @ray.method(concurrency_group="news")
     def seat(self, seats: Mapping[Device, int]) -> tuple[int, bool]:

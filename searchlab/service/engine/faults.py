@@ -7,6 +7,11 @@ from searchlab.errors import UserMistake, WorldFault
 HEADER = "Traceback (most recent call last):"
 
 
+def fault(name: str, error: Exception) -> UserMistake | WorldFault:
+    """What to raise for what Ray raised: a mistake that another process met is one here too."""
+    return (UserMistake if isinstance(error, UserMistake) else WorldFault)(told(name, error))
+
+
 def told(name: str, error: Exception) -> str:
     """One sentence: that of a fault or a mistake in another process, or what Ray met and how to go on."""
     known = tuple(f"{kind.__module__}.{kind.__name__}: " for kind in (WorldFault, UserMistake))

@@ -25,16 +25,16 @@ from searchlab.errors import WorldFault
 from searchlab.service.cluster.connection import connected, on_this_node
 from searchlab.service.cluster.seating import one_seat, seating_of
 from searchlab.service.engine.desk import Desk
-from searchlab.service.engine.faults import told
+from searchlab.service.engine.faults import fault
 from searchlab.service.engine.interrupt import interruptible
 from searchlab.service.engine.job import Found, Job
-from searchlab.service.engine.listening import listening
+from searchlab.service.engine.listening import POLL, SILENCE, listening
 from searchlab.service.engine.parcel import Parcel, parcel_for_study, parcel_for_workers
 from searchlab.service.engine.refit import Refit, device_here, refit_here
 from searchlab.service.engine.shift import RETRIES, Losses, Openings, Shift, Vacancy, bundle, keep_keys
 from searchlab.service.records import TrialRecord, ended, retell
 from searchlab.sweep.resources import devices_of
-from searchlab.tracking.tracker import Tracker
+from searchlab.tracking.tracker import Tracker, replay
 
 
 def session(job: Job) -> AbstractContextManager[None]:
@@ -48,12 +48,13 @@ def session(job: Job) -> AbstractContextManager[None]:
 def search(job: Job, tracker: Tracker) -> Found:
     """Train group after group on the workers of a Ray cluster until the study has no more, or the process is stopped.
 
-    Raises WorldFault when the search had to stop early; the study keeps what was reached.
+    Raises WorldFault when the search had to stop early; the study keeps what was reached. Raises UserMistake where
+    another process keeps the study.
     """
     try:
         return _search(job, tracker)
     except (RayError, TuneError) as error:
-        raise WorldFault(told(job.name, error)) from error
+        raise fault(job.name, error) from error
 
 
 def refit(job: Job, trial: TrialRecord) -> Refit:
@@ -73,13 +74,14 @@ def refit(job: Job, trial: TrialRecord) -> Refit:
             refitted: Refit = ray.get(there.remote(parcel_for_workers(job), trial, device))
             return refitted
     except RayError as error:
-        raise WorldFault(told(job.name, error)) from error
+        raise fault(job.name, error) from error
 
 
 def _search(job: Job, tracker: Tracker) -> Found:
     stop = threading.Event()
     with connected(job), interruptible(stop) as break_off:  # in this order: Ray would take the signals for itself
         desk = _desk(job)
+        _open(desk, tracker, stop)
         retell(ended(ray.get(desk.records.remote())), tracker)
         with listening(job.name, desk, tracker, seating_of(job, tracker), stop, break_off):
             _fit(job, desk)
@@ -96,6 +98,16 @@ def _desk(job: Job) -> Any:
     remote: Any = ray.remote
     actor = remote(concurrency_groups={"news": 1})(Desk)  # news are told also while the study waits for its storage
     return actor.options(num_cpus=0, scheduling_strategy=on_this_node()).remote(parcel_for_study(job))
+
+
+def _open(desk: Any, tracker: Tracker, stop: threading.Event) -> None:
+    """Have the study opened; whoever watches hears what it has to wait for, and may leave it at that."""
+    opening = desk.open.remote()
+    while not ray.wait([opening], timeout=POLL)[0]:
+        replay(ray.get(desk.drain.remote(), timeout=SILENCE), tracker)
+        if stop.is_set():
+            raise KeyboardInterrupt
+    ray.get(opening)
 
 
 def _fit(job: Job, desk: Any) -> None:
