@@ -23,7 +23,7 @@ from tests.test_cli import searchlab, sentence
 from tests.test_interrupt import ENDLESS, SPEC, Terminal
 from tests.test_overview import end_in_every_way, job_in, order_of
 
-TRIALS = 8
+TRIALS = 12
 DRIVER = """
 import sys, threading, time
 from pathlib import Path

@@ -65,7 +65,8 @@ def test_the_same_file_sent_again_goes_by_another_name_and_a_taken_one_is_refuse
         user.finished(name)
 
 
-def test_its_report_and_its_curves_are_had_at_the_client(user):
+def test_its_winner_its_report_and_its_curves_are_had_at_the_client(user):
+    assert user.fetched("sent") == [2, 3], "the weights, which score three classes"
     told = user.asked("report", "sent")
     page = (user.project / "sent.html").read_text()
     assert told["report"].endswith("sent.html")

@@ -33,12 +33,18 @@ experiment = client.get_experiment_by_name({name!r})
 runs = client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
 print(json.dumps([
     dict(
-        parent="mlflow.parentRunId" not in run.data.tags, status=run.info.status, tags=run.data.tags,
-        params=run.data.params,
+        id=run.info.run_id, parent="mlflow.parentRunId" not in run.data.tags, status=run.info.status,
+        tags=run.data.tags, params=run.data.params,
         steps=[m.step for m in client.get_metric_history(run.info.run_id, "accuracy")],
     )
     for run in runs
 ]))
+"""
+LOADED = """
+import json, sys
+from searchlab import artifact
+loaded = artifact.load(sys.argv[1])
+print(json.dumps(loaded.predict([[0.0, 0.0], [0.5, 0.5]]).shape))
 """
 BUCKET = """
 import json, sys
@@ -109,6 +115,19 @@ class User:
         answer = host.run("python", "-c", RECORDED.format(name=name), **self.environment)
         assert answer.returncode == 0, answer.stderr[-2000:]
         found: list[dict[str, Any]] = json.loads(answer.stdout.splitlines()[-1])
+        return found
+
+    def fetched(self, name: str) -> list[int]:
+        """The winner's weights out of the record, with MLflow's own tool; the shape of what they say of two inputs."""
+        (sweep,) = (run["id"] for run in self.runs(name) if run["parent"])
+        host, there = self.stack.hosts[self.host], f"{self.project}/fetched"
+        words = ["--run-id", sweep, "--artifact-path", "winner", "--dst-path", there]
+        answer = host.run("mlflow", "artifacts", "download", *words, **self.environment)
+        assert answer.returncode == 0, answer.stderr[-2000:]
+        loads = f"cd {self.project} && PYTHONPATH=. python -c '{LOADED}' {there}/winner"
+        answer = host.run("sh", "-c", loads)
+        assert answer.returncode == 0, answer.stderr[-2000:]
+        found: list[int] = json.loads(answer.stdout.splitlines()[-1])
         return found
 
     def finished(self, name: str, seconds: float = PATIENCE) -> float:
