@@ -50,6 +50,11 @@ sweep = Sweep(
 """  # its first epoch never ends
 
 
+def _hears_ctrl_c():
+    """As in a terminal, also where these tests run in the background of a script, which has it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """Where people start sweeps: each command leads a process group, to all of which Ctrl-C goes."""
 
@@ -61,7 +66,7 @@ class Terminal:
         number = len(self.started)
         with (self.home / f"{number}.out").open("wb") as out, (self.home / f"{number}.err").open("wb") as err:
             process = subprocess.Popen(
-                command, cwd=ROOT, stdout=out, stderr=err, start_new_session=True,
+                command, cwd=ROOT, stdout=out, stderr=err, start_new_session=True, preexec_fn=_hears_ctrl_c,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
         self.started.append(process)
