@@ -201,6 +201,7 @@ def test_while_it_opens_its_news_are_heard_and_a_mistake_that_it_meets_is_one_he
         def open(self):
             self._buffer.note("another process has it")
             time.sleep(1.0)
+            self._buffer.note("and keeps it")
             raise UserMistake("'mine' is being run by another process.")
 
     job = Job(spiral_sweep(), "mine", tmp_path / "j", tmp_path / "c", trials=6, workers=1)
@@ -214,7 +215,7 @@ def test_while_it_opens_its_news_are_heard_and_a_mistake_that_it_meets_is_one_he
             tune._open(actor.options(num_cpus=0).remote(parcel_for_study(job)), NoRecord(), stop)
     error = fault("mine", refused.value)
     assert (type(error), str(error)) == (UserMistake, "'mine' is being run by another process.")
-    assert [arguments["text"] for _, arguments in heard.drain()] == ["another process has it"]
+    assert [arguments["text"] for _, arguments in heard.drain()] == ["another process has it", "and keeps it"]
 
 
 class Wire:

@@ -28,7 +28,7 @@ from searchlab.service.engine.desk import Desk
 from searchlab.service.engine.faults import fault
 from searchlab.service.engine.interrupt import interruptible
 from searchlab.service.engine.job import Found, Job
-from searchlab.service.engine.listening import POLL, SILENCE, listening
+from searchlab.service.engine.listening import POLL, listening
 from searchlab.service.engine.parcel import Parcel, parcel_for_study, parcel_for_workers
 from searchlab.service.engine.refit import Refit, device_here, refit_here
 from searchlab.service.engine.shift import RETRIES, Losses, Openings, Shift, Vacancy, bundle, keep_keys
@@ -60,7 +60,7 @@ def search(job: Job, tracker: Tracker) -> Found:
 def refit(job: Job, trial: TrialRecord) -> Refit:
     """The trial trained once more on all training rows: here, or by a worker of the cluster that has the device.
 
-    Raises WorldFault when the cluster could not.
+    Raises WorldFault when the cluster could not, UserMistake where its worker met one.
     """
     if job.address is None:
         return refit_here(job.sweep, trial, job.seed, device_here(job.device))
@@ -102,11 +102,15 @@ def _desk(job: Job) -> Any:
 
 def _open(desk: Any, tracker: Tracker, stop: threading.Event) -> None:
     """Have the study opened; whoever watches hears what it has to wait for, and may leave it at that."""
-    opening = desk.open.remote()
+    opening, news = desk.open.remote(), desk.drain.remote()
     while not ray.wait([opening], timeout=POLL)[0]:
-        replay(ray.get(desk.drain.remote(), timeout=SILENCE), tracker)
         if stop.is_set():
             raise KeyboardInterrupt
+        if ray.wait([news], timeout=0)[0]:  # not waited for: its process may take long to start
+            replay(ray.get(news), tracker)
+            news = desk.drain.remote()
+    for told in (news, desk.drain.remote()):  # the first may be from before the end
+        replay(ray.get(told), tracker)
     ray.get(opening)
 
 
