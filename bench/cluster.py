@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.hosts import why_not
+from tests.cluster.hosts import unavailable_reason
 from tests.cluster.stack import Stack, stack
 from tests.cluster.users import User
 
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, nargs="+", default=[128, 1024])
     parser.add_argument("--fuse", default="4")
     asked = parser.parse_args()
-    if reason := why_not():
+    if reason := unavailable_reason():
         sys.exit(f"no hosts can be made here: {reason}")
     cores = sorted(os.sched_getaffinity(0))
     cpus = {f"ray-worker-{number}": cores[(number - 1) % len(cores)] for number in range(1, 1 + max(asked.workers))}

@@ -15,10 +15,10 @@ import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: sk
 import numpy as np
 
 from search_spaces.digits_mlp import sweep
-from searchlab.service.engine import local
-from searchlab.service.engine.job import Job
-from searchlab.sweep.groups import Fuse
-from searchlab.tracking.tracker import NoRecord
+from searchlab.engine import local
+from searchlab.fusion.groups import Fuse
+from searchlab.runs.events import NoRecord
+from searchlab.runs.job import Job
 
 SEEDS, TRIALS = 20, 60
 

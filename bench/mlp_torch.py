@@ -15,7 +15,7 @@ from bench.timing import in_turns, per_second, ratio  # first: it sets one BLAS 
 import numpy as np  # isort: skip
 
 from models.mlp import MLP
-from searchlab.backend import to_device, to_host, why_not
+from searchlab.backend import to_device, to_host, unavailable_reason
 from searchlab.data import Batch
 from searchlab.nn import Parameters, Relu, Sigmoid
 from searchlab.optim import SGD, Adam
@@ -104,7 +104,7 @@ def compare(case: tuple, optimizer: type, device: str, counts: tuple[int, ...]) 
 
 def main(device: str = "cpu") -> None:
     """Print the table."""
-    missing = why_not(device)
+    missing = unavailable_reason(device)
     if missing:
         sys.exit(f"skipped: {missing}")
     if device == "cpu" and torch is None:

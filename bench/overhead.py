@@ -22,15 +22,15 @@ import numpy as np
 
 from models.mlp import MLP
 from searchlab import SGD, TPE, Accuracy, Adam, Choice, Float, Int, KFold, Random, Space, Spiral, Sweep, Trainer
-from searchlab.service.engine import tune
-from searchlab.service.engine.job import Job
-from searchlab.service.home import Home
-from searchlab.service.order import Order
-from searchlab.service.study.study import Study
-from searchlab.sweep.pruning import NoPruning
-from searchlab.tracking.process import Recorder
-from searchlab.tracking.tracker import Buffer, SweepRecord, Tracker
-from searchlab.training import Report
+from searchlab.engine import ray_tune
+from searchlab.pruning.pruner import NoPruning
+from searchlab.runs.config import RunConfig
+from searchlab.runs.events import Buffer, SweepRecord, Tracker
+from searchlab.runs.job import Job
+from searchlab.runs.workspace import Workspace
+from searchlab.study.study import Study
+from searchlab.tracking.recorder import Recorder
+from searchlab.training import EpochReport
 
 FEW, MANY = 40, 240  # the marginal cost is the difference over the 200 between
 LARGE, EPOCHS, FOLDS = 2000, 20, 5
@@ -66,7 +66,7 @@ def tune_seconds(trials: int, workers: int) -> float:
         job = Job(
             SWEEP, "trivial", place / "study.journal", place / "checkpoints", trials, fuse=1, workers=workers, root=ROOT
         )
-        records = tune.search(job, Buffer()).trials
+        records = ray_tune.search(job, Buffer()).trials
     return max(record.ended or 0.0 for record in records) - min(record.started for record in records)
 
 
@@ -79,13 +79,13 @@ class Nobody:
     def note(self, *told: object) -> None: ...
 
 
-def curves() -> Iterator[list[Report]]:
+def curves() -> Iterator[list[EpochReport]]:
     """The reports of one trial after another, made up."""
     rng = np.random.default_rng(0)
     scores, losses = rng.random((50, EPOCHS, FOLDS)), rng.random((50, EPOCHS, FOLDS))
     for row in itertools.cycle(range(50)):
         yield [
-            Report(epoch + 1, losses[row, epoch], scores[row, epoch], (None,) * FOLDS, 0.1, time.time())
+            EpochReport(epoch + 1, losses[row, epoch], scores[row, epoch], (None,) * FOLDS, 0.1, time.time())
             for epoch in range(EPOCHS)
         ]
 
@@ -112,12 +112,12 @@ def clocks() -> np.ndarray:
 
 
 @contextmanager
-def begun(sweep: Sweep, trials: int) -> Iterator[tuple[Home, Job]]:
+def begun(sweep: Sweep, trials: int) -> Iterator[tuple[Workspace, Job]]:
     """A home with this sweep in it, for trials in groups of one."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Home.at(folder)
+        home = Workspace.at(folder)
         place = home.sweep(sweep.name)
-        Order(sweep.name, trials, sweep.fingerprint(), sweep.describe()).keep(place)
+        RunConfig(sweep.name, trials, sweep.fingerprint(), sweep.describe()).keep(place)
         yield home, Job(sweep, sweep.name, place.study, place.checkpoints, trials, fuse=1)
 
 
@@ -131,7 +131,7 @@ def opened_seconds(job: Job) -> float:
     return seconds
 
 
-def listed_seconds(home: Home) -> float:
+def listed_seconds(home: Workspace) -> float:
     """A `searchlab list`, from the start of its process to its end."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "searchlab.cli", "list", "--home", str(home.path)], check=True, stdout=-3)

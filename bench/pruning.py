@@ -23,9 +23,9 @@ from bench.recordings import FOLDER, SWEEPS
 from searchlab import Halving, Median, NoPruning, OptunaPruner, Race
 from searchlab.backend import Array
 from searchlab.metrics import Goal
-from searchlab.service.study.pruners import judge_of
-from searchlab.sweep.pruning import Pruner
-from searchlab.sweep.replay import best_of, replay, score_of, standard_error
+from searchlab.pruning.pruner import Pruner
+from searchlab.pruning.replay import best_of, replay, score_of, standard_error
+from searchlab.study.optuna_pruners import stopping_rule_of
 
 SHARE, LOST, STOPPED = 0.30, 0.10, 0.05  # the goals: at most so much, in the median, and in so many orders
 
@@ -78,7 +78,7 @@ def judged(curves: dict[int, Array], goal: Goal, pruner: Pruner, orders: int, ab
     shares, lost, stopped = [], [], 0
     for seed in range(orders):
         order = np.random.default_rng(seed).permutation(len(curves)).tolist()
-        made = replay(curves, goal, judge_of(pruner, goal), order, abreast)
+        made = replay(curves, goal, stopping_rule_of(pruner, goal), order, abreast)
         shares.append(made.spent / whole)
         lost.append(abs(top - score_of(curves[made.winner], goal)) / error if made.winner is not None else np.inf)
         stopped += best in made.stopped

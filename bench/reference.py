@@ -27,10 +27,10 @@ from searchlab.data import (
     Mnist,
     PennTreebank,
     Spiral,
-    Tokens,
+    TokenStream,
     Vocabulary,
 )
-from searchlab.data.sources import data_folder
+from searchlab.data.download import data_folder
 from searchlab.data.splits import Rows
 from searchlab.metrics import Accuracy, Perplexity
 from searchlab.nn import MeanSquaredError, Relu, Sigmoid, Tanh, random_normal, random_uniform
@@ -135,7 +135,7 @@ def overfit() -> tuple[str, bool]:
     ids = whole.ids[:1000]
     distinct, own = np.unique(ids, return_inverse=True)
     words = Vocabulary.of(whole.vocabulary.words(distinct))
-    table = Tokens(own, words, 5)
+    table = TokenStream(own, words, 5)
     split, count = EveryRow().split(table)[np.zeros(5, dtype=int)], 5
     model = partial(RnnLM, cell="rnn", hidden=100, embed=100)
     trainer = Trainer(
@@ -171,7 +171,7 @@ def lstm() -> tuple[str, bool]:
 
 def spiral() -> tuple[str, bool]:
     """2-10-3, sigmoid, and the boundary that one of the seeds found."""
-    from searchlab.tracking.figures import decision_boundary
+    from searchlab.reporting.figures import decision_boundary
 
     data, count = Spiral(), 20
     model = partial(MLP, hidden=10, activation=Sigmoid, initial=partial(random_normal, scale=0.01))

@@ -31,8 +31,8 @@ from searchlab import (
     Sweep,
     Trainer,
 )
-from searchlab.service.study import history as history_file
-from searchlab.service.study.samplers import Samplers, suggest
+from searchlab.study import tpe_history as history_file
+from searchlab.study.samplers import Samplers, suggest
 
 MARKS, QUALITY = (100, 500, 1000, 2000), 800
 EVERYTHING = 10**9

@@ -36,20 +36,20 @@ from bench.simulated import Load, Simulation
 from models.mlp import MLP
 from models.rnn_lm import RnnLM
 from searchlab import TPE, KFold, Random
+from searchlab.cluster.connection import connected
+from searchlab.engine.checkpoints import SHARE, Checkpoint, Checkpoints
+from searchlab.engine.payload import JobPayload, payload_for_study
+from searchlab.engine.study_actor import StudyActor, tune_garbage_collector
 from searchlab.nn import Model, Parameters
 from searchlab.optim import SGD, Adam
+from searchlab.pruning.halving import Halving
+from searchlab.pruning.learning_curves import LearningCurves
 from searchlab.replicas import Replicas
-from searchlab.service.cluster.connection import connected
-from searchlab.service.engine.checkpoints import SHARE, Checkpoint, Checkpoints
-from searchlab.service.engine.desk import Desk, spare_the_study
-from searchlab.service.engine.job import Job
-from searchlab.service.engine.judge import Verdict
-from searchlab.service.engine.parcel import Parcel, parcel_for_study
-from searchlab.sweep.curves import Curves
-from searchlab.sweep.pruning import Halving
+from searchlab.runs.events import Ending, SweepRecord
+from searchlab.runs.job import Job
+from searchlab.runs.study_client import Decision
 from searchlab.tracking.mlflow import Record
-from searchlab.tracking.tracker import Ending, SweepRecord
-from searchlab.training import Report
+from searchlab.training import EpochReport
 
 FINAL = ("COMPLETE", "PRUNED", "FAIL", "INFEASIBLE")
 REPLICA = 100_000  # bytes of a replica's state, by which a simulated checkpoint is measured: 25,000 numbers
@@ -149,11 +149,11 @@ def simulated(asked: argparse.Namespace, workers: int, trials: int, storage: Pat
     name, seconds = f"simulated-{os.getpid()}-{workers}", checkpoint_seconds(folder / "checkpoints", asked)
     job = Job(sweep, name, storage, folder / "checkpoints", trials, asked.seed, asked.group, workers)
     load = Load(workers, trials, asked.epochs, asked.folds, asked.epoch_seconds, asked.group, asked.seed, seconds)
-    begun, parcel, kept = time.perf_counter(), parcel_for_study(job), Storage(storage)
+    begun, parcel, kept = time.perf_counter(), payload_for_study(job), Storage(storage)
     with kept.watched():
-        desk = Desk(parcel)
+        desk = StudyActor(parcel)
         desk.open()
-        spare_the_study()  # as its actor does
+        tune_garbage_collector()  # as its actor does
         world = Simulation(load, sweep, desk)
         world.run()
     desk.close()
@@ -161,12 +161,12 @@ def simulated(asked: argparse.Namespace, workers: int, trials: int, storage: Pat
     return Outcome(world, kept.writes, kept.bytes, taken, opened_seconds(parcel, trials), most)
 
 
-def opened_seconds(parcel: Parcel, trials: int) -> float:
+def opened_seconds(parcel: JobPayload, trials: int) -> float:
     """Until another desk has the study with all its trials, each of them in a final state."""
     started = time.perf_counter()
-    desk = Desk(parcel)
+    desk = StudyActor(parcel)
     desk.open()
-    spare_the_study()
+    tune_garbage_collector()
     states = [record.state for record in desk.records()]
     seconds = time.perf_counter() - started
     desk.close()
@@ -184,7 +184,7 @@ def checkpoint_seconds(folder: Path, asked: argparse.Namespace) -> float:
 
 def saved_seconds(folder: Path, state: dict[str, np.ndarray]) -> float:
     """What a checkpoint with this state takes to be written, in the median of five."""
-    report = Report(1, np.zeros(1), np.zeros(1), (None,), 0.0, 0.0)
+    report = EpochReport(1, np.zeros(1), np.zeros(1), (None,), 0.0, 0.0)
     checkpoints, taken = Checkpoints(folder), []
     for _ in range(5):
         started = time.perf_counter()
@@ -215,9 +215,9 @@ def calls(outcome: Outcome) -> None:
 class Nothing:
     """An actor in the desk's place, whose answers take no time."""
 
-    def reports(self, epochs: object) -> Verdict:
+    def reports(self, epochs: object) -> Decision:
         """The answer to a report."""
-        return Verdict(tuple(range(8)))
+        return Decision(tuple(range(8)))
 
     def seconds(self) -> float:
         """What this process has been at work."""
@@ -226,7 +226,7 @@ class Nothing:
 
 def asking(desk: Any, calls: int, abreast: int) -> None:
     """Report so often, with so many reports on the way."""
-    report, sent = Report(1, np.zeros(40), np.zeros(40), (None,) * 40, 0.1, 0.0), []
+    report, sent = EpochReport(1, np.zeros(40), np.zeros(40), (None,) * 40, 0.1, 0.0), []
     for _ in range(calls):
         sent.append(desk.reports.remote([(tuple(range(8)), report)]))
         if len(sent) >= abreast:
@@ -261,7 +261,7 @@ def call_costs(desk: Any, work: Callable[[], object], count: int) -> tuple[float
 def pruner_costs(folds: int) -> None:
     """Print what the default pruner takes to judge one trial among so many that have come as far."""
     for count in COUNTS:
-        rng, curves = np.random.default_rng(0), Curves("max")
+        rng, curves = np.random.default_rng(0), LearningCurves("max")
         for trial in range(count):
             for scores in 0.5 + 0.1 * rng.standard_normal((3 if trial % 3 == 0 else 2, folds)):
                 curves.add(trial, scores.tolist())

@@ -20,19 +20,19 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.service.engine.checkpoints import SHARE
-from searchlab.service.engine.desk import Desk
-from searchlab.service.engine.group_run import AT_ONCE, WORTH
-from searchlab.service.engine.judge import Verdict
-from searchlab.service.engine.listening import POLL
-from searchlab.service.engine.remote import OFTEN
-from searchlab.sweep.domains import Scalar
-from searchlab.sweep.groups import Fuse, Group
-from searchlab.sweep.sweep import Sweep
+from searchlab.engine.checkpoints import SHARE
+from searchlab.engine.driver_loop import POLL
+from searchlab.engine.group_run import AT_ONCE, WORTH
+from searchlab.engine.remote_study import OFTEN
+from searchlab.engine.study_actor import StudyActor
+from searchlab.fusion.groups import Fuse, Group
+from searchlab.runs.events import Event
+from searchlab.runs.study_client import Decision
+from searchlab.space.domains import Scalar
+from searchlab.space.sweep import Sweep
 from searchlab.tracking import writer
 from searchlab.tracking.mlflow import POINTS
-from searchlab.tracking.tracker import Event
-from searchlab.training import Report
+from searchlab.training import EpochReport
 
 CALL = 0.0006  # seconds that a Ray actor call costs each side: python -m bench.simulate --costs
 TUNE, START = 0.015, 1.3  # seconds that Tune takes to begin a worker, and its process to start, measured by hand
@@ -64,7 +64,7 @@ class Server:
     What a call takes is measured, and the transport's share is added. `busy` is in seconds.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: StudyActor) -> None:
         self._desk, self._free, self.busy, self.served = desk, 0.0, 0.0, 0
         self.took: dict[str, array[float]] = defaultdict(lambda: array("d"))  # seconds of each call, by method
 
@@ -111,10 +111,10 @@ class Writes:
 class Simulation:
     """Workers at one desk until nothing is left to train. `now` is the simulated clock."""
 
-    def __init__(self, load: Load, sweep: Sweep, desk: Desk) -> None:
+    def __init__(self, load: Load, sweep: Sweep, desk: StudyActor) -> None:
         self.load, self.pruner, self.desk, self.writes = load, sweep.chosen_pruner, Server(desk), Writes()
         self.now, self.at_work, self.ended = 0.0, 0, False
-        self.saved: dict[str, list[tuple[tuple[int, ...], Report]]] = {}  # the reports in checkpoints, by group
+        self.saved: dict[str, list[tuple[tuple[int, ...], EpochReport]]] = {}  # the reports in checkpoints, by group
         self.waits = array("d")  # seconds that a worker waited for an answer of the desk, each time
         self.epochs, self.checkpoints = 0, 0
         self._lives: list[Life] = []
@@ -167,21 +167,21 @@ class Simulation:
 
 @dataclass
 class Run:
-    """A group at work, as `searchlab.service.engine.group_run.GroupRun` has it."""
+    """A group at work, as `searchlab.engine.group_run.GroupRun` has it."""
 
     group: Group
     curves: Mapping[int, Array]  # (epochs, folds) by trial
     seconds: float  # of an epoch
     trials: tuple[int, ...]
-    reports: list[tuple[tuple[int, ...], Report]]
+    reports: list[tuple[tuple[int, ...], EpochReport]]
     epoch: int
-    answer: tuple[Verdict, float] | None = None  # to the latest report, and when it is there
+    answer: tuple[Decision, float] | None = None  # to the latest report, and when it is there
 
-    def report(self, now: float) -> Report:
+    def report(self, now: float) -> EpochReport:
         """The next epoch."""
         self.epoch += 1
         scores = np.concatenate([self.curves[number][self.epoch - 1] for number in self.trials])
-        report = Report(self.epoch, 1.0 - scores, scores, (None,) * len(scores), self.seconds, now)
+        report = EpochReport(self.epoch, 1.0 - scores, scores, (None,) * len(scores), self.seconds, now)
         self.reports.append((self.trials, report))
         return report
 
@@ -191,7 +191,7 @@ class Worker:
 
     def __init__(self, world: Simulation, shift: str) -> None:
         self.world, self.load, self.shift = world, world.load, shift
-        self._untold: list[tuple[tuple[int, ...], Report]] = []
+        self._untold: list[tuple[tuple[int, ...], EpochReport]] = []
         self._told, self._due = -math.inf, world.now + LEAST  # when reports were last sent, when a checkpoint is next
 
     def life(self) -> Life:
@@ -252,10 +252,10 @@ class Worker:
         self.world.epochs += len(run.trials)
         yield self.world.now + run.seconds
 
-    def _report(self, trials: tuple[int, ...], report: Report, *, at_once: bool) -> Life:
+    def _report(self, trials: tuple[int, ...], report: EpochReport, *, at_once: bool) -> Life:
         self._untold.append((trials, report))
         if not at_once and self.world.now - self._told < OFTEN:
-            return Verdict(trials), self.world.now
+            return Decision(trials), self.world.now
         self._told = self.world.now
         return (yield from self._send())
 

@@ -26,9 +26,9 @@ from sklearn.neural_network import MLPClassifier
 
 from models.mlp import MLP
 from searchlab import SGD, Accuracy, Choice, Digits, Float, Halving, KFold, NoPruning, Space, Sweep, Trainer
-from searchlab.service.records import ranked
-from searchlab.service.run import run
-from searchlab.sweep.pruning import Pruner
+from searchlab.pruning.pruner import Pruner
+from searchlab.runner.run import run
+from searchlab.runs.trials import ranked
 
 EPOCHS = 20
 SWEEP = Sweep(

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: affine layers with normalisation, an activation and dropout between them."""
+"""Multilayer perceptrons: affine layers with normalization, an activation and dropout between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from searchlab.errors import UserMistake
 from searchlab.nn import (
     Affine,
     Carry,
-    Chain,
     Dropout,
     Gelu,
     Initial,
@@ -21,6 +20,7 @@ from searchlab.nn import (
     Loss,
     Model,
     Relu,
+    Sequential,
     SoftmaxCrossEntropy,
     glorot_normal,
     he_normal,
@@ -32,7 +32,7 @@ class MLP(Model):
     """Fully connected layers (Deep Learning from Scratch 1, chapters 3 to 6); without a hidden one, softmax regression.
 
     `hidden` is the width of each of `layers` hidden layers, or a tuple of widths; () and `layers=0` have none. After
-    each comes `normalisation`, `activation` and `dropout`; `output`, where given, is the activation of the last layer.
+    each comes `normalization`, `activation` and `dropout`; `output`, where given, is the activation of the last layer.
     `initial` draws the weights: He's for relu and its kin, Glorot's for the others, unless another is named.
     """
 
@@ -45,7 +45,7 @@ class MLP(Model):
         hidden: int | tuple[int, ...] = 64,
         layers: int = 1,
         activation: Callable[[Replicas], Layer] = Relu,
-        normalisation: Callable[[Replicas, int], Layer] | None = None,
+        normalization: Callable[[Replicas, int], Layer] | None = None,
         dropout: PerReplica = 0.0,
         initial: Initial | None = None,
         output: Callable[[Replicas], Layer] | None = None,
@@ -56,10 +56,10 @@ class MLP(Model):
         stack: list[Layer] = []
         for n_in, n_out in pairwise((features, *widths)):
             stack.append(Affine(replicas, n_in, n_out, initial=inner))
-            stack += [normalisation(replicas, n_out)] if normalisation else []
+            stack += [normalization(replicas, n_out)] if normalization else []
             stack += [activation(replicas), Dropout(replicas, dropout)]
         stack.append(Affine(replicas, (features, *widths)[-1], outputs, initial=initial or glorot_normal))
-        self.layers = Chain(*stack, *([output(replicas)] if output else []))
+        self.layers = Sequential(*stack, *([output(replicas)] if output else []))
         self.loss = loss(replicas)
 
     def forward(self, batch: Batch, carry: Carry = None, *, train: bool) -> tuple[Array, Carry]:

@@ -9,18 +9,18 @@ from searchlab import (
     Float,
     Int,
     KFold,
+    ParameterCount,
     SizeLimit,
     Space,
     Sweep,
     Trainer,
-    Weights,
 )
 
 sweep = Sweep(
     name="digits-small",
     data=Digits(),
     validation=KFold(5),
-    metric=(Accuracy(), Weights()),
+    metric=(Accuracy(), ParameterCount()),
     model=Space(MLP, hidden=Choice(4, 8, 16, 32, 64, 128), layers=Int(1, 2), dropout=Float(0.0, 0.5)),
     optimizer=Space(Adam, lr=Float(1e-3, 3e-2, log=True)),
     training=Space(Trainer, batch_size=32, epochs=20),

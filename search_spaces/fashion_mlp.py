@@ -31,7 +31,7 @@ sweep = Sweep(
         MLP,
         hidden=Choice((256,), (256, 128), (512, 256, 128)),
         activation=Choice(Relu, Gelu, Tanh),
-        normalisation=Choice(None, BatchNorm),
+        normalization=Choice(None, BatchNorm),
         dropout=Float(0.0, 0.5),
         loss=Space(SoftmaxCrossEntropy, smoothing=Float(0.0, 0.2)),
     ),

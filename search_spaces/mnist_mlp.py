@@ -28,7 +28,7 @@ sweep = Sweep(
         MLP,
         hidden=Choice(50, 100, 200),
         layers=Int(1, 2),
-        normalisation=Choice(None, BatchNorm),
+        normalization=Choice(None, BatchNorm),
         dropout=Float(0.0, 0.5),
     ),
     optimizer=Choice(

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from searchlab.data import Text as Text
     from searchlab.metrics import Accuracy as Accuracy
     from searchlab.metrics import BitsPerCharacter as BitsPerCharacter
+    from searchlab.metrics import ParameterCount as ParameterCount
     from searchlab.metrics import Perplexity as Perplexity
     from searchlab.metrics import RootMeanSquaredError as RootMeanSquaredError
-    from searchlab.metrics import Weights as Weights
     from searchlab.nn import BatchNorm as BatchNorm
     from searchlab.nn import Gelu as Gelu
     from searchlab.nn import LeakyRelu as LeakyRelu
@@ -54,33 +54,33 @@ if TYPE_CHECKING:
     from searchlab.optim import Momentum as Momentum
     from searchlab.optim import Nesterov as Nesterov
     from searchlab.optim import RMSprop as RMSprop
-    from searchlab.schedules import Constant as Constant
-    from searchlab.schedules import CosineDecay as CosineDecay
-    from searchlab.schedules import ExponentialDecay as ExponentialDecay
-    from searchlab.schedules import Plateau as Plateau
-    from searchlab.schedules import StepDecay as StepDecay
-    from searchlab.sweep import TPE as TPE
-    from searchlab.sweep import BruteForce as BruteForce
-    from searchlab.sweep import Budget as Budget
-    from searchlab.sweep import Candidate as Candidate
-    from searchlab.sweep import Choice as Choice
-    from searchlab.sweep import CmaEs as CmaEs
-    from searchlab.sweep import EarlyStopping as EarlyStopping
-    from searchlab.sweep import Float as Float
-    from searchlab.sweep import Grid as Grid
-    from searchlab.sweep import Halving as Halving
-    from searchlab.sweep import Int as Int
-    from searchlab.sweep import Median as Median
-    from searchlab.sweep import NoPruning as NoPruning
-    from searchlab.sweep import OptunaPruner as OptunaPruner
-    from searchlab.sweep import OptunaSampler as OptunaSampler
-    from searchlab.sweep import QuasiRandom as QuasiRandom
-    from searchlab.sweep import Race as Race
-    from searchlab.sweep import Random as Random
-    from searchlab.sweep import Resources as Resources
-    from searchlab.sweep import SizeLimit as SizeLimit
-    from searchlab.sweep import Space as Space
-    from searchlab.sweep import Sweep as Sweep
+    from searchlab.optim.schedules import Constant as Constant
+    from searchlab.optim.schedules import CosineDecay as CosineDecay
+    from searchlab.optim.schedules import ExponentialDecay as ExponentialDecay
+    from searchlab.optim.schedules import Plateau as Plateau
+    from searchlab.optim.schedules import StepDecay as StepDecay
+    from searchlab.pruning import Halving as Halving
+    from searchlab.pruning import Median as Median
+    from searchlab.pruning import NoPruning as NoPruning
+    from searchlab.pruning import OptunaPruner as OptunaPruner
+    from searchlab.pruning import Race as Race
+    from searchlab.space import TPE as TPE
+    from searchlab.space import BruteForce as BruteForce
+    from searchlab.space import Budget as Budget
+    from searchlab.space import Candidate as Candidate
+    from searchlab.space import Choice as Choice
+    from searchlab.space import CmaEs as CmaEs
+    from searchlab.space import EarlyStopping as EarlyStopping
+    from searchlab.space import Float as Float
+    from searchlab.space import Grid as Grid
+    from searchlab.space import Int as Int
+    from searchlab.space import OptunaSampler as OptunaSampler
+    from searchlab.space import QuasiRandom as QuasiRandom
+    from searchlab.space import Random as Random
+    from searchlab.space import Resources as Resources
+    from searchlab.space import SizeLimit as SizeLimit
+    from searchlab.space import Space as Space
+    from searchlab.space import Sweep as Sweep
     from searchlab.training import Trainer as Trainer
 
 __version__ = "0.1.0"
@@ -109,7 +109,7 @@ _HOMES = {
         "BitsPerCharacter",
         "Perplexity",
         "RootMeanSquaredError",
-        "Weights",
+        "ParameterCount",
     ),
     "nn": (
         "BatchNorm",
@@ -131,8 +131,9 @@ _HOMES = {
         "random_uniform",
     ),
     "optim": ("SGD", "AdaGrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSprop"),
-    "schedules": ("Constant", "CosineDecay", "ExponentialDecay", "Plateau", "StepDecay"),
-    "sweep": (
+    "optim.schedules": ("Constant", "CosineDecay", "ExponentialDecay", "Plateau", "StepDecay"),
+    "pruning": ("Halving", "Median", "NoPruning", "OptunaPruner", "Race"),
+    "space": (
         "BruteForce",
         "Budget",
         "Candidate",
@@ -141,14 +142,9 @@ _HOMES = {
         "EarlyStopping",
         "Float",
         "Grid",
-        "Halving",
         "Int",
-        "Median",
-        "NoPruning",
-        "OptunaPruner",
         "OptunaSampler",
         "QuasiRandom",
-        "Race",
         "Random",
         "Resources",
         "SizeLimit",

@@ -19,9 +19,9 @@ from searchlab.backend import Array
 from searchlab.data.batch import Batch
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
-from searchlab.nn.layer import Model
+from searchlab.nn.generation import sample
+from searchlab.nn.module import Model
 from searchlab.nn.parameter import Parameters
-from searchlab.nn.sampling import sample
 from searchlab.replicas import Replicas
 
 FORMAT = 1
@@ -184,7 +184,7 @@ def _find(path: str) -> Any:
     except (ImportError, AttributeError) as error:
         hint = "run from its project's root"
         if module.startswith("searchlab_sweep_file_"):  # as loaded sweep files are called
-            hint = "a sweep file defines it: load that first, with searchlab.sweep.file.load"
+            hint = "a sweep file defines it: load that first, with searchlab.space.loader.load"
         raise UserMistake(f"the artifact needs {path}, which cannot be imported ({error}); {hint}.") from error
     return found
 

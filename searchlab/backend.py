@@ -62,7 +62,7 @@ def to_host(array: Array) -> Array:
     return host
 
 
-def why_not(device: Device) -> str | None:
+def unavailable_reason(device: Device) -> str | None:
     """Why this device cannot be used here, in a few words; None when it can."""
     if device == "cpu":
         return None

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from searchlab.backend import Array, xp_of
 from searchlab.data.batch import IGNORED, Batch
 from searchlab.errors import UserMistake
-from searchlab.nn.layer import Carry, Model
+from searchlab.nn.module import Carry, Model
 
 Goal = Literal["max", "min"]
 
@@ -124,7 +124,7 @@ class BitsPerCharacter:
 
 
 @dataclass(frozen=True)
-class Weights:
+class ParameterCount:
     """How many numbers a network has learned: its weights and biases, one that layers share counted once.
 
     It judges the network and not what this says, so the contract of metrics, which asks about predictions, is not

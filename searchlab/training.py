@@ -12,15 +12,15 @@ import numpy as np
 from searchlab.backend import Array, to_device, to_host
 from searchlab.data.augmentation import Augmentation
 from searchlab.data.batch import Batch
-from searchlab.data.examples import Table
+from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Split
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
-from searchlab.nn.layer import Carry, Model
+from searchlab.nn.module import Carry, Model
 from searchlab.nn.parameter import Parameters
 from searchlab.optim import Optimizer, clip_joint_norm
+from searchlab.optim.schedules import Schedule
 from searchlab.replicas import Fused, PerReplica, Replicas
-from searchlab.schedules import Schedule
 
 BuildModel: TypeAlias = Callable[..., Model]
 BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
@@ -31,7 +31,7 @@ EXPLODED = 100.0  # times the loss of the very first batch: no run that learns h
 
 
 @dataclass(frozen=True)
-class Report:
+class EpochReport:
     """What one epoch gave: training loss (nats per target) and held-out score of each replica (R,), on the host.
 
     `others` (R, M - 1) are the scores by the metrics after the first of M; (R, 0) where there is but one.
@@ -62,7 +62,7 @@ class Trainer(Fused):
     def __init__(
         self,
         replicas: Replicas,
-        data: Table,
+        data: LoadedDataset,
         split: Split,
         metric: Metric | Sequence[Metric],
         model: BuildModel,
@@ -93,7 +93,7 @@ class Trainer(Fused):
         self.augmentation = augmentation(replicas, data.image) if augmentation else None
         self.first_loss: Array | None = None  # (R,) of the first batch, before any update
 
-    def advance(self) -> Report:
+    def advance(self) -> EpochReport:
         """Train one epoch and measure each replica on its held-out rows. A replica that diverges harms no other."""
         started = time.perf_counter()
         with np.errstate(all="ignore"):  # NaN and overflow are answered by the report, lane by lane
@@ -105,7 +105,7 @@ class Trainer(Fused):
             self.schedule.see(losses if not self._judged else -scores if self.metric.goal == "max" else scores)
         failures = tuple(self._failures(losses, measured))
         seconds = time.perf_counter() - started
-        return Report(self.epoch, losses, scores, failures, seconds, time.time(), measured[:, 1:])
+        return EpochReport(self.epoch, losses, scores, failures, seconds, time.time(), measured[:, 1:])
 
     def step(self, batch: Batch, carry: Carry = None) -> tuple[Array, Carry]:
         """One step of every replica: forward, backward, clip, update. Returns the loss (R,) and the carry."""

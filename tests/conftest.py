@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from searchlab.backend import why_not
+from searchlab.backend import unavailable_reason
 from searchlab.data import mnist, penn_treebank
-from searchlab.data.sources import data_folder
+from searchlab.data.download import data_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,7 +21,7 @@ np.seterr(all="raise")  # the trainer itself answers for NaN and overflow, lane 
 
 def pytest_collection_modifyitems(items):
     """Skip the tests that need a CUDA device where there is none."""
-    reason = why_not("cuda")
+    reason = unavailable_reason("cuda")
     for item in items:
         if reason and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -52,11 +52,13 @@ def _are_here(folder, *files):
 @pytest.fixture(scope="session")
 def fresh_store(tmp_path_factory):
     """An MLflow database with its tables made: five seconds that a test session pays once."""
-    from searchlab.service.home import Home  # here alone: the numeric core's tests run without MLflow, Ray and Optuna
+    from searchlab.runs.workspace import (
+        Workspace,  # here alone: the numeric core's tests run without MLflow, Ray and Optuna
+    )
     from searchlab.tracking.store import open_store
 
     home = tmp_path_factory.mktemp("store")
-    open_store(Home.at(home).tracking_uri, home)
+    open_store(Workspace.at(home).tracking_uri, home)
     return home / "mlflow.db"
 
 

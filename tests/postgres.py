@@ -20,7 +20,7 @@ HASTE = ("fsync=off", "shared_buffers=16MB", "max_connections=30", "unix_socket_
 PATIENCE = 60.0  # seconds for it to start or end
 
 
-def why_not() -> str | None:
+def unavailable_reason() -> str | None:
     """Why no server can be started here; None if one can."""
     if not _programs():
         return "PostgreSQL is not installed in /usr/lib/postgresql"

@@ -9,7 +9,7 @@ import numpy as np
 from models.mlp import MLP
 from searchlab import SGD, Accuracy, Adam, Choice, Float, Int, KFold, Space, Spiral, Sweep, Trainer
 from searchlab.data import Examples
-from searchlab.sweep.pruning import NoPruning
+from searchlab.pruning.pruner import NoPruning
 
 
 @dataclass(frozen=True)

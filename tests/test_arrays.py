@@ -157,8 +157,8 @@ def test_equal_arrays_are_equal_and_told_by_their_shapes():
     assert repr(data) == "Arrays(x=(60, 3) float64, y=(60,) int64, groups=(60,) int64)"
     assert repr(Arrays(X, Y, test=0.5, image=(1, 3))).endswith("y=(60,) int64, test=0.5, image=(1, 3))")
     assert replace(data, test=0.5) == Arrays(X, Y, groups=Y, test=0.5)
-    assert data.training().standardise
-    assert not replace(data, standardise=False).training().standardise
+    assert data.training().standardize
+    assert not replace(data, standardize=False).training().standardize
 
 
 def spoilt(value, *places):

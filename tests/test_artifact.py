@@ -15,7 +15,7 @@ from searchlab.data import Batch, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn import BatchNorm, LeakyRelu, MeanSquaredError, Parameters, Tanh, random_normal
 from searchlab.replicas import Replicas
-from searchlab.sweep.file import MODULE_PREFIX
+from searchlab.space.loader import MODULE_PREFIX
 
 ARGUMENTS = {"hidden": 5, "layers": 2, "activation": Tanh, "dropout": 0.3}
 
@@ -36,7 +36,7 @@ def test_it_predicts_what_the_network_did_to_the_precision_of_float16(written):
     np.testing.assert_allclose(loaded.predict(x), scores[0], atol=5e-3)
     assert not np.array_equal(loaded.predict(x), scores[0]), "float32 weights would be the same bits"
     assert loaded.manifest["sweep"] == "s"
-    assert loaded.manifest["model"]["arguments"]["activation"] == {"import": "searchlab.nn.elementwise:Tanh"}
+    assert loaded.manifest["model"]["arguments"]["activation"] == {"import": "searchlab.nn.activations:Tanh"}
 
 
 def test_the_weights_are_float16_without_a_replica_axis_and_need_no_pickle(written):
@@ -46,7 +46,7 @@ def test_the_weights_are_float16_without_a_replica_axis_and_need_no_pickle(writt
 
 
 def test_parts_with_arguments_of_their_own_come_back(tmp_path):
-    arguments = {"hidden": (5, 4), "activation": partial(LeakyRelu, slope=0.25), "normalisation": BatchNorm}
+    arguments = {"hidden": (5, 4), "activation": partial(LeakyRelu, slope=0.25), "normalization": BatchNorm}
     arguments |= {"loss": MeanSquaredError, "initial": partial(random_normal, scale=0.5)}
     parameters = Parameters(MLP(Replicas([4]), 3, 2, **arguments).parameters())
     weights = {name: parameter.value[0] for name, parameter in parameters.named.items()}

@@ -14,7 +14,7 @@ from searchlab.backend import (
     take_rows,
     to_device,
     to_host,
-    why_not,
+    unavailable_reason,
     xp_of,
 )
 
@@ -125,7 +125,7 @@ def test_the_host_is_numpy_and_needs_no_copy():
     assert xp_of(a) is np
     assert to_device(a, "cpu") is a
     assert to_host(a) is a
-    assert why_not("cpu") is None
+    assert unavailable_reason("cpu") is None
 
 
 def test_cuda_without_cupy_is_told_in_words(monkeypatch):
@@ -133,7 +133,7 @@ def test_cuda_without_cupy_is_told_in_words(monkeypatch):
         raise ImportError("no module named cupy")
 
     monkeypatch.setattr(backend, "_cupy", absent)
-    assert "searchlab[gpu]" in why_not("cuda")
+    assert "searchlab[gpu]" in unavailable_reason("cuda")
 
 
 def test_cuda_without_a_device_is_told_in_words(monkeypatch):
@@ -148,8 +148,8 @@ def test_cuda_without_a_device_is_told_in_words(monkeypatch):
             return self.count
 
     monkeypatch.setattr(backend, "_cupy", lambda: Runtime(0))
-    assert why_not("cuda") == "CuPy finds no CUDA device"
+    assert unavailable_reason("cuda") == "CuPy finds no CUDA device"
     monkeypatch.setattr(backend, "_cupy", lambda: Runtime(None))
-    assert "cudaErrorInsufficientDriver" in why_not("cuda")
+    assert "cudaErrorInsufficientDriver" in unavailable_reason("cuda")
     monkeypatch.setattr(backend, "_cupy", lambda: Runtime(1))
-    assert why_not("cuda") is None
+    assert unavailable_reason("cuda") is None

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from searchlab.cli.arguments import seconds_of
+from searchlab.engine import local
 from searchlab.errors import UserMistake
-from searchlab.service.engine import local
-from searchlab.service.engine.job import Job
-from searchlab.service.run import resume, run
-from searchlab.service.study.study import Study
-from searchlab.sweep.budget import Budget, Spent
-from searchlab.tracking.tracker import Buffer
+from searchlab.runner.run import resume, run
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
+from searchlab.space.budget import Budget, Spent
+from searchlab.study.study import Study
 from tests.sweeps import spiral_sweep
 from tests.test_study import epoch
 
@@ -128,7 +128,7 @@ def test_the_last_trial_of_all_is_no_reason_to_say_that_it_is_over(tmp_path):
 
 def test_seconds_count_by_a_clock_that_does_not_jump_and_over_restarts(tmp_path, monkeypatch):
     now = [1000.0]
-    monkeypatch.setattr("searchlab.service.study.ledger.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("searchlab.study.trial_store.time.monotonic", lambda: now[0])
     one = study(tmp_path, Budget(seconds=60))
     group = one.ask()
     now[0] += 50.0
@@ -136,7 +136,7 @@ def test_seconds_count_by_a_clock_that_does_not_jump_and_over_restarts(tmp_path,
     assert one.over is None
     one.close()
     now[0] += 1e6  # nobody searches
-    monkeypatch.setattr("searchlab.service.study.ledger.time.time", lambda: 0.0)
+    monkeypatch.setattr("searchlab.study.trial_store.time.time", lambda: 0.0)
     again = study(tmp_path, Budget(seconds=60))
     group = again.ask()
     now[0] += 9.0
@@ -160,7 +160,7 @@ def test_in_a_reproducible_search_a_budget_is_looked_at_between_generations(tmp_
 
 
 def test_a_search_that_its_budget_ended_has_a_winner_and_goes_on_when_given_more(tmp_path, monkeypatch):
-    monkeypatch.setattr("searchlab.service.course.Recorder", NoRecorder)
+    monkeypatch.setattr("searchlab.runner.pipeline.Recorder", NoRecorder)
     sweep = spiral_sweep(trials=12, budget=Budget(epochs=14))
     result = run(sweep, engine="local", home=tmp_path, fuse=2)
     assert "14 epochs" in result.over
@@ -175,16 +175,16 @@ def test_a_search_that_its_budget_ended_has_a_winner_and_goes_on_when_given_more
 
 
 def test_a_budget_shorter_than_a_trial_still_gives_a_winner(tmp_path, monkeypatch):
-    monkeypatch.setattr("searchlab.service.course.Recorder", NoRecorder)
+    monkeypatch.setattr("searchlab.runner.pipeline.Recorder", NoRecorder)
     result = run(spiral_sweep(trials=12, epochs=50, budget=Budget(epochs=5)), engine="local", home=tmp_path, fuse=1)
     assert {trial.state for trial in result.trials} == {"PRUNED"}
     assert result.winner.trial.epoch <= 5
 
 
 def test_a_time_budget_ends_a_search_in_mid_trial_and_more_time_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("searchlab.service.course.Recorder", NoRecorder)
+    monkeypatch.setattr("searchlab.runner.pipeline.Recorder", NoRecorder)
     clock = [0.0]
-    monkeypatch.setattr("searchlab.service.study.ledger.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("searchlab.study.trial_store.time.monotonic", lambda: clock[0])
     add = Study.report
 
     def report(self, *given):

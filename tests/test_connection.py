@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import ray
 
+from searchlab.cluster import connection
+from searchlab.cluster.connection import TRIES, connected
 from searchlab.errors import WorldFault
-from searchlab.service.cluster import connection
-from searchlab.service.cluster.connection import TRIES, connected
-from searchlab.service.engine.job import Job
+from searchlab.runs.job import Job
 from tests.sweeps import spiral_sweep
 
 REFUSAL = "Initialization failure from server:\nTraceback (most recent call last):\nRuntimeError: it ended at once"

@@ -17,14 +17,14 @@ import optuna
 import pytest
 import sqlalchemy
 
+from searchlab.engine import local
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service import patience
-from searchlab.service.engine import local
-from searchlab.service.engine.job import Job
-from searchlab.service.study import database, journal, ownership
-from searchlab.service.study.stored import peek
-from searchlab.service.study.study import Study
-from searchlab.tracking.tracker import Buffer
+from searchlab.runs import retry
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
+from searchlab.study.reading import peek
+from searchlab.study.storage import database, journal, ownership
+from searchlab.study.study import Study
 from tests import postgres
 from tests.postgres import PASSWORD, Postgres
 from tests.relay import relay
@@ -42,7 +42,7 @@ def quiet():
 
 @pytest.fixture(scope="module")
 def running():
-    if reason := postgres.why_not():
+    if reason := postgres.unavailable_reason():
         pytest.skip(reason)
     with Postgres() as server:
         yield server
@@ -235,7 +235,7 @@ def test_a_search_through_deaths_of_its_database_finds_what_an_unbroken_one_does
 @pytest.mark.slow
 def test_one_that_stays_away_is_waited_for_once_and_gone_on_with_later(server, url, own, monkeypatch):
     monkeypatch.setattr(database, "PATIENCE", 1.5)
-    monkeypatch.setattr(patience, "SILENT", 0.2)
+    monkeypatch.setattr(retry, "SILENT", 0.2)
     heard = []
     study = opened(own(url, heard.append))
     work(study)
@@ -383,15 +383,15 @@ def test_a_database_of_another_version_is_left_as_it_is(tmp_path, own):
 
 
 def test_a_short_outage_is_not_told(monkeypatch):
-    monkeypatch.setattr(patience, "FIRST", 0.01)
-    heard, tries = [], iter([patience.Away("gone"), patience.Away("gone"), None])
+    monkeypatch.setattr(retry, "FIRST", 0.01)
+    heard, tries = [], iter([retry.Unavailable("gone"), retry.Unavailable("gone"), None])
 
     def ask():
         if error := next(tries):
             raise error
         return 7
 
-    assert patience.Patience(60.0, "it", "kept", heard.append).outlast(ask) == 7
+    assert retry.RetryPolicy(60.0, "it", "kept", heard.append).call(ask) == 7
     assert not heard
 
 
@@ -407,7 +407,7 @@ TAKEN = "'mine' is being run by another process on 127.0.0.1; one at a time, or 
 LOST = "another process.* has taken the study 'mine' over while this one was cut off from its database"
 OWNER = """
 import sys, time
-from searchlab.service.study import journal
+from searchlab.study.storage import journal
 storage = journal.own(sys.argv[1], None, "mine")
 print("owned", flush=True)
 time.sleep(600)

@@ -10,15 +10,15 @@ from models.rnn_lm import RnnLM
 from searchlab import AdamW, Arrays, Float, Perplexity, Space, Trainer, backend
 from searchlab.data import Batch
 from searchlab.data.batch import IGNORED
+from searchlab.engine import local
 from searchlab.nn import BatchNorm
-from searchlab.nn.sampling import sample
+from searchlab.nn.generation import sample
+from searchlab.optim.schedules import Plateau
 from searchlab.replicas import Replicas
-from searchlab.schedules import Plateau
-from searchlab.service.engine import local
-from searchlab.service.engine.job import Job
-from searchlab.service.home import Home
-from searchlab.service.outcome.winner import crown
-from searchlab.tracking.tracker import Buffer
+from searchlab.results.winner import select_winner
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
+from searchlab.runs.workspace import Workspace
 from tests import fake_cupy
 from tests.sweeps import spiral_sweep
 from tests.test_gpu import EVERYTHING, OPTIONS, trainer
@@ -126,15 +126,15 @@ def ended(folder, device):
     sweep = spiral_sweep(
         trials=4,
         data=Arrays(x.astype(np.float32), (x[:, 0] > x[:, 1]).astype(int)),
-        model=Space(MLP, hidden=8, normalisation=Space(BatchNorm, momentum=Float(0.5, 0.9)), dropout=Float(0.0, 0.3)),
+        model=Space(MLP, hidden=8, normalization=Space(BatchNorm, momentum=Float(0.5, 0.9)), dropout=Float(0.0, 0.3)),
         optimizer=Space(AdamW, lr=Float(1e-3, 0.1, log=True)),
         training=Space(Trainer, batch_size=10, epochs=4, schedule=Plateau),
     )
-    home = Home.at(folder).sweep("one")
+    home = Workspace.at(folder).sweep("one")
     home.path.mkdir(parents=True)
     job = Job(sweep, "one", home.study, home.checkpoints, trials=4, fuse=2, device=device)
     trials = local.search(job, Buffer()).trials
-    return trials, crown(sweep, trials, home, seed=0, device=device)
+    return trials, select_winner(sweep, trials, home, seed=0, device=device)
 
 
 def test_a_sweep_ends_alike_on_either_device(tmp_path):

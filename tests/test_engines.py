@@ -12,15 +12,15 @@ import pytest
 import ray
 
 from searchlab import Float, Resources, Space, Trainer
-from searchlab.backend import why_not
+from searchlab.backend import unavailable_reason
+from searchlab.cluster import connection
 from searchlab.data import Examples
+from searchlab.engine import local, ray_tune
 from searchlab.errors import WorldFault
-from searchlab.service.cluster import connection
-from searchlab.service.engine import local, tune
-from searchlab.service.engine.job import Job
-from searchlab.service.study.stored import peek
-from searchlab.sweep.pruning import Halving
-from searchlab.tracking.tracker import Buffer
+from searchlab.pruning.halving import Halving
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
+from searchlab.study.reading import peek
 from tests.conftest import ROOT
 from tests.sweeps import spiral_sweep
 
@@ -52,14 +52,14 @@ def facts(records):
 @pytest.mark.parametrize("fuse", [1, 3])
 def test_one_group_at_a_time_both_engines_give_the_same_trials(cluster, tmp_path, fuse):
     here = local.search(job(tmp_path / "local", fuse=fuse), told := Buffer()).trials
-    there = tune.search(job(tmp_path / "tune", fuse=fuse, workers=1), heard := Buffer()).trials
+    there = ray_tune.search(job(tmp_path / "tune", fuse=fuse, workers=1), heard := Buffer()).trials
     assert facts(there) == facts(here)
     assert [method for method, _ in heard.drain()] == [method for method, _ in told.drain()]
     assert not list((tmp_path / "tune" / "checkpoints").iterdir())
 
 
 def test_two_workers_end_every_trial_once(cluster, tmp_path):
-    records = tune.search(job(tmp_path, trials=12, fuse=2, workers=2), heard := Buffer()).trials
+    records = ray_tune.search(job(tmp_path, trials=12, fuse=2, workers=2), heard := Buffer()).trials
     assert [record.state for record in records] == ["COMPLETE"] * 12
     ends = [arguments["trial"] for method, arguments in heard.drain() if method == "finish"]
     assert sorted(ends) == list(range(12))
@@ -69,7 +69,7 @@ def test_a_diverged_trial_fails_and_the_others_go_on(cluster, tmp_path):
     from searchlab import SGD
 
     sweep = spiral_sweep(optimizer=Space(SGD, lr=Float(1e-2, 1e8, log=True)))
-    records = tune.search(job(tmp_path, sweep, trials=10, fuse=5, workers=2), Buffer()).trials
+    records = ray_tune.search(job(tmp_path, sweep, trials=10, fuse=5, workers=2), Buffer()).trials
     states = {record.state for record in records}
     assert states == {"COMPLETE", "FAIL"}
     assert all("diverged" in record.reason for record in records if record.state == "FAIL")
@@ -83,13 +83,13 @@ def test_a_reproducible_search_is_the_same_with_any_number_of_workers(cluster, t
     sweep = spiral_sweep(pruner=Halving(reduction=2, first=1, least=1), epochs=8)
     here = found("here", local, 1)
     assert {state for _, state, *_ in here} == {"COMPLETE", "PRUNED"}
-    assert found("one", tune, 1) == here
-    assert found("two", tune, 2) == here
+    assert found("one", ray_tune, 1) == here
+    assert found("two", ray_tune, 2) == here
 
 
 def test_two_workers_prune_by_each_others_curves(cluster, tmp_path):
     sweep = spiral_sweep(pruner=Halving(race=None), epochs=12)
-    records = tune.search(job(tmp_path, sweep, trials=30, workers=2, fuse=3), heard := Buffer()).trials
+    records = ray_tune.search(job(tmp_path, sweep, trials=30, workers=2, fuse=3), heard := Buffer()).trials
     states = [record.state for record in records]
     assert set(states) == {"COMPLETE", "PRUNED"}
     assert states.count("PRUNED") > 10
@@ -113,8 +113,8 @@ class Missing:
 
 def test_a_fault_of_the_world_ends_the_search_and_leaves_the_trials_open(cluster, tmp_path):
     with pytest.raises(WorldFault, match=r"spiral\.csv is missing"):
-        tune.search(job(tmp_path, spiral_sweep(data=Missing()), workers=2), Buffer())
-    good = tune.search(job(tmp_path, workers=2), Buffer()).trials
+        ray_tune.search(job(tmp_path, spiral_sweep(data=Missing()), workers=2), Buffer())
+    good = ray_tune.search(job(tmp_path, workers=2), Buffer()).trials
     assert [record.state for record in good] == ["COMPLETE"] * 6
 
 
@@ -155,7 +155,7 @@ def test_a_killed_worker_is_replaced_and_its_group_goes_on_from_its_checkpoint(c
 
     killer = threading.Thread(target=kill_the_worker_after_some_epochs)
     killer.start()
-    records = tune.search(job(tmp_path, sweep, trials=2, fuse=2, workers=1), heard := Buffer()).trials
+    records = ray_tune.search(job(tmp_path, sweep, trials=2, fuse=2, workers=1), heard := Buffer()).trials
     killer.join()
     assert [record.state for record in records] == ["COMPLETE"] * 2
     assert all(len(record.curve.scores) == 12 for record in records)
@@ -183,8 +183,8 @@ class OnlyHere:
 def test_rows_that_travel_are_read_by_the_driver_alone_and_train_the_same(cluster, tmp_path):
     sweep = spiral_sweep(data=OnlyHere(os.getpid()))
     with pytest.raises(WorldFault, match="on the driver's disk alone"):
-        tune.search(job(tmp_path / "read", sweep, workers=1, fuse=3), Buffer())
-    there = tune.search(job(tmp_path / "sent", sweep, workers=1, fuse=3, ship_data=True), Buffer()).trials
+        ray_tune.search(job(tmp_path / "read", sweep, workers=1, fuse=3), Buffer())
+    there = ray_tune.search(job(tmp_path / "sent", sweep, workers=1, fuse=3, ship_data=True), Buffer()).trials
     here = local.search(job(tmp_path / "here", sweep, fuse=3), Buffer()).trials
     assert facts(there) == facts(here)
 
@@ -192,18 +192,18 @@ def test_rows_that_travel_are_read_by_the_driver_alone_and_train_the_same(cluste
 def test_what_not_one_group_fits_into_is_refused_with_the_numbers(cluster, tmp_path):
     sweep = spiral_sweep(resources=Resources(cpus=64))
     with pytest.raises(WorldFault, match=r"it takes 64 CPU for a group on cpu, and there is 2 CPU and .* GB"):
-        tune.search(job(tmp_path, sweep, workers=None), Buffer())
+        ray_tune.search(job(tmp_path, sweep, workers=None), Buffer())
 
 
 def test_a_group_that_takes_two_cores_trains_one_at_a_time_on_two(cluster, tmp_path):
     sweep = spiral_sweep(resources=Resources(cpus=2))
-    records = tune.search(job(tmp_path, sweep, workers=None), Buffer()).trials
+    records = ray_tune.search(job(tmp_path, sweep, workers=None), Buffer()).trials
     assert [record.state for record in records] == ["COMPLETE"] * 6
 
 
 def test_a_node_whose_gpu_cannot_be_used_ends_the_search_and_fails_no_trial(tmp_path):
     """Ray counts one where the machine has none: as a node without CuPy would look."""
-    if why_not("cuda") is None:
+    if unavailable_reason("cuda") is None:
         pytest.skip("this machine's GPU can be used")
     ray.shutdown()
     before = dict(os.environ)
@@ -214,7 +214,7 @@ def test_a_node_whose_gpu_cannot_be_used_ends_the_search_and_fails_no_trial(tmp_
     )  # fmt: skip
     try:
         with pytest.raises(WorldFault, match=r"cannot train on cuda: CuPy"):
-            tune.search(job(tmp_path, spiral_sweep(), device="cuda", workers=None), Buffer())
+            ray_tune.search(job(tmp_path, spiral_sweep(), device="cuda", workers=None), Buffer())
         assert {record.state for record in peek(tmp_path / "study.journal", "spiral")} <= {"RUNNING"}
     finally:
         ray.shutdown()

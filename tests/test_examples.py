@@ -1,22 +1,22 @@
-"""Tables of independent rows: what they hold, and how each replica sees them standardised by its own training rows."""
+"""Tables of independent rows: what they hold, and how each replica sees them standardized by its own training rows."""
 
 import numpy as np
 import pytest
 
-from searchlab.data import EveryRow, Examples, KFold, Rows, Standardised
+from searchlab.data import EveryRow, Examples, KFold, Rows, Standardized
 from searchlab.data.examples import ROWS_AT_ONCE
-from searchlab.data.standardised import moments
+from searchlab.data.standardize import moments
 from searchlab.replicas import Replicas
 
 SCALES = np.array([1.0, 1e-6, 1e6, 30.0], np.float32)
 
 
-def raw(rows=61, standardise=True, seed=0, **given):
+def raw(rows=61, standardize=True, seed=0, **given):
     """Rows whose features differ in size and place; the last is constant."""
     x = np.random.default_rng(seed).standard_normal((rows, 4)).astype(np.float32) * SCALES + SCALES * 3
     x[:, 3] = 0.1
     y = np.random.default_rng(seed + 1).integers(3, size=rows)
-    return Examples(x, y, 3, standardise=standardise, **given)
+    return Examples(x, y, 3, standardize=standardize, **given)
 
 
 def x_of(batches):
@@ -27,7 +27,7 @@ def test_a_table_keeps_what_is_known_of_it():
     table = raw(image=(2, 2), names=("a", "b", "c"), groups=np.arange(61) // 2)
     rows = np.array([5, 3, 60])
     for other in (table.on("cpu"), table.take(rows), table.take(rows).on("cpu")):
-        assert (other.image, other.names, other.standardise, other.sizes) == ((2, 2), ("a", "b", "c"), True, (4, 3))
+        assert (other.image, other.names, other.standardize, other.sizes) == ((2, 2), ("a", "b", "c"), True, (4, 3))
     assert table.take(rows).groups.tolist() == [2, 1, 30]
     assert (table.take(rows).labels == table.y[rows]).all()
     assert table.take(rows).x.tobytes() == table.x[rows].tobytes()
@@ -49,7 +49,7 @@ def test_the_checksum_is_of_rows_targets_and_groups():
     table, groups = raw(), np.arange(61)
     others = [raw(seed=1), Examples(table.x, table.y + 1, 4), raw(groups=groups), raw(groups=groups + 1)]
     assert len({table.checksum(), *(other.checksum() for other in others)}) == 5
-    assert table.checksum() == raw(standardise=False).checksum() == table.fitted(KFold(2).split(table)).checksum()
+    assert table.checksum() == raw(standardize=False).checksum() == table.fitted(KFold(2).split(table)).checksum()
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_table_that_does_not_fit_together_is_refused(given, told):
         Examples(**{"x": np.zeros((5, 2), np.float32), "y": np.zeros(5, int), "outputs": 2, **given})
 
 
-def test_without_standardise_a_table_is_its_own_fit():
-    table = raw(standardise=False)
+def test_without_standardize_a_table_is_its_own_fit():
+    table = raw(standardize=False)
     assert table.fitted(KFold(3).split(table)) is table
 
 
@@ -131,7 +131,7 @@ def test_rows_are_shared_and_stay_as_they_are():
     table = raw(rows=300)
     before = table.x.tobytes()
     fitted = table.fitted(KFold(2).split(table)[np.tile([0, 1], 10)])
-    assert isinstance(fitted, Standardised)
+    assert isinstance(fitted, Standardized)
     assert fitted.rows.x is table.x
     for _ in range(2):
         first = x_of(fitted.scoring(Rows.of([np.arange(300)] * 20)))
@@ -171,7 +171,7 @@ def test_test_rows_are_seen_by_the_scaling_of_training_rows():
     """As the final test does: another table, the replica's own mean and scale."""
     table, locked = raw(), raw(rows=7, seed=5)
     mean, scale = table.fitted(EveryRow().split(table)).scaling
-    seen = Standardised(locked, mean, scale).on("cpu")
+    seen = Standardized(locked, mean, scale).on("cpu")
     assert x_of(seen.scoring(Rows.of([np.arange(7)])))[0] == pytest.approx((locked.x - mean) / scale, rel=1e-5)
     assert (len(seen), seen.sizes, seen.groups) == (7, (4, 3), None)
     assert (seen.labels == locked.y).all()

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from searchlab.tracking.drawing import spread_of
-from searchlab.tracking.figures import (
+from searchlab.reporting.figures import (
     TrialCurve,
     fold_boxes,
     learning_curves,
-    optimisation_history,
+    optimization_history,
     parameter_boxes,
     pareto_front,
     save_figures,
     worth_boxes,
 )
-from searchlab.tracking.figures.grouping import by_value
+from searchlab.reporting.figures.grouping import by_value
+from searchlab.reporting.style import spread_of
 
-DRAW = (learning_curves, fold_boxes, optimisation_history)
+DRAW = (learning_curves, fold_boxes, optimization_history)
 
 
 def sweep(count=30, folds=5, epochs=20):
@@ -68,7 +68,7 @@ def test_few_trials_make_boxes(trials, value, goal):
 
 def test_pictures_are_saved_as_png(tmp_path):
     paths = save_figures(sweep(), "accuracy", "max", tmp_path / "pictures")
-    assert [path.name for path in paths] == ["learning-curves.png", "fold-boxes.png", "optimisation-history.png"]
+    assert [path.name for path in paths] == ["learning-curves.png", "fold-boxes.png", "optimization-history.png"]
     assert all(imread(path).std() > 0.01 for path in paths)
 
 
@@ -174,7 +174,7 @@ def test_a_few_hopeless_trials_do_not_squeeze_the_others(goal, sign):
 
 def test_the_best_so_far_never_gets_worse():
     for goal, order in (("max", 1), ("min", -1)):
-        step = optimisation_history(sweep(), "accuracy", goal).axes[0].get_lines()[0]
+        step = optimization_history(sweep(), "accuracy", goal).axes[0].get_lines()[0]
         assert (order * np.diff(step.get_ydata()) >= 0).all()
 
 

@@ -12,7 +12,7 @@ from models.mlp import MLP
 from models.rnn_lm import CELLS, RnnLM
 from searchlab import backend
 from searchlab.backend import FEW_ROWS, add_rows, module_of, take_rows, to_device, to_host, xp_of
-from searchlab.data import Batch, Blocked, Examples, KFold, Tokens, Vocabulary
+from searchlab.data import Batch, Blocked, Examples, KFold, TokenStream, Vocabulary
 from searchlab.data.augmentation import GaussianNoise, Shift
 from searchlab.metrics import Accuracy, RootMeanSquaredError
 from searchlab.nn import (
@@ -22,7 +22,6 @@ from searchlab.nn import (
     Affine,
     BatchNorm,
     Bidirectional,
-    Chain,
     Dropout,
     Embedding,
     Gelu,
@@ -31,6 +30,7 @@ from searchlab.nn import (
     Parameter,
     Parameters,
     Relu,
+    Sequential,
     Sigmoid,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
@@ -38,8 +38,8 @@ from searchlab.nn import (
     Tanh,
 )
 from searchlab.optim import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop, clip_joint_norm
+from searchlab.optim.schedules import Constant, CosineDecay, ExponentialDecay, Plateau, StepDecay
 from searchlab.replicas import KEYS_AHEAD, Replicas, fold_seeds
-from searchlab.schedules import Constant, CosineDecay, ExponentialDecay, Plateau, StepDecay
 from searchlab.training import Trainer
 from tests import fake_cupy
 
@@ -87,7 +87,7 @@ LAYERS = {
     "sigmoid": lambda replicas: Sigmoid(replicas),
     "dropout": lambda replicas: Dropout(replicas, [0.0, 0.3, 0.7]),
     "batch norm": lambda replicas: BatchNorm(replicas, 6, momentum=[0.0, 0.5, 0.9]),
-    "chain": lambda replicas: Chain(Affine(replicas, 6, 5), BatchNorm(replicas, 5), Relu(replicas)),
+    "chain": lambda replicas: Sequential(Affine(replicas, 6, 5), BatchNorm(replicas, 5), Relu(replicas)),
 }
 
 
@@ -205,7 +205,7 @@ def test_the_two_ends_over_words_agree(tied, words):
 @pytest.mark.parametrize("cell", CELLS)
 def test_language_models_agree(cell, changes, window):
     ids = np.random.default_rng(0).integers(11, size=300)
-    table = Tokens(ids, Vocabulary(tuple(f"w{n}" for n in range(11))), window)
+    table = TokenStream(ids, Vocabulary(tuple(f"w{n}" for n in range(11))), window)
     split, results = Blocked(3).split(table), []
     for replicas in replicas_on_both(np.float64):
         on = table.on(replicas.device)
@@ -323,7 +323,7 @@ def numbers():
     x = blobs().x
     y = np.tanh(x[:, :2] @ np.array([[0.5, -0.2], [0.3, 0.4]], np.float32))
     spread = np.where(np.arange(64) == 5, 0.0, 7.0).astype(np.float32)
-    return Examples(x * spread + 50.0, y, outputs=2, standardise=True)
+    return Examples(x * spread + 50.0, y, outputs=2, standardize=True)
 
 
 def trainer(device, rows=range(10), optimizer=Adam, lr=None, table=None, metric=None, model=(), **changes):
@@ -362,7 +362,7 @@ def test_training_agrees_with_the_host(optimizer):
 
 SHARES = np.linspace(0.1, 1.0, 10)
 OPTIONS = {
-    "standardised": {"table": blobs(standardise=True)},
+    "standardized": {"table": blobs(standardize=True)},
     "l2": {"l2": SHARES / 100},
     "constant": {"schedule": partial(Constant, warmup=SHARES)},
     "step decay": {"schedule": partial(StepDecay, every=SHARES, factor=SHARES)},
@@ -371,7 +371,7 @@ OPTIONS = {
     "plateau": {"schedule": partial(Plateau, factor=SHARES, threshold=1.0)},
     "noise": {"augmentation": partial(GaussianNoise, scale=SHARES)},
     "shift": {"augmentation": partial(Shift, pixels=np.arange(10) % 4)},
-    "batch norm": {"model": {"normalisation": partial(BatchNorm, momentum=SHARES / 2), "layers": 2}},
+    "batch norm": {"model": {"normalization": partial(BatchNorm, momentum=SHARES / 2), "layers": 2}},
     "gelu": {"model": {"activation": Gelu}},
     "leaky relu": {"model": {"activation": partial(LeakyRelu, slope=SHARES / 3)}},
     "smoothing": {"model": {"loss": partial(SoftmaxCrossEntropy, smoothing=SHARES / 2)}},
@@ -379,7 +379,7 @@ OPTIONS = {
     "regression": {"table": numbers(), "metric": RootMeanSquaredError(), "model": {"loss": MeanSquaredError}},
 }
 EVERYTHING = {
-    **OPTIONS["standardised"], **OPTIONS["l2"], **OPTIONS["plateau"], **OPTIONS["noise"], **OPTIONS["batch norm"],
+    **OPTIONS["standardized"], **OPTIONS["l2"], **OPTIONS["plateau"], **OPTIONS["noise"], **OPTIONS["batch norm"],
 }  # fmt: skip
 
 

@@ -16,16 +16,16 @@ from optuna.samplers import PartialFixedSampler, RandomSampler, TPESampler
 from models.mlp import MLP
 from searchlab import SGD, TPE, Adam, Choice, Float, Grid, Int, Momentum, Random, Relu, Space, Tanh, Trainer
 from searchlab.errors import UserMistake
-from searchlab.service.engine.job import Job
-from searchlab.service.study import proposals
-from searchlab.service.study.samplers import optuna_sampler
-from searchlab.service.study.stored import peek
-from searchlab.service.study.study import Study
-from searchlab.sweep.grid import combinations
-from searchlab.sweep.groups import structural
-from searchlab.sweep.samplers import Sampler
-from searchlab.tracking.tracker import Buffer
-from searchlab.training import Report
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
+from searchlab.space.grid import combinations
+from searchlab.space.samplers import Sampler
+from searchlab.space.structure import structural
+from searchlab.study import trial_proposer
+from searchlab.study.reading import peek
+from searchlab.study.samplers import optuna_sampler
+from searchlab.study.study import Study
+from searchlab.training import EpochReport
 from tests.conftest import ROOT
 from tests.sweeps import spiral_sweep
 
@@ -215,7 +215,7 @@ def stored(request, job, tmp_path):
 
 
 def done(study, group):
-    study.finish(group.trials, Report(1, np.ones(k := 2 * len(group.trials)), np.ones(k), (None,) * k, 0.1, 1.0))
+    study.finish(group.trials, EpochReport(1, np.ones(k := 2 * len(group.trials)), np.ones(k), (None,) * k, 0.1, 1.0))
 
 
 def ask_all(study):
@@ -283,19 +283,19 @@ class Killed(BaseException):
 @pytest.mark.parametrize("values", [1, 2, 4, 5, 6, 10, 11, 14])
 def test_killed_while_drawing_a_study_goes_on_with_the_same_combinations(stored, values, monkeypatch):
     """Killed before the nth value of a group is stored: trials half drawn, drawn and not there yet are all met."""
-    suggest, count = proposals.suggest, iter(range(1, 1000))
+    suggest, count = trial_proposer.suggest, iter(range(1, 1000))
 
     def until(*arguments):
         if next(count) == values:
             raise Killed
         return suggest(*arguments)
 
-    monkeypatch.setattr(proposals, "suggest", until)
+    monkeypatch.setattr(trial_proposer, "suggest", until)
     job, study = stored, Study(stored, Buffer())
     with pytest.raises(Killed):
         ask(study)
     study.close()
-    monkeypatch.setattr(proposals, "suggest", suggest)
+    monkeypatch.setattr(trial_proposer, "suggest", suggest)
     begun = peek(job.storage, job.name)
     assert len(begun) == (values + 4) // 5  # five values a trial
     assert begun[-1].parameters != points(grid())[len(begun) - 1]
@@ -311,14 +311,14 @@ def test_killed_while_drawing_a_study_goes_on_with_the_same_combinations(stored,
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from searchlab.service.study import proposals
+from searchlab.study import trial_proposer
 from tests.test_grid import Buffer, Job, Study, ask, done, grid
-suggest, count = proposals.suggest, iter(range(1000))
+suggest, count = trial_proposer.suggest, iter(range(1000))
 def until(*arguments):
     if next(count) == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
     return suggest(*arguments)
-proposals.suggest = until
+trial_proposer.suggest = until
 home = Path(sys.argv[1])
 study = Study(Job(grid(), "grid", home / "study.journal", home / "checkpoints", trials=72), Buffer())
 while group := ask(study):

@@ -23,7 +23,8 @@ from searchlab import (
     Trainer,
 )
 from searchlab.errors import UserMistake
-from searchlab.sweep.groups import LARGEST, build, fuse, group_size, structural
+from searchlab.fusion.groups import LARGEST, build, group_size
+from searchlab.space.structure import fuse, structural
 
 SWEEP = Sweep(
     name="grouped",

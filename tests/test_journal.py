@@ -13,7 +13,7 @@ import optuna
 import pytest
 
 from searchlab.errors import WorldFault
-from searchlab.service.study import journal
+from searchlab.study.storage import journal
 from tests.conftest import ROOT
 
 
@@ -175,7 +175,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import optuna
-from searchlab.service.study import journal
+from searchlab.study.storage import journal
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 study = optuna.create_study(study_name="s", storage=journal.own(Path(sys.argv[1])), load_if_exists=True)
 while True:

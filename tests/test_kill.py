@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from searchlab.service.study.stored import peek
+from searchlab.study.reading import peek
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow

@@ -6,14 +6,13 @@ from mlflow import MlflowClient
 
 from models.rnn_lm import RnnLM
 from searchlab import SGD, Blocked, Float, Perplexity, Space, Sweep, Text, Trainer, artifact
-from searchlab.data import Tokens
-from searchlab.service import course
-from searchlab.service.engine import refit
-from searchlab.service.outcome import samples
-from searchlab.service.records import Curve, TrialRecord
-from searchlab.service.run import run
+from searchlab.data import TokenStream
+from searchlab.engine import refit, text_samples
+from searchlab.runner import pipeline
+from searchlab.runner.run import run
+from searchlab.runs.trials import LearningCurve, TrialRecord
 from tests.sweeps import spiral_sweep
-from tests.test_sampling import Says
+from tests.test_generation import Says
 
 TEXT = "the cat sat on the mat\nand the rat sat on the cat\n" * 12
 
@@ -65,16 +64,16 @@ def test_a_language_model_is_searched_and_its_winner_writes(home, tmp_path):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(course, "save_pictures", lambda *_: ())
+    monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
 
 
 @pytest.mark.parametrize("unit", ["word", "char"])
 def test_training_is_the_same_bit_by_bit_whether_texts_are_written_or_not(tmp_path, unit, monkeypatch):
     def refitted():
         sweep = text_sweep(tmp_path, unit=unit)
-        trial = TrialRecord(0, "COMPLETE", {"optimizer.lr": 1.0}, 2.0, 4, None, Curve(), 0.0, 1.0)
+        trial = TrialRecord(0, "COMPLETE", {"optimizer.lr": 1.0}, 2.0, 4, None, LearningCurve(), 0.0, 1.0)
         done = refit.refit_here(sweep, trial, 7, "cpu")
-        assert done.why_not is None
+        assert done.unavailable_reason is None
         return list(done.texts), {name: array.tobytes() for name, array in done.state.items()}
 
     texts, state = refitted()
@@ -101,7 +100,7 @@ def test_a_perplexity_of_rows_fails_each_trial_with_the_reason(home):
 
 
 def test_texts_by_epoch_are_lined_up():
-    listed = samples.by_epoch(["one\ntwo", *["x"] * 9])
+    listed = text_samples.by_epoch(["one\ntwo", *["x"] * 9])
     assert listed.startswith("epoch  1  one\n          two\n\nepoch  2  x\n")
     assert listed.endswith("epoch 10  x\n")
 
@@ -110,7 +109,7 @@ def test_texts_by_epoch_are_lined_up():
 def test_a_sample_goes_on_from_the_first_words_and_never_says_the_unknown_one(tmp_path, unit, count):
     table = text_sweep(tmp_path, unit=unit).data.training()
     words = table.vocabulary
-    text = samples.sample_text(Says(np.zeros((1, len(words)))), Tokens(table.ids, words, 25), words, 0)
+    text = text_samples.sample_text(Says(np.zeros((1, len(words)))), TokenStream(table.ids, words, 25), words, 0)
     assert len(words.encode(text)) == count
     assert text.startswith(words.decode(table.ids[: count // 7]))  # 5 words, or 20 characters
     assert words.unknown == "<unk>", "or what follows would have been easy"

@@ -21,16 +21,25 @@ RANKS = {  # a room may import itself and rooms of a lower rank
     "nn": 3,
     "optim": 4,
     "metrics": 4,
-    "schedules": 4,
+    "artifact": 4,
     "training": 5,
-    "sweep": 6,
-    "testing": 7,
-    "artifact": 6,
-    "tracking": 7,
-    "service": 8,
-    "cli": 9,
+    "pruning": 5,
+    "space": 6,
+    "testing": 6,
+    "fusion": 7,
+    "runs": 8,
+    "study": 9,
+    "cluster": 9,
+    "tracking": 9,
+    "engine": 10,
+    "monitor": 10,
+    "estimate": 11,
+    "reporting": 11,
+    "results": 12,
+    "runner": 13,
+    "cli": 14,
 }
-NUMERIC = {
+NUMERIC = {  # NumPy alone: these rooms run on a GPU machine without Ray, Optuna and MLflow
     "backend",
     "environment",
     "errors",
@@ -39,44 +48,49 @@ NUMERIC = {
     "nn",
     "optim",
     "metrics",
-    "schedules",
+    "artifact",
     "training",
+    "pruning",
     "testing",
 }
-UPWARD = {  # Sweep.run
-    ("sweep/sweep.py", "searchlab.service.run"),
-    ("sweep/sweep.py", "searchlab.service.outcome.result"),
-}
-HOMES = {  # where alone a package may be imported: files or folders of the library
+UPWARD = {("space/sweep.py", "searchlab.runner.run")}  # Sweep.run, at call time
+HOMES = {  # the files or folders that may import a package; every other one may not
     "cupy": ("backend.py",),
-    "optuna": ("service/study/",),
-    "ray": ("service/",),
-    "cloudpickle": ("service/",),
+    "optuna": ("study/",),
+    "ray": ("engine/", "cluster/"),
+    "cloudpickle": ("engine/payload.py", "estimate/timing.py"),
     "mlflow": ("tracking/",),
-    "matplotlib": ("tracking/figures/", "tracking/drawing.py"),
+    "matplotlib": ("reporting/figures/", "reporting/style.py"),
     "click": ("cli/",),
     "rich": ("cli/",),
     "sklearn": (),
     "pandas": (),
-    "scipy": ("service/study/samplers.py",),
+    "scipy": ("study/samplers.py",),
     "torch": (),
     "models": (),
     "search_spaces": (),
     "tests": (),
     "bench": (),
 }
-READS_TEST_ROWS = ("service/outcome/winner.py", "testing/")
-IMPORTS_BY_VARIABLE = {"artifact.py"}  # it finds the classes that a manifest names
+READS_TEST_ROWS = ("results/winner.py", "testing/")
+IMPORTS_BY_VARIABLE = {"artifact.py"}  # it imports the classes that a manifest names
 VAGUE = {"utils", "util", "common", "helpers", "helper", "base", "manager", "managers", "misc"}
 HEAVY = ("ray", "optuna", "mlflow", "matplotlib", "sklearn", "pandas", "scipy", "cupy", "torch", "click", "rich")
 
 FILES = {str(path.relative_to(LIBRARY)): path.read_text() for path in sorted(LIBRARY.rglob("*.py"))}
 
 
-def imports_of(source):
-    """Every module that a file imports, wherever in it, in words or through import_module; "?" for a computed one."""
+def imports_of(source, *, of_types=True):
+    """Every module that a file imports, at any depth, also through import_module; "?" for a computed name.
+
+    Without `of_types`, imports under `if TYPE_CHECKING` are left out.
+    """
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    skipped = set() if of_types else type_only_nodes(tree)
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -85,6 +99,12 @@ def imports_of(source):
         elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
             found.add(beginning_of(node.args[0]))
     return found
+
+
+def type_only_nodes(tree):
+    """The nodes under `if TYPE_CHECKING`."""
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    return {inner for block in blocks for child in block.body for inner in ast.walk(child)}
 
 
 def beginning_of(argument):
@@ -100,12 +120,13 @@ def room_of(path):
 def wrong_imports(path, source):
     """What this file of the library may not import, each with the reason."""
     wrong, room = [], room_of(path)
+    at_run_time = imports_of(source, of_types=False)
     for module in imports_of(source):
         top, _, rest = module.partition(".")
         if top == "searchlab":
             target = rest.split(".")[0]
             allowed = target in ("", room) or target.startswith("__") or (path, module) in UPWARD or room == "__init__"
-            if not allowed and not RANKS.get(target, 99) < RANKS[room]:
+            if module in at_run_time and not allowed and not RANKS.get(target, 99) < RANKS[room]:
                 wrong.append(f"{path} imports {module}: {room} lies below {target}, or beside it")
         elif module == "?" and path not in IMPORTS_BY_VARIABLE:
             wrong.append(f"{path} imports a module by a computed name")
@@ -133,35 +154,58 @@ def test_every_room_has_its_rank():
     ("path", "source"),
     [
         ("replicas.py", "from searchlab.nn import Layer"),
-        ("nn/linear.py", "from searchlab import optim"),
+        ("nn/affine.py", "from searchlab import optim"),
         ("metrics.py", "import searchlab.optim"),
-        ("optim/descent.py", "from searchlab.metrics import Accuracy"),
-        ("schedules.py", "from searchlab.optim import SGD"),
+        ("optim/sgd.py", "from searchlab.metrics import Accuracy"),
         ("data/mnist.py", "def f():\n    from searchlab.training import Trainer"),
-        ("training.py", "import importlib\nimportlib.import_module('searchlab.service.run')"),
-        ("sweep/space.py", "from importlib import import_module\nimport_module('searchlab.service.run')"),
-        ("sweep/sweep.py", "import searchlab.service.study.study"),
-        ("sweep/groups.py", "from searchlab import Trainer"),
-        ("tracking/mlflow.py", "from searchlab.service.study.study import Study"),
-        ("service/run.py", "import searchlab.cli"),
-        ("service/run.py", "from ..tracking import mlflow"),
-        ("service/engine/tune.py", "import optuna"),
-        ("sweep/samplers.py", "import optuna"),
+        ("training.py", "import importlib\nimportlib.import_module('searchlab.runner.run')"),
+        ("space/space.py", "from importlib import import_module\nimport_module('searchlab.runner.run')"),
+        ("space/sweep.py", "import searchlab.study.study"),
+        ("space/constraints.py", "from searchlab.fusion.groups import build"),
+        ("space/sweep.py", "import searchlab.fusion"),
+        ("fusion/groups.py", "from searchlab import Trainer"),
+        ("runs/job.py", "from searchlab.runner.run import run"),
+        ("runs/config.py", "import searchlab.engine.local"),
+        ("runs/study_client.py", "from searchlab import engine"),
+        ("study/study.py", "from searchlab.reporting.report import write_report"),
+        ("study/study.py", "from searchlab.cluster.slots import Allocator"),
+        ("cluster/jobs.py", "from searchlab.tracking.recorder import Recorder"),
+        ("engine/worker.py", "from searchlab.monitor.status import status_of"),
+        ("monitor/stop.py", "import searchlab.engine.signals"),
+        ("estimate/estimate.py", "from searchlab.reporting.formats import duration"),
+        ("reporting/report.py", "from searchlab.results.winner import Winner"),
+        ("tracking/mlflow.py", "from searchlab.study.study import Study"),
+        ("runner/run.py", "import searchlab.cli"),
+        ("runner/run.py", "from ..tracking import mlflow"),
+        ("engine/ray_tune.py", "import optuna"),
+        ("space/samplers.py", "import optuna"),
+        ("pruning/optuna.py", "import optuna"),
         ("cli/run.py", "import ray.tune"),
-        ("service/run.py", "if TYPE_CHECKING:\n    import mlflow.entities"),
+        ("runner/pipeline.py", "import ray"),
+        ("runs/job.py", "import ray"),
+        ("monitor/watch.py", "from ray import tune"),
+        ("reporting/report.py", "import mlflow"),
+        ("runs/events.py", "import mlflow"),
+        ("runner/run.py", "if TYPE_CHECKING:\n    import mlflow.entities"),
         ("data/digits.py", "import sklearn.datasets"),
-        ("nn/linear.py", "import cupy"),
-        ("nn/linear.py", "import requests"),
+        ("nn/affine.py", "import cupy"),
+        ("nn/affine.py", "import requests"),
         ("optim/adaptive.py", "__import__('optuna')"),
-        ("sweep/file.py", "import importlib\nimportlib.import_module(name)"),
-        ("sweep/file.py", "import importlib\nimportlib.import_module(f'searchlab.service.{engine}')"),
-        ("sweep/file.py", "import importlib\nimportlib.import_module(f'{room}.service')"),
-        ("service/engine/worker.py", "from models.mlp import MLP"),
+        ("space/loader.py", "import importlib\nimportlib.import_module(name)"),
+        ("space/loader.py", "import importlib\nimportlib.import_module(f'searchlab.engine.{engine}')"),
+        ("space/loader.py", "import importlib\nimportlib.import_module(f'{room}.engine')"),
+        ("engine/worker.py", "from models.mlp import MLP"),
         ("cli/show.py", "import search_spaces.digits_mlp"),
     ],
 )
 def test_a_wrong_import_is_found(path, source):
     assert wrong_imports(path, source) or any(module.startswith(".") for module in imports_of(source))
+
+
+def test_an_import_for_types_alone_may_point_up():
+    source = "if TYPE_CHECKING:\n    from searchlab.results.result import Result\n"
+    assert not wrong_imports("space/sweep.py", source)
+    assert wrong_imports("space/sweep.py", source + "else:\n    from searchlab.results.result import Result")
 
 
 def test_no_import_is_relative():
@@ -174,7 +218,7 @@ def test_optuna_has_one_home():
         path for path, source in FILES.items() if any(name.split(".")[0] == "optuna" for name in imports_of(source))
     ]
     assert users
-    assert all(path.startswith("service/study/") for path in users)
+    assert all(path.startswith("study/") for path in users)
 
 
 def test_test_rows_are_read_by_the_final_test_alone():
@@ -192,7 +236,7 @@ def test_names_say_what_a_file_is_about():
 
 
 @pytest.mark.parametrize(
-    "word", ["searchlab", "searchlab.sweep", "searchlab.training", "searchlab.testing", "models.mlp"]
+    "word", ["searchlab", "searchlab.space", "searchlab.training", "searchlab.testing", "models.mlp"]
 )
 def test_importing_stays_light(word):
     assert not loaded_by(f"import {word}") & set(HEAVY)
@@ -206,7 +250,7 @@ def test_the_front_door_costs_nothing():
 
 def test_a_worker_needs_neither_optuna_nor_mlflow():
     """It trains groups and reports to a study that lives elsewhere."""
-    assert not loaded_by("import searchlab.service.engine.tune") & {"optuna", "mlflow", "matplotlib", "sklearn"}
+    assert not loaded_by("import searchlab.engine.ray_tune") & {"optuna", "mlflow", "matplotlib", "sklearn"}
 
 
 def test_digits_are_read_without_importing_scikit_learn():

@@ -10,23 +10,23 @@ import pytest
 
 from models.mlp import MLP
 from searchlab import SGD, Adam, Choice, Float, Holdout, Int, Mnist, Momentum, Relu, Sigmoid, Space, Trainer
+from searchlab.engine import local, memory_limits
+from searchlab.engine.checkpoints import Checkpoint, Checkpoints
+from searchlab.engine.payload import payload_for_study
+from searchlab.engine.study_actor import StudyActor
+from searchlab.engine.worker import Worker
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service.engine import local, room
-from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
-from searchlab.service.engine.desk import Desk
-from searchlab.service.engine.job import Job
-from searchlab.service.engine.judge import Verdict
-from searchlab.service.engine.parcel import parcel_for_study
-from searchlab.service.engine.worker import Worker
-from searchlab.service.forecast.prospect import memory_of
-from searchlab.service.study.study import Study
-from searchlab.sweep import memory
-from searchlab.sweep.amounts import size
-from searchlab.sweep.extremes import extreme
-from searchlab.sweep.groups import Group, build
-from searchlab.sweep.memory import Needs
-from searchlab.sweep.resources import Resources
-from searchlab.tracking.tracker import Buffer
+from searchlab.estimate.memory_range import memory_of
+from searchlab.fusion import memory
+from searchlab.fusion.corner_points import extreme
+from searchlab.fusion.groups import Group, build
+from searchlab.fusion.memory import Needs
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
+from searchlab.runs.study_client import Decision
+from searchlab.space.byte_size import size
+from searchlab.space.resources import Resources
+from searchlab.study.study import Study
 from tests.sweeps import spiral_sweep
 
 LR = {"optimizer": "Adam", "optimizer.Adam.lr": 0.01}
@@ -152,7 +152,7 @@ class Notes:
 
     def report(self, numbers, report, at_once=True):
         self.reports.append((report.epoch, tuple(numbers)))
-        return lambda: Verdict(tuple(numbers))
+        return lambda: Decision(tuple(numbers))
 
     def recall(self, reports):
         for numbers, report in reports:
@@ -186,8 +186,8 @@ def test_what_a_dead_worker_had_begun_is_finished_first(tmp_path):
 
 
 def test_the_desk_hands_out_again_what_has_not_ended(tmp_path):
-    parcel = parcel_for_study(job(tmp_path, fuse=3))
-    desk = Desk(parcel)
+    parcel = payload_for_study(job(tmp_path, fuse=3))
+    desk = StudyActor(parcel)
     desk.open()
     group = desk.take("a")
     desk.fail([group.trials[1]], "why")
@@ -281,34 +281,34 @@ def test_show_says_so_where_data_are_not_at_hand(tmp_path, monkeypatch):
 
 
 def test_a_machine_and_a_container_say_what_is_free(tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(room, "GROUP", tmp_path)
-    assert room.available() is None
-    assert room.share("cpu", 2) is None
+    monkeypatch.setattr(memory_limits, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory_limits, "GROUP", tmp_path)
+    assert memory_limits.available() is None
+    assert memory_limits.share("cpu", 2) is None
     (tmp_path / "meminfo").write_text("MemTotal:  2000 kB\nMemAvailable:    1000 kB\n")
-    assert room.available() == 1024 * 1000
-    assert room.share("cpu", 2) == int(0.8 * 1024 * 500)
+    assert memory_limits.available() == 1024 * 1000
+    assert memory_limits.share("cpu", 2) == int(0.8 * 1024 * 500)
     (tmp_path / "memory.max").write_text("900000\n")
     (tmp_path / "memory.current").write_text("500000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 100000\n")
-    assert room.available() == 500_000
+    assert memory_limits.available() == 500_000
     (tmp_path / "memory.max").write_text("max\n")
-    assert room.available() == 1024 * 1000
+    assert memory_limits.available() == 1024 * 1000
 
 
 def test_an_allowance_is_what_was_given_or_a_share_or_for_a_cluster_to_say(monkeypatch):
-    monkeypatch.setattr(room, "available", lambda: 1000)
-    monkeypatch.setattr(room, "free_memory", lambda: 100)
-    monkeypatch.setattr(room, "total_memory", lambda: 120)
-    monkeypatch.setattr(room, "device_here", lambda placement: placement)
+    monkeypatch.setattr(memory_limits, "available", lambda: 1000)
+    monkeypatch.setattr(memory_limits, "free_memory", lambda: 100)
+    monkeypatch.setattr(memory_limits, "total_memory", lambda: 120)
+    monkeypatch.setattr(memory_limits, "device_here", lambda placement: placement)
     some = Resources()
-    assert room.allowance(1.5, some, "cpu", 4, None) == 1_500_000_000
-    assert room.allowance(None, some, "cpu", 4, None) == 200
-    assert room.allowance(None, some, "cuda", 4, None) == 80
-    assert room.allowance(None, Resources(gpus=0.25), "cuda", 4, None) == 24
-    assert room.allowance(None, Resources(memory="2GB"), "cpu", 4, "auto") == 2_000_000_000
-    assert room.allowance(None, some, "cpu", 4, "auto") is None
-    assert room.allowance(None, some, "either", 4, None) is None
+    assert memory_limits.allowance(1.5, some, "cpu", 4, None) == 1_500_000_000
+    assert memory_limits.allowance(None, some, "cpu", 4, None) == 200
+    assert memory_limits.allowance(None, some, "cuda", 4, None) == 80
+    assert memory_limits.allowance(None, Resources(gpus=0.25), "cuda", 4, None) == 24
+    assert memory_limits.allowance(None, Resources(memory="2GB"), "cpu", 4, "auto") == 2_000_000_000
+    assert memory_limits.allowance(None, some, "cpu", 4, "auto") is None
+    assert memory_limits.allowance(None, some, "either", 4, None) is None
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 
 from models.mlp import MLP
 from searchlab import SGD, Choice, Grid, Space, Trainer
+from searchlab.engine import local, ray_tune
 from searchlab.replicas import PerReplica
-from searchlab.service.engine import local, tune
-from searchlab.service.engine.job import Job
-from searchlab.tracking.tracker import Buffer
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
 from tests.conftest import ROOT
 from tests.sweeps import spiral_sweep
 
@@ -71,7 +71,7 @@ def test_memory_that_is_refused_fails_the_one_trial_that_needs_it(tmp_path):
 
 
 def test_a_process_that_is_killed_for_its_memory_fails_the_one_trial_that_needs_it(tmp_path):
-    trials = tune.search(job(tmp_path, Killed, memory=2**30), told := Buffer()).trials
+    trials = ray_tune.search(job(tmp_path, Killed, memory=2**30), told := Buffer()).trials
     assert [trial.state for trial in trials] == ENDS, [trial.reason for trial in trials]
     reason = trials[2].reason
     assert reason.startswith("infeasible: the process that trained it alone was killed before an epoch was over")

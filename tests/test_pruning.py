@@ -12,18 +12,18 @@ from scipy import stats
 from searchlab import Halving, Holdout, Median, NoPruning, OptunaPruner, Race
 from searchlab.errors import UserMistake
 from searchlab.metrics import Accuracy
-from searchlab.service.study.pruners import judge_of
-from searchlab.sweep import curves as curves_file
-from searchlab.sweep import race as race_file
-from searchlab.sweep.curves import RECENT, Curves
-from searchlab.sweep.race import FREEDOM, OTHERS, tail
-from searchlab.sweep.replay import replay
+from searchlab.pruning import learning_curves as curves_file
+from searchlab.pruning import paired_test as race_file
+from searchlab.pruning.learning_curves import RECENT, LearningCurves
+from searchlab.pruning.paired_test import FREEDOM, OTHERS, tail
+from searchlab.pruning.replay import replay
+from searchlab.study.optuna_pruners import stopping_rule_of
 from tests.sweeps import spiral_sweep
 
 
 def curves_of(*trials, goal="max"):
     """Curves of trials 0, 1, ... with these scores: a list of epochs, each a list of folds."""
-    curves = Curves(goal)
+    curves = LearningCurves(goal)
     for number, epochs in enumerate(trials):
         for scores in epochs:
             curves.add(number, scores)
@@ -68,7 +68,7 @@ def test_what_is_no_number_is_worse_than_any():
 
 def test_curves_of_some_trials_alone_are_as_if_there_had_been_no_others():
     draws = np.random.default_rng(0)
-    curves, alone = Curves("max"), Curves("max")
+    curves, alone = LearningCurves("max"), LearningCurves("max")
     for step in range(600):
         trial = int(draws.integers(0, 40))
         scores = draws.normal(size=3).tolist()
@@ -184,7 +184,7 @@ def test_a_race_keeps_its_level_however_often_one_looks(folds, wild):
     for _ in range(rounds):
         scores = noisy(draws, [0.9, 0.9, *[0.7] * 8], epochs=12, folds=folds)
         scores[1] += draws.normal(0.0, 0.01 * wild, (1, folds))
-        curves, race = Curves("max"), Race(level=0.1)
+        curves, race = LearningCurves("max"), Race(level=0.1)
         for epoch in range(12):
             for trial in (0, *range(2, 10), 1):
                 curves.add(trial, scores[trial, epoch].tolist())
@@ -257,7 +257,7 @@ def told_at_random(draws, goal):
     numbers = draws.permutation(60)[:30].tolist()
     lengths = dict.fromkeys(numbers, 0) | {number: -1 for number in numbers[: int(draws.integers(0, 3))]}
     height = {number: float(draws.normal(0.8, 0.1)) for number in numbers}
-    difficulty, curves = draws.normal(0.0, 0.02, folds), Curves(goal)
+    difficulty, curves = draws.normal(0.0, 0.02, folds), LearningCurves(goal)
     for _ in range(330):
         trial = int(draws.choice(numbers[: 3 + sum(length != 0 for length in lengths.values())]))
         lengths[trial] += 1
@@ -322,9 +322,9 @@ def test_the_usual_spread_is_that_of_the_latest_trials_by_number(seed, monkeypat
 
 def test_a_judgement_does_not_go_through_the_trials(monkeypatch):
     """Once for each rung, when it is first asked about, and never for a race; what it keeps of a race is bounded."""
-    draws, passes, curves = np.random.default_rng(0), [], Curves("max")
-    rows_at = Curves.rows_at
-    monkeypatch.setattr(Curves, "rows_at", lambda self, epoch: passes.append(epoch) or rows_at(self, epoch))
+    draws, passes, curves = np.random.default_rng(0), [], LearningCurves("max")
+    rows_at = LearningCurves.rows_at
+    monkeypatch.setattr(LearningCurves, "rows_at", lambda self, epoch: passes.append(epoch) or rows_at(self, epoch))
     for trial in range(RECENT + 50):
         for scores in draws.normal(0.8, 0.1, (7, 3)).tolist():
             curves.add(trial, scores)
@@ -336,7 +336,7 @@ def test_a_judgement_does_not_go_through_the_trials(monkeypatch):
 
 
 def test_two_thousand_trials_are_decided_among_as_are_twenty():
-    curves, draws = Curves("max"), np.random.default_rng(4)
+    curves, draws = LearningCurves("max"), np.random.default_rng(4)
     for trial in range(2000):
         for scores in noisy(draws, [draws.normal()], epochs=20)[0]:
             curves.add(trial, scores.tolist())
@@ -401,7 +401,7 @@ def test_a_pruners_arguments_are_fixed_by_path():
 
 
 def test_a_native_pruner_is_its_own_judge():
-    assert judge_of(Halving(), "max") == Halving()
+    assert stopping_rule_of(Halving(), "max") == Halving()
 
 
 def by_hand(pruner, goal, curves):
@@ -449,20 +449,20 @@ def test_optunas_pruners_decide_as_they_do_in_optunas_own_loop(make, goal):
     levels = draws.uniform(0.2, 0.9, 40)
     scores = noisy(draws, levels, epochs=9, folds=3) * (1.0 - 0.8 ** np.arange(1, 10))[None, :, None]
     expected = by_hand(make(), goal, scores)
-    judge = judge_of(OptunaPruner(make()), goal)
+    judge = stopping_rule_of(OptunaPruner(make()), goal)
     told = replay(dict(enumerate(scores)), goal, judge, range(40))
     assert [told.stopped.get(trial, 9) for trial in range(40)] == expected
 
 
 def test_an_optuna_pruner_is_not_changed_by_being_used_and_forgets_no_trial_it_is_not_shown():
     pruner = OptunaPruner(optuna.pruners.MedianPruner(n_startup_trials=3))
-    curves = Curves("max")
+    curves = LearningCurves("max")
     for trial in range(6):
         for _ in range(3):
             curves.add(trial, [float(trial)])
         if trial < 5:
             curves.finish(trial)
     curves.add(9, [1.5])
-    judge = judge_of(pruner, "max")
+    judge = stopping_rule_of(pruner, "max")
     assert judge.why_stop(curves, 9) == "MedianPruner stops it after epoch 1"
     assert judge.why_stop(curves.only([0, 1, 9]), 9) is None, "two are too few to begin with"

@@ -21,22 +21,23 @@ from searchlab.cli import searchlab
 from searchlab.cli.arguments import fuse_of, values_of
 from searchlab.cli.run import run_command
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.metrics import Accuracy, Weights
-from searchlab.service import course
-from searchlab.service.asked import arguments_of, command_of, settings_of
-from searchlab.service.engine.job import Job
-from searchlab.service.home import Home, Lock
-from searchlab.service.order import Order
-from searchlab.service.outcome import report as reports
-from searchlab.service.outcome.report import report, write_report
-from searchlab.service.outcome.savings import reasons_of, saving_of
-from searchlab.service.records import Curve, TrialRecord
-from searchlab.service.run import run
-from searchlab.service.study.study import Study
-from searchlab.tracking.charts import best_chart, survivor_chart, ticks
-from searchlab.tracking.report import duration, score
-from searchlab.tracking.tracker import Buffer
-from searchlab.training import Report
+from searchlab.metrics import Accuracy, ParameterCount
+from searchlab.reporting import report as reports
+from searchlab.reporting.page import duration, score
+from searchlab.reporting.pruning_savings import pruning_savings_of, reasons_of
+from searchlab.reporting.report import report, write_report
+from searchlab.reporting.svg_charts import best_chart, survivor_chart, ticks
+from searchlab.runner import pipeline
+from searchlab.runner.run import run
+from searchlab.runs.config import RunConfig
+from searchlab.runs.describe import arguments_of, command_of, settings_of
+from searchlab.runs.events import Buffer
+from searchlab.runs.file_lock import FileLock
+from searchlab.runs.job import Job
+from searchlab.runs.trials import LearningCurve, TrialRecord
+from searchlab.runs.workspace import Workspace
+from searchlab.study.study import Study
+from searchlab.training import EpochReport
 from tests.conftest import ROOT
 from tests.sweeps import spiral_sweep
 
@@ -47,8 +48,8 @@ VOID = {"meta", "img", "br", "line", "path", "circle"}  # these have no end tag 
 def few_pictures(request, monkeypatch):
     """Drawing takes longer than these small sweeps: only the tests that look at the pictures have them drawn."""
     if "pictures" not in request.keywords:
-        monkeypatch.setattr(course, "save_pictures", lambda *_: ())
-        monkeypatch.setattr(reports, "save_pictures", lambda *_: ())
+        monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
+        monkeypatch.setattr(reports, "save_search_figures", lambda *_: ())
 
 
 class Parsed(HTMLParser):
@@ -80,13 +81,13 @@ class Parsed(HTMLParser):
 def epoch(number, scores):
     """A report of one epoch, two folds to a trial."""
     scores = np.array(scores, dtype=float)
-    return Report(number, np.ones(len(scores)), scores, (None,) * len(scores), 0.6, 1000.0 + number)
+    return EpochReport(number, np.ones(len(scores)), scores, (None,) * len(scores), 0.6, 1000.0 + number)
 
 
 def record(number, state="COMPLETE", scores=(0.5,), reason=None, ended=None, **parameters):
     """A trial whose two folds scored these at each epoch."""
     best = int(np.argmax(scores)) + 1 if scores and state != "FAIL" else None
-    curve = Curve([[s, s] for s in scores], [[1.0, 1.0] for _ in scores], [*range(len(scores))], seconds=1.0)
+    curve = LearningCurve([[s, s] for s in scores], [[1.0, 1.0] for _ in scores], [*range(len(scores))], seconds=1.0)
     value = scores[best - 1] if best else None
     return TrialRecord(number, state, parameters, value, best, reason, curve, 0.0, ended)
 
@@ -94,14 +95,14 @@ def record(number, state="COMPLETE", scores=(0.5,), reason=None, ended=None, **p
 @pytest.fixture
 def place(tmp_path):
     """A home with one sweep in it, of which nothing is trained yet."""
-    home = Home.at(tmp_path)
+    home = Workspace.at(tmp_path)
     order_of().keep(home.sweep("spiral"))
     return home
 
 
 def order_of(sweep=None, **changes):
     sweep = sweep or spiral_sweep()
-    return replace(Order("spiral", 7, sweep.fingerprint(), sweep.describe(), created=1000.0), **changes)
+    return replace(RunConfig("spiral", 7, sweep.fingerprint(), sweep.describe(), created=1000.0), **changes)
 
 
 def search_a_little(home):
@@ -162,7 +163,7 @@ def test_a_sweep_of_which_nothing_is_trained_has_a_report(place):
 
 def test_a_running_sweep_says_so(place):
     search_a_little(place)
-    lock = Lock(place.sweep("spiral").lock)
+    lock = FileLock(place.sweep("spiral").lock)
     try:
         written = report("spiral", place)
     finally:
@@ -201,7 +202,7 @@ def test_every_run_ends_with_a_report_that_can_be_made_again(home):
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
     assert [file.path for file in client.list_artifacts(result.run_id, "report")] == ["report/report.html"]
 
-    again = report("spiral", Home.at(home))
+    again = report("spiral", Workspace.at(home))
     assert again.state == "finished"
     assert without_times(again.path.read_text(encoding="utf-8")) == without_times(first)
 
@@ -212,7 +213,7 @@ def without_times(page):
 
 
 def test_several_metrics_have_their_front(place):
-    order = order_of(spiral_sweep(metric=(Accuracy(), Weights())))
+    order = order_of(spiral_sweep(metric=(Accuracy(), ParameterCount())))
     values = [(0.5, 4810.0), (0.75, 9610.0), (0.625, 9999.0)]
     trials = [replace(record(n, scores=[pair[0]]), values=pair) for n, pair in enumerate(values)]
     page = Parsed(write_report(order, place, trials, "interrupted", None, []).read_text())
@@ -242,19 +243,19 @@ def test_the_epochs_that_were_saved_are_those_up_to_the_end_of_stopped_trials():
         record(2, "PRUNED", [0.5] * 4, "rank 4 of 9"),
         record(3, "PRUNED", [0.5] * 5, "the search was over: its 20 epochs are used up"),
         record(4, "FAIL", [0.5], "diverged"),
-        replace(record(5, scores=[0.5] * 9), curve=Curve([[0.5]] * 9, [[1.0]] * 9, [0.0] * 9, seconds=0.0)),
+        replace(record(5, scores=[0.5] * 9), curve=LearningCurve([[0.5]] * 9, [[1.0]] * 9, [0.0] * 9, seconds=0.0)),
     ]
-    saving = saving_of(trials, {"training.epochs": 9})
+    saving = pruning_savings_of(trials, {"training.epochs": 9})
     assert (saving.trained, saving.whole) == (21, 21 + 7 + 5)
     assert saving.stopped == {2: 1, 4: 1}
     assert saving.share == pytest.approx(21 / 33)
     assert [(reason.count, reason.first) for reason in saving.reasons] == [(2, 1)]
-    assert saving_of(trials[:1], {}) is None
+    assert pruning_savings_of(trials[:1], {}) is None
 
 
 def test_epochs_that_are_open_are_each_trials_own():
     stopped = [record(n, "PRUNED", [0.5] * 2, "worse", **{"training.epochs": n}) for n in (6, 3)]
-    assert saving_of(stopped, {"training.epochs": "Int(3 to 6, whole)"}).whole == 9
+    assert pruning_savings_of(stopped, {"training.epochs": "Int(3 to 6, whole)"}).whole == 9
 
 
 def test_reasons_that_differ_in_numbers_alone_are_one():
@@ -317,7 +318,7 @@ def test_a_full_disk_is_one_sentence(place, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(reports, "write_whole", full)
+    monkeypatch.setattr(reports, "write_atomically", full)
     with pytest.raises(WorldFault, match="every trial is kept, and `searchlab report spiral` tries again"):
         report("spiral", place)
 
@@ -381,4 +382,4 @@ def test_times_and_scores_are_told_in_their_own_words():
 def test_the_wheel_has_the_templates(tmp_path):
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     packed = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"searchlab/tracking/templates/report.{end}" for end in ("html.j2", "css")} <= packed
+    assert {f"searchlab/reporting/templates/report.{end}" for end in ("html.j2", "css")} <= packed

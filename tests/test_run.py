@@ -32,8 +32,8 @@ from searchlab import (
 )
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.optim import SGD
-from searchlab.service import course
-from searchlab.service.run import resume, run
+from searchlab.runner import pipeline
+from searchlab.runner.run import resume, run
 from tests.sweeps import TenRows, spiral_sweep
 
 
@@ -41,7 +41,7 @@ from tests.sweeps import TenRows, spiral_sweep
 def few_pictures(request, monkeypatch):
     """Drawing takes longer than these small sweeps: only the tests that look at the pictures have them drawn."""
     if "pictures" not in request.keywords:
-        monkeypatch.setattr(course, "save_pictures", lambda *_: ())
+        monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
 
 
 def quick(home, sweep=None, **options):
@@ -91,7 +91,7 @@ def test_a_sweep_ends_with_its_trials_a_winner_and_a_record(home):
     assert parent.data.metrics["test_accuracy"] == pytest.approx(result.winner.test_score)
     assert len(parent.data.tags["searchlab.data_checksum"]) == 64
     drawn = {figure.stem for figure in result.figures}
-    assert {"learning-curves", "fold-boxes", "optimisation-history", "confusion-matrix", "decision-boundary"} <= drawn
+    assert {"learning-curves", "fold-boxes", "optimization-history", "confusion-matrix", "decision-boundary"} <= drawn
     assert all(figure.stat().st_size > 5000 for figure in result.figures)
     assert {path.name for path in result.figures[0].parent.iterdir()} == {figure.name for figure in result.figures}
 
@@ -104,8 +104,8 @@ def test_a_result_draws_boxes_by_a_chosen_parameter(home):
         result.boxes("widht")
 
 
-def test_a_standardised_table_of_ones_own_is_searched_and_leaves_scaled(home):
-    """Features of wild scales: standardised by fold in the search, and by the artifact itself afterwards."""
+def test_a_standardized_table_of_ones_own_is_searched_and_leaves_scaled(home):
+    """Features of wild scales: standardized by fold in the search, and by the artifact itself afterwards."""
     generator = np.random.default_rng(0)
     x = generator.standard_normal((200, 3)) * [1e-3, 1.0, 1e4] + [0.0, 50.0, -1e5]
     y = np.where((x[:, 0] > 0) ^ (x[:, 2] > -1e5), "odd", "even")
@@ -193,7 +193,7 @@ def test_a_finished_sweep_is_extended_and_nothing_is_run_twice(home):
 
 @pytest.mark.slow
 def test_what_was_interrupted_says_what_is_kept_and_goes_on(home, monkeypatch):
-    from searchlab.service.engine import worker
+    from searchlab.engine import worker
 
     sweep, train = spiral_sweep(), worker.Worker.train
     trained = []
@@ -225,7 +225,7 @@ def test_what_was_interrupted_says_what_is_kept_and_goes_on(home, monkeypatch):
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_written(tmp_path, options, told, monkeypatch):
-    monkeypatch.setattr("searchlab.service.run.why_not", lambda d: "no such device" if d == "cuda" else None)
+    monkeypatch.setattr("searchlab.runner.run.unavailable_reason", lambda d: "no such device" if d == "cuda" else None)
     with pytest.raises(UserMistake, match=told):
         quick(tmp_path / "home", **options)
     assert not list(tmp_path.glob("home/sweeps/*"))

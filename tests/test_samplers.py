@@ -33,12 +33,12 @@ from searchlab import (
     Trainer,
 )
 from searchlab.errors import UserMistake
-from searchlab.service.study import history as history_file
-from searchlab.service.study.history import BEST, History
-from searchlab.service.study.optuna_samplers import along
-from searchlab.service.study.samplers import Samplers, distribution, distributions, optuna_sampler, suggest
-from searchlab.sweep.enqueue import fits
-from searchlab.sweep.groups import structural
+from searchlab.space.initial_points import fits
+from searchlab.space.structure import structural
+from searchlab.study import tpe_history as history_file
+from searchlab.study.optuna_samplers import along
+from searchlab.study.samplers import Samplers, distribution, distributions, optuna_sampler, suggest
+from searchlab.study.tpe_history import BEST, History
 from tests.sweeps import spiral_sweep
 
 EACH = [TPE(), Random(), QuasiRandom(), CmaEs()]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from searchlab.errors import UserMistake
+from searchlab.optim.schedules import Constant, CosineDecay, ExponentialDecay, Plateau, StepDecay
 from searchlab.replicas import Replicas
-from searchlab.schedules import Constant, CosineDecay, ExponentialDecay, Plateau, StepDecay
 
 EPOCHS = 8
 

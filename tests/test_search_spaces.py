@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import searchlab
-from searchlab.sweep import Choice, Float, file
-from searchlab.sweep.groups import build
+from searchlab.fusion.groups import build
+from searchlab.space import Choice, Float, loader
 from tests.conftest import ROOT
 from tests.images import write_images
 
@@ -28,7 +28,7 @@ def answer(path, domain):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_sweep_file_loads_draws_and_trains(path, request, tmp_path, monkeypatch):
-    loaded = file.load(path)
+    loaded = loader.load(path)
     assert loaded.root == ROOT
     if loaded.sweep.name in MNIST:
         request.getfixturevalue("mnist_files")
@@ -53,7 +53,7 @@ def test_a_sweep_file_loads_draws_and_trains(path, request, tmp_path, monkeypatc
 
 
 def test_the_grid_holds_the_168_combinations_of_the_textbook():
-    sweep = file.load(ROOT / "search_spaces" / "grid_168.py").sweep
+    sweep = loader.load(ROOT / "search_spaces" / "grid_168.py").sweep
     assert sweep.asked() == 4 * 7 * 6 == 168
     assert sweep.plan().structures == 4 * 6, "trials that differ in the learning rate alone train fused"
 

@@ -10,21 +10,21 @@ import pytest
 from rich.console import Console
 
 from models.mlp import MLP
-from searchlab import SGD, Accuracy, Plateau, Random, Weights
+from searchlab import SGD, Accuracy, ParameterCount, Plateau, Random
 from searchlab.cli.summary import print_result
 from searchlab.data.splits import KFold
+from searchlab.engine.checkpoints import Checkpoint, Checkpoints
 from searchlab.errors import UserMistake
 from searchlab.replicas import Replicas, fold_seeds
-from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
-from searchlab.service.home import SweepFolder
-from searchlab.service.outcome.result import Result
-from searchlab.service.outcome.winner import Winner, crown
-from searchlab.service.records import Curve, TrialRecord, contenders, pareto, retell
-from searchlab.tracking import Buffer
-from searchlab.training import Report, Trainer
+from searchlab.results.result import Result
+from searchlab.results.winner import Winner, select_winner
+from searchlab.runs.events import Buffer
+from searchlab.runs.trials import LearningCurve, TrialRecord, contenders, pareto, retell
+from searchlab.runs.workspace import SweepFolder
+from searchlab.training import EpochReport, Trainer
 from tests.sweeps import spiral_sweep
 
-BOTH = (Accuracy(), Weights())
+BOTH = (Accuracy(), ParameterCount())
 GOALS = ("max", "min")
 
 
@@ -52,7 +52,7 @@ def trainer(metric, **parts):
 
 
 def test_every_metric_is_measured_as_it_would_be_alone():
-    together, alone = trainer((Accuracy(), Doubt(), Weights())), [trainer(m) for m in (Accuracy(), Doubt())]
+    together, alone = trainer((Accuracy(), Doubt(), ParameterCount())), [trainer(m) for m in (Accuracy(), Doubt())]
     for _ in range(3):
         report, accuracy, doubt = together.advance(), *(one.advance() for one in alone)
         assert report.score.tobytes() == accuracy.score.tobytes()
@@ -76,7 +76,9 @@ def test_a_replica_that_any_metric_finds_sick_has_failed():
 def test_a_schedule_goes_by_the_primary_metric():
     """A number of weights never gets better: a plateau from the first epoch on, to a schedule that sees it."""
     schedule = partial(Plateau, patience=1, factor=0.5)
-    by_weights = [trainer(metric, schedule=schedule) for metric in (Weights(), (Weights(), Accuracy()), BOTH)]
+    by_weights = [
+        trainer(metric, schedule=schedule) for metric in (ParameterCount(), (ParameterCount(), Accuracy()), BOTH)
+    ]
     told = [[one.advance() for _ in range(4)][-1].loss.tolist() for one in by_weights]
     assert told[0] == told[1]
     assert told[0] != told[2]
@@ -84,12 +86,14 @@ def test_a_schedule_goes_by_the_primary_metric():
 
 def report_of(number, scores, others):
     scores = np.array(scores)
-    return Report(number, np.ones(len(scores)), scores, (None,) * len(scores), 0.5, 10.0 + number, np.array(others))
+    return EpochReport(
+        number, np.ones(len(scores)), scores, (None,) * len(scores), 0.5, 10.0 + number, np.array(others)
+    )
 
 
 def curve_of_two():
     """Two trials of two folds in one group; the curve is that of the second."""
-    curve = Curve()
+    curve = LearningCurve()
     for number in (1, 2):
         others = [[9.0, 1.0], [9.0, 1.0], [30.0 + number, 0.5], [50.0 + number, 0.25]]
         assert curve.add(report_of(number, [0.1, 0.1, 0.6 + number / 10, 0.8], others), slice(2, 4), 0.5)
@@ -102,12 +106,12 @@ def test_a_curve_keeps_every_metric_by_epoch_and_fold():
     assert curve.best("max")[0] == 2
     assert curve.values(2) == pytest.approx((0.8, 42.0, 0.375))
     assert curve.values(1) == pytest.approx((0.75, 41.0, 0.375))
-    assert Curve(**json.loads(json.dumps(vars(curve)))) == curve
+    assert LearningCurve(**json.loads(json.dumps(vars(curve)))) == curve
 
 
 def test_a_curve_from_before_there_were_several_metrics_is_read():
     old = {"scores": [[0.5, 0.7], [0.6, 0.8]], "losses": [[1.0, 1.0]] * 2, "times": [1.0, 2.0], "seconds": 3.0}
-    curve = Curve(**old)
+    curve = LearningCurve(**old)
     assert curve.values(2) == pytest.approx((0.7,))
     assert curve.add(report_of(3, [0.9, 0.9], np.empty((2, 0))), slice(0, 2), 1.0)
     assert curve.values(3) == (0.9,)
@@ -141,7 +145,7 @@ def test_a_checkpoint_keeps_every_metric(tmp_path):
 def record(number, *values, state="COMPLETE", **more):
     values = tuple(map(float, values))
     given = {"parameters": {"model.hidden": 5}, "epoch": 1, "reason": None, "started": 1.0, "ended": 2.0} | more
-    curve = Curve([[values[0]] * 2], [[1.0] * 2], [1.0], 0.1, [[[value] * 2 for value in values[1:]]])
+    curve = LearningCurve([[values[0]] * 2], [[1.0] * 2], [1.0], 0.1, [[[value] * 2 for value in values[1:]]])
     return TrialRecord(number, state, value=values[0], curve=curve, values=values, **given)
 
 
@@ -193,8 +197,8 @@ def test_the_winner_is_the_best_of_the_front_in_the_primary_metric():
     [
         ((), "takes an object with measure, got"),
         ((Accuracy(), "size"), "takes an object with measure, got 'size'; several go in a tuple"),
-        ((Accuracy, Weights()), "takes an object with measure, got <class"),
-        ([Accuracy(), Weights()], "several go in a tuple"),
+        ((Accuracy, ParameterCount()), "takes an object with measure, got <class"),
+        ([Accuracy(), ParameterCount()], "several go in a tuple"),
         ((Accuracy(), Accuracy()), "metrics of different names, got accuracy, accuracy"),
     ],
 )
@@ -210,7 +214,7 @@ def test_a_sweep_knows_its_primary_metric_and_tells_itself_from_others():
     assert spiral_sweep(metric=(Accuracy(),)).fingerprint() == one.fingerprint()
     assert "other_metrics" not in one.describe(), "a sweep begun before there were several keeps its fingerprint"
     assert both.describe()["metric"] == one.describe()["metric"]
-    swapped = spiral_sweep(metric=(Weights(), Accuracy()))
+    swapped = spiral_sweep(metric=(ParameterCount(), Accuracy()))
     assert len({sweep.fingerprint() for sweep in (one, both, swapped)}) == 3
     assert both.with_values({"trials": 9}).metrics == BOTH
 
@@ -222,7 +226,7 @@ PARAMETERS = {
 
 def test_the_winner_is_tested_by_every_metric(tmp_path):
     sweep, trials = spiral_sweep(metric=BOTH), [record(7, 0.5, 33.0, parameters=PARAMETERS)]
-    won = crown(sweep, trials, SweepFolder(tmp_path), seed=0)
+    won = select_winner(sweep, trials, SweepFolder(tmp_path), seed=0)
     assert won.test_scores == {"accuracy": won.test_score, "weights": 33.0}
     assert won.artifact_scores == {"accuracy": won.artifact_score, "weights": 33.0}
     manifest = json.loads((won.artifact / "manifest.json").read_text())
@@ -231,7 +235,7 @@ def test_the_winner_is_tested_by_every_metric(tmp_path):
     told = {"goal": "min", "mean": 33.0, "test": {"float32": 33.0, "float16": 33.0}}
     assert manifest["other_metrics"] == {"weights": told}
     assert manifest["weights"]["parameters"] == 33
-    alone = crown(spiral_sweep(), [record(7, 0.5, parameters=PARAMETERS)], SweepFolder(tmp_path), seed=0)
+    alone = select_winner(spiral_sweep(), [record(7, 0.5, parameters=PARAMETERS)], SweepFolder(tmp_path), seed=0)
     assert alone.test_score == won.test_score
     assert "other_metrics" not in json.loads((alone.artifact / "manifest.json").read_text())
 

@@ -14,7 +14,7 @@ from searchlab import SGD, Adam, Choice, Float, Int, Momentum, Relu, Sigmoid, Sp
 from searchlab.errors import UserMistake
 from searchlab.nn import LeakyRelu, random_normal
 from searchlab.replicas import PerReplica, Replicas
-from searchlab.sweep.space import per_replica_of
+from searchlab.space.space import per_replica_of
 
 
 class Net:

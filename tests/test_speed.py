@@ -10,10 +10,10 @@ import pytest
 
 from models.rnn_lm import RnnLM
 from searchlab import SGD, Blocked, Perplexity, Space, Sweep, Text, Trainer
-from searchlab.sweep import speed
-from searchlab.sweep.extremes import extreme
-from searchlab.sweep.groups import build
-from searchlab.sweep.speed import ASSUMED, FEWEST, LARGEST, PARTS, SHARE, Speed, Speeds, between
+from searchlab.fusion import speed
+from searchlab.fusion.corner_points import extreme
+from searchlab.fusion.groups import build
+from searchlab.fusion.speed import ASSUMED, FEWEST, LARGEST, PARTS, SHARE, Speed, Speeds, between
 from tests.sweeps import spiral_sweep
 
 LONG = 1000  # epochs: a trial so long that measuring it costs little

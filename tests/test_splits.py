@@ -13,7 +13,7 @@ from searchlab.data import (
     Rows,
     Split,
     StratifiedKFold,
-    Tokens,
+    TokenStream,
     Vocabulary,
 )
 from searchlab.errors import UserMistake
@@ -31,7 +31,7 @@ def plain(rows):
 
 
 def stream(rows, validation=None):
-    return Tokens(np.zeros(rows, int), Vocabulary(("a",)), 3, validation=validation)
+    return TokenStream(np.zeros(rows, int), Vocabulary(("a",)), 3, validation=validation)
 
 
 def real(rows, fold):

@@ -15,23 +15,24 @@ import pytest
 
 from searchlab.cli.stop import told
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service.home import Home, Lock, held_by, holder
-from searchlab.service.watch import halting
-from searchlab.service.watch.halting import halt
+from searchlab.monitor import stop
+from searchlab.monitor.stop import stop_sweep
+from searchlab.runs.file_lock import FileLock, lock_holder, lock_holder_pid
+from searchlab.runs.workspace import Workspace
 from tests.conftest import ROOT
 from tests.test_cli import searchlab, sentence
-from tests.test_interrupt import ENDLESS, SPEC, Terminal
-from tests.test_overview import end_in_every_way, job_in, order_of
+from tests.test_signals import ENDLESS, SPEC, Terminal
+from tests.test_status import end_in_every_way, job_in, order_of
 
 TRIALS = 12
 DRIVER = """
 import sys, threading, time
 from pathlib import Path
-from searchlab.service.home import Lock
-from searchlab.service.engine.interrupt import interruptible
+from searchlab.runs.file_lock import FileLock
+from searchlab.engine.signals import interruptible
 
 path, before, after = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
-stop, lock = threading.Event(), Lock(path)
+stop, lock = threading.Event(), FileLock(path)
 if before:
     print("driving", flush=True)
 time.sleep(before)
@@ -46,7 +47,7 @@ with interruptible(stop):
 @pytest.fixture
 def folder(tmp_path):
     """The folder of a sweep, four of whose seven trials have ended."""
-    home = Home.at(tmp_path)
+    home = Workspace.at(tmp_path)
     order_of().keep(home.sweep("spiral"))
     end_in_every_way(job_in(home))
     return home.sweep("spiral")
@@ -75,17 +76,17 @@ def bystander():
 
 
 def test_a_lock_tells_who_holds_it_and_where(folder):
-    assert held_by(folder.lock) is None
-    lock = Lock(folder.lock)
-    assert held_by(folder.lock) == (os.getpid(), os.uname().nodename)
-    assert holder(folder.lock) == os.getpid()
+    assert lock_holder(folder.lock) is None
+    lock = FileLock(folder.lock)
+    assert lock_holder(folder.lock) == (os.getpid(), os.uname().nodename)
+    assert lock_holder_pid(folder.lock) == os.getpid()
     folder.lock.write_text(str(os.getpid()))  # as it was written before
-    assert held_by(folder.lock) == (os.getpid(), "")
-    assert holder(folder.lock) == os.getpid()
+    assert lock_holder(folder.lock) == (os.getpid(), "")
+    assert lock_holder_pid(folder.lock) == os.getpid()
     folder.lock.write_text("")
-    assert holder(folder.lock) == 0
+    assert lock_holder_pid(folder.lock) == 0
     lock.release()
-    assert holder(folder.lock) is None
+    assert lock_holder_pid(folder.lock) is None
 
 
 def deaf():
@@ -102,20 +103,20 @@ def blocked():
 def test_the_driver_is_told_once_however_it_was_started(folder, start):
     found = []
     with driver(folder, before=0.5 if start else 0.0, after=0.6, preexec_fn=start) as process:
-        first = threading.Thread(target=lambda: found.append(halt(folder)))
+        first = threading.Thread(target=lambda: found.append(stop_sweep(folder)))
         first.start()
         deadline = time.monotonic() + 30
         while folder.read("stop") is None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        found.append(halt(folder))
+        found.append(stop_sweep(folder))
         first.join()
         assert process.wait(5) == 0, "a second signal would have broken it off"
     assert found[0] == found[1]
     (halted, _) = found
     assert halted.driven
     assert told(halted) == "spiral: stopped with 4 of 7 trials ended; `searchlab resume spiral` goes on with the rest"
-    again = halt(folder)
+    again = stop_sweep(folder)
     assert not again.driven
     assert "nothing drives it; it was interrupted with 4 of 7 trials ended" in told(again)
 
@@ -123,7 +124,7 @@ def test_the_driver_is_told_once_however_it_was_started(folder, start):
 def test_a_later_run_is_told_again(folder):
     for _ in range(2):
         with driver(folder) as process:
-            assert halt(folder).driven
+            assert stop_sweep(folder).driven
             assert process.wait(5) == 0
 
 
@@ -131,48 +132,48 @@ def test_a_driver_that_takes_its_time_is_told_and_left_alone(folder):
     with driver(folder, after=2.0) as process:
         for _ in range(2):
             with pytest.raises(WorldFault, match=rf"process {process.pid} is still saving 'spiral' after 0.3 seconds"):
-                halt(folder, timeout=0.3)
+                stop_sweep(folder, timeout=0.3)
         assert process.wait(5) == 0
 
 
 def test_who_once_held_a_free_lock_is_never_told(folder):
     with bystander() as process:
         folder.lock.write_text(f"{process.pid} {os.uname().nodename}")
-        assert not halt(folder).driven
+        assert not stop_sweep(folder).driven
         time.sleep(0.2)
         assert process.poll() is None
 
 
 @pytest.mark.parametrize("name", ["bystander", "nobody", "init"])
 def test_who_does_not_have_the_lock_open_is_never_told(folder, monkeypatch, name):
-    monkeypatch.setattr(halting, "DOUBT", 0.3)
+    monkeypatch.setattr(stop, "DOUBT", 0.3)
     signals = []
-    monkeypatch.setattr(halting.os, "kill", lambda *told: signals.append(told))
-    lock = Lock(folder.lock)
+    monkeypatch.setattr(stop.os, "kill", lambda *told: signals.append(told))
+    lock = FileLock(folder.lock)
     with bystander() as process:
         folder.lock.write_text({"bystander": f"{process.pid}", "nobody": "", "init": "1"}[name])
         with pytest.raises(WorldFault, match="does not look like what drives 'spiral'; nothing was told to stop"):
-            halt(folder)
+            stop_sweep(folder)
         monkeypatch.undo()
         assert not signals
     lock.release()
 
 
 def test_what_is_no_python_is_never_told(folder, monkeypatch):
-    monkeypatch.setattr(halting, "DOUBT", 0.3)
+    monkeypatch.setattr(stop, "DOUBT", 0.3)
     with running("flock", "--no-fork", folder.lock, "sh", "-c", "echo here; exec sleep 60") as process:
         folder.lock.write_text(str(process.pid))
         with pytest.raises(WorldFault, match="nothing was told to stop"):
-            halt(folder)
+            stop_sweep(folder)
         assert process.poll() is None
 
 
 def test_a_sweep_of_another_host_is_told_where_it_runs(folder):
-    lock = Lock(folder.lock)
+    lock = FileLock(folder.lock)
     folder.lock.write_text(f"{os.getpid()} elsewhere")
     words = f"driven by process {os.getpid()} on host elsewhere, .* run `searchlab stop spiral` there"
     with pytest.raises(UserMistake, match=words):
-        halt(folder)
+        stop_sweep(folder)
     lock.release()
 
 

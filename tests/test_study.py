@@ -13,15 +13,15 @@ import pytest
 
 from models.mlp import MLP
 from searchlab import SGD, TPE, Random, Space, Trainer
+from searchlab.engine.checkpoints import Checkpoint, Checkpoints
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
-from searchlab.service.engine.job import Job
-from searchlab.service.records import retell
-from searchlab.service.study.stored import peek
-from searchlab.service.study.study import Study
-from searchlab.sweep.groups import structural
-from searchlab.tracking.tracker import Buffer
-from searchlab.training import Report
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
+from searchlab.runs.trials import retell
+from searchlab.space.structure import structural
+from searchlab.study.reading import peek
+from searchlab.study.study import Study
+from searchlab.training import EpochReport
 from tests.sweeps import spiral_sweep
 
 
@@ -34,7 +34,7 @@ def epoch(number, scores, losses=None, failures=None):
     """A report of one epoch: one score per replica."""
     size = len(scores)
     losses = np.ones(size) if losses is None else losses
-    return Report(number, losses, np.array(scores, dtype=float), failures or (None,) * size, 0.6, 1000.0 + number)
+    return EpochReport(number, losses, np.array(scores, dtype=float), failures or (None,) * size, 0.6, 1000.0 + number)
 
 
 def states(job):
@@ -160,7 +160,7 @@ def test_a_torn_last_line_is_dropped_and_nothing_else(own, job):
 
 
 def test_a_study_has_one_owner(own, job, monkeypatch):
-    monkeypatch.setattr("searchlab.service.study.study.ORPHAN", 0.0)
+    monkeypatch.setattr("searchlab.study.study.ORPHAN", 0.0)
     study = own(job)
     with pytest.raises(BlockingIOError):
         own(job)

@@ -9,7 +9,7 @@ from searchlab.data import Batch
 from searchlab.data.batch import IGNORED
 from searchlab.nn import Parameters
 from searchlab.replicas import Replicas
-from searchlab.tracking.figures import gradient_through_time, save_recurrent_figures
+from searchlab.reporting.figures import gradient_through_time, save_recurrent_figures
 
 SEEDS, WORDS, T, B = [1, 2, 3], 40, 9, 3
 TIED = {"tied": True, "dropout": [0.2, 0.5, 0.0], "layers": 2, "hidden": 7}

@@ -7,11 +7,11 @@ import pytest
 
 from models.mlp import MLP
 from searchlab import SGD, Accuracy, Float, KFold, Sigmoid, Space, Spiral, Sweep, Trainer, artifact
-from searchlab.service.engine import local
-from searchlab.service.engine.job import Job
-from searchlab.service.home import Home
-from searchlab.service.outcome.winner import crown
-from searchlab.tracking.tracker import Buffer
+from searchlab.engine import local
+from searchlab.results.winner import select_winner
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
+from searchlab.runs.workspace import Workspace
 
 
 def test_a_sweep_learns_the_spirals_and_its_artifact_knows_them(tmp_path):
@@ -25,14 +25,14 @@ def test_a_sweep_learns_the_spirals_and_its_artifact_knows_them(tmp_path):
         training=Space(Trainer, batch_size=20, epochs=150),
         trials=3,
     )
-    folder = Home.at(tmp_path).sweep("tiny")
+    folder = Workspace.at(tmp_path).sweep("tiny")
     folder.path.mkdir(parents=True)
     job = Job(sweep, "tiny", folder.study, folder.checkpoints, trials=3, fuse=3)
     trials = local.search(job, Buffer()).trials
     best = max(trial.value for trial in trials)
     assert best > 0.8, "three arms: a guess would be right in a third"
 
-    winner = crown(sweep, trials, folder, seed=0)
+    winner = select_winner(sweep, trials, folder, seed=0)
     test = sweep.data.testing()
     predicted = artifact.load(winner.artifact).predict(test.x).argmax(axis=1)
     assert np.mean(predicted == test.y) == pytest.approx(winner.artifact_score)

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 
 from searchlab.errors import WorldFault
-from searchlab.tracking import Buffer, Ending, NoRecord, SweepRecord, replay
-from searchlab.tracking.process import Recorder
-from searchlab.tracking.provenance import provenance
+from searchlab.runs.events import Buffer, Ending, NoRecord, SweepRecord, replay
+from searchlab.runs.provenance import provenance
+from searchlab.tracking.recorder import Recorder
 
 ROOT = Path(__file__).parents[1]
 STATES = ("COMPLETE", "PRUNED", "FAIL")
@@ -135,7 +135,7 @@ def test_a_buffer_hands_on_what_it_was_told():
 
 def test_nothing_but_the_recording_process_imports_anything_heavy():
     code = (
-        "import sys, searchlab.tracking.process, searchlab.tracking.provenance, searchlab.tracking.writer\n"
+        "import sys, searchlab.tracking.recorder, searchlab.runs.provenance, searchlab.tracking.writer\n"
         "assert not {'mlflow', 'numpy', 'matplotlib', 'sqlalchemy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
@@ -273,7 +273,7 @@ def test_a_recording_process_that_is_killed_again_and_again(home):
 def test_a_driver_that_is_killed_and_resumed(home):
     code = (
         "import json, sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from searchlab.tracking import SweepRecord, replay; from searchlab.tracking.process import Recorder\n"
+        "from searchlab.runs.events import SweepRecord, replay; from searchlab.tracking.recorder import Recorder\n"
         "home = Path(sys.argv[2])\n"
         "recorder = Recorder(sys.argv[3], SweepRecord('demo', 'accuracy', 'max', home, {'trials': '9'}, {}))\n"
         "replay(json.load(sys.stdin), recorder); print(recorder.run_id, recorder.pid, flush=True); time.sleep(600)"

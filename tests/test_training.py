@@ -13,8 +13,8 @@ from searchlab.errors import UserMistake
 from searchlab.metrics import Accuracy
 from searchlab.nn import Relu, Sigmoid, Tanh
 from searchlab.optim import SGD, Adam, Momentum, Optimizer
+from searchlab.optim.schedules import CosineDecay, Plateau
 from searchlab.replicas import Replicas, fold_seeds
-from searchlab.schedules import CosineDecay, Plateau
 from searchlab.training import EXPLODED, Trainer
 
 FOLDS = 5
@@ -433,10 +433,10 @@ def test_images_are_shifted_in_training():
         learner(augmentation=Shift)
 
 
-def test_standardised_rows_are_those_of_each_fold_and_survive():
+def test_standardized_rows_are_those_of_each_fold_and_survive():
     generator = np.random.default_rng(0)
     x = (generator.standard_normal((90, 3)) * [1.0, 100.0, 1e-3] + [0.0, 5.0, 7.0]).astype(np.float32)
-    table = Examples(x, (x[:, 1] > 5.0).astype(int), 2, standardise=True)
+    table = Examples(x, (x[:, 1] > 5.0).astype(int), 2, standardize=True)
     fused, alone = learner([0, 1, 2], table=table), [learner([row], table=table) for row in range(3)]
     assert fused.data.scaling[0].shape == (3, 3)
     for _ in range(2):

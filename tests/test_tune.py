@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 from ray.tune.execution import class_cache
 
-from searchlab.service.engine.shift import Openings
-from searchlab.service.engine.tune import _keys_stay
+from searchlab.engine.ray_tune import _keys_stay
+from searchlab.engine.tune_worker import WorkerSearcher
 
 
 def passed_on():
@@ -26,7 +26,7 @@ def test_the_keys_of_a_store_are_not_handed_to_processes_whose_environment_is_lo
 def test_they_are_not_where_tune_runs_in_a_process_of_the_cluster(monkeypatch):
     """Through Ray's client the searcher is all that gets there of ours."""
     monkeypatch.setattr(class_cache, "ENV_VARS_TO_PROPAGATE", class_cache.ENV_VARS_TO_PROPAGATE)
-    monkeypatch.setattr("searchlab.service.engine.shift.ray.get", lambda answer: "later")
+    monkeypatch.setattr("searchlab.engine.tune_worker.ray.get", lambda answer: "later")
     assert passed_on()
-    assert Openings(SimpleNamespace(opening=SimpleNamespace(remote=lambda trial: None))).suggest("a") is None
+    assert WorkerSearcher(SimpleNamespace(opening=SimpleNamespace(remote=lambda trial: None))).suggest("a") is None
     assert passed_on() == set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from searchlab.service.urls import shown, with_password_of, without_password
+from searchlab.runs.urls import shown, with_password_of, without_password
 
 ADDRESSES = {
     "postgresql+psycopg://me:s%40cret@host:5432/db?sslmode=require": "postgresql+psycopg://me@host:5432/db?sslmode=require",

@@ -15,25 +15,26 @@ from searchlab.cli.board import Board
 from searchlab.cli.output import Output
 from searchlab.cli.watch import show
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service.home import Home, Lock
-from searchlab.service.study.stored import peek
-from searchlab.service.study.study import Study
-from searchlab.service.watch import watching
-from searchlab.service.watch.following import Followed
-from searchlab.service.watch.scoreboard import scoreboard_of
-from searchlab.service.watch.standing import Leader, Mishap, Snapshot
-from searchlab.service.watch.watching import Sight, snapshots
-from searchlab.tracking.tracker import Buffer
+from searchlab.monitor import watch
+from searchlab.monitor.journal_tail import JournalTail
+from searchlab.monitor.leaderboard import leaderboard_of
+from searchlab.monitor.snapshot import FailureSummary, Leader, Snapshot
+from searchlab.monitor.watch import SweepObserver, snapshots
+from searchlab.runs.events import Buffer
+from searchlab.runs.file_lock import FileLock
+from searchlab.runs.workspace import Workspace
+from searchlab.study.reading import peek
+from searchlab.study.study import Study
 from tests.conftest import ROOT
 from tests.test_cli import searchlab, sentence
-from tests.test_interrupt import Terminal
-from tests.test_overview import end_in_every_way, epoch, job_in, order_of, told
+from tests.test_signals import Terminal
+from tests.test_status import end_in_every_way, epoch, job_in, order_of, told
 
 BASE = Snapshot("spiral", "running", 7)
 BEST = Leader(29, 0.97632, 0.0121, 11, {"model.hidden": 128, "optimizer": "Adam", "optimizer.Adam.lr": 0.0021})
 UNDER_WAY = Snapshot(
     "spiral", "running", 40, 4, 13, 1, 2, 3, "accuracy", "max",
-    (BEST, replace(BEST, trial=3, score=0.93, std=None)), (Mishap("failed", "diverged: the loss is nan", 1, 4),),
+    (BEST, replace(BEST, trial=3, score=0.93, std=None)), (FailureSummary("failed", "diverged: the loss is nan", 1, 4),),
     seconds=75.0, rate=0.25, left=88.0,
 )  # fmt: skip
 RUN = [str(ROOT / "tests" / "chaos" / "sweep.py"), "--engine", "local", "--fuse", "1", "--trials", "8"]
@@ -42,7 +43,7 @@ RUN = [str(ROOT / "tests" / "chaos" / "sweep.py"), "--engine", "local", "--fuse"
 @pytest.fixture
 def place(tmp_path):
     """A home with one sweep in it, of which nothing is trained yet."""
-    home = Home.at(tmp_path)
+    home = Workspace.at(tmp_path)
     order_of().keep(home.sweep("spiral"))
     return home
 
@@ -57,14 +58,14 @@ def seen(board):
 
 
 def loaded(job):
-    return seen(scoreboard_of(peek(job.storage, job.name), "max"))
+    return seen(leaderboard_of(peek(job.storage, job.name), "max"))
 
 
 def test_a_followed_journal_is_at_any_moment_what_optuna_loads(place, tmp_path):
     drawn = Study(job_in(place, storage=tmp_path / "earlier.journal"), Buffer())
     job = job_in(place, known=[(drawn.ask().parameters[0], [1.0]) for _ in range(3)])
     drawn.close()
-    followed = Followed(job.storage, "max")
+    followed = JournalTail(job.storage, "max")
     assert seen(followed.read()) == BASE, "no journal yet"
     end_in_every_way(job)
     lines = job.storage.read_bytes().splitlines(keepends=True)
@@ -82,12 +83,15 @@ def test_a_followed_journal_is_at_any_moment_what_optuna_loads(place, tmp_path):
         (0, 0.625, 0.125, 1), (1, 0.625, 0.125, 1),
     ]  # fmt: skip
     assert whole.top[0].params
-    assert whole.mishaps == (Mishap("failed", "diverged", 1, 3), Mishap("infeasible", "too large", 1, 4))
+    assert whole.mishaps == (
+        FailureSummary("failed", "diverged", 1, 3),
+        FailureSummary("infeasible", "too large", 1, 4),
+    )
 
 
 def test_a_journal_that_was_cut_is_read_again(place):
     job = job_in(place)
-    followed = Followed(job.storage, "max")
+    followed = JournalTail(job.storage, "max")
     end_in_every_way(job)
     assert followed.read().ended == 5
     content = job.storage.read_bytes()
@@ -102,9 +106,9 @@ def test_the_best_few_are_kept_in_order(place):
     for score in (0.5, 0.25, 0.75, 0.5, 0.875, 0.125, 0.75):
         study.finish(study.ask().trials, epoch(1, [score] * 2))
     study.close()
-    assert [leader.trial for leader in seen(Followed(job.storage, "max").read()).top] == [4, 2, 6, 0, 3]
-    assert [leader.trial for leader in seen(Followed(job.storage, "min").read()).top] == [5, 1, 0, 3, 2]
-    assert seen(Followed(job.storage, "max").read()) == loaded(job)
+    assert [leader.trial for leader in seen(JournalTail(job.storage, "max").read()).top] == [4, 2, 6, 0, 3]
+    assert [leader.trial for leader in seen(JournalTail(job.storage, "min").read()).top] == [5, 1, 0, 3, 2]
+    assert seen(JournalTail(job.storage, "max").read()) == loaded(job)
 
 
 def test_a_damaged_journal_is_told(place):
@@ -112,11 +116,11 @@ def test_a_damaged_journal_is_told(place):
     end_in_every_way(job)
     job.storage.write_bytes(job.storage.read_bytes().replace(b'"state":1', b'"state":'))
     with pytest.raises(WorldFault, match="is damaged in the line"):
-        Followed(job.storage, "max").read()
+        JournalTail(job.storage, "max").read()
 
 
 def test_the_rate_is_that_of_the_latest_run(place):
-    board = scoreboard_of([], "max")
+    board = leaderboard_of([], "max")
     for number, start in enumerate((10.0, 20.0, 1000.0, 1010.0)):
         board.begin(number, start)
         board.end(number, "PRUNED", start + 5.0)
@@ -138,7 +142,7 @@ def test_a_snapshot_survives_json():
 
 
 def test_a_sweep_is_seen_from_its_start_to_its_end(place, folder):
-    lock, sight = Lock(folder.lock), Sight(folder)
+    lock, sight = FileLock(folder.lock), SweepObserver(folder)
     assert (sight.look().state, sight.look().asked) == ("starting", 7)
     end_in_every_way(job_in(place))
     now = sight.look()
@@ -159,17 +163,17 @@ def test_a_sweep_is_seen_from_its_start_to_its_end(place, folder):
 
 def test_a_sweep_in_a_database_is_seen_alike(place, folder, tmp_path):
     end_in_every_way(job_in(place))
-    embedded = Sight(folder).look()
+    embedded = SweepObserver(folder).look()
     address = f"sqlite:///{tmp_path / 'study.db'}"
     end_in_every_way(job_in(place, storage=address))
     folder.study.unlink()
-    assert Sight(folder, address).look() == embedded
+    assert SweepObserver(folder, address).look() == embedded
     order_of(storage=address).keep(folder)
-    assert Sight(folder).look() == embedded
+    assert SweepObserver(folder).look() == embedded
 
 
 def test_only_changes_are_told_and_looking_takes_a_tenth_of_the_time(place, folder, monkeypatch):
-    lock, naps = Lock(folder.lock), []
+    lock, naps = FileLock(folder.lock), []
 
     def nap(seconds):
         naps.append(seconds)
@@ -178,9 +182,9 @@ def test_only_changes_are_told_and_looking_takes_a_tenth_of_the_time(place, fold
         if len(naps) == 6:
             lock.release()
 
-    look = Sight.look
-    monkeypatch.setattr(watching.time, "sleep", nap)
-    monkeypatch.setattr(Sight, "look", lambda self: (sum(range(2_000_000)), look(self))[1])
+    look = SweepObserver.look
+    monkeypatch.setattr(watch.time, "sleep", nap)
+    monkeypatch.setattr(SweepObserver, "look", lambda self: (sum(range(2_000_000)), look(self))[1])
     told = [(one.state, one.ended) for one in snapshots(folder, interval=0.01)]
     assert told == [("starting", 0), ("running", 4), ("interrupted", 4)]
     assert naps[0] == 0.01, "the first look reads all there is, and the next one need not"
@@ -198,7 +202,7 @@ def test_a_sweep_that_is_not_there_is_waited_for_or_told(place, folder, monkeypa
     end_in_every_way(job_in(place))
     states = [(one.state, one.asked) for one in snapshots(folder, interval=0.01, wait=0.1)]
     assert states == [("starting", 7), ("interrupted", 7)], "it might have been gone on with"
-    lock = Lock(folder.lock)
+    lock = FileLock(folder.lock)
     found = snapshots(folder, interval=0.01, wait=600.0)
     assert next(found).state == "running"
     lock.release()
@@ -243,7 +247,7 @@ def test_the_board_says_what_is_going_on(snapshot, label):
 
 
 def test_brackets_in_names_are_no_markup():
-    snapshot = replace(UNDER_WAY, sweep="[bold]x", mishaps=(Mishap("failed", "axes [0] and [/red]", 2, 1),))
+    snapshot = replace(UNDER_WAY, sweep="[bold]x", mishaps=(FailureSummary("failed", "axes [0] and [/red]", 2, 1),))
     lines = drawn(snapshot)
     assert lines[0].rstrip() == "[bold]x  searching"
     assert lines[-1].rstrip() == "failed: axes [0] and [/red]  (2 trials, first 1)"

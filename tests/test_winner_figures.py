@@ -5,10 +5,10 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from searchlab.tracking.answers import Answers, probabilities
-from searchlab.tracking.drawing import COLORS
-from searchlab.tracking.figures import confusion_matrix, decision_boundary, save_winner_figures, worst_mistakes
-from searchlab.tracking.figures.mistakes import surest_mistakes
+from searchlab.reporting.figures import confusion_matrix, decision_boundary, save_winner_figures, worst_mistakes
+from searchlab.reporting.figures.mistakes import surest_mistakes
+from searchlab.reporting.predictions import Predictions, probabilities
+from searchlab.reporting.style import COLORS
 
 CLOTHES = ("T-shirt/top", "trouser", "ankle boot")
 
@@ -139,15 +139,18 @@ def test_many_classes_have_looks_of_their_own():
 def test_a_winner_leaves_the_pictures_its_rows_allow(tmp_path):
     random = np.random.default_rng(0)
     truth, scores, plane = random.integers(2, size=30), random.normal(size=(30, 2)), random.normal(size=(30, 2))
-    table = Answers(random.random((30, 5)), truth, scores)
+    table = Predictions(random.random((30, 5)), truth, scores)
     assert names(tmp_path, table) == ["confusion-matrix.png"]
     assert names(tmp_path, table, by_sign) == ["confusion-matrix.png"]
-    images = Answers(random.random((30, 6)), truth, scores, (2, 3), ("no", "yes"))
+    images = Predictions(random.random((30, 6)), truth, scores, (2, 3), ("no", "yes"))
     assert names(tmp_path, images) == ["confusion-matrix.png", "worst-mistakes.png"]
-    assert names(tmp_path, Answers(plane, truth, scores), by_sign) == ["confusion-matrix.png", "decision-boundary.png"]
-    assert names(tmp_path, Answers(plane, truth, scores)) == ["confusion-matrix.png"]
-    assert names(tmp_path, Answers(plane, truth, scores[:, :1]), by_sign) == []
-    assert names(tmp_path, Answers(plane, truth, scores * np.nan), by_sign)[0] == "confusion-matrix.png"
+    assert names(tmp_path, Predictions(plane, truth, scores), by_sign) == [
+        "confusion-matrix.png",
+        "decision-boundary.png",
+    ]
+    assert names(tmp_path, Predictions(plane, truth, scores)) == ["confusion-matrix.png"]
+    assert names(tmp_path, Predictions(plane, truth, scores[:, :1]), by_sign) == []
+    assert names(tmp_path, Predictions(plane, truth, scores * np.nan), by_sign)[0] == "confusion-matrix.png"
 
 
 def names(folder, answers, predict=None):

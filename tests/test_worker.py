@@ -9,12 +9,12 @@ import pytest
 
 from models.mlp import MLP
 from searchlab import Float, Space, Trainer
+from searchlab.engine.checkpoints import Checkpoint, Checkpoints
+from searchlab.engine.worker import Worker
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.service.engine.checkpoints import Checkpoint, Checkpoints
-from searchlab.service.engine.judge import Verdict
-from searchlab.service.engine.worker import Worker
-from searchlab.sweep.groups import Group, build
-from searchlab.training import Report
+from searchlab.fusion.groups import Group, build
+from searchlab.runs.study_client import Decision
+from searchlab.training import EpochReport
 from tests.sweeps import spiral_sweep
 
 
@@ -41,7 +41,7 @@ class Notes:
                 self.failed[number] = next(filter(None, report.failures[rows]))
             if self.stop.get(number) == report.epoch:
                 self.done.append(number)
-        verdict = Verdict(tuple(self.running(numbers)), pause=self.pause == report.epoch)
+        verdict = Decision(tuple(self.running(numbers)), pause=self.pause == report.epoch)
         return lambda: verdict
 
     def recall(self, reports):
@@ -161,13 +161,13 @@ def test_a_fault_of_the_world_stops_the_worker_and_fails_no_trial(tmp_path):
 
 
 def test_a_device_that_is_not_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("searchlab.service.engine.worker.why_not", lambda device: "there is none")
+    monkeypatch.setattr("searchlab.engine.worker.unavailable_reason", lambda device: "there is none")
     with pytest.raises(UserMistake, match="there is none"):
         Worker(spiral_sweep(), Notes(), Checkpoints(tmp_path)).table  # noqa: B018
 
 
 def checkpoint():
-    report = Report(2, np.array([1.0, np.nan]), np.array([0.5, 0.25]), (None, "why"), 0.1, 5.0)
+    report = EpochReport(2, np.array([1.0, np.nan]), np.array([0.5, 0.25]), (None, "why"), 0.1, 5.0)
     return Checkpoint((3,), (((3,), report),), {"parameters/0.W": np.ones((2, 3), np.float32)})
 
 
@@ -205,7 +205,7 @@ def test_a_checkpoint_cut_short_is_none(tmp_path, keep):
 
 def test_checkpoints_cost_a_twentieth_of_the_time_at_most(tmp_path, monkeypatch):
     now = iter([0.0, 10.0, 14.0, 93.0, 95.0])
-    monkeypatch.setattr("searchlab.service.engine.checkpoints.time.monotonic", lambda: next(now))
+    monkeypatch.setattr("searchlab.engine.checkpoints.time.monotonic", lambda: next(now))
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save("g", checkpoint())  # took from 10 to 14: the next is due at 14 + 80
     assert not checkpoints.due()
@@ -221,7 +221,7 @@ def test_a_group_that_cannot_be_measured_for_want_of_memory_is_trained_all_the_s
     def no_memory(self, trials, limit):
         raise MemoryError("no room to measure in")
 
-    monkeypatch.setattr("searchlab.sweep.memory.Needs.most", no_memory)
+    monkeypatch.setattr("searchlab.fusion.memory.Needs.most", no_memory)
     judge = Notes()
     Worker(spiral_sweep(epochs=2), judge, Checkpoints(tmp_path), memory=10**9).train(group(0.5, 1.0))
     assert sorted(judge.done) == [0, 1]

@@ -14,18 +14,18 @@ from datetime import datetime, timedelta
 import pytest
 from mlflow import MlflowClient
 
+from searchlab.engine import local
 from searchlab.errors import WorldFault
-from searchlab.service import course
-from searchlab.service.engine import local
-from searchlab.service.engine.job import Job
-from searchlab.service.run import resume, run
-from searchlab.service.study.study import Study
-from searchlab.sweep.budget import Budget
-from searchlab.tracking import process
-from searchlab.tracking.tracker import Buffer
+from searchlab.runner import pipeline
+from searchlab.runner.run import resume, run
+from searchlab.runs.events import Buffer
+from searchlab.runs.job import Job
+from searchlab.space.budget import Budget
+from searchlab.study.study import Study
+from searchlab.tracking import recorder
 from tests.conftest import ROOT
 from tests.sweeps import spiral_sweep
-from tests.test_interrupt import ENDLESS, Terminal
+from tests.test_signals import ENDLESS, Terminal
 from tests.test_tracking import server_on, wait_for
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ class Watched:
 @pytest.fixture
 def server(home, free_port, monkeypatch):
     """A server that may be started and killed, as often as need be."""
-    monkeypatch.setattr(course, "save_pictures", lambda *_: ())
+    monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
     with ExitStack() as stack:
         yield Server(home, free_port, stack)
 
@@ -121,7 +121,7 @@ def test_a_server_that_is_away_costs_the_sweep_nothing_and_its_record_is_complet
     server.start()
     watcher = Watched(n2=server.kill, n5=back, n7=server.kill)
     with monkeypatch.context() as hurry:
-        hurry.setattr(process, "PATIENCE", 2.0)
+        hurry.setattr(recorder, "PATIENCE", 2.0)
         told = r"The record of spiral in MLflow is not complete.*`searchlab resume spiral` completes"
         with pytest.raises(WorldFault, match=told):
             run(spiral_sweep(9), engine="local", home=home, fuse=1, tracking_uri=server.uri, watcher=watcher)

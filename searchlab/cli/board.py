@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from searchlab.cli.output import short, short_name
-from searchlab.service.watch.standing import Leader, Mishap, Snapshot
+from searchlab.monitor.snapshot import FailureSummary, Leader, Snapshot
 
 BAR = 30  # characters
 LINES = 10  # lines in all where there is no terminal to redraw
@@ -96,7 +96,7 @@ def _score_told(leader: Leader) -> str:
     return f"{leader.score:.4f}" if leader.std is None else f"{leader.score:.4f} ± {leader.std:.4f}"
 
 
-def _mishap_told(mishap: Mishap) -> str:
+def _mishap_told(mishap: FailureSummary) -> str:
     which = "trial" if mishap.count == 1 else f"{mishap.count} trials, first"
     return f"{mishap.state}: {mishap.reason}  ({which} {mishap.first})"
 

@@ -15,9 +15,9 @@ def doctor_command(home: str, as_json: bool) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from searchlab.service.checkup import checkup
+    from searchlab.cli.machine_check import check_machine
 
-    output, findings = Output(as_json), checkup(home)
+    output, findings = Output(as_json), check_machine(home)
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
         mark = (

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from searchlab.cli.output import Output
-from searchlab.service.cluster.address import takes_jobs
-from searchlab.service.cluster.jobs import MISTAKE, Ended, Jobs, parsed
+from searchlab.cluster.address import takes_jobs
+from searchlab.cluster.jobs import MISTAKE, Ended, Jobs, parsed
 
 
 def address_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from searchlab.cli.output import Output, home_option, json_option, storage_optio
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from searchlab.service.watch.overview import Overview
+    from searchlab.monitor.status import SweepStatus
 
 
 @click.command("list")
@@ -34,45 +34,45 @@ def list_command(names: bool, address: str | None, storage: str | None, home: st
 
 
 def _names(url: str | None, home: str, output: Output) -> None:
-    from searchlab.service.home import Home
+    from searchlab.runs.workspace import Workspace
 
     if url:
-        from searchlab.service.cluster.jobs import Jobs
-        from searchlab.service.cluster.submit import names_at
+        from searchlab.cluster.jobs import Jobs
+        from searchlab.cluster.submit import names_at
 
         found = names_at(Jobs(url))
     else:
-        found = [folder.name for folder in Home.at(home).sweeps()]
+        found = [folder.name for folder in Workspace.at(home).sweeps()]
     for name in found:
         output.console.print(name, markup=False)
     output.result({"sweeps": found})
 
 
-def _here(home: str, storage: str | None) -> tuple[str, list[Overview]]:
-    from searchlab.service.home import Home
-    from searchlab.service.watch.overview import overviews
+def _here(home: str, storage: str | None) -> tuple[str, list[SweepStatus]]:
+    from searchlab.monitor.status import all_statuses
+    from searchlab.runs.workspace import Workspace
 
-    place = Home.at(home, storage)
-    return str(place.path), overviews(place)
+    place = Workspace.at(home, storage)
+    return str(place.path), all_statuses(place)
 
 
-def _there(url: str) -> tuple[str, list[Overview]]:
+def _there(url: str) -> tuple[str, list[SweepStatus]]:
     """The sweeps of the cluster's home, and those that were sent there and have not got as far."""
-    from searchlab.service.cluster.jobs import Jobs
-    from searchlab.service.watch.overview import Overview
+    from searchlab.cluster.jobs import Jobs
+    from searchlab.monitor.status import SweepStatus
 
     jobs = Jobs(url)
     *_, answer = jobs.objects(["list"])
-    rows = [Overview(**row) for row in answer["sweeps"]]
+    rows = [SweepStatus(**row) for row in answer["sweeps"]]
     known = {row.sweep for row in rows}
     for job in jobs.all():
         if job.metadata["searchlab.sweep"] not in known and job.metadata["searchlab.verb"] == "run":
             state: Any = "failed" if job.status in ("FAILED", "STOPPED") else "starting"
-            rows.append(Overview(job.id, state, 0, 0, 0, 0, 0, None, None, job.started))
+            rows.append(SweepStatus(job.id, state, 0, 0, 0, 0, 0, None, None, job.started))
     return url, rows
 
 
-def _table(rows: list[Overview]) -> Table:
+def _table(rows: list[SweepStatus]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -85,7 +85,7 @@ def _table(rows: list[Overview]) -> Table:
     return table
 
 
-def _ended(row: Overview) -> str:
+def _ended(row: SweepStatus) -> str:
     """How many trials have ended, and those of them that did not complete; infeasible ones were not asked for."""
     counts = ((row.pruned, "pruned"), (row.failed, "failed"), (row.infeasible, "infeasible"))
     without = [f"{count} {word}" for count, word in counts if count]

@@ -13,8 +13,8 @@ from searchlab.cli.output import Output, json_option
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from searchlab.service.forecast.forecast import Forecast
-    from searchlab.service.forecast.structures import Structure
+    from searchlab.estimate.estimate import Estimate
+    from searchlab.estimate.structures import Structure
 
 SHOWN = 12  # structures
 
@@ -34,19 +34,19 @@ def plan_command(
     spec: Path, epochs: int | None, fuse: str, settings: tuple[str, ...], as_json: bool, **options: Any
 ) -> int:
     """What `searchlab run SPEC` will take on this machine: steps are timed, nothing is searched or written."""
-    from searchlab.service.forecast.forecast import forecast
-    from searchlab.sweep.file import load
+    from searchlab.estimate.estimate import estimate
+    from searchlab.space.loader import load
 
     output = Output(as_json)
     sweep, values = load(spec).sweep, values_of(settings, epochs)
     with output.console.status("timing steps"):
-        found = forecast(sweep, values=values, fuse=fuse_of(fuse), **options)
+        found = estimate(sweep, values=values, fuse=fuse_of(fuse), **options)
     _print(found, output)
     output.result(found.plain())
     return 0
 
 
-def _print(found: Forecast, output: Output) -> None:
+def _print(found: Estimate, output: Output) -> None:
     console, structures = output.console, found.structures
     console.print(f"[bold]{found.sweep}[/bold]: {found.trials:,} trials; measured on {found.machine}\n")
     console.print(_table(structures[:SHOWN]))
@@ -54,7 +54,9 @@ def _print(found: Forecast, output: Output) -> None:
         console.print(f"and {len(structures) - SHOWN:,} structures that come less often")
     if any(not structure.measured for structure in structures[:SHOWN]):
         console.print("~ not measured: as structures near to it")
-    for reason in dict.fromkeys(structure.why_not for structure in structures if structure.why_not):
+    for reason in dict.fromkeys(
+        structure.unavailable_reason for structure in structures if structure.unavailable_reason
+    ):
         console.print(f"Such trials will fail: {reason}")
     console.print(f"\n{found.told}")
 
@@ -63,8 +65,8 @@ def _table(structures: tuple[Structure, ...]) -> Table:
     """A row for each structure; seconds and memory are those of one trial in its group."""
     from rich.table import Table
 
-    from searchlab.service.forecast.forecast import seconds
-    from searchlab.sweep.amounts import size
+    from searchlab.estimate.estimate import seconds
+    from searchlab.space.byte_size import size
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("structure", overflow="fold")

@@ -13,13 +13,13 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from searchlab.cli.board import Board, ended_told, tenths
-from searchlab.service.watch.scoreboard import Scoreboard
-from searchlab.service.watch.standing import Leader, Snapshot
+from searchlab.monitor.leaderboard import Leaderboard
+from searchlab.monitor.snapshot import Leader, Snapshot
 
 if TYPE_CHECKING:
     from searchlab.metrics import Metric
-    from searchlab.service.order import Order
-    from searchlab.tracking.tracker import Ending
+    from searchlab.runs.config import RunConfig
+    from searchlab.runs.events import Ending
 
 PHASES = {"start": "starting Ray and the record", "search": "searching", "winner": "refitting the winner, testing it"}
 
@@ -30,7 +30,7 @@ class Progress:
     def __init__(self, console: Console, metric: Metric | None = None) -> None:
         self.console, self._begun, self._label = console, clock.time(), "starting"
         self._shown = Snapshot("", "running", metric=metric.name if metric else "score")
-        self._board = Scoreboard(metric.goal if metric else "max")
+        self._board = Leaderboard(metric.goal if metric else "max")
         self._std: dict[int, dict[int, float]] = {}  # of trials under way, by epoch
         self._parameters: dict[int, Mapping[str, Any]] = {}  # alike
         self._guard = threading.Lock()  # events come from the listener's thread, redraws from rich's
@@ -44,11 +44,11 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._live.stop()
 
-    def phase(self, name: str, order: Order) -> None:
+    def phase(self, name: str, order: RunConfig) -> None:
         """The run enters a phase; the first one comes before any trial."""
         with self._guard:
             if name == "start":
-                self._board = Scoreboard(order.goal)
+                self._board = Leaderboard(order.goal)
             self._shown = Snapshot(order.name, "running", order.trials, metric=order.metric, goal=order.goal)
             self._label = PHASES[name]
         if not self.console.is_terminal:

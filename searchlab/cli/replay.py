@@ -15,8 +15,8 @@ from searchlab.errors import UserMistake
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from searchlab.service.outcome.replay import Outcome, Replayed
-    from searchlab.sweep.pruning import Pruner
+    from searchlab.pruning.pruner import Pruner
+    from searchlab.results.pruner_replay import Replayed, ReplayOutcome
 
 
 @click.command("replay")
@@ -45,10 +45,10 @@ def replay_command(
     if url := elsewhere(address):
         words = [word for setting in settings for word in ("--set", setting)]
         return relay(url, ["replay", name, "--pruner", kind, "--orders", str(orders), *words], output)
-    from searchlab.service.home import Home
-    from searchlab.service.outcome.replay import replay_sweep
+    from searchlab.results.pruner_replay import replay_sweep
+    from searchlab.runs.workspace import Workspace
 
-    replayed = replay_sweep(name, pruner, Home.at(home, storage), orders)
+    replayed = replay_sweep(name, pruner, Workspace.at(home, storage), orders)
     console = output.console
     console.print(f"[bold]{name}[/bold] under {replayed.pruner}")
     console.print(_table(replayed))
@@ -60,7 +60,10 @@ def replay_command(
 def _pruner(kind: str, settings: tuple[str, ...]) -> Pruner:
     """The pruner of this kind with these arguments; raises UserMistake for one that it does not have."""
     from searchlab.cli.arguments import values_of
-    from searchlab.sweep.pruning import Halving, Median, NoPruning, Race
+    from searchlab.pruning.halving import Halving
+    from searchlab.pruning.median import Median
+    from searchlab.pruning.pruner import NoPruning
+    from searchlab.pruning.race import Race
 
     pruner: Pruner = {"halving": Halving(), "median": Median(), "race": Race(), "none": NoPruning()}[kind]
     for path, value in values_of(settings).items():
@@ -93,7 +96,7 @@ def _table(replayed: Replayed) -> Table:
     return table
 
 
-def _row(outcomes: list[Outcome], replayed: Replayed) -> tuple[str, ...]:
+def _row(outcomes: list[ReplayOutcome], replayed: Replayed) -> tuple[str, ...]:
     """Medians of the outcomes, as text."""
     spent = median(outcome.spent for outcome in outcomes)
     stopped, place = median(outcome.stopped for outcome in outcomes), median(outcome.place or 0 for outcome in outcomes)

@@ -28,10 +28,10 @@ def report_command(
         path, state = Path(f"{name}.html"), ""
         path.write_text(page_of(url, ["report", name, "--stdout"]), encoding="utf-8")
     else:
-        from searchlab.service.home import Home
-        from searchlab.service.outcome.report import report
+        from searchlab.reporting.report import report
+        from searchlab.runs.workspace import Workspace
 
-        written = report(name, Home.at(home, storage))
+        written = report(name, Workspace.at(home, storage))
         path, state = written.path, written.state
     if stdout:
         click.echo(path.read_text(encoding="utf-8"))

@@ -49,8 +49,8 @@ def run_command(
 ) -> int:
     """Search the sweep file SPEC, refit and test the winner, and export it."""
     from searchlab.cli.progress import Progress
-    from searchlab.service.run import run
-    from searchlab.sweep.file import load
+    from searchlab.runner.run import run
+    from searchlab.space.loader import load
 
     values, seconds = values_of(settings, epochs), seconds_of(time_budget)
     values |= {"budget.seconds": seconds} if seconds else {}
@@ -76,7 +76,7 @@ def resume_command(
     if url := elsewhere(address):
         return _resume_there(url, name, trials, time_budget, Output(as_json))
     from searchlab.cli.progress import Progress
-    from searchlab.service.run import resume
+    from searchlab.runner.run import resume
 
     output, seconds = Output(as_json), seconds_of(time_budget)
     with Progress(output.console) as progress:
@@ -86,8 +86,8 @@ def resume_command(
 
 def _resume_there(address: str, name: str, trials: int | None, time_budget: str | None, output: Output) -> int:
     """Have a cluster go on with one of its sweeps, and return at once."""
-    from searchlab.service.cluster.jobs import Jobs
-    from searchlab.service.cluster.submit import resume_there
+    from searchlab.cluster.jobs import Jobs
+    from searchlab.cluster.submit import resume_there
 
     seconds_of(time_budget)
     words = ["--trials", str(trials)] if trials is not None else []

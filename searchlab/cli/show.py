@@ -11,7 +11,7 @@ import click
 from searchlab.cli.output import Output, json_option
 
 if TYPE_CHECKING:
-    from searchlab.sweep import Sweep
+    from searchlab.space import Sweep
 
 
 @click.command("show")
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @json_option
 def show_command(spec: Path, as_json: bool) -> None:
     """The space of the sweep file SPEC: what is fixed, what is open, what trains fused, and how it is searched."""
-    from searchlab.service.forecast.prospect import memory_of
-    from searchlab.sweep.file import load
+    from searchlab.estimate.memory_range import memory_of
+    from searchlab.space.loader import load
 
     sweep = load(spec).sweep
     output, plan = Output(as_json), sweep.plan()
@@ -38,7 +38,7 @@ def show_command(spec: Path, as_json: bool) -> None:
 
 def structures(sweep: Sweep) -> int | None:
     """How many different structures the space holds; None where a structural argument is a range of fractions."""
-    from searchlab.sweep.domains import Choice, Domain, Float, Int
+    from searchlab.space.domains import Choice, Domain, Float, Int
 
     count = 1
     for _, domain, per_replica in sweep.walk():
@@ -80,7 +80,7 @@ def _print(output: Output, sweep: Sweep, found: Mapping[str, Any]) -> None:
 
 
 def _columns(value: Any, per_replica: bool) -> tuple[str, str, str]:
-    from searchlab.sweep.domains import Domain
+    from searchlab.space.domains import Domain
 
     together = "may differ" if per_replica else "equal"
     if not isinstance(value, Domain):

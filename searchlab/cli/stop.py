@@ -10,7 +10,7 @@ from searchlab.cli.elsewhere import address_option, elsewhere, relay
 from searchlab.cli.output import Output, home_option, json_option, storage_option
 
 if TYPE_CHECKING:
-    from searchlab.service.watch.halting import Halted
+    from searchlab.monitor.stop import StopResult
 
 
 @click.command("stop")
@@ -31,12 +31,12 @@ def stop_command(name: str, timeout: float, address: str | None, storage: str | 
     """Stop the sweep NAME, whichever process drives it: every group is saved, and `searchlab resume NAME` goes on."""
     if url := elsewhere(address):
         return _stop_there(url, name, timeout, Output(as_json))
-    from searchlab.service.home import Home
-    from searchlab.service.watch.halting import halt
+    from searchlab.monitor.stop import stop_sweep
+    from searchlab.runs.workspace import Workspace
 
-    output, folder = Output(as_json), Home.at(home, storage).sweep(name)
+    output, folder = Output(as_json), Workspace.at(home, storage).sweep(name)
     with output.console.status(f"waiting until {name} is saved"):
-        halted = halt(folder, timeout)
+        halted = stop_sweep(folder, timeout)
     output.console.print(told(halted), markup=False, soft_wrap=True)
     seen = halted.snapshot
     output.result({"sweep": seen.sweep, "state": seen.state, "ended": seen.ended, "asked": seen.asked})
@@ -45,8 +45,8 @@ def stop_command(name: str, timeout: float, address: str | None, storage: str | 
 
 def _stop_there(url: str, name: str, timeout: float, output: Output) -> int:
     """Stop a sweep of a cluster; one that was sent and has not begun is taken back."""
-    from searchlab.service.cluster.jobs import Jobs
-    from searchlab.service.cluster.submit import names_at
+    from searchlab.cluster.jobs import Jobs
+    from searchlab.cluster.submit import names_at
 
     jobs = Jobs(url)
     if any(job.id == name and job.status in ("PENDING", "RUNNING") for job in jobs.all()) and name not in names_at(
@@ -59,7 +59,7 @@ def _stop_there(url: str, name: str, timeout: float, output: Output) -> int:
     return relay(url, ["stop", name, "--timeout", str(timeout)], output)
 
 
-def told(halted: Halted) -> str:
+def told(halted: StopResult) -> str:
     """How the sweep stands, in a sentence."""
     seen = halted.snapshot
     name, counted = seen.sweep, f"{seen.ended} of {seen.asked} trials ended"

@@ -36,10 +36,10 @@ FLAGS = ("ship_data", "reproducible")
 @json_option
 def submit_command(spec: Path, address: str, name: str | None, as_json: bool, **options: Any) -> int:
     """Send the sweep file SPEC with its project to a cluster, and return at once with the sweep's name there."""
-    from searchlab.service.cluster.address import takes_jobs
-    from searchlab.service.cluster.jobs import Jobs
-    from searchlab.service.cluster.submit import submit
-    from searchlab.sweep.file import load
+    from searchlab.cluster.address import takes_jobs
+    from searchlab.cluster.jobs import Jobs
+    from searchlab.cluster.submit import submit
+    from searchlab.space.loader import load
 
     if not takes_jobs(address):
         raise UserMistake(f"a cluster takes jobs at an address like http://HEAD:8265, got {address!r}.")
@@ -55,12 +55,12 @@ def submit_command(spec: Path, address: str, name: str | None, as_json: bool, **
 
 def _words(options: dict[str, Any]) -> list[str]:
     """The options as `searchlab run` takes them on the head; raises UserMistake for what makes no sense."""
-    from searchlab.service.engine.shelf import refuse_place
-    from searchlab.service.run import refuse_options
+    from searchlab.engine.blob_store import validate_location
+    from searchlab.runner.run import refuse_options
 
     fuse, memory = options["fuse"], options["memory"]
     refuse_options(options["trials"], options["workers"], fuse_of(fuse) if fuse is not None else "auto", memory)
-    refuse_place(options["checkpoints"] or "")
+    validate_location(options["checkpoints"] or "")
     seconds_of(options["time_budget"])
     words = []
     for option, value in options.items():

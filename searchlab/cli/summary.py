@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from searchlab.cli.output import short, short_name
-from searchlab.service.outcome.result import Result
-from searchlab.service.records import TrialRecord, ranked
+from searchlab.results.result import Result
+from searchlab.runs.trials import TrialRecord, ranked
 
 SHOWN = 10
 

@@ -22,14 +22,14 @@ from searchlab.errors import UserMistake, WorldFault
 @json_option
 def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) -> None:
     """Open MLflow's dashboard on the sweeps of this home, until Ctrl-C."""
-    from searchlab.service.home import Home
+    from searchlab.runs.workspace import Workspace
     from searchlab.tracking.dashboard import command, environment
 
     output = Output(as_json)
     if tracking_uri and tracking_uri.startswith("http"):
         output.console.print(f"the record is kept by a server of its own: open {tracking_uri}", soft_wrap=True)
         return output.result({"url": tracking_uri})
-    place = Home.at(home)
+    place = Workspace.at(home)
     if not (place.path / "mlflow.db").exists():
         raise UserMistake(f"there is no record in {place.path} yet; `searchlab run SPEC` begins one.")
     _check_free(port)

@@ -16,7 +16,7 @@ from searchlab.errors import UserMistake, WorldFault
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from searchlab.service.watch.standing import Snapshot
+    from searchlab.monitor.snapshot import Snapshot
 
 SENT = 60.0  # seconds to wait for a sweep that was just sent: its driver has to start
 
@@ -49,10 +49,10 @@ def watch_command(
     """Watch the sweep NAME, which another process drives, until it ends; with --json, an object for every change."""
     if url := elsewhere(address):
         return show(_there(url, name, interval, wait), Output(as_json))
-    from searchlab.service.home import Home
-    from searchlab.service.watch.watching import snapshots
+    from searchlab.monitor.watch import snapshots
+    from searchlab.runs.workspace import Workspace
 
-    return show(snapshots(Home.at(home, storage).sweep(name), interval, wait), Output(as_json))
+    return show(snapshots(Workspace.at(home, storage).sweep(name), interval, wait), Output(as_json))
 
 
 def show(seen: Iterable[Snapshot], output: Output) -> int:
@@ -60,7 +60,7 @@ def show(seen: Iterable[Snapshot], output: Output) -> int:
 
     That is 0 for a finished sweep, 1 for one that nothing drives any more, and 130 for Ctrl-C, which touches no sweep.
     """
-    from searchlab.service.watch.standing import OVER
+    from searchlab.monitor.snapshot import OVER
 
     last = None
     try:
@@ -76,8 +76,8 @@ def show(seen: Iterable[Snapshot], output: Output) -> int:
 
 def _there(url: str, name: str, interval: float, wait: float) -> Iterator[Snapshot]:
     """The snapshots that the verb gives on the cluster's head. One whose job is about to begin is waited for."""
-    from searchlab.service.cluster.jobs import MISTAKE, Jobs
-    from searchlab.service.watch.standing import OVER, Snapshot
+    from searchlab.cluster.jobs import MISTAKE, Jobs
+    from searchlab.monitor.snapshot import OVER, Snapshot
 
     jobs = Jobs(url)
     sent = [job for job in jobs.all() if job.metadata["searchlab.sweep"] == name]

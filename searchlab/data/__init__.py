@@ -7,7 +7,7 @@ from searchlab.data.dataset import Dataset
 from searchlab.data.digits import Digits
 from searchlab.data.examples import Examples
 from searchlab.data.fashion_mnist import FashionMnist
-from searchlab.data.files import Csv, Npz
+from searchlab.data.loaded import LoadedDataset
 from searchlab.data.mnist import Mnist
 from searchlab.data.penn_treebank import PennTreebank
 from searchlab.data.spiral import Spiral
@@ -23,10 +23,10 @@ from searchlab.data.splits import (
     StratifiedKFold,
     Validation,
 )
-from searchlab.data.standardised import Standardised
-from searchlab.data.table import Table
+from searchlab.data.standardize import Standardized
+from searchlab.data.tabular import Csv, Npz
 from searchlab.data.text import Text
-from searchlab.data.tokens import Tokens
+from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import Vocabulary
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "GroupKFold",
     "Holdout",
     "KFold",
+    "LoadedDataset",
     "Mnist",
     "Npz",
     "PennTreebank",
@@ -52,11 +53,10 @@ __all__ = [
     "Shift",
     "Spiral",
     "Split",
-    "Standardised",
+    "Standardized",
     "StratifiedKFold",
-    "Table",
     "Text",
-    "Tokens",
+    "TokenStream",
     "Validation",
     "Vocabulary",
 ]

@@ -9,8 +9,8 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.examples import Examples
-from searchlab.data.given import WORDS, finite, given_groups, given_inputs, given_targets
-from searchlab.data.locked import draw_locked
+from searchlab.data.test_split import draw_locked
+from searchlab.data.validation import WORDS, finite, given_groups, given_inputs, given_targets
 from searchlab.errors import UserMistake
 
 
@@ -31,7 +31,7 @@ class Arrays:
     test: float = 0.2
     names: tuple[str, ...] | None = None
     groups: Array | None = None
-    standardise: bool = True
+    standardize: bool = True
     image: tuple[int, int] | None = None
     seed: int = 0
 
@@ -78,7 +78,7 @@ class Arrays:
             image=self.x.shape[1:] if self.x.ndim == 3 else self.image,
             names=tuple(str(label) for label in book) if book is not None and self.names is None else self.names,
             groups=None if groups is None else np.unique(groups, return_inverse=True)[1][rows],
-            standardise=self.standardise,
+            standardize=self.standardize,
         )
 
     def __eq__(self, other: object) -> bool:

@@ -9,9 +9,9 @@ import numpy as np
 
 from searchlab.backend import Array, Device, select, to_device, to_host, xp_of
 from searchlab.data.batch import Batch
+from searchlab.data.loaded import LoadedDataset as LoadedDataset
 from searchlab.data.splits import Rows, Split
-from searchlab.data.standardised import Standardised, moments
-from searchlab.data.table import Table as Table
+from searchlab.data.standardize import Standardized, moments
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import Replicas
 
@@ -23,7 +23,7 @@ class Examples:
 
     Targets y are classes (N,), whole numbers in [0, outputs), or numbers (N, outputs) of float32. `image` is (height,
     width) where a row is a picture, `names` what each output stands for, `groups` (N,) the whole number of each row's
-    group. With `standardise`, every replica sees x with the mean and scale of its own training rows taken out.
+    group. With `standardize`, every replica sees x with the mean and scale of its own training rows taken out.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Examples:
         image: tuple[int, int] | None = None,
         names: tuple[str, ...] | None = None,
         groups: Array | None = None,
-        standardise: bool = False,
+        standardize: bool = False,
     ) -> None:
         if len(x) != len(y):
             raise ValueError(f"{len(x)} rows and {len(y)} targets")
         if groups is not None and (len(groups) != len(x) or not np.issubdtype(groups.dtype, np.integer)):
             raise ValueError(f"groups are a whole number for each of {len(x)} rows")
         self.x, self.y, self.outputs = x, y, outputs
-        self.image, self.names, self.standardise = image, names, standardise
+        self.image, self.names, self.standardize = image, names, standardize
         self._groups = None if groups is None else to_host(groups)
         self._moments: dict[bytes, tuple[Array, Array]] = {}  # by fold: every trial of a sweep asks for the same few
 
@@ -93,15 +93,15 @@ class Examples:
         groups = None if self._groups is None else self._groups[rows]
         return self._with(select(self.x, rows), select(self.y, rows), groups)
 
-    def fitted(self, split: Split) -> Table:
-        """The same rows; with `standardise`, as a Standardised by the training rows of each replica."""
-        if not self.standardise:
+    def fitted(self, split: Split) -> LoadedDataset:
+        """The same rows; with `standardize`, as a Standardized by the training rows of each replica."""
+        if not self.standardize:
             return self
         fits = [
             self._moments_of(rows[:count]) for rows, count in zip(split.train.index, split.train.counts, strict=True)
         ]
         xp = xp_of(self.x)
-        return Standardised(self, *(xp.stack(parts) for parts in zip(*fits, strict=True)))
+        return Standardized(self, *(xp.stack(parts) for parts in zip(*fits, strict=True)))
 
     def steps(self, split: Split, batch_size: int) -> int:
         """As many full batches as fit in the shortest fold."""
@@ -141,7 +141,7 @@ class Examples:
 
     def _with(self, x: Array, y: Array, groups: Array | None) -> Examples:
         return Examples(
-            x, y, self.outputs, image=self.image, names=self.names, groups=groups, standardise=self.standardise
+            x, y, self.outputs, image=self.image, names=self.names, groups=groups, standardize=self.standardize
         )
 
     def _moments_of(self, rows: Array) -> tuple[Array, Array]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from searchlab.data.download import Source
 from searchlab.data.examples import Examples
 from searchlab.data.images import check_limit, read_images
-from searchlab.data.sources import Source
 
 HOME = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 TRAIN_IMAGES = ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d")  # MD5 of the packed files,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.sources import Source
+from searchlab.data.download import Source
 from searchlab.errors import WorldFault
 
 UNSIGNED_BYTE = 0x08

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from searchlab.data.download import Source, data_folder
 from searchlab.data.examples import Examples
 from searchlab.data.idx import read_idx
-from searchlab.data.sources import Source, data_folder
 from searchlab.errors import UserMistake, WorldFault
 
 

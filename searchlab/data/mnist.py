@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from searchlab.data.download import Source
 from searchlab.data.examples import Examples
 from searchlab.data.images import check_limit, read_images
-from searchlab.data.sources import Source
 
 HOME = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 TRAIN_IMAGES = ("train-images-idx3-ubyte.gz", "6bbc9ace898e44ae57da46a324031adb")  # MD5 of the unpacked bytes:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from searchlab.data.sources import Source, data_folder
-from searchlab.data.tokens import Tokens, check_window
+from searchlab.data.download import Source, data_folder
+from searchlab.data.token_stream import TokenStream, check_window
 from searchlab.data.vocabulary import Vocabulary, words_of
 from searchlab.errors import UserMistake
 
@@ -33,19 +33,19 @@ class PennTreebank:
         if self.limit is not None and self.limit < 1:
             raise UserMistake(f"PennTreebank(limit=...) keeps at least 1 word, got {self.limit!r}.")
 
-    def training(self) -> Tokens:
+    def training(self) -> TokenStream:
         """The training part, and after it the validation part, which Holdout holds out."""
         train, valid = _words(TRAIN), _words(VALID)
         vocabulary = Vocabulary.of(train)
         kept = len(train) if self.limit is None else min(self.limit, len(train))
         judged = max(2, round(len(valid) * kept / len(train)))  # 2 words make one target
         ids = vocabulary.ids(train[:kept] + valid[:judged])
-        return Tokens(ids, vocabulary, self.window, validation=np.arange(kept, len(ids)))
+        return TokenStream(ids, vocabulary, self.window, validation=np.arange(kept, len(ids)))
 
-    def testing(self) -> Tokens:
+    def testing(self) -> TokenStream:
         """The test part, whole, in the training part's words."""
         vocabulary = Vocabulary.of(_words(TRAIN))
-        return Tokens(vocabulary.ids(_words(TEST)), vocabulary, self.window)
+        return TokenStream(vocabulary.ids(_words(TEST)), vocabulary, self.window)
 
 
 def _words(part: tuple[str, str]) -> list[str]:

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from itertools import chain
 
-from searchlab.data.files import find_file
-from searchlab.data.tokens import Tokens, check_window
+from searchlab.data.tabular import find_file
+from searchlab.data.token_stream import TokenStream, check_window
 from searchlab.data.vocabulary import UNITS, UNKNOWN, Unit, Vocabulary, words_of
 from searchlab.errors import UserMistake, WorldFault
 
@@ -37,22 +37,22 @@ class Text:
         if not 0.0 < self.test < 1.0:
             raise UserMistake(f"test is the part of the text to lock, between 0 and 1; got {self.test!r}.")
 
-    def training(self) -> Tokens:
+    def training(self) -> TokenStream:
         """The text up to the part that is locked."""
         return self._part(locked=False)
 
-    def testing(self) -> Tokens:
+    def testing(self) -> TokenStream:
         """The last part of the text, in the words of what is before it."""
         return self._part(locked=True)
 
-    def _part(self, *, locked: bool) -> Tokens:
+    def _part(self, *, locked: bool) -> TokenStream:
         words = self._words()
         begin = len(words) - max(2, round(len(words) * self.test))  # 2 words make one target
         seen = words[:begin]
         vocabulary = Vocabulary.of(chain(seen, [UNKNOWN]), min_count=self.min_count, unit=self.unit)
         if len(vocabulary) == 1:
             raise UserMistake(f"{self.path} has no {self.unit} {self.min_count} times; a lower min_count keeps some.")
-        return Tokens(vocabulary.ids(words[begin:] if locked else seen), vocabulary, self.window)
+        return TokenStream(vocabulary.ids(words[begin:] if locked else seen), vocabulary, self.window)
 
     def _words(self) -> list[str]:
         path = find_file(self.path)

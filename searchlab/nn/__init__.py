@@ -1,10 +1,14 @@
 """Layers of R networks at once: what a model is built from, and what a layer of one's own is written with."""
 
 from searchlab.backend import Array, as_matrices, xp_of
+from searchlab.nn.activations import Gelu, LeakyRelu, Relu, Sigmoid, Tanh
+from searchlab.nn.affine import Affine
+from searchlab.nn.batch_norm import BatchNorm
 from searchlab.nn.bidirectional import Bidirectional
-from searchlab.nn.elementwise import Dropout, Gelu, LeakyRelu, Relu, Sigmoid, Tanh
+from searchlab.nn.dropout import Dropout
+from searchlab.nn.embedding import Embedding
 from searchlab.nn.gru import GRU
-from searchlab.nn.initial import (
+from searchlab.nn.initializers import (
     Initial,
     glorot_normal,
     glorot_uniform,
@@ -15,14 +19,12 @@ from searchlab.nn.initial import (
     random_normal,
     random_uniform,
 )
-from searchlab.nn.layer import Carry, Chain, Layer, Model, Module
-from searchlab.nn.linear import Affine
 from searchlab.nn.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from searchlab.nn.lstm import LSTM
-from searchlab.nn.normalisation import BatchNorm
+from searchlab.nn.module import Carry, Layer, Model, Module, Sequential
 from searchlab.nn.parameter import Parameter, Parameters
-from searchlab.nn.recurrent import RNN, Recurrent
-from searchlab.nn.words import Embedding, SoftmaxOutput
+from searchlab.nn.rnn import RNN, Recurrent
+from searchlab.nn.softmax_output import SoftmaxOutput
 from searchlab.replicas import PerReplica, Replicas, align
 
 __all__ = [
@@ -34,7 +36,6 @@ __all__ = [
     "BatchNorm",
     "Bidirectional",
     "Carry",
-    "Chain",
     "Dropout",
     "Embedding",
     "Gelu",
@@ -51,6 +52,7 @@ __all__ = [
     "Recurrent",
     "Relu",
     "Replicas",
+    "Sequential",
     "Sigmoid",
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from searchlab.backend import Array, xp_of
-from searchlab.nn.layer import Layer
-from searchlab.nn.recurrent import Recurrent
+from searchlab.nn.module import Layer
+from searchlab.nn.rnn import Recurrent
 
 
 class Bidirectional(Layer):

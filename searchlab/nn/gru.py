@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from searchlab.backend import Array, xp_of
-from searchlab.nn.recurrent import Recurrent, States
+from searchlab.nn.rnn import Recurrent, States
 
 
 class GRU(Recurrent):

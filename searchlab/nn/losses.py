@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from searchlab.backend import Array, as_matrices, column_sums, row_maxima, row_sums, to_host, xp_of
 from searchlab.errors import UserMistake
-from searchlab.nn.layer import Module
+from searchlab.nn.module import Module
 from searchlab.replicas import PerReplica, Replicas, align
 
 

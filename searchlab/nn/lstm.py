@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from searchlab.backend import Array, xp_of
-from searchlab.nn.recurrent import Recurrent, States
+from searchlab.nn.rnn import Recurrent, States
 
 AT_ONCE = 2**16  # numbers of all gates whose slopes are worked out together: 256 kB, so that they stay in the cache
 

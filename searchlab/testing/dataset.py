@@ -11,8 +11,8 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
 from searchlab.data.dataset import Dataset
+from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import KFold, Rows, Split
-from searchlab.data.table import Table
 from searchlab.replicas import Fused, Replicas
 from searchlab.testing.lanes import SURVIVORS, lanes, same_bits
 from searchlab.testing.streams import check_streams
@@ -60,7 +60,7 @@ class _First:
         return self.count
 
 
-def _reads_the_same_again(dataset: Dataset, table: Table, locked: Table) -> None:
+def _reads_the_same_again(dataset: Dataset, table: LoadedDataset, locked: LoadedDataset) -> None:
     for name, first, second in (("training", table, dataset.training()), ("testing", locked, dataset.testing())):
         assert first.checksum() == second.checksum(), f"{name}() read twice has two checksums"
         assert len(first) == len(second) > 0, f"{name}() has {len(first)} rows, and then {len(second)}"
@@ -68,14 +68,14 @@ def _reads_the_same_again(dataset: Dataset, table: Table, locked: Table) -> None
     assert all(isinstance(size, int) and size > 0 for size in table.sizes), f"sizes are whole numbers: {table.sizes}"
 
 
-def _test_rows_are_apart(table: Table, locked: Table) -> None:
+def _test_rows_are_apart(table: LoadedDataset, locked: LoadedDataset) -> None:
     seen, tested = set(_rows(_whole(table))), _rows(_whole(locked))
     assert len(tested) == len(locked), f"scoring all {len(locked)} test rows gives {len(tested)}"
     share = sum(row in seen for row in tested) / len(tested)
     assert share <= SHARED, f"{share:.0%} of the test rows are training rows too"
 
 
-def _rows_are_described(table: Table) -> None:
+def _rows_are_described(table: LoadedDataset) -> None:
     """Labels are the targets that scoring gives, and groups are one for each row."""
     targets = [batch.y[0] for batch in _whole(table)]
     classes = all(np.issubdtype(y.dtype, np.integer) for y in targets)
@@ -88,7 +88,7 @@ def _rows_are_described(table: Table) -> None:
         assert given is None or isinstance(given, np.ndarray), "labels and groups are on the host"
 
 
-def _scoring_reads_each_row_once(table: Table, split: Split) -> None:
+def _scoring_reads_each_row_once(table: LoadedDataset, split: Split) -> None:
     everything, held_out = _rows(_whole(table)), split.held_out
     assert len(everything) == len(table), f"scoring all {len(table)} rows gives {len(everything)}"
     batches = list(table.scoring(held_out))
@@ -100,7 +100,7 @@ def _scoring_reads_each_row_once(table: Table, split: Split) -> None:
         assert found == wanted, f"scoring fold {fold} does not read each of its held-out rows once, weighed 1"
 
 
-def _epochs_read_training_rows(table: Table, split: Split) -> None:
+def _epochs_read_training_rows(table: LoadedDataset, split: Split) -> None:
     everything = _rows(_whole(table))
     for size in (BATCH, 10 * len(table)):
         batches = list(table.epoch(split, Replicas(SEEDS), size))
@@ -120,7 +120,7 @@ def _epochs_read_training_rows(table: Table, split: Split) -> None:
             assert found <= allowed, f"an epoch of fold {fold} reads rows twice, or rows that are not its training rows"
 
 
-def _seeds_set_the_order(table: Table, split: Split) -> None:
+def _seeds_set_the_order(table: LoadedDataset, split: Split) -> None:
     one_fold = split[np.zeros(len(SEEDS), dtype=int)]
     replicas = Replicas(SEEDS)
     epochs = [list(table.epoch(one_fold, replicas, BATCH)) for _ in range(2)]
@@ -134,7 +134,7 @@ def _seeds_set_the_order(table: Table, split: Split) -> None:
         same_bits(fused, {"x": alone.x, "y": alone.y}, f"the first batch of replica {r} fused and alone")
 
 
-def _fits_training_rows_alone(table: Table, split: Split) -> None:
+def _fits_training_rows_alone(table: LoadedDataset, split: Split) -> None:
     fitted = table.fitted(split)
     assert (len(fitted), fitted.sizes) == (len(table), table.sizes), "fitted, a table keeps its rows and sizes"
     assert fitted.checksum() == table.checksum(), "fitted, a table has another checksum"
@@ -157,7 +157,7 @@ def _fits_training_rows_alone(table: Table, split: Split) -> None:
         )
 
 
-def _is_scaled(table: Table, fitted: Table, split: Split) -> None:
+def _is_scaled(table: LoadedDataset, fitted: LoadedDataset, split: Split) -> None:
     """Each fold's training rows have mean 0 and scale 1, or 0 where a feature is constant; targets are as they were."""
     mean, scale = fitted.scaling or (np.zeros(0), np.zeros(0))
     assert mean.shape == scale.shape == (split.folds, table.sizes[0]), f"mean {mean.shape} and scale are (R, features)"
@@ -175,7 +175,7 @@ def _is_scaled(table: Table, fitted: Table, split: Split) -> None:
         assert (np.abs(deviation - 1.0) < tolerance)[~constant].all(), f"fold {fold} has a scale that is not 1"
 
 
-def _is_well_formed(batch: Batch, table: Table, replicas: int) -> None:
+def _is_well_formed(batch: Batch, table: LoadedDataset, replicas: int) -> None:
     assert len(batch.x) == len(batch.y) == replicas, f"axis 0 is the replica: x {batch.x.shape}, y {batch.y.shape}"
     whole_x = np.issubdtype(batch.x.dtype, np.integer)
     assert whole_x or batch.x.dtype == np.float32, f"x is float32 or whole numbers, not {batch.x.dtype}"
@@ -190,12 +190,12 @@ def _is_well_formed(batch: Batch, table: Table, replicas: int) -> None:
     assert batch.weight is None or batch.weight.shape == targets, "weight is one for each target"
 
 
-def _x_of(table: Table, rows: Rows) -> dict[str, Array]:
+def _x_of(table: LoadedDataset, rows: Rows) -> dict[str, Array]:
     """What the table shows of these rows, padding and all: (R, width, ...)."""
     return {"x": np.concatenate([batch.x for batch in table.scoring(rows)], axis=1)}
 
 
-def _whole(table: Table) -> Iterable[Batch]:
+def _whole(table: LoadedDataset) -> Iterable[Batch]:
     return table.scoring(Rows.of([np.arange(len(table))]))
 
 

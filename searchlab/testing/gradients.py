@@ -8,7 +8,7 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
-from searchlab.nn.layer import Model
+from searchlab.nn.module import Model
 from searchlab.nn.parameter import Parameters
 from searchlab.testing.lanes import PerReplicaValues, replicas_of, values_of
 

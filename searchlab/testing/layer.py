@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.nn.layer import Layer
+from searchlab.nn.module import Layer
 from searchlab.nn.parameter import Parameters
 from searchlab.replicas import Fused, Replicas
 from searchlab.testing.gradients import agrees

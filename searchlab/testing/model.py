@@ -8,9 +8,9 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.batch import IGNORED, Batch
-from searchlab.data.examples import Table
+from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Blocked, EveryRow
-from searchlab.nn.layer import Carry, Model
+from searchlab.nn.module import Carry, Model
 from searchlab.nn.parameter import Parameters
 from searchlab.optim import Momentum
 from searchlab.replicas import Fused, Replicas
@@ -31,7 +31,11 @@ STEPS = 4
 
 
 def check_model(
-    build: Callable[..., Model], table: Table, *, per_replica: PerReplicaValues | None = None, batch_size: int = 5
+    build: Callable[..., Model],
+    table: LoadedDataset,
+    *,
+    per_replica: PerReplicaValues | None = None,
+    batch_size: int = 5,
 ) -> None:
     """The model that build(replicas, *table.sizes) makes trains on this table and keeps the rules of the replica axis.
 
@@ -77,7 +81,7 @@ class _Trial:
     """How to build the model, and the batches to train it on."""
 
     def __init__(
-        self, build: Callable[..., Model], table: Table, per_replica: PerReplicaValues | None, batch_size: int
+        self, build: Callable[..., Model], table: LoadedDataset, per_replica: PerReplicaValues | None, batch_size: int
     ) -> None:
         self.build, self.sizes, self.per_replica = build, table.sizes, per_replica
         folds = Blocked(len(TOGETHER)) if table.ordered else EveryRow()  # a stream of its own for each replica

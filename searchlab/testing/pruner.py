@@ -10,8 +10,8 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.metrics import Goal
-from searchlab.sweep.curves import Curves
-from searchlab.sweep.pruning import Pruner
+from searchlab.pruning.learning_curves import LearningCurves
+from searchlab.pruning.pruner import Pruner
 
 TRIALS, EPOCHS, FOLDS = 24, 12, 4
 ABREAST = 5  # trials that train side by side
@@ -69,7 +69,7 @@ def _scores() -> Array:
 
 def _search(pruner: Pruner, scores: Array, goal: Goal) -> Iterator[Answer]:
     """Tell the epochs of trials side by side, and ask after each, as a search does."""
-    curves, going, begun = Curves(goal), list[int](), 0
+    curves, going, begun = LearningCurves(goal), list[int](), 0
     while going or begun < len(scores):
         while len(going) < ABREAST and begun < len(scores):
             going.append(begun)
@@ -90,7 +90,7 @@ def _same(asked: Sequence[Answer], again: Iterator[Answer], what: str) -> None:
 def _remembers_nothing(pruner: Pruner, scores: Array, asked: Sequence[Answer]) -> None:
     """The same questions from the last to the first: whoever had kept notes would know the future by then."""
     for count in range(len(asked), 0, -7):
-        curves, last = Curves("max"), asked[count - 1]
+        curves, last = LearningCurves("max"), asked[count - 1]
         for answer in asked[:count]:
             curves.add(answer.trial, scores[answer.trial, answer.epoch - 1].tolist())
         why = pruner.why_stop(curves, last.trial)
@@ -102,7 +102,7 @@ def _knows_no_order(pruner: Pruner, scores: Array) -> None:
     lengths = np.random.default_rng(2).integers(1, EPOCHS + 1, TRIALS)
     stops = []
     for order in (range(TRIALS), range(TRIALS - 1, -1, -1)):
-        curves = Curves("max")
+        curves = LearningCurves("max")
         for trial in order:
             for epoch in range(lengths[trial]):
                 curves.add(trial, scores[trial, epoch].tolist())

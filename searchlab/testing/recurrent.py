@@ -9,7 +9,7 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.nn.parameter import Parameters
-from searchlab.nn.recurrent import Recurrent, States
+from searchlab.nn.rnn import Recurrent, States
 from searchlab.replicas import Fused
 from searchlab.testing.gradients import AWAY, agrees
 from searchlab.testing.lanes import SURVIVORS, TOGETHER, PerReplicaValues, replicas_of, rows_of, same_bits, values_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.schedules import Schedule
+from searchlab.optim.schedules import Schedule
 from searchlab.testing.lanes import SURVIVORS, TOGETHER, PerReplicaValues, replicas_of, rows_of, same_bits, values_of
 
 EPOCHS, STEPS = 10, 4

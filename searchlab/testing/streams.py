@@ -8,8 +8,8 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.batch import IGNORED, Batch
+from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Blocked, Holdout, Rows, Split
-from searchlab.data.table import Table
 from searchlab.replicas import Replicas
 from searchlab.testing.lanes import lanes, same_bits
 
@@ -19,7 +19,7 @@ SHARED = 0.01  # of the test part's windows may be in the training part: a phras
 SAMPLED = 200  # windows of the test part are looked for
 
 
-def check_streams(table: Table, locked: Table) -> None:
+def check_streams(table: LoadedDataset, locked: LoadedDataset) -> None:
     """Scoring asks for every token but the first once, in order; epochs read each replica's own stream in lanes.
 
     Targets are the tokens that follow, or IGNORED where none is asked for. No seed sets an order. Folds are blocks.
@@ -39,13 +39,13 @@ def check_streams(table: Table, locked: Table) -> None:
     _test_part_is_apart(stream, _stream(_whole(locked), locked), next(iter(_whole(table))).x.shape[1])
 
 
-def _has_words(table: Table) -> None:
+def _has_words(table: LoadedDataset) -> None:
     assert table.vocabulary is not None, "tokens have a vocabulary"
     assert table.sizes == (len(table.vocabulary),), f"sizes {table.sizes} of {len(table.vocabulary)} words"
     assert table.labels is table.groups is None, "tokens have neither labels nor groups"
 
 
-def _holds_out_its_validation(table: Table) -> None:
+def _holds_out_its_validation(table: LoadedDataset) -> None:
     if table.validation is None:
         return
     ends = np.arange(len(table) - len(table.validation), len(table))
@@ -54,7 +54,7 @@ def _holds_out_its_validation(table: Table) -> None:
     assert np.array_equal(held_out.index[0], ends), "Holdout does not hold out the corpus' own validation part"
 
 
-def _scores_each_once(table: Table, rows: Rows, fold: int, stream: Array) -> None:
+def _scores_each_once(table: LoadedDataset, rows: Rows, fold: int, stream: Array) -> None:
     own = stream[rows.index[fold, : rows.counts[fold]]]
     together = list(table.scoring(rows))
     found = _stream((lanes(batch, (fold,)) for batch in together), table)
@@ -65,7 +65,7 @@ def _scores_each_once(table: Table, rows: Rows, fold: int, stream: Array) -> Non
         same_bits(*pair, f"fold {fold} scored in company and alone")
 
 
-def _reads_in_lanes(table: Table, split: Split, stream: Array) -> None:
+def _reads_in_lanes(table: LoadedDataset, split: Split, stream: Array) -> None:
     batches = list(table.epoch(split, Replicas(SEEDS), LANES))
     assert table.steps(split, LANES) == len(batches), (
         f"steps says {table.steps(split, LANES)} of {len(batches)} batches"
@@ -84,7 +84,7 @@ def _reads_in_lanes(table: Table, split: Split, stream: Array) -> None:
         )
 
 
-def _no_seed_sets_the_order(table: Table, split: Split) -> None:
+def _no_seed_sets_the_order(table: LoadedDataset, split: Split) -> None:
     one_fold, replicas = split[np.zeros(len(SEEDS), dtype=int)], Replicas(SEEDS)
     first, again = (next(iter(table.epoch(one_fold, replicas, LANES))) for _ in range(2))
     same_bits({"x": first.x, "y": first.y}, {"x": again.x, "y": again.y}, "two epochs")
@@ -94,7 +94,7 @@ def _no_seed_sets_the_order(table: Table, split: Split) -> None:
         same_bits({"x": one.x, "y": one.y}, {"x": alone.x, "y": alone.y}, f"replica {r} in company, and another alone")
 
 
-def _fits_nothing(table: Table, split: Split) -> None:
+def _fits_nothing(table: LoadedDataset, split: Split) -> None:
     fitted = table.fitted(split)
     assert fitted.checksum() == table.checksum(), "fitted, a table has another checksum"
     assert fitted.scaling is None, "ids have no scale"
@@ -109,7 +109,7 @@ def _test_part_is_apart(stream: Array, tested: Array, window: int) -> None:
     assert share <= SHARED, f"{share:.0%} of the test part's windows are in the training part too"
 
 
-def _is_well_formed(batch: Batch, table: Table, replicas: int) -> None:
+def _is_well_formed(batch: Batch, table: LoadedDataset, replicas: int) -> None:
     for name, array in (("x", batch.x), ("y", batch.y)):
         assert array.ndim == 3, f"{name} is (R, T, B), not {array.shape}"
         assert len(array) == replicas, f"axis 0 is the replica: {name} {array.shape} of {replicas}"
@@ -120,7 +120,7 @@ def _is_well_formed(batch: Batch, table: Table, replicas: int) -> None:
     assert batch.weight is None, "what does not count has the target IGNORED, and no weight"
 
 
-def _stream(batches: Iterable[Batch], table: Table) -> Array:
+def _stream(batches: Iterable[Batch], table: LoadedDataset) -> Array:
     """One replica's tokens: what its lanes are asked for, lane after lane, and before that its very first input.
 
     On the way: within a lane each input is the target before it, across windows too.
@@ -137,5 +137,5 @@ def _stream(batches: Iterable[Batch], table: Table) -> Array:
     return np.concatenate([inputs[:1], y.T[asked.T]])
 
 
-def _whole(table: Table) -> Iterable[Batch]:
+def _whole(table: LoadedDataset) -> Iterable[Batch]:
     return table.scoring(Rows.of([np.arange(len(table))]))

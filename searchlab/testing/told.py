@@ -10,7 +10,7 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.batch import IGNORED, Batch
-from searchlab.nn.layer import Carry, Model
+from searchlab.nn.module import Carry, Model
 from searchlab.testing.lanes import TOGETHER, lanes
 
 TARGETS, OUTPUTS, LANES = 24, 4, 2  # rows or moments, classes or words, sequences side by side

@@ -13,8 +13,8 @@ from pathlib import Path
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as MlflowRun
 
+from searchlab.runs.events import Ending, Scalar, SweepRecord
 from searchlab.tracking.store import experiment_of, open_store, permanent
-from searchlab.tracking.tracker import Ending, Scalar, SweepRecord
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED", "INFEASIBLE": "KILLED"}
 POINTS = 800  # metrics in one call; MLflow takes 1000 entities, parameters and tags among them

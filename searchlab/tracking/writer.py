@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from searchlab.tracking.tracker import SweepRecord, replay
+from searchlab.runs.events import SweepRecord, replay
 
 if TYPE_CHECKING:
     from searchlab.tracking.mlflow import Record

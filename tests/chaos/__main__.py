@@ -17,7 +17,7 @@ def chaos(home: Path, seed: int, kills: int, **options: float) -> list[str]:
     """Carry it out and print its log; what was broken."""
     driver, began = Chaos(home, seed=seed, **options), time.monotonic()
     try:
-        told = driver.carry_out(kills)
+        told = driver.run(kills)
         found = broken(driver, told)
     finally:
         driver.clear()

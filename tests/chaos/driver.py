@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from searchlab.service.home import write_whole
-from searchlab.service.records import TrialRecord
+from searchlab.runs.trials import TrialRecord
+from searchlab.runs.workspace import write_atomically
 from tests.chaos.place import NAME, PATIENCE, Place, Run
 from tests.chaos.victims import ENDING, drawn, kill, members, of_kind
 
@@ -57,7 +57,7 @@ class Chaos(Place):
         self.chance = random.Random(self.seed)
         self.began = time.time()
 
-    def carry_out(self, kills: int) -> dict[str, Any]:
+    def run(self, kills: int) -> dict[str, Any]:
         """Kill so often, then let the sweep end; what `searchlab --json` told at last."""
         self.asked = PER_KILL * kills
         run = self.start("run", str(SPEC), "--workers", "2", "--trials", str(self.asked))
@@ -170,5 +170,5 @@ class Chaos(Place):
     def measure(self) -> None:
         """See how long the disk takes now for what a checkpoint holds."""
         began = time.monotonic()
-        write_whole(self.home / "measured", bytes(CHECKPOINT))
+        write_atomically(self.home / "measured", bytes(CHECKPOINT))
         self.write = max(self.write, time.monotonic() - began)

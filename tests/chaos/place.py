@@ -10,9 +10,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from searchlab.service.engine.checkpoints import Checkpoints
-from searchlab.service.records import TrialRecord
-from searchlab.service.study.stored import peek
+from searchlab.engine.checkpoints import Checkpoints
+from searchlab.runs.trials import TrialRecord
+from searchlab.study.reading import peek
 from tests.chaos.victims import kill, members, of_kind
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from searchlab.service.engine.checkpoints import SHARE
-from searchlab.service.records import TrialRecord
+from searchlab.engine.checkpoints import SHARE
+from searchlab.runs.trials import TrialRecord
 from tests.chaos.driver import Chaos, Kill
 from tests.chaos.place import NAME
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.hosts import why_not
+from tests.cluster.hosts import unavailable_reason
 from tests.cluster.stack import stack
 from tests.cluster.users import User
 
@@ -33,7 +33,7 @@ def secrets(tmp_path_factory):
 @pytest.fixture(scope="session")
 def cluster(secrets):
     """The stack that docker-compose.yml describes, with two workers."""
-    reason = why_not() or _no_postgres()
+    reason = unavailable_reason() or _no_postgres()
     if reason:
         pytest.skip(reason)
     own = {"SEARCHLAB_OBJECT_STORE": str(100 * 2**20), "SEARCHLAB_DATA_DIR": "./tests"}

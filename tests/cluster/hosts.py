@@ -22,7 +22,7 @@ PATIENCE = 20.0  # seconds for a host to be there
 SEEN = ("/proc", "/sys", "/dev")
 
 
-def why_not() -> str | None:
+def unavailable_reason() -> str | None:
     """Why no hosts can be made here; None when they can."""
     if os.geteuid() != 0:
         return "network namespaces need root"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from searchlab.service.home import write_whole
+from searchlab.runs.workspace import write_atomically
 from tests.cluster.stack import Stack
 from tests.conftest import ROOT
 
@@ -20,7 +20,7 @@ PATIENCE = 240.0  # seconds for anything that must happen
 PROJECT = ROOT / "tests" / "cluster" / "project"
 TOLD = """
 import json, os
-from searchlab.service.study.stored import peek
+from searchlab.study.reading import peek
 trials = peek(os.environ["SEARCHLAB_STORAGE"], {name!r})
 told = [[t.number, t.state, t.value, t.ended, t.curve.scores, t.curve.times, t.curve.seconds] for t in trials]
 print(json.dumps(told))
@@ -183,7 +183,7 @@ class User:
     def pace(self, pause: float) -> Iterator[None]:
         """Every epoch of the slow sweep takes so many seconds, whatever it was sent with, to the end of the block."""
         pace = self.stack.folder / "volumes" / "home" / "pace"
-        write_whole(pace, str(pause).encode())
+        write_atomically(pace, str(pause).encode())
         pace.chmod(0o644)
         try:
             yield

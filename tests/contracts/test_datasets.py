@@ -19,9 +19,9 @@ from searchlab.data import (
     PennTreebank,
     Rows,
     Spiral,
-    Standardised,
+    Standardized,
     Text,
-    Tokens,
+    TokenStream,
     Vocabulary,
 )
 from searchlab.data.batch import IGNORED
@@ -48,12 +48,12 @@ CASES = {
     FashionMnist: [FashionMnist()],
     Arrays: [
         Arrays(points(), np.arange(100) % 3),
-        Arrays(points(), WORDS[np.arange(100) % 2], standardise=False, groups=np.arange(100) // 7),
+        Arrays(points(), WORDS[np.arange(100) % 2], standardize=False, groups=np.arange(100) // 7),
         Arrays(points(), points(seed=1)[:, 0], groups=np.arange(100) % 20),
         Arrays(points(), points(seed=1)[:, :2], x_test=points(40, seed=2), y_test=points(40, seed=3)[:, :2]),
         Arrays(pictures(), np.arange(50) % 2 == 0, seed=3),
     ],
-    Npz: [Npz("some.npz"), Npz("some.npz", y="targets", standardise=False)],
+    Npz: [Npz("some.npz"), Npz("some.npz", y="targets", standardize=False)],
     PennTreebank: [PennTreebank(), PennTreebank(window=20, limit=5000)],
     Text: [Text("some.txt"), Text("some.txt", unit="char", window=50), Text("some.txt", min_count=3, test=0.3)],
     Csv: [Csv("some.csv", target="kind", groups="group"), Csv("some.csv", target="b", ignore=("kind", "group"))],
@@ -232,7 +232,7 @@ class ScaledByAll(WithTable):
     class Table(Examples):
         def fitted(self, split):
             everywhere = EveryRow().split(self)[np.zeros(split.folds, int)]
-            return standardising(self).fitted(everywhere)
+            return standardizing(self).fitted(everywhere)
 
 
 class ScaledInCompany(WithTable):
@@ -240,16 +240,16 @@ class ScaledInCompany(WithTable):
 
     class Table(Examples):
         def fitted(self, split):
-            return standardising(self).fitted(split[np.zeros(split.folds, int)])
+            return standardizing(self).fitted(split[np.zeros(split.folds, int)])
 
 
 class ScalesTargets(WithTable):
     class Table(Examples):
         def fitted(self, split):
-            return Both(self, *standardising(self).fitted(split).scaling)
+            return Both(self, *standardizing(self).fitted(split).scaling)
 
 
-class Both(Standardised):
+class Both(Standardized):
     def scoring(self, rows):
         for batch in super().scoring(rows):
             yield Batch(batch.x, batch.y[:, ::-1], batch.weight)
@@ -283,16 +283,16 @@ class ForgetsSurvivors(WithTable):
 
     class Table(Examples):
         def fitted(self, split):
-            return Forgetful(self, *standardising(self).fitted(split).scaling)
+            return Forgetful(self, *standardizing(self).fitted(split).scaling)
 
 
-class Forgetful(Standardised):
+class Forgetful(Standardized):
     def keep_own(self, rows):
         super().keep_own(np.arange(len(rows)))
 
 
-def standardising(table):
-    return Examples(table.x, table.y, table.outputs, standardise=True)
+def standardizing(table):
+    return Examples(table.x, table.y, table.outputs, standardize=True)
 
 
 class SkipsLastHeldOut(WithTable):
@@ -412,20 +412,20 @@ class SoundStream:
         return self.Table(STREAM[:600], NUMBERS, 5, validation=np.arange(550, 600))
 
     def testing(self):
-        return Tokens(STREAM[600:], NUMBERS, 5)
+        return TokenStream(STREAM[600:], NUMBERS, 5)
 
-    Table = Tokens
+    Table = TokenStream
 
 
 class TestsOnItsStart(SoundStream):
     __test__ = False
 
     def testing(self):
-        return Tokens(STREAM[:90], NUMBERS, 5)
+        return TokenStream(STREAM[:90], NUMBERS, 5)
 
 
 class OtherWords(SoundStream):
-    class Table(Tokens):
+    class Table(TokenStream):
         sizes = (60,)
 
     def testing(self):
@@ -433,16 +433,16 @@ class OtherWords(SoundStream):
 
 
 class Unordered(SoundStream):
-    class Table(Tokens):
+    class Table(TokenStream):
         ordered = False
 
 
 class ValidationBefore(SoundStream):
-    class Table(Tokens):
+    class Table(TokenStream):
         validation = np.arange(50)
 
 
-class Rescoring(Tokens):
+class Rescoring(TokenStream):
     """Changes what is scored of rows that are not all."""
 
     def scoring(self, rows):
@@ -469,7 +469,7 @@ class AsksForTheInput(SoundStream):
 
 
 class AsksPastTheEnd(SoundStream):
-    class Table(Tokens):
+    class Table(TokenStream):
         def scoring(self, rows):
             return [Batch(batch.x, np.maximum(batch.y, 0)) for batch in super().scoring(rows)]
 
@@ -477,19 +477,19 @@ class AsksPastTheEnd(SoundStream):
 class LanesByCompany(SoundStream):
     """Lanes are as long as those of the longest fold read with it."""
 
-    class Table(Tokens):
+    class Table(TokenStream):
         def scoring(self, rows):
             window = self.window if len(rows.counts) == 1 else self.window + 1
-            return Tokens.scoring(Tokens(self.ids, NUMBERS, window), rows)
+            return TokenStream.scoring(TokenStream(self.ids, NUMBERS, window), rows)
 
 
 class WeighsTokens(SoundStream):
-    class Table(Tokens):
+    class Table(TokenStream):
         def scoring(self, rows):
             return [Batch(batch.x, batch.y, np.ones(batch.y.shape)) for batch in super().scoring(rows)]
 
 
-class Rereading(Tokens):
+class Rereading(TokenStream):
     def epoch(self, split, replicas, batch_size):
         return self.changed(list(super().epoch(split, replicas, batch_size)), replicas)
 
@@ -530,16 +530,16 @@ class LanesBySeed(SoundStream):
 
 
 class ReadsHeldOutTokens(SoundStream):
-    class Table(Tokens):
+    class Table(TokenStream):
         def epoch(self, split, replicas, batch_size):
             everything = Rows.of([np.arange(len(self))] * split.folds)
             return super().epoch(type(split)(everything, split.held_out, split.shortest), replicas, batch_size)
 
 
 class FitsAnotherText(SoundStream):
-    class Table(Tokens):
+    class Table(TokenStream):
         def fitted(self, split):
-            return Tokens(self.ids[::-1], NUMBERS, self.window)
+            return TokenStream(self.ids[::-1], NUMBERS, self.window)
 
 
 BROKEN_STREAMS = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.rnn_lm import CELLS, RnnLM
-from searchlab.data import Batch, Tokens, Vocabulary
+from searchlab.data import Batch, TokenStream, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn import Parameters
 from searchlab.optim import Adam
@@ -17,7 +17,7 @@ RATES = {"dropout": (0.0, 0.3, 0.6)}
 
 def stream(window, length=90, words=WORDS):
     ids = np.random.default_rng(0).integers(words, size=length)
-    return Tokens(ids, Vocabulary(tuple(f"w{n}" for n in range(words))), window)
+    return TokenStream(ids, Vocabulary(tuple(f"w{n}" for n in range(words))), window)
 
 
 def lm(**fixed):

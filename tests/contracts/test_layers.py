@@ -14,13 +14,13 @@ from searchlab.nn import (
     Affine,
     BatchNorm,
     Bidirectional,
-    Chain,
     Dropout,
     Gelu,
     Layer,
     LeakyRelu,
     Parameter,
     Relu,
+    Sequential,
     Sigmoid,
     Tanh,
 )
@@ -39,7 +39,7 @@ CASES = {
     Tanh: lambda: check_layer(Tanh, 4),
     Sigmoid: lambda: check_layer(Sigmoid, 4),
     Dropout: lambda: check_layer(Dropout, 7, per_replica=RATES),
-    Chain: lambda: check_layer(deep, 5, per_replica=RATES),
+    Sequential: lambda: check_layer(deep, 5, per_replica=RATES),
     Bidirectional: lambda: check_layer(both_ends, 5, leading=SEQUENCES),
 }
 SEQUENCES = ((4, 3), (1, 2), (3, 1))
@@ -48,7 +48,7 @@ SEQUENCES = ((4, 3), (1, 2), (3, 1))
 def deep(replicas, rate):
     first, last = Affine(replicas, 5, 6), Affine(replicas, 5, 6)
     last.W = first.W  # shared: both add to one gradient
-    return Chain(first, Sigmoid(replicas), Dropout(replicas, rate), Affine(replicas, 6, 5), Tanh(replicas), last)
+    return Sequential(first, Sigmoid(replicas), Dropout(replicas, rate), Affine(replicas, 6, 5), Tanh(replicas), last)
 
 
 def both_ends(replicas):
@@ -127,7 +127,9 @@ def test_bidirectional_takes_two_layers():
 
 def test_bidirectional_layers_are_stacked():
     check_layer(
-        lambda replicas: Chain(both_ends(replicas), Affine(replicas, 7, 5), both_ends(replicas)), 5, leading=((3, 2),)
+        lambda replicas: Sequential(both_ends(replicas), Affine(replicas, 7, 5), both_ends(replicas)),
+        5,
+        leading=((3, 2),),
     )
 
 

@@ -12,7 +12,7 @@ from models.mlp import MLP
 from searchlab.data import Batch
 from searchlab.data.batch import IGNORED
 from searchlab.errors import UserMistake
-from searchlab.metrics import Accuracy, BitsPerCharacter, Perplexity, RootMeanSquaredError, Weights
+from searchlab.metrics import Accuracy, BitsPerCharacter, ParameterCount, Perplexity, RootMeanSquaredError
 from searchlab.nn.parameter import Parameter, Parameters
 from searchlab.replicas import Replicas
 from searchlab.testing import check_metric
@@ -20,7 +20,7 @@ from searchlab.testing.told import Foretold, Told
 
 LABELS, NUMBERS, TOKENS = {"labels": True}, {"labels": False}, {"tokens": True}
 CASES = {Accuracy: LABELS, RootMeanSquaredError: NUMBERS, Perplexity: TOKENS, BitsPerCharacter: TOKENS}
-OF_THE_NETWORK = {Weights}  # they judge no predictions, which is what the contract asks about
+OF_THE_NETWORK = {ParameterCount}  # they judge no predictions, which is what the contract asks about
 
 
 class Tied(Told):
@@ -60,9 +60,9 @@ def test_every_metric_has_a_case():
 def test_weights_are_counted_once_and_only_where_they_are_learned(model, count):
     """By hand: two dense layers; and one whose weights another shares, with a running mean that nobody learns."""
     built = model(Replicas([0, 1]), 3, 2)
-    assert Weights().measure(built, []).tolist() == [count, count]
+    assert ParameterCount().measure(built, []).tolist() == [count, count]
     Parameters(built.parameters())
-    assert Weights().measure(built, []).tolist() == [count, count], "laid out side by side they are no more"
+    assert ParameterCount().measure(built, []).tolist() == [count, count], "laid out side by side they are no more"
 
 
 def test_accuracy_counts_by_hand():

@@ -12,12 +12,12 @@ from searchlab.errors import UserMistake
 from searchlab.nn import (
     Affine,
     BatchNorm,
-    Chain,
     Gelu,
     LeakyRelu,
     MeanSquaredError,
     Model,
     Relu,
+    Sequential,
     Sigmoid,
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
@@ -65,8 +65,8 @@ def test_mlp_without_a_hidden_layer_is_softmax_regression():
 @pytest.mark.parametrize(
     "parts",
     [
-        {"normalisation": BatchNorm},
-        {"normalisation": partial(BatchNorm, momentum=0.5), "activation": Gelu},
+        {"normalization": BatchNorm},
+        {"normalization": partial(BatchNorm, momentum=0.5), "activation": Gelu},
         {"activation": partial(LeakyRelu, slope=0.2), "initial": lecun_uniform},
         {"activation": Tanh, "output": Tanh, "loss": MeanSquaredError, "initial": partial(random_normal, scale=0.5)},
         {"loss": SigmoidCrossEntropy, "output": None},
@@ -100,7 +100,7 @@ class Sound(Model):
 
     def __init__(self, replicas, features, classes):
         self.replicas = replicas
-        self.layers = Chain(Affine(replicas, features, 4), Tanh(replicas), Affine(replicas, 4, classes))
+        self.layers = Sequential(Affine(replicas, features, 4), Tanh(replicas), Affine(replicas, 4, classes))
         self.loss = SoftmaxCrossEntropy(replicas)
 
     def forward(self, batch, carry=None, *, train):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from searchlab import Halving, Median, NoPruning, Race
-from searchlab.sweep.pruning import Pruner
+from searchlab.pruning.pruner import Pruner
 from searchlab.testing import check_pruner
 
 

@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-import searchlab.schedules as schedules
-from searchlab.schedules import Constant, CosineDecay, ExponentialDecay, Plateau, Schedule, StepDecay
+import searchlab.optim.schedules as schedules
+from searchlab.optim.schedules import Constant, CosineDecay, ExponentialDecay, Plateau, Schedule, StepDecay
 from searchlab.testing import check_schedule
 
 WARMUP = {"warmup": (0.0, 0.5, 2.5)}

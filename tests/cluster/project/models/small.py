@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from searchlab.backend import Array
 from searchlab.data import Batch
-from searchlab.nn import Affine, Carry, Chain, Model, Sigmoid, SoftmaxCrossEntropy
+from searchlab.nn import Affine, Carry, Model, Sequential, Sigmoid, SoftmaxCrossEntropy
 from searchlab.replicas import Replicas
 
 
@@ -13,7 +13,7 @@ class Small(Model):
 
     def __init__(self, replicas: Replicas, features: int, outputs: int, *, hidden: int = 10) -> None:
         first, last = Affine(replicas, features, hidden), Affine(replicas, hidden, outputs)
-        self.layers = Chain(first, Sigmoid(replicas), last)
+        self.layers = Sequential(first, Sigmoid(replicas), last)
         self.loss = SoftmaxCrossEntropy(replicas)
 
     def forward(self, batch: Batch, carry: Carry = None, *, train: bool) -> tuple[Array, Carry]:

@@ -1,0 +1,1 @@
+"""Ray clusters: connections, jobs, fair sharing between sweeps, and shipped data."""

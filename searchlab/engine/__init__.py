@@ -1,0 +1,1 @@
+"""The engines that train groups of trials: in this process or on Ray Tune."""

@@ -1,0 +1,1 @@
+"""The prediction behind `searchlab plan`: time, memory and trials per group."""

@@ -1,0 +1,1 @@
+"""The state of sweeps that any process drives: status, live snapshots, and stopping."""

@@ -1,0 +1,1 @@
+"""The outcome of a search: the winner, the `Result`, and pruners replayed on recorded curves."""

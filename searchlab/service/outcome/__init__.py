@@ -1,1 +1,0 @@
-"""What a sweep gave: its winner, pictures, report, and what pruning saved."""

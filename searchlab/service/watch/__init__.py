@@ -1,1 +1,0 @@
-"""How sweeps stand, read from what is stored, and how one that another process drives is stopped."""
