@@ -208,6 +208,6 @@ def test_what_is_no_bucket_is_a_mistake(url):
 
 
 def test_a_folder_costs_nothing_of_what_a_bucket_needs():
-    code = "import sys; from searchlab.engine import blob_store; blob_store.blob_store_at('.'); print('pyarrow' in sys.modules)"
+    code = "import sys; from searchlab.engine.blob_store import *; blob_store_at('.'); print('pyarrow' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, check=True, capture_output=True).stdout
     assert told.strip() == "False"

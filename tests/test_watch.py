@@ -34,7 +34,8 @@ BASE = Snapshot("spiral", "running", 7)
 BEST = Leader(29, 0.97632, 0.0121, 11, {"model.hidden": 128, "optimizer": "Adam", "optimizer.Adam.lr": 0.0021})
 UNDER_WAY = Snapshot(
     "spiral", "running", 40, 4, 13, 1, 2, 3, "accuracy", "max",
-    (BEST, replace(BEST, trial=3, score=0.93, std=None)), (FailureSummary("failed", "diverged: the loss is nan", 1, 4),),
+    (BEST, replace(BEST, trial=3, score=0.93, std=None)),
+    (FailureSummary("failed", "diverged: the loss is nan", 1, 4),),
     seconds=75.0, rate=0.25, left=88.0,
 )  # fmt: skip
 RUN = [str(ROOT / "tests" / "chaos" / "sweep.py"), "--engine", "local", "--fuse", "1", "--trials", "8"]

@@ -10,8 +10,8 @@ from searchlab.fusion.groups import Group
 from searchlab.runs.job import Job
 from searchlab.space.samplers import Random
 from tests.sweeps import spiral_sweep
-from tests.test_study_actor import report
 from tests.test_study import epoch
+from tests.test_study_actor import report
 
 
 @pytest.fixture
