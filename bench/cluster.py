@@ -77,7 +77,7 @@ def measure(user: User, workers: int, trials: int, hidden: int, fuse: str) -> Me
         begun, found = time.monotonic(), user.folder(name) / "result.json"
         while not found.exists():  # nobody watches: that would cost the head some seconds
             time.sleep(0.1)
-            assert time.monotonic() - begun < PATIENCE, user.driver(name)
+            assert time.monotonic() - begun < PATIENCE, user.driver_log(name)
         whole = time.monotonic() - begun
     result = json.loads(found.read_text())
     ended = user.trials(name)

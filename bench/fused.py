@@ -39,7 +39,7 @@ def trainer(data: object, model: dict, batch: int, replicas: int) -> Trainer:
 
 def whole_epochs(runner: Trainer, epochs: int) -> Callable[[], float]:
     """Replica-steps per second of whole epochs: batches gathered, trained, and the held-out rows measured."""
-    steps = runner.split.shortest // runner.batch_size * runner.replicas.count * epochs
+    steps = runner.split.min_train_rows // runner.batch_size * runner.replicas.count * epochs
     return lambda: per_second(lambda: [runner.advance() for _ in range(epochs)], steps)
 
 
@@ -147,14 +147,14 @@ def steps_only(data: object, model: dict, batch: int, count: int) -> dict[str, C
 
     def fused() -> None:
         for _ in range(count):
-            for each in table.epoch(split, one.replicas, batch):
+            for each in table.training_batches(split, one.replicas, batch):
                 one.step(each)
 
     def two_dimensional() -> None:
         for _ in range(count):
             plain()
 
-    steps = count * (split.shortest // batch)
+    steps = count * (split.min_train_rows // batch)
     return {"R = 1": lambda: per_second(fused, steps), "plain": lambda: per_second(two_dimensional, steps)}
 
 

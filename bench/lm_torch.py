@@ -60,14 +60,14 @@ def fused(case: Case, count: int) -> Callable[[], object]:
     replicas = Replicas(list(range(count)))
     sizes = {"layers": case.layers, "hidden": case.hidden, "embed": case.hidden}
     model = RnnLM(replicas, case.words, dropout=case.dropout, tied=case.tied, **sizes)
-    parameters = Parameters(model.parameters())
+    parameters = Parameters(model.named_parameters())
     optimizer, limit = SGD(parameters, replicas, lr=0.1), replicas.vector(CLIP)
     generator, shape = np.random.default_rng(0), (count, case.time, case.batch)
     batch = Batch(generator.integers(case.words, size=shape), generator.integers(case.words, size=shape))
 
     def step() -> None:
         model.forward(batch, None, train=True)
-        parameters.start_pass()
+        parameters.reset_gradients()
         model.backward()
         clip_joint_norm(parameters.grads, limit)
         optimizer.update()

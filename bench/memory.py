@@ -1,4 +1,7 @@
-"""Peak memory of 1 and of 40 replicas on MNIST: the data is shared, so it does not grow with them."""
+"""Peak memory of 1 and of 40 replicas on MNIST: the replicas share the data, which is not copied.
+
+python -m bench.memory
+"""
 
 from __future__ import annotations
 
@@ -21,27 +24,27 @@ from searchlab.training import Trainer
 STEPS = 20
 
 
-def train(count: int) -> float:
-    """Peak resident memory in bytes of a process that reads MNIST and trains and scores so many networks."""
-    table = Mnist().training()
-    folds = np.arange(count) % 5
+def peak_bytes(replicas: int) -> float:
+    """Return the peak resident memory of this process after training and scoring this many networks on MNIST."""
+    data = Mnist().training()
+    folds = np.arange(replicas) % 5  # (R,)
     seeds = np.array(fold_seeds(0, 5), np.uint64)[folds].tolist()
-    split, model = KFold(5).split(table)[folds], partial(MLP, hidden=100)
-    trainer = Trainer(Replicas(seeds), table, split, Accuracy(), model, Adam, batch_size=100)
-    for batch, _ in zip(table.epoch(trainer.split, trainer.replicas, 100), range(STEPS), strict=False):
+    split, model = KFold(5).split(data)[folds], partial(MLP, hidden=100)
+    trainer = Trainer(Replicas(seeds), data, split, Accuracy(), model, Adam, batch_size=100)
+    for batch, _ in zip(data.training_batches(trainer.split, trainer.replicas, 100), range(STEPS), strict=False):
         trainer.step(batch)
-    trainer.metric.measure(trainer.model, trainer.data.scoring(trainer.split.held_out))
+    trainer.metric.measure(trainer.model, trainer.data.scoring_batches(trainer.split.held_out))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
 def main() -> None:
-    """Print both, each of a process of its own."""
-    for count in (1, 40):
-        told = subprocess.run(
-            [sys.executable, "-m", "bench.memory", str(count)], check=True, text=True, stdout=subprocess.PIPE, cwd=ROOT
-        )
-        print(f"{count:3d} replicas of 784-100-10 on MNIST: {float(told.stdout) / 1e9:.2f} GB at most, goal 1.5 at 40")
+    """Print the peak memory for both numbers of replicas, each measured in a process of its own."""
+    for replicas in (1, 40):
+        command = [sys.executable, "-m", "bench.memory", str(replicas)]
+        output = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, cwd=ROOT).stdout
+        gigabytes = float(output) / 1e9
+        print(f"{replicas:3d} replicas of 784-100-10 on MNIST: {gigabytes:.2f} GB at most, goal 1.5 at 40")
 
 
 if __name__ == "__main__":
-    print(train(int(sys.argv[1]))) if len(sys.argv) > 1 else main()
+    print(peak_bytes(int(sys.argv[1]))) if len(sys.argv) > 1 else main()

@@ -40,7 +40,7 @@ def fused(sizes: tuple, activation: type, batch: int, count: int, optimizer: typ
     """One step of so many networks; gives their losses on the host, so that a device has finished."""
     replicas = Replicas(list(range(count)), device=device)
     model = MLP(replicas, sizes[0], sizes[-1], hidden=sizes[1:-1], activation=activation)
-    parameters = Parameters(model.parameters())
+    parameters = Parameters(model.named_parameters())
     moves = optimizer(parameters, replicas, lr=0.01)
     generator = np.random.default_rng(0)
     x = generator.random((count, batch, sizes[0]), dtype=np.float32)
@@ -49,7 +49,7 @@ def fused(sizes: tuple, activation: type, batch: int, count: int, optimizer: typ
 
     def step() -> object:
         loss, _ = model.forward(ready, train=True)
-        parameters.start_pass()
+        parameters.reset_gradients()
         model.backward()
         moves.update()
         return loss

@@ -24,13 +24,15 @@ from models.mlp import MLP
 from searchlab import SGD, TPE, Accuracy, Adam, Choice, Float, Int, KFold, Random, Space, Spiral, Sweep, Trainer
 from searchlab.engine import ray_tune
 from searchlab.pruning.pruner import NoPruning
-from searchlab.runs.config import RunConfig
-from searchlab.runs.events import Buffer, SweepRecord, Tracker
+from searchlab.runs.events import EventBuffer, EventHandler, NullHandler
 from searchlab.runs.job import Job
+from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.workspace import Workspace
 from searchlab.study.study import Study
 from searchlab.tracking.recorder import Recorder
+from searchlab.tracking.sweep_record import SweepRecord
 from searchlab.training import EpochReport
+from tests.jobs import make_job
 
 FEW, MANY = 40, 240  # the marginal cost is the difference over the 200 between
 LARGE, EPOCHS, FOLDS = 2000, 20, 5
@@ -63,20 +65,11 @@ def tune_seconds(trials: int, workers: int) -> float:
     """From the first ask to the last finish of this many trivial trials."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        job = Job(
+        job = make_job(
             SWEEP, "trivial", place / "study.journal", place / "checkpoints", trials, fuse=1, workers=workers, root=ROOT
         )
-        records = ray_tune.search(job, Buffer()).trials
+        records = ray_tune.search(job, EventBuffer()).trials
     return max(record.ended or 0.0 for record in records) - min(record.started for record in records)
-
-
-class Nobody:
-    """A tracker that keeps nothing."""
-
-    def start(self, *told: object) -> None: ...
-    def log(self, *told: object) -> None: ...
-    def finish(self, *told: object) -> None: ...
-    def note(self, *told: object) -> None: ...
 
 
 def curves() -> Iterator[list[EpochReport]]:
@@ -90,9 +83,9 @@ def curves() -> Iterator[list[EpochReport]]:
         ]
 
 
-def study_seconds(job: Job, tracker: Tracker) -> dict[int, tuple[float, float, int]]:
+def study_seconds(job: Job, handler: EventHandler) -> dict[int, tuple[float, float, int]]:
     """After so many trials: seconds spent in the study, those of them at work, and the bytes of its journal."""
-    study, spent, after = Study(job, tracker), np.zeros(2), {}
+    study, spent, after = Study(job, handler), np.zeros(2), {}
     for done, reports in zip(range(1, job.trials + 1), curves(), strict=False):
         started = clocks()
         group = study.ask()
@@ -117,14 +110,14 @@ def begun(sweep: Sweep, trials: int) -> Iterator[tuple[Workspace, Job]]:
     with tempfile.TemporaryDirectory() as folder:
         home = Workspace.at(folder)
         place = home.sweep(sweep.name)
-        RunConfig(sweep.name, trials, sweep.fingerprint(), sweep.describe()).keep(place)
-        yield home, Job(sweep, sweep.name, place.study, place.checkpoints, trials, fuse=1)
+        SweepManifest.of(sweep, name=sweep.name, trials=trials).save(place)
+        yield home, make_job(sweep, sweep.name, place.study, place.checkpoints, trials, fuse=1)
 
 
 def opened_seconds(job: Job) -> float:
     """Until a study that is there is owned again, with all its trials."""
     started = time.perf_counter()
-    study = Study(job, Nobody())
+    study = Study(job, NullHandler())
     assert len(study.records()) == job.trials
     seconds = time.perf_counter() - started
     study.close()
@@ -141,7 +134,7 @@ def listed_seconds(home: Workspace) -> float:
 def large(name: str, sweep: Sweep) -> None:
     """Print what a large study costs: a trial, its place on the disk, to open it again and to list it."""
     with begun(sweep, LARGE) as (home, job):
-        after = study_seconds(job, Nobody())
+        after = study_seconds(job, NullHandler())
         each = ", ".join(f"{1000 * after[n][0] / n:.1f}" for n in STAGES)
         work = 1000 * after[LARGE][1] / LARGE
         size = ", ".join(f"{after[n][2] / n / 1000:.2f}" for n in STAGES)
@@ -159,7 +152,7 @@ def recorded() -> None:
     """Print what the record in MLflow, which is written by a process of its own, adds to a trial."""
     sweep = SEARCHES["random, 1 argument"]
     with begun(sweep, RECORDED) as (home, job):
-        alone = study_seconds(job, Nobody())[RECORDED][0]
+        alone = study_seconds(job, NullHandler())[RECORDED][0]
     with begun(sweep, RECORDED) as (home, job):
         recorder = Recorder(home.tracking_uri, SweepRecord(sweep.name, "accuracy", "max", home.path, {}, {}))
         assert recorder.run_id, "the store is made before the first trial, as in a run"

@@ -1,4 +1,4 @@
-"""What `searchlab plan` foretells against what `searchlab run` then takes, on three sweeps that come with the project.
+"""The prediction of `searchlab plan` compared with `searchlab run`, on three sweeps of the project.
 
 python -m bench.plan
 """
@@ -13,29 +13,30 @@ import tempfile
 from bench.timing import ROOT  # first: it sets one BLAS thread
 
 SWEEPS = ("digits_mlp", "grid_168", "spiral_mlp")
-GOAL = 0.35  # how far seconds may be off
-BUSY = 1.2  # times as slow as a machine at rest: a figure to be taken again
+MAX_ERROR = 0.35  # goal for the relative error of the predicted seconds
+NOTABLE_SLOWDOWN = 1.2  # by other programs; from here on the comparison has to be repeated
 
 
-def told(folder: str, verb: str, sweep: str) -> dict:
-    """What the command says with --json, in this folder."""
-    command = [sys.executable, "-m", "searchlab.cli", verb, str(ROOT / "search_spaces" / f"{sweep}.py")]
-    done = subprocess.run([*command, "--json"], cwd=folder, check=True, text=True, capture_output=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def command_result(folder: str, command: str, sweep: str) -> dict:
+    """Return what a command prints with --json, run in this folder."""
+    arguments = [sys.executable, "-m", "searchlab.cli", command, str(ROOT / "search_spaces" / f"{sweep}.py"), "--json"]
+    finished = subprocess.run(arguments, cwd=folder, check=True, text=True, capture_output=True)
+    return json.loads(finished.stdout.splitlines()[-1])
 
 
 def compare(sweep: str) -> str:
-    """A line: foretold before and after the run, since a machine's speed drifts in between, and taken."""
+    """Return a line with the predictions before and after the run, as a machine's speed drifts, and with the run."""
     with tempfile.TemporaryDirectory() as folder:
-        before, taken, after = (told(folder, verb, sweep) for verb in ("plan", "run", "plan"))
-    search = taken["seconds"]["search"]
-    foretold = [found["seconds"]["search"] for found in (before, after)]
-    middle = sum(foretold) / 2.0 / search
-    slowed = max(found["slowed"] for found in (before, after))
+        before, run, after = (command_result(folder, command, sweep) for command in ("plan", "run", "plan"))
+    seconds = run["seconds"]["search"]
+    predicted = [plan["seconds"]["search"] for plan in (before, after)]
+    ratio = sum(predicted) / 2.0 / seconds
+    slowdown = max(plan["slowdown"] for plan in (before, after))
+    note = f"; other programs made it {slowdown:.1f} times as slow" if slowdown > NOTABLE_SLOWDOWN else ""
     return (
-        f"{sweep}: foretold {foretold[0]:.1f} and {foretold[1]:.1f} s, took {search:.1f} s, ratio {middle:.2f}, goal "
-        f"{1.0 - GOAL:.2f} to {1.0 + GOAL:.2f} ({before['stopped']} trials to be stopped, {taken['trials']['pruned']} "
-        f"were" + (f"; other programs made it {slowed:.1f} times as slow)" if slowed > BUSY else ")")
+        f"{sweep}: predicted {predicted[0]:.1f} and {predicted[1]:.1f} s, took {seconds:.1f} s, "
+        f"ratio {ratio:.2f}, goal {1.0 - MAX_ERROR:.2f} to {1.0 + MAX_ERROR:.2f} "
+        f"({before['pruned']} trials predicted to be pruned, {run['trials']['pruned']} were{note})"
     )
 
 

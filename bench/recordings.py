@@ -1,4 +1,4 @@
-"""Real sweeps recorded in full, no trial stopped: what prunings are compared on. About twenty minutes on two cores.
+"""Record real sweeps in full, without pruning, for the comparison of pruners: about twenty minutes on two cores.
 
 python -m bench.recordings [NAME...]    writes bench/recorded/NAME.npz
 """
@@ -69,7 +69,7 @@ SWEEPS = {sweep.name: replace(sweep, pruner=NoPruning()) for sweep in (DIGITS, M
 
 
 def record(sweep: Sweep) -> None:
-    """Run a sweep and keep the scores of its trials (trials, epochs, folds), NaN where one diverged."""
+    """Run a sweep, and save the scores of its trials (trials, epochs, folds); NaN where a trial has diverged."""
     with tempfile.TemporaryDirectory() as home:
         result = sweep.run(home=home, workers=2)
     epochs = max(len(trial.curve.scores) for trial in result.trials)
@@ -78,15 +78,12 @@ def record(sweep: Sweep) -> None:
         scores[trial.number, : len(trial.curve.scores)] = trial.curve.scores
     FOLDER.mkdir(exist_ok=True)
     np.savez_compressed(FOLDER / f"{sweep.name}.npz", scores=scores)
-    told = result.seconds["search"]
-    print(
-        f"{sweep.name}: {len(result.trials)} trials, best {result.best and result.best.value:.4f}, {told:.0f} s",
-        flush=True,
-    )
+    best, seconds = result.best and result.best.value, result.seconds["search"]
+    print(f"{sweep.name}: {len(result.trials)} trials, best score {best:.4f}, {seconds:.0f} s", flush=True)
 
 
 def main() -> None:
-    """Record the sweeps named on the command line, or all."""
+    """Record the sweeps that are named on the command line, or all sweeps."""
     for name in sys.argv[1:] or SWEEPS:
         record(SWEEPS[name])
 

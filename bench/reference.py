@@ -30,7 +30,7 @@ from searchlab.data import (
     TokenStream,
     Vocabulary,
 )
-from searchlab.data.download import data_folder
+from searchlab.data.data_folder import data_folder
 from searchlab.data.splits import Rows
 from searchlab.metrics import Accuracy, Perplexity
 from searchlab.nn import MeanSquaredError, Relu, Sigmoid, Tanh, random_normal, random_uniform
@@ -66,7 +66,7 @@ def fitted(data: object, seeds: int, model: partial, optimizer: object, batch: i
 def test_accuracy(trainer: Trainer, data: object) -> np.ndarray:
     """Accuracy of each replica on the test rows."""
     test = data.testing()
-    return Accuracy().measure(trainer.model, test.scoring(Rows.of([np.arange(len(test))] * trainer.replicas.count)))
+    return Accuracy().measure(trainer.model, test.scoring_batches(Rows.from_folds([np.arange(len(test))] * trainer.replicas.count)))
 
 
 def reached(scores: np.ndarray, least: float) -> tuple[str, bool]:
@@ -85,10 +85,10 @@ def epochs(trainer: Trainer, count: int) -> Trainer:
 
 def two_layers() -> tuple[str, bool]:
     """784-50-10, sigmoid, 10,000 steps of 100."""
-    model = partial(MLP, hidden=50, activation=Sigmoid, initial=partial(random_normal, scale=0.01))
+    model = partial(MLP, hidden=50, activation=Sigmoid, initializer=partial(random_normal, scale=0.01))
     trainer, taken = fitted(Mnist(), 10, model, partial(SGD, lr=0.1), 100), 0
     while taken < 10_000:
-        for batch in trainer.data.epoch(trainer.split, trainer.replicas, 100):
+        for batch in trainer.data.training_batches(trainer.split, trainer.replicas, 100):
             if taken < 10_000:
                 trainer.step(batch)
                 taken += 1
@@ -97,8 +97,8 @@ def two_layers() -> tuple[str, bool]:
 
 def wide(seeds: int, hidden: tuple[int, ...], lr: float, least: float) -> tuple[str, bool]:
     """tanh to the last, mean squared error, Adam, batch 128, 30 epochs."""
-    initial = partial(random_uniform, scale=0.05)
-    model = partial(MLP, hidden=hidden, activation=Tanh, output=Tanh, loss=MeanSquaredError, initial=initial)
+    initializer = partial(random_uniform, scale=0.05)
+    model = partial(MLP, hidden=hidden, activation=Tanh, output=Tanh, loss=MeanSquaredError, initializer=initializer)
     return reached(test_accuracy(epochs(fitted(Mnist(), seeds, model, partial(Adam, lr=lr), 128), 30), Mnist()), least)
 
 
@@ -134,7 +134,7 @@ def overfit() -> tuple[str, bool]:
     whole = PennTreebank(window=5, limit=1000).training()
     ids = whole.ids[:1000]
     distinct, own = np.unique(ids, return_inverse=True)
-    words = Vocabulary.of(whole.vocabulary.words(distinct))
+    words = Vocabulary.from_tokens(whole.vocabulary.lookup_tokens(distinct))
     table = TokenStream(own, words, 5)
     split, count = EveryRow().split(table)[np.zeros(5, dtype=int)], 5
     model = partial(RnnLM, cell="rnn", hidden=100, embed=100)
@@ -164,17 +164,17 @@ def lstm() -> tuple[str, bool]:
     )
     scores = [float(trainer.advance().score[0]) for _ in range(4)]
     test = data.testing()
-    found = float(Perplexity().measure(trainer.model, test.scoring(Rows.of([np.arange(len(test))])))[0])
+    found = float(Perplexity().measure(trainer.model, test.scoring_batches(Rows.from_folds([np.arange(len(test))])))[0])
     told = f"{found:.1f} on the test part; {', '.join(f'{score:.0f}' for score in scores)} on the validation part"
     return f"{told} after each epoch (one seed)", found <= 142.0
 
 
 def spiral() -> tuple[str, bool]:
     """2-10-3, sigmoid, and the boundary that one of the seeds found."""
-    from searchlab.reporting.figures import decision_boundary
+    from searchlab.reporting.figures import plot_decision_boundary
 
     data, count = Spiral(), 20
-    model = partial(MLP, hidden=10, activation=Sigmoid, initial=partial(random_normal, scale=0.01))
+    model = partial(MLP, hidden=10, activation=Sigmoid, initializer=partial(random_normal, scale=0.01))
     trainer = fitted(data, count, model, partial(SGD, lr=1.0), 30)
     losses = [trainer.advance().loss for _ in range(300)][-1]
 
@@ -183,7 +183,7 @@ def spiral() -> tuple[str, bool]:
         return trainer.model.layers.forward(rows, train=False)[0]
 
     table = data.training()
-    figure = decision_boundary(predict, table.x, table.y)
+    figure = plot_decision_boundary(predict, table.x, table.y)
     figure.savefig(ROOT / "docs" / "images" / "spiral-boundary.png", dpi=100)
     told = f"loss {losses.mean():.3f} ± {losses.std(ddof=1):.3f} over {count} seeds; [boundary of seed 0]"
     return told + "(../docs/images/spiral-boundary.png)", bool(losses.mean() <= 0.2)

@@ -1,7 +1,7 @@
-"""The parts of the simulation: a clock of its own, servers with queues, and workers that train nothing.
+"""Parts of the cluster simulation: a simulated clock, an actor with a queue, and workers that train nothing.
 
-The desk, the study in it and its storage are the real ones: each call is made, and takes on the simulated clock what it
-took. A worker is a generator that yields the moments, in seconds from the start, at which it goes on.
+The study actor, its study and its storage are real: each call is made, and takes on the simulated clock what it took.
+A simulated process is a generator that yields the seconds at which it continues.
 """
 
 from __future__ import annotations
@@ -20,287 +20,295 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.engine.checkpoints import SHARE
-from searchlab.engine.driver_loop import POLL
-from searchlab.engine.group_run import AT_ONCE, WORTH
-from searchlab.engine.remote_study import OFTEN
+from searchlab.engine.checkpoints import MAX_TIME_SHARE
+from searchlab.engine.driver_loop import POLL_INTERVAL
+from searchlab.engine.group_run import MIN_MERGE_SECONDS, URGENT_EPOCH_SECONDS
+from searchlab.engine.remote_study import REPORT_INTERVAL
 from searchlab.engine.study_actor import StudyActor
-from searchlab.fusion.groups import Fuse, Group
-from searchlab.runs.events import Event
+from searchlab.fusion.groups import FuseOption, Group
+from searchlab.runs.events import EpochFinished, Event, TrialFinished, TrialStarted
 from searchlab.runs.study_client import Decision
-from searchlab.space.domains import Scalar
+from searchlab.space.domains import ParameterValues
 from searchlab.space.sweep import Sweep
 from searchlab.tracking import writer
-from searchlab.tracking.mlflow import POINTS
+from searchlab.tracking.mlflow import METRICS_PER_CALL
 from searchlab.training import EpochReport
 
-CALL = 0.0006  # seconds that a Ray actor call costs each side: python -m bench.simulate --costs
-TUNE, START = 0.015, 1.3  # seconds that Tune takes to begin a worker, and its process to start, measured by hand
-BATCH, RUN = 0.0038, 0.0157  # seconds of a batch and of a run in MLflow's embedded store, from the same
-LOOK = 0.1  # seconds between two times that Tune asks for work for another worker, while there is none
-LEAST = 1.0  # seconds between two checkpoints of a worker, at least: the default of Checkpoints
-PAYS = 8  # trials of a structure that are taken to pay side by side, where groups find their size
+CALL_SECONDS = 0.0006  # that a Ray actor call costs each side: python -m bench.simulate --costs
+TUNE_START_SECONDS, PROCESS_START_SECONDS = 0.015, 1.3  # of Tune for a worker, and of its process; measured by hand
+BATCH_SECONDS, RUN_SECONDS = 0.0038, 0.0157  # of a batch and of a run in MLflow's embedded store, from --costs too
+TUNE_RETRY_SECONDS = 0.1  # between two times that Tune asks for another worker while there is no work for one
+MIN_CHECKPOINT_INTERVAL = 1.0  # seconds between two checkpoints of a worker: the default of CheckpointStore
+ASSUMED_GROUP_SIZE = 8  # trials of a structure that train side by side, where the group size is not given
 
-Life: TypeAlias = Generator[float, None, Any]
+SimulatedProcess: TypeAlias = Generator[float, None, Any]
+Reports: TypeAlias = list[tuple[tuple[int, ...], EpochReport]]  # epoch reports, each with its trials
 
 
 @dataclass(frozen=True)
-class Load:
-    """What is simulated; seconds are those of the simulated clock."""
+class Workload:
+    """The search to simulate; seconds are those of the simulated clock."""
 
     workers: int
     trials: int
     epochs: int
     folds: int
     epoch_seconds: float  # of a group, in the median over groups
-    group: Fuse
+    group_size: FuseOption
     seed: int
-    checkpoint: float  # seconds that writing one takes
+    checkpoint_seconds: float  # of writing one checkpoint
 
 
-class Server:
-    """The real desk as a Ray actor, which serves a call at a time, in the order in which they come.
+class TimedActor:
+    """The real study actor, which serves one call at a time, in the order of arrival.
 
-    What a call takes is measured, and the transport's share is added. `busy` is in seconds.
+    The duration of a call is measured, and the cost of its transport is added. `busy_seconds` is the sum of both.
     """
 
-    def __init__(self, desk: StudyActor) -> None:
-        self._desk, self._free, self.busy, self.served = desk, 0.0, 0.0, 0
-        self.took: dict[str, array[float]] = defaultdict(lambda: array("d"))  # seconds of each call, by method
+    def __init__(self, actor: StudyActor) -> None:
+        self._actor, self._free_at, self.busy_seconds, self.calls = actor, 0.0, 0.0, 0
+        self.call_seconds: dict[str, array[float]] = defaultdict(lambda: array("d"))  # of each call, by method
 
-    def call(self, arrival: float, method: str, *given: Any) -> tuple[Any, float]:
-        """The answer, and when it is there."""
+    def call(self, arrival: float, method: str, *arguments: Any) -> tuple[Any, float]:
+        """Return the reply, and the second at which it arrives."""
         started = time.perf_counter()
-        answer = getattr(self._desk, method)(*given)
-        pickle.dumps(answer)
+        reply = getattr(self._actor, method)(*arguments)
+        pickle.dumps(reply)
         seconds = time.perf_counter() - started
-        self.took[method].append(seconds)
-        self.busy, self.served = self.busy + CALL + seconds, self.served + 1
-        self._free = max(arrival, self._free) + CALL + seconds
-        return answer, self._free
+        self.call_seconds[method].append(seconds)
+        self.busy_seconds, self.calls = self.busy_seconds + CALL_SECONDS + seconds, self.calls + 1
+        self._free_at = max(arrival, self._free_at) + CALL_SECONDS + seconds
+        return reply, self._free_at
 
 
 @dataclass
-class Writes:
-    """What MLflow's record would write of the study's events, if it kept up: a batch per trial and period."""
+class RecordWrites:
+    """What the MLflow record would write of the events if it kept up: a batch for each trial and interval."""
 
-    points: int = 0
+    metrics: int = 0
     batches: int = 0
     runs: int = 0
-    _pending: dict[int, int] = field(default_factory=dict)  # points by trial
-    _begun: int = 0  # runs before the latest writing
+    _pending: dict[int, int] = field(default_factory=dict)  # number of metrics by trial
+    _written_runs: int = 0
 
-    def take(self, events: Sequence[Event]) -> None:
-        """Mean, spread, loss and every fold of an epoch; score, epoch and seconds of a trial that has ended."""
-        for method, told in events:
-            if method != "note":
-                new = {"start": 0, "log": 3 + len(told.get("scores", ())), "finish": 3}[method]
-                self._pending[told["trial"]] = self._pending.get(told["trial"], 0) + new
-                self.runs += method == "start"
+    def add(self, events: Sequence[Event]) -> None:
+        """Count mean, spread, loss and folds of each epoch, and score, epoch and seconds of each finished trial."""
+        for event in events:
+            if isinstance(event, TrialStarted | EpochFinished | TrialFinished):
+                metrics = 3 + len(event.scores) if isinstance(event, EpochFinished) else 3
+                new = 0 if isinstance(event, TrialStarted) else metrics
+                self._pending[event.trial] = self._pending.get(event.trial, 0) + new
+                self.runs += isinstance(event, TrialStarted)
 
     def flush(self) -> float:
-        """Write what is pending; how long that takes."""
-        batches = sum(max(1, math.ceil(points / POINTS)) for points in self._pending.values())
-        self.points += sum(self._pending.values())
+        """Write what is pending, and return how many seconds that takes."""
+        batches = sum(max(1, math.ceil(metrics / METRICS_PER_CALL)) for metrics in self._pending.values())
+        self.metrics += sum(self._pending.values())
         self.batches += batches
         self._pending.clear()
-        begun, self._begun = self.runs - self._begun, self.runs
-        return batches * BATCH + begun * RUN
+        new_runs, self._written_runs = self.runs - self._written_runs, self.runs
+        return batches * BATCH_SECONDS + new_runs * RUN_SECONDS
 
 
-class Simulation:
-    """Workers at one desk until nothing is left to train. `now` is the simulated clock."""
+class ClusterSimulation:
+    """Workers of one study until no trial is left. `now` is the simulated clock in seconds."""
 
-    def __init__(self, load: Load, sweep: Sweep, desk: StudyActor) -> None:
-        self.load, self.pruner, self.desk, self.writes = load, sweep.chosen_pruner, Server(desk), Writes()
-        self.now, self.at_work, self.ended = 0.0, 0, False
-        self.saved: dict[str, list[tuple[tuple[int, ...], EpochReport]]] = {}  # the reports in checkpoints, by group
-        self.waits = array("d")  # seconds that a worker waited for an answer of the desk, each time
+    def __init__(self, workload: Workload, sweep: Sweep, actor: StudyActor) -> None:
+        self.workload, self.pruner = workload, sweep.effective_pruner
+        self.actor, self.writes = TimedActor(actor), RecordWrites()
+        self.now, self.running_workers, self.all_started = 0.0, 0, False
+        self.saved_reports: dict[str, Reports] = {}  # in checkpoints, by group
+        self.wait_seconds = array("d")  # of a worker for a reply of the actor, each time
         self.epochs, self.checkpoints = 0, 0
-        self._lives: list[Life] = []
-        self._moments: list[tuple[float, int]] = []
-        desk.seat({"cpu": load.workers})
+        self._processes: list[SimulatedProcess] = []
+        self._events: list[tuple[float, int]] = []  # second and number of the process that continues then
+        actor.set_slots({"cpu": workload.workers})
 
     def run(self) -> None:
-        """Let everybody go on in the order of their moments."""
-        for life in (self._tune(), self._listen(), self._write()):
-            self._begin(life, 0.0)
-        while self._moments:
-            self.now, number = heapq.heappop(self._moments)
-            moment = next(self._lives[number], None)
-            if moment is not None:
-                heapq.heappush(self._moments, (moment, number))
-        self.writes.take(self.desk.call(self.now, "drain")[0])
+        """Let all processes continue in the order of their times, until all have ended."""
+        for process in (self._tune(), self._driver(), self._recorder()):
+            self._start(process, 0.0)
+        while self._events:
+            self.now, number = heapq.heappop(self._events)
+            continues_at = next(self._processes[number], None)
+            if continues_at is not None:
+                heapq.heappush(self._events, (continues_at, number))
+        self.writes.add(self.actor.call(self.now, "drain_events")[0])
         self.writes.flush()
 
-    def _begin(self, life: Life, moment: float) -> None:
-        self._lives.append(life)
-        heapq.heappush(self._moments, (moment, len(self._lives) - 1))
+    def _start(self, process: SimulatedProcess, at: float) -> None:
+        self._processes.append(process)
+        heapq.heappush(self._events, (at, len(self._processes) - 1))
 
-    def _tune(self) -> Life:
-        """Begins a worker for every seat, as long as there is work."""
+    def _tune(self) -> SimulatedProcess:
+        """Start a worker for every slot, as long as there is work."""
         for number in itertools.count():
-            opening = "later"
-            while opening == "later":
-                opening, there = self.desk.call(self.now, "opening", str(number))
-                yield there + (LOOK if opening == "later" else TUNE)
-            if opening == "never":
+            reply = "later"
+            while reply == "later":
+                reply, arrives_at = self.actor.call(self.now, "start_worker", str(number))
+                yield arrives_at + (TUNE_RETRY_SECONDS if reply == "later" else TUNE_START_SECONDS)
+            if reply == "never":
                 break
-            self.at_work += 1
-            self._begin(Worker(self, str(number)).life(), self.now + START)
-        self.ended = True
+            self.running_workers += 1
+            self._start(SimulatedWorker(self, str(number)).process(), self.now + PROCESS_START_SECONDS)
+        self.all_started = True
 
-    def _listen(self) -> Life:
-        """The driver: asks for news."""
-        while self.at_work or not self.ended:
-            events, there = self.desk.call(self.now, "drain")
-            self.writes.take(events)
-            yield there + POLL
+    def _driver(self) -> SimulatedProcess:
+        """Collect the events of the study."""
+        while self.running_workers or not self.all_started:
+            events, arrives_at = self.actor.call(self.now, "drain_events")
+            self.writes.add(events)
+            yield arrives_at + POLL_INTERVAL
 
-    def _write(self) -> Life:
-        """The recording process: writes what has come in a period."""
-        period = writer.PERIOD
-        while self.at_work or not self.ended:
-            yield self.now + period
-            period = min(max(writer.PERIOD, self.writes.flush() / writer.SHARE), writer.LONGEST)
+    def _recorder(self) -> SimulatedProcess:
+        """Write the events of each interval."""
+        interval = writer.WRITE_INTERVAL
+        while self.running_workers or not self.all_started:
+            yield self.now + interval
+            seconds = self.writes.flush()
+            interval = min(max(writer.WRITE_INTERVAL, seconds / writer.WRITE_SHARE), writer.MAX_WRITE_INTERVAL)
 
 
 @dataclass
-class Run:
-    """A group at work, as `searchlab.engine.group_run.GroupRun` has it."""
+class SimulatedGroupRun:
+    """The training of a group, in place of `searchlab.engine.group_run.GroupRun`."""
 
     group: Group
     curves: Mapping[int, Array]  # (epochs, folds) by trial
-    seconds: float  # of an epoch
+    epoch_seconds: float
     trials: tuple[int, ...]
-    reports: list[tuple[tuple[int, ...], EpochReport]]
+    reports: Reports
     epoch: int
-    answer: tuple[Decision, float] | None = None  # to the latest report, and when it is there
+    latest_reply: tuple[Decision, float] | None = None  # to the latest report, and when it arrives
 
     def report(self, now: float) -> EpochReport:
-        """The next epoch."""
+        """Return the report of the next epoch."""
         self.epoch += 1
         scores = np.concatenate([self.curves[number][self.epoch - 1] for number in self.trials])
-        report = EpochReport(self.epoch, 1.0 - scores, scores, (None,) * len(scores), self.seconds, now)
+        report = EpochReport(self.epoch, 1.0 - scores, scores, (None,) * len(scores), self.epoch_seconds, now)
         self.reports.append((self.trials, report))
         return report
 
 
-class Worker:
-    """A process that trains nothing: it does what Shift, Worker, GroupRun and RemoteStudy do in a real one."""
+class SimulatedWorker:
+    """A worker that trains nothing: it makes the calls of a Tune worker, its Worker, GroupRun and RemoteStudy."""
 
-    def __init__(self, world: Simulation, shift: str) -> None:
-        self.world, self.load, self.shift = world, world.load, shift
-        self._untold: list[tuple[tuple[int, ...], EpochReport]] = []
-        self._told, self._due = -math.inf, world.now + LEAST  # when reports were last sent, when a checkpoint is next
+    def __init__(self, simulation: ClusterSimulation, worker_id: str) -> None:
+        self.simulation, self.workload, self.worker_id = simulation, simulation.workload, worker_id
+        self._unsent_reports: Reports = []
+        self._last_sent, self._next_checkpoint = -math.inf, simulation.now + MIN_CHECKPOINT_INTERVAL
 
-    def life(self) -> Life:
-        """One group after the other, until there are no more."""
-        while group := (yield from self._ask("take", self.shift)):
+    def process(self) -> SimulatedProcess:
+        """Train one group after the other, until there are no more."""
+        while group := (yield from self._request("next_group", self.worker_id)):
             yield from self._train(group)
-        yield from self._ask("leave", self.shift)
-        self.world.at_work -= 1
+        yield from self._request("worker_ended", self.worker_id)
+        self.simulation.running_workers -= 1
 
-    def _train(self, group: Group) -> Life:
-        """Train a group to its end, or until it is put back."""
-        run = yield from self._begun(group)
-        began = len(run.trials)
-        while run.trials and run.epoch + 1 < self.load.epochs:
+    def _train(self, group: Group) -> SimulatedProcess:
+        """Train a group to its end, or until its survivors are returned to the study."""
+        run = yield from self._begin(group)
+        started_trials = len(run.trials)
+        while run.trials and run.epoch + 1 < self.workload.epochs:
             before = len(run.trials)
             yield from self._advance(run)
-            left = (self.load.epochs - run.epoch) * run.seconds
-            if run.trials and len(run.trials) < before and 2 * len(run.trials) <= began and left >= WORTH:
+            seconds_left = (self.workload.epochs - run.epoch) * run.epoch_seconds
+            has_shrunk = len(run.trials) < before and 2 * len(run.trials) <= started_trials
+            if run.trials and has_shrunk and seconds_left >= MIN_MERGE_SECONDS:
                 yield from self._save(run)
-                if (yield from self._ask("take_back", run.group.of(run.trials), run.epoch)):
+                if (yield from self._request("return_survivors", run.group.subset(run.trials), run.epoch)):
                     return
-            elif run.trials and self.world.now >= self._due:
+            elif run.trials and self.simulation.now >= self._next_checkpoint:
                 yield from self._save(run)
         if run.trials:
-            yield from self._epoch(run)
-            yield from self._ask("finish", run.trials, run.report(self.world.now))
-        self.world.saved.pop(run.group.id, None)
+            yield from self._train_epoch(run)
+            yield from self._request("finish", run.trials, run.report(self.simulation.now))
+        self.simulation.saved_reports.pop(run.group.id, None)
 
-    def _begun(self, group: Group) -> Generator[float, None, Run]:
-        """The group with its followers, gone on with from the checkpoints of its parts."""
-        if group.room:
-            group = yield from self._ask("grow", group, PAYS)
+    def _begin(self, group: Group) -> Generator[float, None, SimulatedGroupRun]:
+        """Return the run of the group with its followers, continued from the checkpoints of the merged groups."""
+        if group.max_followers:
+            group = yield from self._request("grow", group, ASSUMED_GROUP_SIZE)
         curves = {
-            number: curve_of(parameters, self.load, number)
+            number: random_curve(parameters, self.workload, number)
             for number, parameters in zip(group.trials, group.parameters, strict=True)
         }
-        saved = [told for part in (group.id, *group.parts) for told in self.world.saved.pop(part, ())]
-        seconds = self.load.epoch_seconds * _spread(self.load.seed, group.trials[0])
-        run = Run(group, curves, seconds, group.trials, saved, saved[-1][1].epoch if saved else 0)
+        names = (group.id, *group.merged_groups)
+        saved = [report for name in names for report in self.simulation.saved_reports.pop(name, ())]
+        seconds = self.workload.epoch_seconds * _random_factor(self.workload.seed, group.trials[0])
+        run = SimulatedGroupRun(group, curves, seconds, group.trials, saved, saved[-1][1].epoch if saved else 0)
         if saved:
-            yield from self._ask("recall", saved)
+            yield from self._request("restore_reports", saved)
             yield from self._save(run)
         return run
 
-    def _advance(self, run: Run) -> Life:
-        """An epoch that is not the last, and the answer to it or to the one before."""
-        yield from self._epoch(run)
-        report, answer = run.report(self.world.now), run.answer
-        at_once = self.world.pruner.decisive(report.epoch) or run.seconds >= AT_ONCE
-        run.answer = yield from self._report(run.trials, report, at_once=at_once)
-        answer = run.answer if at_once else answer
-        if answer:
-            verdict, there = answer
-            yield from self._wait(self.world.now, there)
-            run.trials = tuple(number for number in run.trials if number in verdict.stay)
+    def _advance(self, run: SimulatedGroupRun) -> SimulatedProcess:
+        """Train an epoch that is not the last, and apply the decision on it or on the one before."""
+        yield from self._train_epoch(run)
+        report, previous_reply = run.report(self.simulation.now), run.latest_reply
+        waits = self.simulation.pruner.worker_waits(report.epoch) or run.epoch_seconds >= URGENT_EPOCH_SECONDS
+        run.latest_reply = yield from self._report(run.trials, report, urgent=waits)
+        reply = run.latest_reply if waits else previous_reply
+        if reply:
+            decision, arrives_at = reply
+            yield from self._wait(self.simulation.now, arrives_at)
+            run.trials = tuple(number for number in run.trials if number in decision.trials)
 
-    def _epoch(self, run: Run) -> Life:
-        self.world.epochs += len(run.trials)
-        yield self.world.now + run.seconds
+    def _train_epoch(self, run: SimulatedGroupRun) -> SimulatedProcess:
+        self.simulation.epochs += len(run.trials)
+        yield self.simulation.now + run.epoch_seconds
 
-    def _report(self, trials: tuple[int, ...], report: EpochReport, *, at_once: bool) -> Life:
-        self._untold.append((trials, report))
-        if not at_once and self.world.now - self._told < OFTEN:
-            return Decision(trials), self.world.now
-        self._told = self.world.now
-        return (yield from self._send())
+    def _report(self, trials: tuple[int, ...], report: EpochReport, *, urgent: bool) -> SimulatedProcess:
+        self._unsent_reports.append((trials, report))
+        if not urgent and self.simulation.now - self._last_sent < REPORT_INTERVAL:
+            return Decision(trials), self.simulation.now
+        self._last_sent = self.simulation.now
+        return (yield from self._send_reports())
 
-    def _send(self) -> Life:
-        """Tell the epochs that were held back; the verdict, and when it is there."""
-        epochs, self._untold = self._untold, []
-        return (yield from self._call("reports", epochs))
+    def _send_reports(self) -> SimulatedProcess:
+        """Send the collected reports; return the decision, and when it arrives."""
+        reports, self._unsent_reports = self._unsent_reports, []
+        return (yield from self._call("report_epochs", reports))
 
-    def _ask(self, method: str, *given: Any) -> Life:
-        """The desk's answer, which has heard everything before it."""
-        if self._untold:
-            yield from self._send()
-        begun = self.world.now
-        answer, there = yield from self._call(method, *given)
-        yield from self._wait(begun, there)
-        return answer
+    def _request(self, method: str, *arguments: Any) -> SimulatedProcess:
+        """Return the reply of the actor, which has received all reports before."""
+        if self._unsent_reports:
+            yield from self._send_reports()
+        requested_at = self.simulation.now
+        reply, arrives_at = yield from self._call(method, *arguments)
+        yield from self._wait(requested_at, arrives_at)
+        return reply
 
-    def _call(self, method: str, *given: Any) -> Life:
-        yield self.world.now + CALL
-        return self.world.desk.call(self.world.now, method, *given)
+    def _call(self, method: str, *arguments: Any) -> SimulatedProcess:
+        yield self.simulation.now + CALL_SECONDS
+        return self.simulation.actor.call(self.simulation.now, method, *arguments)
 
-    def _wait(self, begun: float, there: float) -> Life:
-        """Wait until this moment, for an answer that has been wanted since `begun`."""
-        self.world.waits.append(max(there, self.world.now) - begun)
-        if there > self.world.now:
-            yield there
+    def _wait(self, requested_at: float, arrives_at: float) -> SimulatedProcess:
+        """Wait for a reply that was requested at `requested_at`."""
+        self.simulation.wait_seconds.append(max(arrives_at, self.simulation.now) - requested_at)
+        if arrives_at > self.simulation.now:
+            yield arrives_at
 
-    def _save(self, run: Run) -> Life:
-        self.world.saved[run.group.id] = run.reports
-        self.world.checkpoints += 1
-        yield self.world.now + self.load.checkpoint
-        self._due = self.world.now + max(LEAST, self.load.checkpoint / SHARE)
+    def _save(self, run: SimulatedGroupRun) -> SimulatedProcess:
+        seconds = self.workload.checkpoint_seconds
+        self.simulation.saved_reports[run.group.id] = run.reports
+        self.simulation.checkpoints += 1
+        yield self.simulation.now + seconds
+        self._next_checkpoint = self.simulation.now + max(MIN_CHECKPOINT_INTERVAL, seconds / MAX_TIME_SHARE)
 
 
-def curve_of(parameters: Mapping[str, Scalar], load: Load, number: int) -> Array:
-    """Accuracies (epochs, folds) of a trial: by a power law towards what its parameters are worth, with noise."""
-    rng, kind = np.random.default_rng([load.seed, number]), parameters["optimizer"]
-    rate = math.log10(float(parameters[f"optimizer.{kind}.lr"]) / {"SGD": 0.5, "Adam": 0.01}[str(kind)])  # type: ignore[arg-type]
-    worth = 0.95 - 0.02 * rate**2 - 0.2 * float(parameters["model.dropout"]) ** 2  # type: ignore[arg-type]
-    way = np.arange(1, load.epochs + 1)[:, None] ** -rng.uniform(0.5, 1.5)
-    noise = 0.02 * rng.standard_normal((1, load.folds)) + 0.01 * rng.standard_normal((load.epochs, load.folds))
-    curve: Array = worth - 0.5 * way + noise
+def random_curve(parameters: ParameterValues, workload: Workload, number: int) -> Array:
+    """Return accuracies (epochs, folds) that approach a level given by the parameters by a power law, with noise."""
+    generator, optimizer = np.random.default_rng([workload.seed, number]), str(parameters["optimizer"])
+    lr, best_lr = float(parameters[f"optimizer.{optimizer}.lr"]), {"SGD": 0.5, "Adam": 0.01}[optimizer]  # type: ignore[arg-type]
+    level = 0.95 - 0.02 * math.log10(lr / best_lr) ** 2 - 0.2 * float(parameters["model.dropout"]) ** 2  # type: ignore[arg-type]
+    distance = np.arange(1, workload.epochs + 1)[:, None] ** -generator.uniform(0.5, 1.5)  # (epochs, 1)
+    noise = 0.02 * generator.standard_normal((1, workload.folds))
+    noise = noise + 0.01 * generator.standard_normal((workload.epochs, workload.folds))
+    curve: Array = level - 0.5 * distance + noise
     return curve
 
 
-def _spread(seed: int, number: int) -> float:
-    """How much longer than others the epochs of a group take."""
+def _random_factor(seed: int, number: int) -> float:
+    """Return by how much the epochs of a group take longer than those of others."""
     return math.exp(0.2 * np.random.default_rng([seed, number, 1]).standard_normal())

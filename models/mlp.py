@@ -14,7 +14,7 @@ from searchlab.nn import (
     Carry,
     Dropout,
     Gelu,
-    Initial,
+    Initializer,
     Layer,
     LeakyRelu,
     Loss,
@@ -29,11 +29,35 @@ from searchlab.replicas import PerReplica, Replicas
 
 
 class MLP(Model):
-    """Fully connected layers (Deep Learning from Scratch 1, chapters 3 to 6); without a hidden one, softmax regression.
+    """A multilayer perceptron; without a hidden layer, it is softmax regression.
 
-    `hidden` is the width of each of `layers` hidden layers, or a tuple of widths; () and `layers=0` have none. After
-    each comes `normalization`, `activation` and `dropout`; `output`, where given, is the activation of the last layer.
-    `initial` draws the weights: He's for relu and its kin, Glorot's for the others, unless another is named.
+    Each hidden layer is an affine layer followed by normalization, activation and dropout.
+
+    Args:
+        replicas: The replicas, which draw the weights and the dropout masks.
+        features: Size of each input.
+        outputs: Size of each output.
+        hidden: Width of each hidden layer, or a tuple with the width of each, where () is no hidden layer; default 64.
+        layers: Number of hidden layers, where `hidden` is one width; default 1.
+        activation: Builds the activation from the replicas; default `Relu`.
+        normalization: Builds the normalization from the replicas and the width; default None.
+        dropout: Dropout rate after each hidden layer, in [0, 1); default 0.
+        initializer: Draws the weights of all layers; default `he_normal` for hidden layers with Relu, LeakyRelu or
+            Gelu, and `glorot_normal` for all others and the last layer.
+        output: Builds the activation of the last layer from the replicas; default None.
+        loss: Builds the loss from the replicas; default `SoftmaxCrossEntropy`.
+
+    Raises:
+        UserMistake: When widths or numbers of layers make no network.
+
+    Reference:
+        Deep Learning from Scratch 1, chapters 3 to 6.
+
+    Example:
+        >>> from searchlab.nn import Replicas
+        >>> model = MLP(Replicas([1, 2]), features=64, outputs=10, hidden=32, layers=2, dropout=[0.0, 0.5])
+        >>> [parameter.value.shape for name, parameter in model.named_parameters() if name.endswith("W")]
+        [(2, 64, 32), (2, 32, 32), (2, 32, 10)]
     """
 
     def __init__(
@@ -47,18 +71,18 @@ class MLP(Model):
         activation: Callable[[Replicas], Layer] = Relu,
         normalization: Callable[[Replicas, int], Layer] | None = None,
         dropout: PerReplica = 0.0,
-        initial: Initial | None = None,
+        initializer: Initializer | None = None,
         output: Callable[[Replicas], Layer] | None = None,
         loss: Callable[[Replicas], Loss] = SoftmaxCrossEntropy,
     ) -> None:
         widths = _widths(hidden, layers)
-        inner = initial or (he_normal if _is_rectifier(activation) else glorot_normal)
+        hidden_initializer = initializer or (he_normal if _is_rectifier(activation) else glorot_normal)
         stack: list[Layer] = []
-        for n_in, n_out in pairwise((features, *widths)):
-            stack.append(Affine(replicas, n_in, n_out, initial=inner))
-            stack += [normalization(replicas, n_out)] if normalization else []
+        for in_features, out_features in pairwise((features, *widths)):
+            stack.append(Affine(replicas, in_features, out_features, initializer=hidden_initializer))
+            stack += [normalization(replicas, out_features)] if normalization else []
             stack += [activation(replicas), Dropout(replicas, dropout)]
-        stack.append(Affine(replicas, (features, *widths)[-1], outputs, initial=initial or glorot_normal))
+        stack.append(Affine(replicas, (features, *widths)[-1], outputs, initializer=initializer or glorot_normal))
         self.layers = Sequential(*stack, *([output(replicas)] if output else []))
         self.loss = loss(replicas)
 
@@ -75,12 +99,15 @@ class MLP(Model):
 def _widths(hidden: int | tuple[int, ...], layers: int) -> tuple[int, ...]:
     widths = (hidden,) * layers if isinstance(hidden, int) else tuple(hidden)
     if layers < 0 or any(not isinstance(width, int) or width < 1 for width in widths):
-        raise UserMistake(f"MLP takes widths of at least 1 and layers of at least 0, got {hidden} and {layers}.")
+        raise UserMistake(f"MLP needs hidden widths of at least 1 and layers of at least 0; got {hidden} and {layers}.")
     if layers != 1 and not isinstance(hidden, int):
-        raise UserMistake(f"MLP takes a width and a number of layers, or a tuple of widths: {hidden} says both.")
+        raise UserMistake(
+            f"MLP needs one hidden width with a number of layers, or a tuple of widths without; got {hidden} and "
+            f"layers={layers}."
+        )
     return widths
 
 
 def _is_rectifier(activation: Callable[[Replicas], Layer]) -> bool:
-    kind = activation.func if isinstance(activation, partial) else activation
-    return kind in (Relu, LeakyRelu, Gelu)
+    layer = activation.func if isinstance(activation, partial) else activation
+    return layer in (Relu, LeakyRelu, Gelu)

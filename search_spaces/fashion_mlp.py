@@ -1,4 +1,10 @@
-"""Fashion-MNIST with deep MLPs: how wide, how deep, and how much noise, shift, decay and smoothing do they bear?"""
+"""Search deep MLPs for Fashion-MNIST: depth, activation, batch normalization, regularization and augmentation.
+
+30 trials on 48,000 images, with 12,000 held out, up to 15 epochs with early stopping: about ten minutes on two CPU
+cores. Downloads 30 MB on first use.
+
+Run it with `searchlab run search_spaces/fashion_mlp.py`.
+"""
 
 from models.mlp import MLP
 from searchlab import (

@@ -1,7 +1,10 @@
-"""Four optimizers, seven learning rates, six batch sizes: the 168 combinations that a textbook says take days.
+"""Search four optimizers x seven learning rates x six batch sizes: 168 combinations, which a textbook says take days.
 
-Each is cross-validated on five folds of the digits, which makes 840 networks. Combinations that differ in the learning
-rate alone train fused: 24 groups of 35 networks. None is stopped early: the claim is about all of them.
+Each is cross-validated on five folds of the digits, which makes 840 networks. Combinations that differ only in the
+learning rate train fused: 24 groups of 35 networks. No trial is pruned, because the claim is about all of them. Half
+a minute on two CPU cores. Needs no download.
+
+Run it with `searchlab run search_spaces/grid_168.py`.
 """
 
 from models.mlp import MLP

@@ -1,4 +1,10 @@
-"""Four optimizers at their defaults on MNIST, cross-validated: whose box lies highest, and whose is narrowest?"""
+"""Compare four optimizers at their default learning rates on MNIST: which has the highest box, and which the narrowest?
+
+4 trials with 5 folds and no pruning, so that each optimizer has its box plot: about five minutes on two CPU cores.
+Downloads 11 MB on first use.
+
+Run it with `searchlab run search_spaces/optimizers_kfold.py`.
+"""
 
 from models.mlp import MLP
 from searchlab import (
@@ -26,5 +32,5 @@ sweep = Sweep(
     optimizer=Choice(Space(SGD), Space(Adam), Space(AdaGrad), Space(RMSprop)),
     training=Space(Trainer, batch_size=256, epochs=10),
     sampler=Grid(),
-    pruner=NoPruning(),  # a comparison, and each has its box
+    pruner=NoPruning(),  # all four train to the end, so that they can be compared
 )

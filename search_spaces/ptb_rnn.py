@@ -1,4 +1,9 @@
-"""Penn Treebank by a plain recurrent network: how far does it get without gates, and how hard must it be clipped?"""
+"""Search a plain recurrent language model of the Penn Treebank: how good is it without gates, and with which clipping?
+
+24 trials with 3 blocks of 200,000 words and 6 epochs: about an hour on two CPU cores. Downloads 6 MB on first use.
+
+Run it with `searchlab run search_spaces/ptb_rnn.py`.
+"""
 
 from models.rnn_lm import RnnLM
 from searchlab import SGD, Blocked, Choice, Float, PennTreebank, Perplexity, Plateau, Space, Sweep, Trainer

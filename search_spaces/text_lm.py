@@ -1,6 +1,9 @@
-"""A language model of any text file, by characters: searchlab run search_spaces/text_lm.py --set data.path=my.txt
+"""Search a language model of any text file: GRU or LSTM, depth, hidden size, batch size and learning rate.
 
-By words: --set data.unit=word --set data.min_count=2
+20 trials with 3 blocks and 10 epochs: about an hour for 400 kB of text on two CPU cores.
+
+Run it with `searchlab run search_spaces/text_lm.py --set data.path=my.txt`, which reads characters; add
+`--set data.unit=word --set data.min_count=2` for words.
 """
 
 from models.rnn_lm import RnnLM

@@ -1,14 +1,16 @@
 """Distributed hyperparameter search that trains folds and trials fused on one replica axis.
 
-The words of a sweep file, each imported when it is first used: `import searchlab` itself costs nothing.
+The names of a sweep file, each imported when it is first used: `import searchlab` itself loads nothing else.
 """
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from searchlab import artifact as artifact
     from searchlab.data import Arrays as Arrays
     from searchlab.data import Blocked as Blocked
     from searchlab.data import Csv as Csv
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from searchlab.data import Spiral as Spiral
     from searchlab.data import StratifiedKFold as StratifiedKFold
     from searchlab.data import Text as Text
+    from searchlab.errors import UserMistake as UserMistake
+    from searchlab.errors import WorldFault as WorldFault
     from searchlab.metrics import Accuracy as Accuracy
     from searchlab.metrics import BitsPerCharacter as BitsPerCharacter
     from searchlab.metrics import ParameterCount as ParameterCount
@@ -64,6 +68,9 @@ if TYPE_CHECKING:
     from searchlab.pruning import NoPruning as NoPruning
     from searchlab.pruning import OptunaPruner as OptunaPruner
     from searchlab.pruning import Race as Race
+    from searchlab.results.result import Result as Result
+    from searchlab.results.stored import open as open
+    from searchlab.runner.resume import resume as resume
     from searchlab.space import TPE as TPE
     from searchlab.space import BruteForce as BruteForce
     from searchlab.space import Budget as Budget
@@ -152,13 +159,25 @@ _HOMES = {
         "Sweep",
         "TPE",
     ),
+    "errors": ("UserMistake", "WorldFault"),
+    "results.result": ("Result",),
+    "results.stored": ("open",),
+    "runner.resume": ("resume",),
     "training": ("Trainer",),
 }
-_HOME_OF = {word: home for home, words in _HOMES.items() for word in words}
-__all__ = sorted(_HOME_OF)
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = sorted([*_HOME_OF, "artifact"])
 
 
-def __getattr__(word: str) -> Any:
-    if word not in _HOME_OF:
-        raise AttributeError(f"searchlab has no {word!r}; it has: {', '.join(__all__)}")
-    return getattr(importlib.import_module(f"searchlab.{_HOME_OF[word]}"), word)
+def __getattr__(name: str) -> Any:
+    if name == "artifact":
+        return importlib.import_module("searchlab.artifact")
+    if name not in _HOME_OF:
+        near = difflib.get_close_matches(name, __all__, n=3)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"it has: {', '.join(__all__)}"
+        raise AttributeError(f"searchlab has no {name!r}; {hint}")
+    return getattr(importlib.import_module(f"searchlab.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

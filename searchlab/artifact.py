@@ -1,4 +1,4 @@
-"""The winner as files: weights in float16 and a manifest that says what they are, written and read back."""
+"""The artifact of a sweep: the weights of the winner in float16, and a manifest that describes them."""
 
 from __future__ import annotations
 
@@ -19,22 +19,40 @@ from searchlab.backend import Array
 from searchlab.data.batch import Batch
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
-from searchlab.nn.generation import sample
+from searchlab.nn.generation import generate
 from searchlab.nn.module import Model
 from searchlab.nn.parameter import Parameters
 from searchlab.replicas import Replicas
 
 FORMAT = 1
 WEIGHTS, MANIFEST, VOCABULARY = "weights.npz", "manifest.json", "vocabulary.json"
-SCALING = ("inputs/mean", "inputs/scale")  # what the scaling is called among the weights
+SCALING = ("inputs/mean", "inputs/scale")  # the names of the scaling among the weights
+SWEEP_FILE_PREFIX = "searchlab_sweep_file_"  # of the module names of loaded sweep files
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A trained network read from its files: one replica, computing in float32.
+    """A trained model that was read from files: one replica, which computes in float32.
 
-    `scaling` is the mean and scale (1, features) it sees its inputs by; None where it sees them as they are.
-    `vocabulary` has the words that a language model's ids stand for.
+    Args:
+        model: The model.
+        manifest: What the manifest says: the class and the arguments of the model, and how it was found and tested.
+        scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None where they are not.
+        vocabulary: The tokens of a language model; default None.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from searchlab.artifact import load, save
+        >>> from searchlab.testing.linear_model import LinearModel
+        >>> weights = {"affine.W": np.array([[1.0, -1.0]]), "affine.b": np.array([[0.0, 0.5]])}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(folder, weights, LinearModel, arguments={}, sizes=(1, 2), metadata={"sweep": "mine"})
+        ...     artifact = load(folder)
+        >>> artifact.predict([[2.0], [-1.0]]).tolist()  # two rows of one feature
+        [[2.0, -1.5], [-1.0, 1.5]]
+        >>> artifact.manifest["sweep"]
+        'mine'
     """
 
     model: Model
@@ -43,9 +61,13 @@ class Artifact:
     vocabulary: Vocabulary | None = None
 
     def predict(self, x: Array) -> Array:
-        """Scores (B, outputs) for inputs x (B, features) or pictures (B, H, W), as they come.
+        """Return the scores of the model for inputs as they are in the data: scaling is applied here.
 
-        They are scaled here where that is due.
+        Args:
+            x: Inputs (B, features), or images (B, height, width).
+
+        Returns:
+            Scores (B, outputs); of a classifier, the largest one is at the predicted class.
         """
         inputs: Array = np.asarray(x, dtype=np.float32)[None]
         if inputs.ndim == 4 and inputs.shape[2] * inputs.shape[3] == self.manifest["model"]["sizes"][0]:
@@ -58,56 +80,89 @@ class Artifact:
 
     def generate(
         self,
-        text: str,
+        prompt: str,
         length: int = 50,
         *,
         temperature: float = 1.0,
         top_k: int | None = None,
-        skip: Sequence[str] = (UNKNOWN,),
+        skip_tokens: Sequence[str] = (UNKNOWN,),
         seed: int = 0,
     ) -> str:
-        """The text and `length` words or characters that a language model goes on with, as `nn.sampling.sample` draws.
+        """Return the prompt and the text with which a language model continues it.
 
-        None of `skip` comes; what of it is not in the vocabulary could not. Raises UserMistake for a model of no words,
-        for an empty text and for what cannot be drawn by.
+        Args:
+            prompt: Text of at least one word or character.
+            length: Number of words or characters to add; default 50.
+            temperature: Divisor of the scores before the softmax; 0 always takes the likeliest token; default 1.
+            top_k: Number of likeliest tokens that may be drawn; default None, all.
+            skip_tokens: Tokens that are never drawn, whether in the vocabulary or not; default `<unk>`.
+            seed: Random seed; default 0.
+
+        Raises:
+            UserMistake: When the artifact has no vocabulary, the prompt is empty, or an argument is out of range.
         """
         if self.vocabulary is None:
-            raise UserMistake("generate goes on with a text, and this artifact has no vocabulary: none was learned.")
-        start, entries = self.vocabulary.encode(text), self.vocabulary.entries
-        never = [number for number, word in enumerate(entries) if word in skip]
-        ids = sample(self.model, start, length, seed=seed, temperature=temperature, top_k=top_k, skip=never)
+            raise UserMistake("generate needs a language model, and this artifact has no vocabulary.")
+        start = self.vocabulary.encode(prompt)
+        skip_ids = [index for index, token in enumerate(self.vocabulary.tokens) if token in skip_tokens]
+        ids = generate(self.model, start, length, seed=seed, temperature=temperature, top_k=top_k, skip_ids=skip_ids)
         return self.vocabulary.decode(ids[0])
 
 
 def save(
-    folder: Path,
+    folder: Path | str,
     weights: Mapping[str, Array],
     model: Callable[..., Model],
     arguments: Mapping[str, Any],
     sizes: Sequence[int],
-    about: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     *,
-    kept: Mapping[str, Array] | None = None,
+    buffers: Mapping[str, Array] | None = None,
     scaling: tuple[Array, Array] | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> None:
-    """Write the weights (without replica axis) as float16 and the manifest; raises OverflowError beyond its range.
+    """Write a trained model to a folder: weights in float16, a manifest, and the vocabulary where there is one.
 
-    Beside them lies the `vocabulary`, where the model has one.
+    Buffers and the scaling stay float32: they are few numbers, in the units of the data, which float16 may not hold.
 
-    What is `kept` and not learned (running statistics) and the `scaling` of inputs are few numbers in the data's own
-    units, which float16 may not hold: they stay float32.
+    Args:
+        folder: The folder; it is made if need be, and files in it are replaced.
+        weights: The trainable parameters of one replica by name, without replica axis.
+        model: The class or function that builds the model; it must be importable by its name.
+        arguments: The keyword arguments of the model.
+        sizes: The sizes of the data, which the model takes after the replicas.
+        metadata: More entries of the manifest, as JSON values.
+        buffers: The parameters that are not trainable (running statistics) by name; default none.
+        scaling: Mean and scale, (features,) each, by which inputs are standardized; default None.
+        vocabulary: The tokens of a language model; default None.
+
+    Raises:
+        OverflowError: When a weight is beyond the range of float16.
+        UserMistake: When the model, or a class or function among its arguments, cannot be imported by name.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from searchlab.artifact import save
+        >>> from searchlab.testing.linear_model import LinearModel
+        >>> weights = {"affine.W": np.zeros((4, 3)), "affine.b": np.zeros((1, 3))}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(folder, weights, LinearModel, arguments={}, sizes=(4, 3), metadata={})
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['manifest.json', 'weights.npz']
     """
-    with np.errstate(under="ignore"):  # weights too small for float16 are 0
+    folder = Path(folder)
+    with np.errstate(under="ignore"):  # weights too small for float16 become 0
         halves = {name: np.asarray(value, dtype=np.float16) for name, value in weights.items()}
     for name, half in halves.items():
         if not np.isfinite(half).all():
             raise OverflowError(f"{name} has weights beyond the range of float16 (65,504)")
-    exact = dict(kept or {}) | dict(zip(SCALING, scaling or (), strict=False))
+    exact = dict(buffers or {}) | dict(zip(SCALING, scaling or (), strict=False))
     arrays: dict[str, Any] = halves | {name: np.asarray(value, dtype=np.float32) for name, value in exact.items()}
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / WEIGHTS, allow_pickle=False, **arrays)
-    described = {
+    manifest = {
         "format": FORMAT,
         "model": {"class": import_path(model), "sizes": list(sizes), "arguments": _encode(dict(arguments))},
         "weights": {
@@ -117,80 +172,104 @@ def save(
             "parameters": sum(half.size for half in halves.values()),
             "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         },
-        **_write_words(folder, vocabulary),
-        **about,
+        **_write_vocabulary(folder, vocabulary),
+        **metadata,
     }
-    (folder / MANIFEST).write_text(json.dumps(described, indent=2) + "\n")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def load(folder: Path | str) -> Artifact:
-    """Read an artifact back. Raises UserMistake when the files are missing, changed, or need code that is not here.
+    """Read an artifact from its folder, and build its model.
 
-    The manifest names the model's class, which is imported: load only what you trust.
+    The manifest names the class of the model, which is imported: load only artifacts that you trust.
+
+    Args:
+        folder: The folder of an artifact, such as `.searchlab/sweeps/NAME/artifact`.
+
+    Returns:
+        The model, its manifest, and what it needs for inputs: scaling and vocabulary.
+
+    Raises:
+        UserMistake: When a file is missing or was changed, or the code of the model cannot be imported.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from searchlab.artifact import load, save
+        >>> from searchlab.testing.linear_model import LinearModel
+        >>> weights = {"affine.W": np.ones((2, 2)), "affine.b": np.zeros((1, 2))}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(folder, weights, LinearModel, arguments={}, sizes=(2, 2), metadata={})
+        ...     load(folder).predict([[1.0, 2.0]]).tolist()
+        [[3.0, 3.0]]
     """
     folder = Path(folder)
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        described = manifest["model"]
-        with np.load(io.BytesIO(_read(folder, manifest["weights"]))) as arrays:
+        model_entry = manifest["model"]
+        with np.load(io.BytesIO(_read_verified(folder, manifest["weights"]))) as arrays:
             values = {name: arrays[name] for name in arrays.files}
-        words = json.loads(_read(folder, manifest["vocabulary"])) if "vocabulary" in manifest else None
+        tokens = json.loads(_read_verified(folder, manifest["vocabulary"])) if "vocabulary" in manifest else None
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         if isinstance(error, UserMistake):
             raise
         raise UserMistake(f"{folder} does not hold an artifact that can be read ({error}).") from error
-    model = _find(described["class"])(Replicas([0]), *described["sizes"], **_decode(described["arguments"]))
+    build, arguments = _import(model_entry["class"]), _decode(model_entry["arguments"])
+    model = build(Replicas([0]), *model_entry["sizes"], **arguments)
     scaling = tuple(values.pop(name)[None] for name in SCALING if name in values)
     # (1, ...): the replica axis again
-    Parameters(model.parameters()).restore({name: value[None] for name, value in values.items()})
-    vocabulary = Vocabulary.from_json(words) if words else None
+    Parameters(model.named_parameters()).restore({name: value[None] for name, value in values.items()})
+    vocabulary = Vocabulary.from_json(tokens) if tokens else None
     return Artifact(model, manifest, (scaling[0], scaling[1]) if scaling else None, vocabulary)
 
 
-def _write_words(folder: Path, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    """What the manifest says of the vocabulary, once it is written."""
+def _write_vocabulary(folder: Path, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    """Write the vocabulary, and return its entry in the manifest."""
     if vocabulary is None:
         return {}
-    packed = (json.dumps(vocabulary.to_json(), ensure_ascii=False) + "\n").encode()
-    (folder / VOCABULARY).write_bytes(packed)
-    told = {"file": VOCABULARY, "words": len(vocabulary), "sha256": hashlib.sha256(packed).hexdigest()}
-    return {"vocabulary": told}
+    content = (json.dumps(vocabulary.to_json(), ensure_ascii=False) + "\n").encode()
+    (folder / VOCABULARY).write_bytes(content)
+    entry = {"file": VOCABULARY, "words": len(vocabulary), "sha256": hashlib.sha256(content).hexdigest()}
+    return {"vocabulary": entry}
 
 
-def _read(folder: Path, described: Mapping[str, str]) -> bytes:
-    """A file's content; raises UserMistake for one that is not what the manifest describes."""
-    path = folder / described["file"]
-    packed = path.read_bytes()
-    if hashlib.sha256(packed).hexdigest() != described["sha256"]:
-        raise UserMistake(f"{path} is not the file its manifest describes: the SHA-256 differs.")
-    return packed
+def _read_verified(folder: Path, entry: Mapping[str, str]) -> bytes:
+    """Return the content of a file; raise UserMistake where its SHA-256 is not that of its entry in the manifest."""
+    path = folder / entry["file"]
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise UserMistake(f"{path} has changed since it was written: its SHA-256 differs from the manifest.")
+    return content
 
 
 def import_path(target: Any) -> str:
-    """What a manifest calls a class or function; raises UserMistake for one that cannot be imported by it."""
+    """Return the path by which a class or function is imported; raise UserMistake where it has none."""
     name = getattr(target, "__qualname__", "")
     if not name or "<" in name:  # a lambda, one made inside a function, or an object that is called
-        told = name or f"a {type(target).__name__}"
-        raise UserMistake(f"the artifact imports parts of a model by name, and {told} has none: use def or class.")
+        what = name or f"an object of type {type(target).__name__}"
+        raise UserMistake(
+            f"an artifact stores the parts of a model by import path, and {what} has none; "
+            "define it with def or class at the top level of a module."
+        )
     return f"{target.__module__}:{name}"
 
 
-def _find(path: str) -> Any:
+def _import(path: str) -> Any:
     module, _, names = path.partition(":")
     try:
         found: Any = importlib.import_module(module)
         for name in names.split("."):
             found = getattr(found, name)
     except (ImportError, AttributeError) as error:
-        hint = "run from its project's root"
-        if module.startswith("searchlab_sweep_file_"):  # as loaded sweep files are called
-            hint = "a sweep file defines it: load that first, with searchlab.space.loader.load"
+        hint = "run from the root of its project"
+        if module.startswith(SWEEP_FILE_PREFIX):
+            hint = "a sweep file defines it: load that file first, with searchlab.space.loader.load"
         raise UserMistake(f"the artifact needs {path}, which cannot be imported ({error}); {hint}.") from error
     return found
 
 
 def _encode(value: Any) -> Any:
-    """A JSON value; classes and functions as {"import": path}, with the arguments that some come with."""
+    """Return a JSON value; classes and functions become {"import": path}, with the arguments of a `partial`."""
     if isinstance(value, dict):
         return {name: _encode(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -205,7 +284,7 @@ def _encode(value: Any) -> Any:
 
 def _decode(value: Any) -> Any:
     if isinstance(value, dict) and "import" in value:
-        found = _find(value["import"])
+        found = _import(value["import"])
         return partial(found, *_decode(value.get("first", [])), **_decode(value["with"])) if "with" in value else found
     if isinstance(value, dict):
         return {name: _decode(item) for name, item in value.items()}

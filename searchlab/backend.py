@@ -1,7 +1,7 @@
-"""Where arrays live: NumPy on the host or CuPy on a CUDA device, asked of the array itself.
+"""Array backends: NumPy on the host or CuPy on a CUDA device; the type of an array determines its module.
 
-The only file that knows CuPy. It is imported when a CUDA device is asked for by name, never because one is visible:
-a CPU trial on a GPU machine stays on the CPU.
+The only file that knows CuPy. CuPy is imported when a CUDA device is requested by name, never because one is visible: a
+CPU trial on a GPU machine stays on the CPU.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
-"""An array of NumPy or of CuPy: both answer to the same calls."""
+"""An array of NumPy or of CuPy: both have the same methods."""
 
 Device: TypeAlias = Literal["cpu", "cuda"]
 
-FEW_ROWS = 128  # up to here a product with one-hot rows adds rows up faster than sorting them
+ONE_HOT_MAX_ROWS = 128  # table rows up to which a product with one-hot rows is a faster scatter-add than sorting
+NARROW_MAX_COLUMNS = 64  # columns up to which NumPy's row maxima are faster over a transposed copy
 
 
 @cache
@@ -28,34 +29,43 @@ def _cupy() -> ModuleType:
 
 
 def xp_of(array: Array) -> Any:
-    """The module, numpy or cupy, that made this array."""
+    """Return the module, numpy or cupy, that made this array.
+
+    Args:
+        array: An array of NumPy or of CuPy.
+
+    Example:
+        >>> import numpy as np
+        >>> xp_of(np.zeros(3)) is np
+        True
+    """
     return np if isinstance(array, np.ndarray) else _cupy()
 
 
-def module_of(device: Device) -> Any:
-    """The module, numpy or cupy, that makes arrays on this device."""
+def xp_for_device(device: Device) -> Any:
+    """Return the module, numpy or cupy, that makes arrays on this device."""
     return np if device == "cpu" else _cupy()
 
 
 def to_device(array: Array, device: Device) -> Array:
-    """The same numbers on the device; no copy where they are there already."""
-    moved: Array = module_of(device).asarray(array)
-    return moved
+    """Return the array on the device, without a copy where it is there already."""
+    on_device: Array = xp_for_device(device).asarray(array)
+    return on_device
 
 
 def to_device_of(like: Array, array: Array) -> Array:
-    """The same numbers where `like` lives."""
+    """Return the array on the device of `like`."""
     return to_device(array, "cpu" if isinstance(like, np.ndarray) else "cuda")
 
 
-def select(array: Array, rows: Array) -> Array:
-    """These rows (kept,), numbered on the host, of an array wherever it lives."""
+def select_rows(array: Array, rows: Array) -> Array:
+    """Return these rows (kept,), given on the host, of an array on any device."""
     selected: Array = array[to_device_of(array, rows)]
     return selected
 
 
 def to_host(array: Array) -> Array:
-    """The same numbers as a NumPy array; waits for a device to finish them."""
+    """Return the array as a NumPy array; wait for a device to finish computing it."""
     if isinstance(array, np.ndarray):
         return array
     host: Array = _cupy().asnumpy(array)
@@ -63,7 +73,7 @@ def to_host(array: Array) -> Array:
 
 
 def unavailable_reason(device: Device) -> str | None:
-    """Why this device cannot be used here, in a few words; None when it can."""
+    """Return why this device cannot be used here, in a few words; None when it can."""
     if device == "cpu":
         return None
     try:
@@ -76,82 +86,92 @@ def unavailable_reason(device: Device) -> str | None:
 
 
 def free_memory() -> int:
-    """Bytes free on the CUDA device, those that CuPy keeps for the next array included."""
+    """Return the free bytes of the CUDA device, including those that CuPy's memory pool keeps for the next array."""
     free: int = _cupy().cuda.runtime.memGetInfo()[0]
     return free + int(_cupy().get_default_memory_pool().free_bytes())
 
 
 def total_memory() -> int:
-    """Bytes of the CUDA device, free or taken."""
+    """Return all bytes of the CUDA device, free or in use."""
     total: int = _cupy().cuda.runtime.memGetInfo()[1]
     return total
 
 
 @lru_cache(maxsize=64)
 def ones_row(xp: Any, dtype: Any, length: int) -> Array:
-    """Ones (1, 1, length), kept: a product with them sums small matrices up to 5 times as fast as NumPy's sum."""
+    """Return ones (1, 1, length), cached: a product with them sums small matrices up to 5 times as fast as np.sum."""
     ones: Array = xp.ones((1, 1, length), dtype=dtype)
     return ones
 
 
 def column_sums(matrices: Array) -> Array:
-    """Sums (R, 1, O) over the rows of matrices (R, N, O)."""
+    """Return the sums (R, 1, O) over the rows of matrices (R, N, O)."""
     xp = xp_of(matrices)
     sums: Array = xp.matmul(ones_row(xp, matrices.dtype, matrices.shape[1]), matrices)
     return sums
 
 
 def row_sums(matrices: Array) -> Array:
-    """Sums (R, N, 1) over the columns of matrices (R, N, O)."""
+    """Return the sums (R, N, 1) over the columns of matrices (R, N, O)."""
     xp = xp_of(matrices)
     sums: Array = xp.matmul(matrices, ones_row(xp, matrices.dtype, matrices.shape[2]).swapaxes(1, 2))
     return sums
 
 
 def as_matrices(array: Array) -> Array:
-    """The array (R, ..., F) as (R, N, F): one matrix per replica, rows and sequences alike."""
+    """Return the array (R, ..., F) as one matrix per replica (R, N, F), so that rows and sequences share one code path.
+
+    Args:
+        array: An array (R, ..., F) of at least two dimensions.
+
+    Example:
+        >>> import numpy as np
+        >>> as_matrices(np.zeros((2, 3, 4, 5))).shape
+        (2, 12, 5)
+    """
     matrices: Array = array if array.ndim == 3 else array.reshape(len(array), -1, array.shape[-1])
     return matrices
 
 
-def take_rows(table: Array, rows: Array, out: Array) -> None:
+def gather_rows(table: Array, rows: Array, out: Array) -> None:
     """Copy these rows (R, N) of each replica's table (R, V, F) into out (R, N, F).
 
-    Raises IndexError on the host for a row that the table does not have; a device does not look.
+    Raises IndexError on the host for a row that the table does not have; a device does not check.
     """
-    xp, checked = xp_of(table), {}
+    xp, mode = xp_of(table), {}
     if xp is np:
         if rows.size and not 0 <= rows.min() <= rows.max() < table.shape[1]:
-            raise IndexError(f"rows {rows.min()} to {rows.max()} of a table with rows 0 to {table.shape[1] - 1}")
-        checked = {"mode": "clip"}  # with its own check, NumPy writes elsewhere first: it takes 3 to 6 times as long
-    for r in range(len(rows)):  # a replica's table may be a slice of a larger store, not in one piece with the next
-        xp.take(table[r], rows[r], axis=0, out=out[r], **checked)
+            raise IndexError(f"the table has rows 0 to {table.shape[1] - 1}; got rows {rows.min()} to {rows.max()}")
+        mode = {"mode": "clip"}  # checked above: NumPy's own check buffers `out`, which takes 3 to 6 times as long
+    for r in range(len(rows)):  # a replica's table may be a slice of a larger array, not contiguous with the next
+        xp.take(table[r], rows[r], axis=0, out=out[r], **mode)
 
 
-def add_rows(target: Array, rows: Array, values: Array) -> None:
-    """Add values (R, N, F) to these rows (R, N) of target (R, V, F), in place; a row named twice is added to twice."""
+def scatter_add_rows(target: Array, rows: Array, values: Array) -> None:
+    """Add values (R, N, F) to these rows (R, N) of target (R, V, F), in place; a repeated row receives every value."""
     R, V, F = target.shape
-    if V <= FEW_ROWS:  # a product with one-hot rows
+    if V <= ONE_HOT_MAX_ROWS:  # a product with one-hot rows
         xp = xp_of(target)
-        hot = xp.zeros((R, rows.shape[1], V), dtype=target.dtype)
-        hot[xp.arange(R)[:, None], xp.arange(rows.shape[1]), rows] = 1.0
-        target += xp.matmul(hot.swapaxes(1, 2), values)
+        one_hot = xp.zeros((R, rows.shape[1], V), dtype=target.dtype)
+        one_hot[xp.arange(R)[:, None], xp.arange(rows.shape[1]), rows] = 1.0
+        target += xp.matmul(one_hot.swapaxes(1, 2), values)
     elif not isinstance(target, np.ndarray):
-        for r in range(R):  # a replica's slice of the store is not in one piece with the next
+        for r in range(R):  # a replica's slice of a larger array is not contiguous with the next
             _cupy().add.at(target[r], rows[r], values[r])
-    else:  # the rows are sorted and runs of one row summed: ten times as fast as adding one by one
-        flat = (rows + np.arange(R)[:, None] * V).reshape(-1)  # (R N,)
-        order = np.argsort(flat, kind="stable")
-        ordered = flat[order]
-        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-        where = ordered[starts]
-        target[where // V, where % V] += np.add.reduceat(values.reshape(-1, F)[order], starts, axis=0)
+    else:  # sort the rows and sum runs of equal ones: ten times as fast as adding one by one
+        flat_rows = (rows + np.arange(R)[:, None] * V).reshape(-1)  # (R N,)
+        order = np.argsort(flat_rows, kind="stable")
+        sorted_rows = flat_rows[order]
+        starts = np.flatnonzero(np.concatenate([[True], sorted_rows[1:] != sorted_rows[:-1]]))
+        distinct_rows = sorted_rows[starts]
+        sums = np.add.reduceat(values.reshape(-1, F)[order], starts, axis=0)
+        target[distinct_rows // V, distinct_rows % V] += sums
 
 
 def row_maxima(matrices: Array) -> Array:
-    """Maxima (R, N, 1) over the columns of matrices (R, N, O)."""
-    narrow = matrices.shape[2] <= 64 and isinstance(matrices, np.ndarray)
-    if narrow:  # NumPy reduces short rows one by one; over a transposed copy it compares whole vectors
+    """Return the maxima (R, N, 1) over the columns of matrices (R, N, O)."""
+    is_narrow = matrices.shape[2] <= NARROW_MAX_COLUMNS and isinstance(matrices, np.ndarray)
+    if is_narrow:  # NumPy reduces short rows one by one; over a transposed copy it compares whole vectors
         columns = matrices.reshape(-1, matrices.shape[2]).T.copy()  # (O, R N)
         largest: Array = np.maximum.reduce(columns)
         return largest.reshape(*matrices.shape[:2], 1)

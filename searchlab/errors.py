@@ -1,19 +1,40 @@
-"""The ways a run can end early: a mistake of the user, a fault of the world around it, or because it was told to."""
+"""The ways a run can end early: a mistake of the user, a fault outside of searchlab, or a request to stop."""
 
 
 class UserMistake(ValueError):
-    """What was asked for cannot be done; the message says in one sentence what was given and what would do."""
+    """A request that cannot be carried out; the message says in one sentence what was given and what would do.
+
+    Attributes:
+        exit_code: Exit code of the command line, 2.
+
+    Example:
+        >>> from searchlab import KFold
+        >>> from searchlab.errors import UserMistake
+        >>> try:
+        ...     KFold(1)
+        ... except UserMistake as error:
+        ...     print(error.exit_code)
+        2
+    """
 
     exit_code = 2
 
 
 class WorldFault(RuntimeError):
-    """Something outside failed (disk, port, server); the message says what was kept and how to go on."""
+    """A failure outside of searchlab (disk, port, server); the message says what was kept and how to continue.
+
+    Attributes:
+        exit_code: Exit code of the command line, 1.
+    """
 
     exit_code = 1
 
 
 class Interrupted(RuntimeError):
-    """Whoever started it stopped it; the message says what was kept and how to go on."""
+    """A run that was stopped on request; the message says what was kept and how to continue.
+
+    Attributes:
+        exit_code: Exit code of the command line, 130.
+    """
 
     exit_code = 130

@@ -1,14 +1,14 @@
-"""A user's project: the folder whose models and sweep files belong together, and what tells its root."""
+"""The user's project: the folder whose models and sweep files belong together, and how its root is found."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-SHIPPED = ".searchlab-project.json"  # lies in the root of a project that was sent somewhere, and says where from
-MARKS = ("pyproject.toml", ".git", "models", SHIPPED)  # what tells the root of a project, nearest first
+ARCHIVE_MARKER = ".searchlab-project.json"  # in the root of a project that was sent to a cluster; holds its provenance
+ROOT_MARKERS = ("pyproject.toml", ".git", "models", ARCHIVE_MARKER)  # any of them marks a folder as a project's root
 
 
-def root_of(path: Path) -> Path:
-    """The root of the project a sweep file belongs to: the nearest folder above that looks like one, else its own."""
-    marked = (folder for folder in path.parents if any((folder / mark).exists() for mark in MARKS))
-    return next(marked, path.parent)
+def project_root(path: Path) -> Path:
+    """Return the root of a sweep file's project: the nearest folder above it with a root marker, or its own folder."""
+    roots = (folder for folder in path.parents if any((folder / marker).exists() for marker in ROOT_MARKERS))
+    return next(roots, path.parent)

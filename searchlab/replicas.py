@@ -1,128 +1,186 @@
-"""The replica axis: how many networks train side by side, and the only source of their randomness.
+"""The replica axis: how many networks train side by side, and the only source of their random numbers.
 
-Axis 0 of every array is the replica: one (trial, fold, seed). What all replicas share has axis 0 of size 1 and
-broadcasts. Each replica draws from its own seed by counting, so what it draws depends on its seed, the number of
-the draw and the position in the array, and on no other replica: trained together or alone, the numbers are the same.
+Axis 0 of every array is the replica: one (trial, fold, seed). An array that all replicas share has axis 0 of size 1 and
+broadcasts. Each replica draws by its own seed and its own count of draws. A random number thus depends on the seed, the
+count and the position in the array, and on no other replica: trained together or alone, the numbers are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
-from searchlab.backend import Array, Device, module_of, select, to_device
+from searchlab.backend import Array, Device, select_rows, to_device, xp_for_device
 
 PER_REPLICA = "one value per replica"
 PerReplica: TypeAlias = Annotated[float | Sequence[float] | Array, PER_REPLICA]
-"""A constructor argument that may differ between the replicas of one group: one number for all, or R of them."""
+"""The type of a constructor argument that may differ between the replicas of a group: one number for all, or R numbers.
 
-KEYS_AHEAD = 256  # draws whose keys are hashed at once: a training step should not pay for hashing R small numbers
+Example:
+    >>> from searchlab.nn import Dropout, Replicas
+    >>> Dropout(Replicas([1, 2]), rate=[0.0, 0.5]).rate.tolist()
+    [0.0, 0.5]
+"""
+
+DRAWS_PER_KEY_BLOCK = 256  # draws whose keys are hashed together: a training step should not hash R small numbers
+GOLDEN_RATIO_64 = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, the increment of SplitMix64
+GOLDEN_RATIO_32 = np.uint64(0x9E3779B9)
+LOW_32_BITS = np.uint64(0xFFFFFFFF)
 
 
 def align(vector: Array, like: Array) -> Array:
-    """The vector (R,) shaped (R, 1, ..., 1), to meet an array (R, ...) replica by replica."""
+    """Return the vector reshaped to (R, 1, ..., 1), so that it broadcasts over an array of R replicas.
+
+    Args:
+        vector: One value per replica (R,).
+        like: The array (R, ...) that the vector is to be combined with.
+
+    Returns:
+        A view of the vector with as many dimensions as `like`.
+
+    Example:
+        >>> import numpy as np
+        >>> align(np.array([1.0, 2.0]), np.zeros((2, 3, 4))).shape
+        (2, 1, 1)
+    """
     return vector.reshape(vector.shape + (1,) * (like.ndim - 1))
 
 
 def fold_seeds(seed: int, folds: int) -> list[int]:
-    """One replica seed per fold, the same for every trial of a sweep, so that trials compare in pairs."""
+    """Return one replica seed per fold, the same for every trial of a sweep, so that trials compare in pairs."""
     return [int(np.random.SeedSequence([seed, fold]).generate_state(1, np.uint64)[0]) for fold in range(folds)]
 
 
-class Fused:
-    """An object whose arrays all have axis 0 = replica, or of size 1 where replicas share them."""
+class HasReplicaAxis:
+    """An object whose arrays have the replica as axis 0, or axis 0 of size 1 where all replicas share the array."""
 
-    def keep(self, rows: Array) -> None:
-        """Go on with these replicas only: row numbers (kept,), on the host."""
-        found: dict[int, Fused] = {}
+    def select_replicas(self, rows: Array) -> None:
+        """Keep these replicas only, here and in every object that can be reached through attributes and lists.
+
+        Args:
+            rows: Rows of the replica axis to keep (kept,), on the host; their order becomes the new order.
+        """
+        found: dict[int, HasReplicaAxis] = {}
         _collect(self, found)
-        for holder in found.values():
-            holder.keep_own(rows)
+        for owner in found.values():
+            owner._select_own(rows)
 
-    def keep_own(self, rows: Array) -> None:
-        """Select these rows of the arrays held directly: `keep` asks each object it can reach once."""
+    def _select_own(self, rows: Array) -> None:
+        """Select these rows of the arrays in this object's attributes; `select_replicas` calls it once per object."""
         for name, value in vars(self).items():
             if hasattr(value, "shape") and value.ndim and value.shape[0] != 1:
-                setattr(self, name, select(value, rows))
+                setattr(self, name, select_rows(value, rows))
 
 
-def _collect(value: object, found: dict[int, Fused]) -> None:
+def _collect(value: object, found: dict[int, HasReplicaAxis]) -> None:
     if isinstance(value, (list, tuple)):
         for item in value:
             _collect(item, found)
-    elif isinstance(value, Fused) and id(value) not in found:
+    elif isinstance(value, HasReplicaAxis) and id(value) not in found:
         found[id(value)] = value
-        for held in vars(value).values():
-            _collect(held, found)
+        for attribute in vars(value).values():
+            _collect(attribute, found)
 
 
 def _mix(words: Array) -> Array:
-    """SplitMix64's finaliser (Steele, Lea and Flood 2014) over uint64 words: every bit depends on every bit."""
+    """Return SplitMix64's finalizer (Steele, Lea and Flood 2014) of uint64 words: every bit depends on every bit."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: Array = words ^ (words >> np.uint64(31))
     return mixed
 
 
-class Replicas(Fused):
-    """R networks side by side: their seeds, device and dtype, and all randomness they use.
+class Replicas(HasReplicaAxis):
+    """R networks side by side: their seeds, their device, their dtype, and all random numbers that they use.
 
     Numbers drawn once (weights, row orders) come from NumPy's Philox on the host, so that devices agree. Numbers drawn
-    at every step (dropout) are hashed where the arrays live. Both count the same draws.
+    at every step (dropout) are hashed on the device that uses them. Both kinds advance the same count of draws.
+
+    Args:
+        seeds: One seed per replica (R,), each in [0, 2**64).
+        device: "cpu" or "cuda", where arrays are made; default "cpu".
+        dtype: Floating-point type of the arrays; default float32.
+
+    Attributes:
+        seeds: The seeds (R,) as uint64, on the host.
+        device: The device.
+        dtype: The NumPy dtype.
+
+    Example:
+        >>> replicas = Replicas([1, 2, 3])
+        >>> replicas.count, replicas.zeros(4, 5).shape
+        (3, (3, 4, 5))
+        >>> alone = Replicas([2]).normal(4)  # replica 1 draws the same numbers without its neighbors
+        >>> bool((Replicas([1, 2, 3]).normal(4)[1] == alone[0]).all())
+        True
     """
 
     def __init__(self, seeds: Sequence[int], *, device: Device = "cpu", dtype: Any = np.float32) -> None:
         self.seeds = np.array(seeds, dtype=np.uint64)  # (R,), host
-        self.draws = np.zeros(len(self.seeds), dtype=np.int64)  # (R,), host: draws made before the keys held now
+        self.draws = np.zeros(len(self.seeds), dtype=np.int64)  # (R,), host: draws made before the current key block
         self.device: Device = device
         self.dtype = np.dtype(dtype)
-        self._keys: tuple[Array, Array] | None = None  # two (KEYS_AHEAD, R) words on the device
-        self._used = 0
-        self._positions: dict[int, Array] = {}
+        self._keys: tuple[Array, Array] | None = None  # two (DRAWS_PER_KEY_BLOCK, R) uint32 arrays on the device
+        self._draws_in_block = 0
+        self._position_words: dict[int, Array] = {}
         self._philox = np.random.Philox(key=0)
 
     @property
     def count(self) -> int:
-        """How many replicas train side by side."""
+        """The number of replicas, R."""
         return len(self.seeds)
 
     @property
     def xp(self) -> Any:
-        """The array module, numpy or cupy, of the device."""
-        return module_of(self.device)
+        """The array module of the device, numpy or cupy."""
+        return xp_for_device(self.device)
 
     def vector(self, value: PerReplica) -> Array:
-        """One value per replica (R,), from one number for all or from R of them; raises ValueError otherwise."""
+        """Return one value per replica (R,) on the device.
+
+        Args:
+            value: One number for all replicas, or a sequence of R numbers.
+
+        Raises:
+            ValueError: When there are neither one nor R numbers.
+        """
         values = np.asarray(value, dtype=self.dtype)
         if values.ndim > 1 or values.size not in (1, self.count):
             raise ValueError(f"expected one value or {self.count}, one per replica; got {values.size}")
         return to_device(np.array(np.broadcast_to(values.reshape(-1), (self.count,))), self.device)
 
     def zeros(self, *shape: int) -> Array:
-        """Zeros (R, *shape) on the device."""
+        """Return zeros (R, *shape) on the device."""
         zeros: Array = self.xp.zeros((self.count, *shape), dtype=self.dtype)
         return zeros
 
     def full(self, *shape: int, value: PerReplica) -> Array:
-        """This value, each replica's own, at every place of (R, *shape) on the device."""
+        """Return an array (R, *shape) on the device that holds each replica's value at every position."""
         full: Array = self.zeros(*shape)
         full += align(self.vector(value), full)
         return full
 
     def normal(self, *shape: int, scale: PerReplica = 1.0) -> Array:
-        """Normal numbers (R, *shape) with mean 0 and this standard deviation, drawn on the host."""
-        return self._drawn(shape, lambda generator: generator.standard_normal(shape), scale)
+        """Draw normal numbers (R, *shape) with mean 0 and standard deviation `scale`, on the host; move them over."""
+        return self._draw(shape, lambda generator: generator.standard_normal(shape), scale)
 
     def uniform(self, *shape: int, scale: PerReplica = 1.0) -> Array:
-        """Uniform numbers (R, *shape) in [-scale, scale), drawn on the host."""
-        return self._drawn(shape, lambda generator: generator.uniform(-1.0, 1.0, shape), scale)
+        """Draw uniform numbers (R, *shape) in [-scale, scale), on the host, and move them to the device."""
+        return self._draw(shape, lambda generator: generator.uniform(-1.0, 1.0, shape), scale)
 
     def permutations(self, counts: Array, length: int) -> Array:
-        """For each replica the first `length` of a shuffle of 0 .. counts[r] - 1: (R, length), on the host.
+        """Draw for each replica the first `length` entries of a shuffle of 0 .. counts[r] - 1.
 
         Replicas with the same seed, draw and count share one shuffle: the folds of all trials see the same order.
+
+        Args:
+            counts: How many numbers each replica shuffles (R,).
+            length: How many entries to keep, at most the smallest count.
+
+        Returns:
+            Row numbers (R, length), on the host.
         """
         shuffles: dict[tuple[int, int, int], Array] = {}
         rows = np.empty((self.count, length), dtype=np.intp)
@@ -133,57 +191,62 @@ class Replicas(Fused):
             rows[r] = shuffles[key]
         return rows
 
-    def words(self, count: int) -> Array:
-        """Random 32-bit words (R, count), hashed where the arrays live.
+    def random_uint32(self, count: int) -> Array:
+        """Draw random 32-bit integers (R, count), hashed on the device.
 
-        The hash is a multiply and shift-xor finaliser (constants of C. Wellons' lowbias32) with a key added before and
-        another mixed in between.
+        The hash is a finalizer of multiplications and shift-xors (constants of C. Wellons' lowbias32). One key is added
+        before it, and another is mixed in between.
         """
-        first, second = self._next_keys()
+        first_key, second_key = self._next_keys()
         xp = self.xp
-        words: Array = self._counting(count) + first[:, None]
+        words: Array = self._words_of_positions(count) + first_key[:, None]
         words ^= words >> xp.uint32(16)
         words *= xp.uint32(0x7FEB352D)
-        words ^= second[:, None]
+        words ^= second_key[:, None]
         words ^= words >> xp.uint32(15)
         words *= xp.uint32(0x846CA68B)
         words ^= words >> xp.uint32(16)
         return words
 
-    def dropped(self, probability: Array, shape: tuple[int, ...]) -> Array:
-        """Booleans of this shape (R, ...), each True with its replica's probability (R,), to the nearest 1/65,536."""
+    def bernoulli(self, probability: Array, shape: tuple[int, ...]) -> Array:
+        """Draw booleans, each True with its replica's probability to the nearest 1/65,536.
+
+        Args:
+            probability: One probability per replica (R,), in [0, 1), on the device.
+            shape: The shape (R, ...) of the result.
+        """
         size = int(np.prod(shape[1:]))
-        words = self.words((size + 1) // 2)  # each yields two 16-bit numbers
+        words = self.random_uint32((size + 1) // 2)  # each holds two 16-bit numbers
         threshold = (probability * 65536.0).astype(self.xp.uint16)
-        low: Array = words.view(self.xp.uint16)[:, :size] < threshold[:, None]
-        return low.reshape(shape)
+        drawn: Array = words.view(self.xp.uint16)[:, :size] < threshold[:, None]
+        return drawn.reshape(shape)
 
     def skip_draw(self) -> None:
-        """Count a draw that needs no numbers, so that later draws do not depend on whether this one did."""
-        if self._used == KEYS_AHEAD:
-            self._settle()
-        self._used += 1
+        """Count a draw that needs no numbers, so that later draws are the same with and without it."""
+        if self._draws_in_block == DRAWS_PER_KEY_BLOCK:
+            self._end_key_block()
+        self._draws_in_block += 1
 
-    def keep_own(self, rows: Array) -> None:
-        """Go on with the seeds and draws of these replicas."""
-        self._settle()
+    def _select_own(self, rows: Array) -> None:
+        """Keep the seeds and draw counts of these replicas."""
+        self._end_key_block()
         self.seeds, self.draws = self.seeds[rows], self.draws[rows]
 
     def state(self) -> dict[str, Array]:
-        """What a checkpoint needs to go on drawing: the draws each replica has made."""
-        return {"draws": self.draws + self._used}
+        """Return what a checkpoint needs to continue the random numbers: the draws that each replica has made."""
+        return {"draws": self.draws + self._draws_in_block}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Go on drawing where `state` was taken."""
-        self._settle()
+        """Continue the random numbers from where `state` was taken."""
+        self._end_key_block()
         self.draws = np.array(state["draws"], dtype=np.int64)
 
-    def _settle(self) -> None:
-        self.draws = self.draws + self._used
-        self._used, self._keys = 0, None
+    def _end_key_block(self) -> None:
+        self.draws = self.draws + self._draws_in_block
+        self._draws_in_block, self._keys = 0, None
 
     def _generator(self, seed: int, draw: int) -> np.random.Generator:
-        """Philox from its start with this key: set in place, which costs a tenth of making a new one."""
+        """Return Philox at its start with this key; setting the state in place costs a tenth of a new generator."""
         state = self._philox.state
         state["state"] = {"counter": np.zeros(4, np.uint64), "key": np.array([seed, draw], np.uint64)}
         state["buffer_pos"], state["has_uint32"], state["uinteger"] = 4, 0, 0
@@ -191,36 +254,40 @@ class Replicas(Fused):
         return np.random.Generator(self._philox)
 
     def _next_draws(self) -> list[tuple[int, int]]:
-        draws = self.draws + self._used
+        """Count a draw, and return each replica's seed and draw number."""
+        draws = self.draws + self._draws_in_block
         self.skip_draw()
         return [(int(seed), int(draw)) for seed, draw in zip(self.seeds, draws, strict=True)]
 
-    def _drawn(self, shape: tuple[int, ...], draw_from: Any, scale: PerReplica) -> Array:
-        numbers: dict[tuple[int, int], Array] = {}
+    def _draw(
+        self, shape: tuple[int, ...], draw_from: Callable[[np.random.Generator], Array], scale: PerReplica
+    ) -> Array:
+        drawn: dict[tuple[int, int], Array] = {}
         values = np.empty((self.count, *shape), dtype=self.dtype)
         for r, key in enumerate(self._next_draws()):
-            if key not in numbers:
-                numbers[key] = draw_from(self._generator(*key))
-            values[r] = numbers[key]
+            if key not in drawn:
+                drawn[key] = draw_from(self._generator(*key))
+            values[r] = drawn[key]
         scaled = to_device(values, self.device)
         scaled *= align(self.vector(scale), scaled)
         return scaled
 
     def _next_keys(self) -> tuple[Array, Array]:
-        if self._used == KEYS_AHEAD:
-            self._settle()
+        """Count a draw, and return its two 32-bit keys (R,) on the device."""
+        if self._draws_in_block == DRAWS_PER_KEY_BLOCK:
+            self._end_key_block()
         if self._keys is None:
-            ahead = (self.draws + np.arange(KEYS_AHEAD)[:, None]).astype(np.uint64)  # (KEYS_AHEAD, R)
-            keys = _mix(_mix(self.seeds + np.uint64(0x9E3779B97F4A7C15)) ^ _mix(ahead * np.uint64(0x9E3779B97F4A7C15)))
-            low, high = (keys & np.uint64(0xFFFFFFFF)), keys >> np.uint64(32)
+            draws = (self.draws + np.arange(DRAWS_PER_KEY_BLOCK)[:, None]).astype(np.uint64)  # (block, R)
+            keys = _mix(_mix(self.seeds + GOLDEN_RATIO_64) ^ _mix(draws * GOLDEN_RATIO_64))
+            low, high = (keys & LOW_32_BITS), keys >> np.uint64(32)
             self._keys = (to_device(low.astype(np.uint32), self.device), to_device(high.astype(np.uint32), self.device))
-        draw = self._used
-        self._used += 1
+        draw = self._draws_in_block
+        self._draws_in_block += 1
         return self._keys[0][draw], self._keys[1][draw]
 
-    def _counting(self, words: int) -> Array:
-        """Multiples of an odd constant (1, words): a distinct, well spread word per position, kept for the next."""
-        if words not in self._positions:
-            counting = np.arange(words, dtype=np.uint64) * np.uint64(0x9E3779B9)
-            self._positions[words] = to_device((counting & np.uint64(0xFFFFFFFF)).astype(np.uint32)[None], self.device)
-        return self._positions[words]
+    def _words_of_positions(self, count: int) -> Array:
+        """Return multiples of an odd constant (1, count): a distinct, well spread word per position, cached."""
+        if count not in self._position_words:
+            words = np.arange(count, dtype=np.uint64) * GOLDEN_RATIO_32
+            self._position_words[count] = to_device((words & LOW_32_BITS).astype(np.uint32)[None], self.device)
+        return self._position_words[count]

@@ -1,4 +1,4 @@
-"""The trainer: owns one run of R replicas and moves it on by an epoch when asked."""
+"""The trainer: one training run of R replicas, which advances by one epoch at a time."""
 
 from __future__ import annotations
 
@@ -20,43 +20,88 @@ from searchlab.nn.module import Carry, Model
 from searchlab.nn.parameter import Parameters
 from searchlab.optim import Optimizer, clip_joint_norm
 from searchlab.optim.schedules import Schedule
-from searchlab.replicas import Fused, PerReplica, Replicas
+from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
 
 BuildModel: TypeAlias = Callable[..., Model]
 BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
 BuildSchedule: TypeAlias = Callable[[Replicas, int], Schedule]
 BuildAugmentation: TypeAlias = Callable[[Replicas, tuple[int, int] | None], Augmentation]
 
-EXPLODED = 100.0  # times the loss of the very first batch: no run that learns has a whole epoch this bad
+MAX_LOSS_GROWTH = 100.0  # loss of an epoch relative to the first batch: a run that learns never has a larger one
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What one epoch gave: training loss (nats per target) and held-out score of each replica (R,), on the host.
+    """The results of one epoch of R replicas, as arrays on the host.
 
-    `others` (R, M - 1) are the scores by the metrics after the first of M; (R, 0) where there is but one.
+    Args:
+        epoch: Number of the epoch, from 1.
+        loss: Mean training loss (R,), in nats per target.
+        score: Score (R,) of the primary metric on the held-out rows; NaN where no rows are held out.
+        failures: Why each replica has diverged, (R,); None for a replica that has not.
+        seconds: Duration of the epoch with its measuring.
+        time: End of the epoch in seconds since 1970.
+        others: Scores (R, M - 1) of the metrics after the first of M; default (R, 0).
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.training import EpochReport
+        >>> report = EpochReport(1, np.array([0.5, 0.4]), np.array([0.8, 0.9]), (None, None), seconds=0.1, time=0.0)
+        >>> report.others.shape
+        (2, 0)
     """
 
     epoch: int
     loss: Array
     score: Array
-    failures: tuple[str | None, ...]  # per replica, why it diverged; None while it is well
+    failures: tuple[str | None, ...]
     seconds: float
-    time: float  # seconds since 1970 when the epoch ended
+    time: float
     others: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     def __post_init__(self) -> None:
-        if not len(self.others):  # of one metric nobody has to say that there are no others
+        if not len(self.others):  # a single metric may leave them out
             object.__setattr__(self, "others", np.empty((len(self.score), 0)))
 
 
-class Trainer(Fused):
-    """One run of R replicas: `advance` trains an epoch, measures, and returns a Report.
+class Trainer(HasReplicaAxis):
+    """One training run of R replicas: `advance` trains an epoch, measures it, and returns an `EpochReport`.
 
-    Replica r trains on row r of the split. `l2` adds l2 / 2 times the sum of all squared weights to the loss that is
-    descended (not to the one reported), biases left out. Gradients are clipped per replica to `clip_norm` where it is
-    given. A `schedule` moves the optimizer's `lr`; an `augmentation` changes the training inputs. Of several metrics
-    the first is the primary one: its values are the report's `score` and what a schedule sees.
+    Replica r trains on row r of the split. In a sweep file, `Space(Trainer, ...)` sets the arguments after `optimizer`,
+    and the sweep supplies the others.
+
+    Args:
+        replicas: The R replicas.
+        data: Loaded training rows.
+        split: Training rows and held-out rows of each replica.
+        metric: The metric, or several of them. The first one is the primary metric: it gives the `score` of the report,
+            and a schedule reacts to it.
+        model: Callable of the replicas and the sizes of the data that builds the model.
+        optimizer: Callable of the parameters and the replicas that builds the optimizer.
+        batch_size: Rows in a batch, or parallel streams of tokens; default 32.
+        epochs: Number of epochs that schedules count on; default 20.
+        clip_norm: Largest norm of the gradient, over all parameters of a replica together; one per replica allowed.
+            Default None: no clipping.
+        l2: Strength of L2 regularization: l2 / 2 times the sum of squared weights is added to the loss that is
+            minimized, not to the reported one, and biases are left out. One per replica allowed; default 0.
+        schedule: Callable of the replicas and the number of epochs that builds a learning-rate schedule; default None.
+        augmentation: Callable of the replicas and the image shape that builds an augmentation of the training inputs;
+            default None.
+
+    Raises:
+        UserMistake: When a number is out of its range, or a schedule is given and the optimizer has no `lr`.
+
+    Example:
+        >>> from functools import partial
+        >>> from searchlab import SGD, Accuracy, Digits, KFold, Trainer
+        >>> from searchlab.replicas import Replicas
+        >>> from searchlab.testing.linear_model import LinearModel
+        >>> data = Digits().training()
+        >>> split = KFold(3).split(data)
+        >>> trainer = Trainer(Replicas([1, 2, 3]), data, split, Accuracy(), LinearModel, partial(SGD, lr=0.5))
+        >>> report = trainer.advance()
+        >>> report.epoch, (report.score > 0.8).tolist()
+        (1, [True, True, True])
     """
 
     def __init__(
@@ -84,90 +129,114 @@ class Trainer(Fused):
         self.metric = self.metrics[0]
         self.batch_size, self.epochs, self.epoch = batch_size, epochs, 0
         self.model = model(replicas, *data.sizes)
-        self.parameters = Parameters(self.model.parameters())
+        self.parameters = Parameters(self.model.named_parameters())
         self.optimizer = optimizer(self.parameters, replicas)
         self.clip_norm = None if clip_norm is None else replicas.vector(clip_norm)
         self.l2 = replicas.vector(l2) if np.any(np.asarray(l2)) else None
         self.schedule = schedule(replicas, epochs) if schedule else None
-        self.lr = self._lr() if schedule else None  # (R,): the rate that the schedule multiplies
-        self.augmentation = augmentation(replicas, data.image) if augmentation else None
+        self.lr = self._base_learning_rate() if schedule else None  # (R,)
+        self.augmentation = augmentation(replicas, data.image_shape) if augmentation else None
         self.first_loss: Array | None = None  # (R,) of the first batch, before any update
 
     def advance(self) -> EpochReport:
-        """Train one epoch and measure each replica on its held-out rows. A replica that diverges harms no other."""
+        """Train one epoch and measure it on the held-out rows. A replica that diverges does not affect the others.
+
+        Returns:
+            The losses, the scores, and why replicas have diverged.
+        """
         started = time.perf_counter()
-        with np.errstate(all="ignore"):  # NaN and overflow are answered by the report, lane by lane
+        with np.errstate(all="ignore"):  # NaN and overflow appear in the report, replica by replica
             loss = self._train()
             measured = self._measure()
         self.epoch += 1
         losses, scores = to_host(loss).astype(np.float64), measured[:, 0]
-        if self.schedule:
-            self.schedule.see(losses if not self._judged else -scores if self.metric.goal == "max" else scores)
+        if self.schedule:  # smaller is better
+            minimized = -scores if self.metric.goal == "max" else scores
+            self.schedule.record(minimized if self._has_held_out_rows else losses)
         failures = tuple(self._failures(losses, measured))
         seconds = time.perf_counter() - started
         return EpochReport(self.epoch, losses, scores, failures, seconds, time.time(), measured[:, 1:])
 
     def step(self, batch: Batch, carry: Carry = None) -> tuple[Array, Carry]:
-        """One step of every replica: forward, backward, clip, update. Returns the loss (R,) and the carry."""
+        """Make one training step: forward and backward pass, regularization, clipping, and update.
+
+        Args:
+            batch: Training batch of R replicas.
+            carry: Carry of the batch before; default None.
+
+        Returns:
+            The loss (R,) before the update, and the carry for the next batch.
+        """
         if self.augmentation:
-            batch = replace(batch, x=self.augmentation.change(batch.x))
+            batch = replace(batch, x=self.augmentation.apply(batch.x))
         loss, carry = self.model.forward(batch, carry, train=True)
-        self.parameters.start_pass()
+        self.parameters.reset_gradients()
         self.model.backward()
         if self.l2 is not None:
-            self.parameters.decay(self.l2)
+            self.parameters.add_l2_gradient(self.l2)
         if self.clip_norm is not None:
             clip_joint_norm(self.parameters.grads, self.clip_norm)
         self.optimizer.update()
         return loss, carry
 
-    def keep_own(self, rows: Array) -> None:
-        """Go on with the folds of these replicas."""
+    def _select_own(self, rows: Array) -> None:
+        """Select the folds of these replicas too."""
         self.split = self.split[rows]
-        super().keep_own(rows)
+        super()._select_own(rows)
 
     def state(self) -> dict[str, Array]:
-        """Everything that a checkpoint needs, as host arrays (R, ...) by name."""
-        state = {f"{room}/{name}": array for room, owner in self._rooms() for name, array in owner.state().items()}
+        """Return all that a checkpoint needs, as host arrays (R, ...) by name."""
+        state = {f"{part}/{name}": array for part, owner in self._parts() for name, array in owner.state().items()}
         if self.first_loss is not None:
             state["first_loss"] = to_host(self.first_loss)
         return state
 
     def restore(self, epoch: int, state: dict[str, Array]) -> None:
-        """Go on from `state`, taken after `epoch` epochs; raises ValueError when it belongs to another structure."""
-        for room, owner in self._rooms():
-            prefix = f"{room}/"
+        """Continue from a state.
+
+        Args:
+            epoch: Number of epochs after which the state was taken.
+            state: What `state` returned.
+
+        Raises:
+            ValueError: When the state belongs to another structure.
+        """
+        for part, owner in self._parts():
+            prefix = f"{part}/"
             owner.restore({name.removeprefix(prefix): a for name, a in state.items() if name.startswith(prefix)})
         if "first_loss" in state:
             self.first_loss = to_device(state["first_loss"], self.replicas.device)
         self.epoch = epoch
 
     @property
-    def _judged(self) -> bool:
-        """Whether rows are held out: the refit on all rows holds nothing out."""
+    def _has_held_out_rows(self) -> bool:
+        """Whether rows are held out; the final fit on all rows holds none out."""
         return bool(self.split.held_out.counts.any())
 
-    def _rooms(self) -> list[tuple[str, Parameters | Optimizer | Replicas | Schedule]]:
+    def _parts(self) -> list[tuple[str, Parameters | Optimizer | Replicas | Schedule]]:
+        """Return the parts whose state a checkpoint keeps, by the prefix of their names in it."""
         schedule: list[tuple[str, Schedule]] = [("schedule", self.schedule)] if self.schedule else []
         return [("parameters", self.parameters), ("optimizer", self.optimizer), ("replicas", self.replicas), *schedule]
 
-    def _lr(self) -> Array:
+    def _base_learning_rate(self) -> Array:
+        """Return the learning rate (R,) that the factors of the schedule multiply."""
         rate: Array | None = getattr(self.optimizer, "lr", None)
         if rate is None:
-            raise UserMistake(f"{type(self.optimizer).__name__} has no learning rate `lr` for a schedule to move.")
+            raise UserMistake(f"a schedule needs an optimizer with `lr`, and {type(self.optimizer).__name__} has none.")
         return rate
 
-    def _rates(self) -> Array | None:
-        """The learning rate of each replica at each step of the epoch to come: (steps, R)."""
+    def _epoch_learning_rates(self) -> Array | None:
+        """Return the learning rates (steps, R) of the next epoch; None without a schedule."""
         if self.schedule is None or self.lr is None:
             return None
-        factors = self.schedule.epoch(self.epoch, self.data.steps(self.split, self.batch_size))
+        factors = self.schedule.epoch_factors(self.epoch, self.data.steps_per_epoch(self.split, self.batch_size))
         rates: Array = to_device(factors.astype(self.replicas.dtype), self.replicas.device) * self.lr
         return rates
 
     def _train(self) -> Array:
-        total, steps, carry, rates = self.replicas.zeros(), 0, None, self._rates()
-        for batch in self.data.epoch(self.split, self.replicas, self.batch_size):
+        """Train one epoch, and return its mean loss (R,)."""
+        total, steps, carry, rates = self.replicas.zeros(), 0, None, self._epoch_learning_rates()
+        for batch in self.data.training_batches(self.split, self.replicas, self.batch_size):
             if rates is not None:
                 self.optimizer.lr = rates[steps]
             loss, carry = self.step(batch, carry)
@@ -178,32 +247,29 @@ class Trainer(Fused):
         return total / steps
 
     def _measure(self) -> Array:
-        """Every metric of every replica on its held-out rows: (R, M) on the host, NaN where none are held out."""
-        if not self._judged:
+        """Return the scores (R, M) of M metrics on the held-out rows, on the host; NaN where no rows are held out."""
+        if not self._has_held_out_rows:
             return np.full((self.replicas.count, len(self.metrics)), np.nan)
         rows = self.split.held_out
-        columns = [to_host(metric.measure(self.model, self.data.scoring(rows))) for metric in self.metrics]
+        columns = [to_host(metric.measure(self.model, self.data.scoring_batches(rows))) for metric in self.metrics]
         return np.stack(columns, axis=1).astype(np.float64)
 
     def _failures(self, losses: Array, measured: Array) -> list[str | None]:
+        """Return why each replica has diverged, from its losses (R,) and scores (R, M)."""
         first = to_host(self.first_loss) if self.first_loss is not None else losses
+        names = [metric.name for metric in self.metrics] if self._has_held_out_rows else []
         return [
-            _failure(self.epoch, float(loss), self._scores(row), float(start))
-            for loss, row, start in zip(losses, measured, first, strict=True)
+            _failure_reason(self.epoch, float(loss), dict(zip(names, scores.tolist(), strict=False)), float(first_loss))
+            for loss, scores, first_loss in zip(losses, measured, first, strict=True)
         ]
 
-    def _scores(self, row: Array) -> dict[str, float]:
-        """What a replica scored, by metric; nothing where no rows are held out."""
-        names = [metric.name for metric in self.metrics]
-        return dict(zip(names, row.tolist(), strict=True)) if self._judged else {}
 
-
-def _failure(epoch: int, loss: float, scores: Mapping[str, float], start: float) -> str | None:
+def _failure_reason(epoch: int, loss: float, scores: Mapping[str, float], first_loss: float) -> str | None:
     if not np.isfinite(loss):
         return f"diverged in epoch {epoch}: the training loss is {loss}"
     for metric, score in scores.items():
         if not np.isfinite(score):
             return f"diverged in epoch {epoch}: the {metric} is {score}"
-    if loss > EXPLODED * max(start, 1e-3):
-        return f"diverged in epoch {epoch}: the training loss rose from {start:.3g} to {loss:.3g}"
+    if loss > MAX_LOSS_GROWTH * max(first_loss, 1e-3):
+        return f"diverged in epoch {epoch}: the training loss rose from {first_loss:.3g} to {loss:.3g}"
     return None

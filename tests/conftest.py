@@ -12,7 +12,7 @@ import pytest
 
 from searchlab.backend import unavailable_reason
 from searchlab.data import mnist, penn_treebank
-from searchlab.data.download import data_folder
+from searchlab.data.data_folder import data_folder
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,9 +1,9 @@
-"""CuPy's rules without a GPU: arrays of the host behind a wall that shows what a device would refuse or wait for.
+"""CuPy's rules without a GPU: a wrapper of host arrays that raises where a device would raise or wait.
 
-Not a device array: it mixes with no host array, NumPy's functions refuse it, and it is never asked for a Python number,
-which would stop a GPU in the middle of a step. Only `asnumpy` reads it. A number of no dimension must not widen the
-array it meets: CuPy 14 would, as NumPy 2 does, and CuPy 13 would not. A function that the library newly needs is added
-below once CuPy's reference has been looked up for it.
+A wrapped array cannot be combined with a host array, NumPy's functions reject it, and it cannot be converted to a
+Python number, which would make the host wait for a GPU in the middle of a step. Only `asnumpy` reads it. A
+zero-dimensional array must not widen the dtype of the array that it is combined with: CuPy 14 would, as NumPy 2 does,
+and CuPy 13 would not. Before the library uses a further function of CuPy, look it up in CuPy's reference and add it.
 """
 
 from collections import Counter
@@ -15,11 +15,11 @@ from numpy import float32, float64, int64, intp, uint16, uint32
 
 __all__ = ["float32", "float64", "int64", "intp", "uint16", "uint32"]
 
-moved = Counter()  # how many arrays went "to the device" and "to the host"
+transfers = Counter()  # how many arrays went "to_device" and "to_host"
 cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=lambda: 1))
 
-PLAIN = (bool, int, float)
-ELEMENTWISE = "abs add cos divide exp floor log log1p maximum minimum multiply sin sqrt subtract tanh where matmul"
+PYTHON_NUMBERS = (bool, int, float)
+FUNCTIONS = "abs add cos divide exp floor log log1p maximum minimum multiply sin sqrt subtract tanh where matmul"
 OPERATORS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide", "mod": "mod",
     "pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "lshift": "left_shift",
@@ -33,26 +33,26 @@ COMPARISONS = {
     "eq": "equal",
     "ne": "not_equal",
 }
-ASKS = ("bool", "int", "float", "index", "complex", "iter", "contains")
+CONVERSIONS = ("bool", "int", "float", "index", "complex", "iter", "contains")
 
 
 class ndarray:
     """An array of the device."""
 
-    __array_ufunc__ = None  # NumPy's operators give way to those below, its functions raise TypeError
+    __array_ufunc__ = None  # NumPy's operators defer to those below, and its functions raise TypeError
     __hash__ = None
 
-    def __init__(self, held):
-        self._held = held
+    def __init__(self, array):
+        self._array = array
 
-    shape = property(lambda self: self._held.shape)
-    ndim = property(lambda self: self._held.ndim)
-    size = property(lambda self: self._held.size)
-    dtype = property(lambda self: self._held.dtype)
-    T = property(lambda self: ndarray(self._held.T))
+    shape = property(lambda self: self._array.shape)
+    ndim = property(lambda self: self._array.ndim)
+    size = property(lambda self: self._array.size)
+    dtype = property(lambda self: self._array.dtype)
+    T = property(lambda self: ndarray(self._array.T))
 
     def __len__(self):
-        return len(self._held)
+        return len(self._array)
 
     def __array__(self, *_, **__):
         raise TypeError("implicit conversion of a device array to a NumPy array")
@@ -61,10 +61,10 @@ class ndarray:
         raise TypeError(f"numpy.{function.__name__} of a device array")
 
     def __getitem__(self, index):
-        return ndarray(np.asarray(self._held[_index(index)]))
+        return ndarray(np.asarray(self._array[_index(index)]))
 
     def __setitem__(self, index, value):
-        self._held[_index(index)] = _operand(value)
+        self._array[_index(index)] = _operand(value)
 
     def __neg__(self):
         return _call(np.negative, self)
@@ -73,69 +73,70 @@ class ndarray:
         return _call(np.invert, self)
 
     def reshape(self, *shape):
-        return ndarray(self._held.reshape(*shape))
+        return ndarray(self._array.reshape(*shape))
 
     def swapaxes(self, one, other):
-        return ndarray(self._held.swapaxes(one, other))
+        return ndarray(self._array.swapaxes(one, other))
 
     def view(self, dtype):
-        return ndarray(self._held.view(dtype))
+        return ndarray(self._array.view(dtype))
 
     def copy(self):
-        return ndarray(self._held.copy())
+        return ndarray(self._array.copy())
 
     def astype(self, dtype):
         with np.errstate(all="ignore"):
-            return ndarray(self._held.astype(dtype, order="C"))
+            return ndarray(self._array.astype(dtype, order="C"))
 
     def take(self, indices, axis=None):
-        return ndarray(self._held.take(_index(indices), axis=axis))
+        return ndarray(self._array.take(_index(indices), axis=axis))
 
-    def _reduced(self, name, axis=None, keepdims=False):
+    def _reduce(self, name, axis=None, keepdims=False):
         with np.errstate(all="ignore"):
-            return ndarray(np.asarray(getattr(self._held, name)(axis=axis, keepdims=keepdims)))
+            return ndarray(np.asarray(getattr(self._array, name)(axis=axis, keepdims=keepdims)))
 
 
 def _operand(value):
     if isinstance(value, ndarray):
-        return value._held
-    if isinstance(value, np.generic) or type(value) in PLAIN:
+        return value._array
+    if isinstance(value, np.generic) or type(value) in PYTHON_NUMBERS:
         return value
-    raise TypeError(f"a device array meets a {type(value).__name__}")
+    raise TypeError(f"a device array is combined with a {type(value).__name__}")
 
 
 def _index(index):
     if isinstance(index, tuple):
-        return tuple(_index(one) for one in index)
+        return tuple(_index(item) for item in index)
     if isinstance(index, ndarray) and index.dtype.kind in "iu":
-        return index._held
+        return index._array
     if index is None or index is Ellipsis or isinstance(index, (int, np.integer, slice)):
         return index
     raise TypeError(f"a device array is indexed by a {type(index).__name__} of the host, or by a mask")
 
 
 def _call(function, *arguments, out=None):
-    given = [_operand(argument) for argument in arguments]
-    dtypes = [value.dtype for value in given if type(value) not in PLAIN and value.ndim]
+    operands = [_operand(argument) for argument in arguments]
+    arrays = [operand for operand in operands if type(operand) not in PYTHON_NUMBERS]
+    dtypes = [array.dtype for array in arrays if array.ndim]
     if dtypes:
-        wide, wider = np.result_type(*dtypes), np.result_type(*(v.dtype for v in given if type(v) not in PLAIN))
-        if wide != wider:
-            raise TypeError(f"{wide} meets {wider} of no dimension, which CuPy 13 and 14 promote differently")
+        expected, promoted = np.result_type(*dtypes), np.result_type(*(array.dtype for array in arrays))
+        if expected != promoted:
+            raise TypeError(f"{expected} with a zero-dimensional {promoted}: CuPy 13 and 14 promote them differently")
     if out is not None and not isinstance(out, ndarray):
         raise TypeError(f"out is a {type(out).__name__}")
     with np.errstate(all="ignore"):
         if out is None:
-            return ndarray(np.asarray(function(*given), order="C"))
-        function(*given, out=out._held)
+            return ndarray(np.asarray(function(*operands), order="C"))
+        function(*operands, out=out._array)
         return out
 
 
-def _ask(what, self, *_):
-    raise TypeError(f"a device array is asked for its {what}: the host would wait for the device")
+def _refuse(conversion, self, *_):
+    raise TypeError(f"{conversion} of a device array: the host would wait for the device")
 
 
-def _method(call, *fixed):
-    return lambda self, *arguments, **named: call(*fixed, self, *arguments, **named)
+def _method(function, *first):
+    return lambda self, *arguments, **keywords: function(*first, self, *arguments, **keywords)
 
 
 for short, long in OPERATORS.items():
@@ -145,66 +146,66 @@ for short, long in OPERATORS.items():
     setattr(ndarray, f"__i{short}__", lambda self, other, ufunc=ufunc: _call(ufunc, self, other, out=self))
 for short, long in COMPARISONS.items():
     setattr(ndarray, f"__{short}__", _method(_call, getattr(np, long)))
-for name in ASKS:
-    setattr(ndarray, f"__{name}__", _method(_ask, name))
+for name in CONVERSIONS:
+    setattr(ndarray, f"__{name}__", _method(_refuse, name))
 for name in ("item", "tolist", "get"):
-    setattr(ndarray, name, _method(_ask, name))
+    setattr(ndarray, name, _method(_refuse, name))
 for name in ("sum", "mean", "max", "min", "argmax", "any", "all"):
-    setattr(ndarray, name, lambda self, name=name, **named: self._reduced(name, **named))
-globals().update({name: partial(_call, getattr(np, name)) for name in ELEMENTWISE.split()})
+    setattr(ndarray, name, lambda self, name=name, **keywords: self._reduce(name, **keywords))
+globals().update({name: partial(_call, getattr(np, name)) for name in FUNCTIONS.split()})
 
 
 def asarray(array):
-    """The array on the device: itself, or a copy of a host array."""
+    """Return the array on the device: itself, or a copy of a host array."""
     if isinstance(array, ndarray):
         return array
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"a {type(array).__name__} goes to the device")
-    moved["to the device"] += 1
+        raise TypeError(f"asarray needs an array, and got a {type(array).__name__}")
+    transfers["to_device"] += 1
     return ndarray(array.copy())
 
 
 def asnumpy(array):
-    """A copy on the host, for which the host waits."""
-    moved["to the host"] += 1
-    return array._held.copy()
+    """Return a copy on the host, which waits for the device."""
+    transfers["to_host"] += 1
+    return array._array.copy()
 
 
 class _Ufunc:
-    """An elementwise function that also knows `at`."""
+    """An elementwise function with the method `at`."""
 
     def __init__(self, function):
         self.function = function
 
-    def __call__(self, *arguments, **named):
-        return _call(self.function, *arguments, **named)
+    def __call__(self, *arguments, **keywords):
+        return _call(self.function, *arguments, **keywords)
 
     def at(self, array, indices, values):
-        """In place and unbuffered, for whole numbers of the device as indices: a position named twice counts twice."""
+        """Add in place and unbuffered at integer device indices: a repeated position receives every value."""
         if _operand(array).dtype != _operand(values).dtype:
             raise TypeError(f"{values.dtype} is added to {array.dtype}")
         with np.errstate(all="ignore"):
-            self.function.at(array._held, _index(indices), values._held)
+            self.function.at(array._array, _index(indices), values._array)
 
 
 add = _Ufunc(np.add)
 
 
 def take(array, indices, axis=None, out=None):
-    """As cupy.take: whatever lies outside the array wraps around, and out has the array's dtype and the right shape."""
+    """Take as cupy.take does: indices outside the array wrap around, and out must have the array's dtype."""
     if out is None:
         return array.take(indices, axis=axis)
     if out.dtype != array.dtype:
         raise TypeError("Output dtype mismatch")
-    out._held[...] = array._held.take(_index(indices), axis=axis, mode="wrap")
+    out._array[...] = array._array.take(_index(indices), axis=axis, mode="wrap")
     return out
 
 
 def empty(shape, dtype):
-    """What lies in new memory is unknown: here NaN, so that whoever reads it is found out."""
-    made = np.empty(shape, dtype)
-    made[...] = np.nan if made.dtype.kind == "f" else 77
-    return ndarray(made)
+    """Return new memory filled with NaN (77 for integers), so that code that reads it before writing is detected."""
+    array = np.empty(shape, dtype)
+    array[...] = np.nan if array.dtype.kind == "f" else 77
+    return ndarray(array)
 
 
 def zeros(shape, dtype):
@@ -220,7 +221,7 @@ def full(shape, value, dtype):
 
 
 def zeros_like(array):
-    return ndarray(np.zeros_like(array._held))
+    return ndarray(np.zeros_like(array._array))
 
 
 def arange(length):
@@ -228,16 +229,16 @@ def arange(length):
 
 
 def ascontiguousarray(array):
-    return ndarray(np.ascontiguousarray(array._held))
+    return ndarray(np.ascontiguousarray(array._array))
 
 
 def searchsorted(sorted_array, values, side="left"):
-    return ndarray(np.searchsorted(sorted_array._held, values._held, side=side))
+    return ndarray(np.searchsorted(sorted_array._array, values._array, side=side))
 
 
 def concatenate(arrays, axis=0):
-    return ndarray(np.concatenate([array._held for array in arrays], axis=axis))
+    return ndarray(np.concatenate([array._array for array in arrays], axis=axis))
 
 
 def stack(arrays, axis=0):
-    return ndarray(np.stack([array._held for array in arrays], axis=axis))
+    return ndarray(np.stack([array._array for array in arrays], axis=axis))

@@ -1,4 +1,4 @@
-"""Small sweeps that tests share."""
+"""Small sweeps for tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from searchlab.pruning.pruner import NoPruning
 
 @dataclass(frozen=True)
 class TenRows:
-    """Too few rows for many folds."""
+    """A data set with too few rows for many folds."""
 
     def training(self):
         return Examples(np.zeros((10, 2), np.float32), np.zeros(10, np.int64), 2)
@@ -23,7 +23,7 @@ class TenRows:
 
 
 def spiral_sweep(trials=6, epochs=3, **changes):
-    """Two folds of 90 spiral points, a handful of structures, nothing pruned: a trial takes a few milliseconds."""
+    """Return a sweep of two folds of 90 spiral points without pruning: a trial takes a few milliseconds."""
     parts = {
         "name": "spiral",
         "data": Spiral(points=30),

@@ -1,4 +1,4 @@
-"""The artifact: float16 weights and a manifest, read back as the network they were."""
+"""The artifact: float16 weights and a manifest, read back as the model that was written."""
 
 from __future__ import annotations
 
@@ -20,50 +20,55 @@ from searchlab.space.loader import MODULE_PREFIX
 ARGUMENTS = {"hidden": 5, "layers": 2, "activation": Tanh, "dropout": 0.3}
 
 
+def weights_of(model):
+    """Return the parameters of the only replica of a model."""
+    return {name: value[0] for name, value in Parameters(model.named_parameters()).state().items()}
+
+
 @pytest.fixture
 def written(tmp_path):
     model = MLP(Replicas([4]), 3, 2, **ARGUMENTS)
-    weights = {name: value[0] for name, value in Parameters(model.parameters()).state().items()}
+    weights = weights_of(model)
     artifact.save(tmp_path, weights, MLP, ARGUMENTS, (3, 2), {"sweep": "s"})
     return tmp_path, model
 
 
-def test_it_predicts_what_the_network_did_to_the_precision_of_float16(written):
+def test_a_loaded_artifact_predicts_as_the_model_to_the_precision_of_float16(written):
     folder, model = written
     x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     scores, _ = model.predict(Batch(x[None], np.zeros((1, 7), np.int64)))
     loaded = artifact.load(folder)
     np.testing.assert_allclose(loaded.predict(x), scores[0], atol=5e-3)
-    assert not np.array_equal(loaded.predict(x), scores[0]), "float32 weights would be the same bits"
+    assert not np.array_equal(loaded.predict(x), scores[0]), "float32 weights would give the same bits"
     assert loaded.manifest["sweep"] == "s"
     assert loaded.manifest["model"]["arguments"]["activation"] == {"import": "searchlab.nn.activations:Tanh"}
 
 
-def test_the_weights_are_float16_without_a_replica_axis_and_need_no_pickle(written):
+def test_weights_are_float16_without_a_replica_axis_and_without_pickle(written):
     with np.load(written[0] / "weights.npz", allow_pickle=False) as packed:
         assert {packed[name].dtype for name in packed.files} == {np.dtype(np.float16)}
         assert packed["layers.layers.0.W"].shape == (3, 5)
 
 
-def test_parts_with_arguments_of_their_own_come_back(tmp_path):
+def test_parts_with_arguments_are_restored(tmp_path):
     arguments = {"hidden": (5, 4), "activation": partial(LeakyRelu, slope=0.25), "normalization": BatchNorm}
-    arguments |= {"loss": MeanSquaredError, "initial": partial(random_normal, scale=0.5)}
-    parameters = Parameters(MLP(Replicas([4]), 3, 2, **arguments).parameters())
-    weights = {name: parameter.value[0] for name, parameter in parameters.named.items()}
-    kept = {name: parameter.value[0] + 1e5 for name, parameter in parameters.kept.items()}
-    assert sorted(kept) == [f"layers.layers.{at}.{name}" for at in (1, 5) for name in ("mean", "variance")]
-    artifact.save(tmp_path, weights, MLP, arguments, (3, 2), {}, kept=kept)
+    arguments |= {"loss": MeanSquaredError, "initializer": partial(random_normal, scale=0.5)}
+    parameters = Parameters(MLP(Replicas([4]), 3, 2, **arguments).named_parameters())
+    weights = {name: parameter.value[0] for name, parameter in parameters.trainable.items()}
+    buffers = {name: parameter.value[0] + 1e5 for name, parameter in parameters.buffers.items()}
+    assert sorted(buffers) == [f"layers.layers.{at}.{name}" for at in (1, 5) for name in ("mean", "variance")]
+    artifact.save(tmp_path, weights, MLP, arguments, (3, 2), {}, buffers=buffers)
     loaded = artifact.load(tmp_path)
     layers = loaded.model.layers.layers
     assert layers[2].slope == pytest.approx([0.25])
     assert type(loaded.model.loss) is MeanSquaredError
     assert layers[1].mean.value == pytest.approx(np.full((1, 1, 5), 1e5)), "beyond float16, and float32 holds it"
-    assert loaded.manifest["weights"]["float32"] == sorted(kept)
+    assert loaded.manifest["weights"]["float32"] == sorted(buffers)
 
 
-def test_inputs_are_scaled_as_in_training(written):
+def test_inputs_are_standardized_as_in_training(written):
     folder, model = written
-    weights = {name: value[0] for name, value in Parameters(model.parameters()).state().items()}
+    weights = weights_of(model)
     mean, scale = np.array([1e5, 0.0, -3.0], np.float32), np.array([1e3, 1.0, 0.5], np.float32)
     artifact.save(folder, weights, MLP, ARGUMENTS, (3, 2), {}, scaling=(mean, scale))
     x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
@@ -71,34 +76,34 @@ def test_inputs_are_scaled_as_in_training(written):
     np.testing.assert_allclose(artifact.load(folder).predict(x * scale + mean), scores[0], atol=5e-3)
 
 
-def test_pictures_come_as_they_are(tmp_path):
+def test_images_and_flat_inputs_predict_the_same(tmp_path):
     model = MLP(Replicas([4]), 6, 2)
-    weights = {name: value[0] for name, value in Parameters(model.parameters()).state().items()}
+    weights = weights_of(model)
     artifact.save(tmp_path, weights, MLP, {}, (6, 2), {}, scaling=(np.ones(6), np.full(6, 2.0)))
     x = np.random.default_rng(0).normal(size=(5, 2, 3))
     assert (artifact.load(tmp_path).predict(x) == artifact.load(tmp_path).predict(x.reshape(5, 6))).all()
 
 
-def test_arguments_by_position_come_back(tmp_path):
-    arguments = {"initial": partial(scaled, 0.25)}
-    weights = {name: value[0] for name, value in Parameters(MLP(Replicas([4]), 3, 2).parameters()).state().items()}
+def test_positional_arguments_of_a_partial_are_restored(tmp_path):
+    arguments = {"initializer": partial(scaled, 0.25)}
+    weights = weights_of(MLP(Replicas([4]), 3, 2))
     artifact.save(tmp_path, weights, MLP, arguments, (3, 2), {})
-    assert artifact.load(tmp_path).manifest["model"]["arguments"]["initial"]["first"] == [0.25]
+    assert artifact.load(tmp_path).manifest["model"]["arguments"]["initializer"]["first"] == [0.25]
 
 
-def scaled(scale, replicas, n_in, n_out):
-    return replicas.normal(n_in, n_out, scale=scale)
+def scaled(scale, replicas, fan_in, fan_out):
+    return replicas.normal(fan_in, fan_out, scale=scale)
 
 
-TALE = "the cat <unk> a dog\nand the café"
-WORDS = Vocabulary.of(["the", "cat", "<unk>", "a", "dog", "<eos>", "and", "café"])
-LETTERS = Vocabulary.of(TALE, unit="char")
+TEXT = "the cat <unk> a dog\nand the café"
+WORDS = Vocabulary.from_tokens(["the", "cat", "<unk>", "a", "dog", "<eos>", "and", "café"])
+LETTERS = Vocabulary.from_tokens(TEXT, unit="char")
 
 
-def talker(folder, vocabulary):
-    """The folder of an artifact that talks in this vocabulary."""
+def write_language_model(folder, vocabulary):
+    """Write the artifact of a language model of this vocabulary, and return its folder."""
     model = RnnLM(Replicas([4]), len(vocabulary), hidden=6, embed=5)
-    weights = {name: value[0] for name, value in Parameters(model.parameters()).state().items()}
+    weights = weights_of(model)
     artifact.save(
         folder, weights, RnnLM, {"hidden": 6, "embed": 5}, (len(vocabulary),), {"sweep": "s"}, vocabulary=vocabulary
     )
@@ -106,8 +111,8 @@ def talker(folder, vocabulary):
 
 
 @pytest.mark.parametrize("vocabulary", [WORDS, LETTERS])
-def test_the_vocabulary_travels_with_the_weights_and_texts_are_written(tmp_path, vocabulary):
-    loaded = artifact.load(talker(tmp_path, vocabulary))
+def test_the_vocabulary_is_stored_and_texts_are_generated(tmp_path, vocabulary):
+    loaded = artifact.load(write_language_model(tmp_path, vocabulary))
     assert loaded.vocabulary == vocabulary
     assert loaded.manifest["vocabulary"]["words"] == len(vocabulary)
     text = loaded.generate("the cat", 40, seed=3)
@@ -117,18 +122,18 @@ def test_the_vocabulary_travels_with_the_weights_and_texts_are_written(tmp_path,
     assert ("café" in (tmp_path / "vocabulary.json").read_text(encoding="utf-8")) == (vocabulary is WORDS)
 
 
-def test_words_to_skip_are_named_as_they_are_and_unheard_ones_are_no_matter(tmp_path):
-    loaded = artifact.load(talker(tmp_path, WORDS))
-    text = loaded.generate("the", 300, skip=["<unk>", "<eos>", "cat", "unheard"]).split()
+def test_skipped_tokens_are_never_generated_and_may_be_unknown(tmp_path):
+    loaded = artifact.load(write_language_model(tmp_path, WORDS))
+    text = loaded.generate("the", 300, skip_tokens=["<unk>", "<eos>", "cat", "unheard"]).split()
     assert set(text) == {"the", "a", "dog", "and", "café"}
     assert "<unk>" not in loaded.generate("a", 300).split()
-    assert "<unk>" in loaded.generate("a", 300, skip=[]).split()
+    assert "<unk>" in loaded.generate("a", 300, skip_tokens=[]).split()
     greedy = loaded.generate("a", 20, temperature=0.0)
     assert greedy == loaded.generate("a", 20, top_k=1, seed=9)
 
 
-def test_what_cannot_be_written_on_is_told(tmp_path, written):
-    loaded = artifact.load(talker(tmp_path / "talker", WORDS))
+def test_a_text_that_cannot_be_generated_is_a_user_mistake(tmp_path, written):
+    loaded = artifact.load(write_language_model(tmp_path / "language_model", WORDS))
     with pytest.raises(UserMistake, match="at least 1 word"):
         loaded.generate("")
     with pytest.raises(UserMistake, match="temperature"):
@@ -137,40 +142,45 @@ def test_what_cannot_be_written_on_is_told(tmp_path, written):
         artifact.load(written[0]).generate("the")
 
 
-def test_changed_words_are_refused(tmp_path):
-    path = talker(tmp_path, WORDS) / "vocabulary.json"
+def test_a_changed_vocabulary_is_a_user_mistake(tmp_path):
+    path = write_language_model(tmp_path, WORDS) / "vocabulary.json"
     path.write_text(path.read_text().replace("cat", "cot"))
-    with pytest.raises(UserMistake, match=r"vocabulary\.json is not the file.*SHA-256 differs"):
+    with pytest.raises(UserMistake, match=r"vocabulary\.json .* SHA-256 differs"):
         artifact.load(tmp_path)
 
 
-def test_weights_beyond_float16_are_refused(tmp_path):
+def test_weights_beyond_float16_are_an_error(tmp_path):
     with np.errstate(over="ignore"), pytest.raises(OverflowError, match="65,504"):
         artifact.save(tmp_path, {"W": np.array([1e6])}, MLP, {}, (3, 2), {})
 
 
-def test_changed_weights_are_refused(written):
+def test_changed_weights_are_a_user_mistake(written):
     path = written[0] / "weights.npz"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(UserMistake, match="SHA-256 differs"):
         artifact.load(written[0])
 
 
-def test_a_folder_without_an_artifact_is_named(tmp_path):
+def test_a_folder_without_an_artifact_is_a_user_mistake(tmp_path):
     with pytest.raises(UserMistake, match="does not hold an artifact"):
         artifact.load(tmp_path)
 
 
-def test_code_that_is_not_here_is_named(written):
+def test_a_model_that_cannot_be_imported_is_a_user_mistake(written):
     manifest = json.loads((written[0] / "manifest.json").read_text())
     manifest["model"]["class"] = "models.gone:MLP"
     (written[0] / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserMistake, match=r"needs models\.gone:MLP.*run from its project's root"):
+    with pytest.raises(UserMistake, match=r"needs models\.gone:MLP.*project"):
         artifact.load(written[0])
 
 
-def test_code_of_a_sweep_file_is_told_with_how_to_have_it(written):
+def test_a_model_of_a_sweep_file_names_the_way_to_load_it(written):
     manifest = (written[0] / "manifest.json").read_text()
     (written[0] / "manifest.json").write_text(manifest.replace('"models.mlp:MLP"', f'"{MODULE_PREFIX}gone:MLP"'))
-    with pytest.raises(UserMistake, match="a sweep file defines it: load that first"):
+    with pytest.raises(UserMistake, match="a sweep file defines it"):
         artifact.load(written[0])
+
+
+def test_a_model_without_an_import_path_is_a_user_mistake(tmp_path):
+    with pytest.raises(UserMistake, match="import path"):
+        artifact.save(tmp_path, {}, lambda replicas: None, {}, (3, 2), {})

@@ -1,4 +1,4 @@
-"""Checkpoints in a folder or in a bucket: the same states come back, and a store that is away is told in a sentence."""
+"""Checkpoints in a folder or a bucket: states come back unchanged, and outages are waited for."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ import subprocess
 import sys
 import threading
 import time
-from importlib import import_module
 
+import boto3
+import botocore.exceptions
 import numpy as np
 import pytest
 
-from searchlab.engine import checkpoints as kept
-from searchlab.engine.blob_store import blob_store_at
-from searchlab.engine.checkpoints import Checkpoint, Checkpoints
+from searchlab.engine import checkpoints as checkpoints_module
+from searchlab.engine import s3_store
+from searchlab.engine.blob_store import open_blob_store, validate_location, validate_url
+from searchlab.engine.checkpoints import Checkpoint, CheckpointStore
+from searchlab.engine.s3_store import S3Store
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.groups import Group
 from tests.conftest import ROOT
 from tests.relay import relay
 from tests.test_study import epoch
-from tests.test_worker import Dying, Notes, checkpoint, work
+from tests.workers import KilledStudy, RecordingStudy, make_checkpoint, train_group
 
-KEY, SECRET = "AKIASEARCHLABTEST", "thesecretofthestore"
-PLACE = "s3://bucket/sweeps/one"
+KEY, SECRET = "AKIASEARCHLABTEST", "the-secret-access-key"
+LOCATION = "s3://bucket/sweeps/one"
 
 
 @pytest.fixture(scope="module")
-def store():
-    """The port of an S3 store on loopback."""
+def s3_port():
+    """The port of an S3 service on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -50,7 +53,7 @@ def store():
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
-    """Who asks, and nothing else of Amazon's in the environment."""
+    """Credentials, and no other variable of the AWS tools."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
@@ -61,139 +64,176 @@ def environment(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def bucket(store, monkeypatch):
-    """An empty bucket called bucket, and Amazon's interface to it."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{store}")
-    amazon = import_module("pyarrow.fs").S3FileSystem(
-        endpoint_override=f"127.0.0.1:{store}", scheme="http", allow_bucket_creation=True, region="us-east-1"
-    )
-    amazon.create_dir("bucket")
-    amazon.delete_dir_contents("bucket")
-    return amazon
+def bucket(s3_port, monkeypatch):
+    """An empty bucket called "bucket", as a function that lists its keys."""
+    url = f"http://127.0.0.1:{s3_port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    client = boto3.session.Session().client("s3", endpoint_url=url, region_name="us-east-1")
+    client.create_bucket(Bucket="bucket")
+
+    def keys():
+        return sorted(item["Key"] for item in client.list_objects_v2(Bucket="bucket").get("Contents", []))
+
+    for key in keys():
+        client.delete_object(Bucket="bucket", Key=key)
+    yield keys
+    client.close()
 
 
 @pytest.fixture(params=["folder", "path", "bucket"])
-def place(request, tmp_path):
+def location(request, tmp_path):
     if request.param == "bucket":
         request.getfixturevalue("bucket")
-        return PLACE
+        return LOCATION
     return tmp_path / "a" / "b" if request.param == "folder" else str(tmp_path / "a" / "b")
 
 
-def objects(amazon):
-    selector = import_module("pyarrow.fs").FileSelector("bucket", recursive=True)
-    return sorted(info.path for info in amazon.get_file_info(selector) if info.is_file)
-
-
-def test_a_state_comes_back_as_it_was_is_replaced_and_dropped(place):
-    checkpoints, group = Checkpoints(place), Group("g", (3,), ({},), 0)
+def test_a_state_is_saved_replaced_loaded_and_deleted(location):
+    checkpoints, group = CheckpointStore(location), Group("g", (3,), ({},), 0)
     assert checkpoints.load("g") is None
-    assert checkpoints.of(group) is None
-    checkpoints.drop("g")
-    large = np.arange(3_000_000, dtype=np.float32)  # more than a store takes in one piece
+    assert checkpoints.load_group(group) is None
+    checkpoints.delete("g")
+    large = np.arange(3_000_000, dtype=np.float32)  # 12 MB: sent in parts
     for state in (np.ones((2, 3), np.float32), large):
-        checkpoints.save("g", Checkpoint((3,), checkpoint().reports, {"W": state}))
-        back = Checkpoints(place).of(group)
-        assert (back.trials, back.epoch) == ((3,), 2)
-        np.testing.assert_array_equal(back.state["W"].ravel(), state.ravel())
-    checkpoints.drop("g")
+        checkpoints.save("g", Checkpoint((3,), make_checkpoint().reports, {"W": state}))
+        loaded = CheckpointStore(location).load_group(group)
+        assert (loaded.trials, loaded.epoch) == ((3,), 2)
+        np.testing.assert_array_equal(loaded.state["W"].ravel(), state.ravel())
+    checkpoints.delete("g")
     assert checkpoints.load("g") is None
 
 
-def test_groups_that_were_brought_together_have_their_parts_in_a_bucket(bucket):
-    checkpoints = Checkpoints(PLACE)
+def test_a_merged_group_is_loaded_from_its_parts_in_a_bucket(bucket):
+    checkpoints = CheckpointStore(LOCATION)
     for name, number in (("1", 1), ("2", 2)):
         checkpoints.save(name, Checkpoint((number,), (((number,), epoch(1, [0.5])),), {"W": np.full((1, 2), number)}))
-    assert objects(bucket) == ["bucket/sweeps/one/1.npz", "bucket/sweeps/one/2.npz"]
-    both = checkpoints.of(Group("1+2", (1, 2), ({}, {}), 0, parts=("1", "2")))
+    assert bucket() == ["sweeps/one/1.npz", "sweeps/one/2.npz"]
+    both = checkpoints.load_group(Group("1+2", (1, 2), ({}, {}), 0, merged_groups=("1", "2")))
     assert both.trials == (1, 2)
     assert both.state["W"].tolist() == [[1, 1], [2, 2]]
 
 
-def test_a_group_taken_up_from_a_bucket_ends_as_if_unbroken(bucket, tmp_path):
-    unbroken = work(tmp_path, Notes(), [0.5, 1.0])
+def test_a_group_resumed_from_a_bucket_ends_as_if_uninterrupted(bucket, tmp_path):
+    uninterrupted = train_group(tmp_path, RecordingStudy(), [0.5, 1.0])
     with pytest.raises(KeyboardInterrupt):
-        work(PLACE, Dying(4), [0.5, 1.0], least_seconds=0.0)
-    assert Checkpoints(PLACE).load("0").epoch in (1, 2, 3)
-    resumed = work(PLACE, Notes(), [0.5, 1.0])
-    assert (resumed.reports, resumed.done, resumed.failed) == (unbroken.reports, unbroken.done, unbroken.failed)
-    assert objects(bucket) == [], "a group that has ended leaves nothing"
+        train_group(LOCATION, KilledStudy(4), [0.5, 1.0], min_interval=0.0)
+    assert CheckpointStore(LOCATION).load("0").epoch in (1, 2, 3)
+    resumed = train_group(LOCATION, RecordingStudy(), [0.5, 1.0])
+    assert (resumed.reports, resumed.done, resumed.failed) == (
+        uninterrupted.reports,
+        uninterrupted.done,
+        uninterrupted.failed,
+    )
+    assert bucket() == [], "a group that has ended leaves no checkpoint"
 
 
-def test_a_place_that_can_be_used_is_left_as_it_was(place, request):
-    assert Checkpoints(place).unavailable_reason() is None
-    if place == PLACE:
-        assert objects(request.getfixturevalue("bucket")) == []
+def test_the_check_of_a_location_leaves_it_unchanged(location, request):
+    assert CheckpointStore(location).unavailable_reason() is None
+    if location == LOCATION:
+        assert request.getfixturevalue("bucket")() == []
     else:
         assert not list((request.getfixturevalue("tmp_path") / "a" / "b").iterdir())
 
 
-def check_told(error, *words):
-    told = str(error)
-    assert not [word for word in words if word not in told], told
-    assert "\n" not in told
-    assert KEY not in told
-    assert SECRET not in told
+def check_sentence(error, *words):
+    """The error is one line, holds these words and none of the credentials."""
+    text = str(error)
+    assert not [word for word in words if word not in text], text
+    assert "\n" not in text
+    assert KEY not in text
+    assert SECRET not in text
 
 
-def test_a_store_that_is_away_is_waited_for_and_then_told(free_port, monkeypatch):
-    assert kept.PATIENCE == 60.0
-    monkeypatch.setattr(kept, "PATIENCE", 0.5)
+def test_an_unavailable_service_is_waited_for_until_the_timeout(free_port, monkeypatch):
+    assert checkpoints_module.STORE_TIMEOUT == 60.0
+    monkeypatch.setattr(checkpoints_module, "STORE_TIMEOUT", 0.5)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port}")
-    judge = Notes()
+    study = RecordingStudy()
     with pytest.raises(WorldFault) as caught:
-        work(PLACE, judge, [0.5])
-    check_told(caught.value, PLACE, "has not answered for 0.5 seconds", "connect", "`searchlab resume` goes on")
-    assert not judge.failed
-    check_told(Checkpoints(PLACE).unavailable_reason(), "connect")
+        train_group(LOCATION, study, [0.5])
+    check_sentence(caught.value, LOCATION, "has not answered for 0.5 seconds", "connect", "`searchlab resume`")
+    assert not study.failed
+    check_sentence(CheckpointStore(LOCATION).unavailable_reason(), "connect")
 
 
-def test_a_store_that_is_away_for_a_moment_ends_nothing(bucket, store, free_port, monkeypatch):
-    checkpoints = Checkpoints(PLACE, least_seconds=0.0)
+def test_a_short_outage_ends_nothing(bucket, s3_port, free_port, monkeypatch):
+    checkpoints = CheckpointStore(LOCATION, min_interval=0.0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port}")
-    back, over = threading.Event(), threading.Event()
+    _ = checkpoints._blobs._client  # creating it takes a while
+    available, over = threading.Event(), threading.Event()
 
-    def come_back():
-        back.wait(2.0)
-        with relay(store, free_port):
+    def become_available():
+        available.wait(2.0)
+        with relay(s3_port, free_port):
             over.wait(60)
 
-    thread = threading.Thread(target=come_back)
+    thread = threading.Thread(target=become_available)
     thread.start()
     try:
         before = time.monotonic()
-        checkpoints.save("g", checkpoint())
+        checkpoints.save("g", make_checkpoint())
         waited = time.monotonic() - before
     finally:
-        back.set()
+        available.set()
         over.set()
         thread.join()
     assert waited >= 2.0
-    assert checkpoints._next - before < waited + 0.6 * waited / kept.SHARE, "its absence is no cost of writing"
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{store}")
-    assert Checkpoints(PLACE).load("g").epoch == 2
+    pause = checkpoints._next_due - before - waited
+    assert pause < 0.6 * waited / checkpoints_module.MAX_TIME_SHARE, "an outage does not count as time for writing"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{s3_port}")
+    assert CheckpointStore(LOCATION).load("g").epoch == 2
 
 
-@pytest.mark.parametrize("missing", ["bucket", "keys"])
-def test_a_store_that_says_no_is_told_at_once(bucket, monkeypatch, missing):
-    place = "s3://nobucket/here" if missing == "bucket" else PLACE
-    if missing == "keys":
-        Checkpoints(place).save("0", checkpoint())
+REFUSALS = {"bucket": "NoSuchBucket", "credentials": "Unable to locate credentials"}
+
+
+@pytest.mark.parametrize("missing", REFUSALS)
+def test_a_refusal_is_raised_at_once(bucket, monkeypatch, missing):
+    location = "s3://nobucket/here" if missing == "bucket" else LOCATION
+    if missing == "credentials":
+        CheckpointStore(location).save("0", make_checkpoint())
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    before = time.monotonic()
-    told = Checkpoints(place).unavailable_reason()
-    check_told(told, place, "NO_SUCH_BUCKET" if missing == "bucket" else "ACCESS_DENIED", "`searchlab resume` goes on")
-    judge = Notes()
-    with pytest.raises(WorldFault, match=r"cannot be (read|written) \((NO_SUCH_BUCKET|ACCESS_DENIED)") as caught:
-        work(place, judge, [0.5], least_seconds=0.0)
-    check_told(caught.value, place)
-    assert not judge.failed
-    assert time.monotonic() - before < 10.0
+    started = time.monotonic()
+    reason = CheckpointStore(location).unavailable_reason()
+    check_sentence(reason, location, REFUSALS[missing], "`searchlab resume`")
+    study = RecordingStudy()
+    with pytest.raises(WorldFault, match=rf"cannot be (read|written) \({REFUSALS[missing]}") as caught:
+        train_group(location, study, [0.5], min_interval=0.0)
+    check_sentence(caught.value, location)
+    assert not study.failed
+    assert time.monotonic() - started < 10.0
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "a")
+def refusal(status, code):
+    response = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return botocore.exceptions.ClientError(response, "PutObject")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_transient"),
+    [
+        (refusal(503, "SlowDown"), True),
+        (refusal(500, "InternalError"), True),
+        (refusal(400, "RequestTimeout"), True),
+        (refusal(409, "OperationAborted"), True),
+        (refusal(403, "AccessDenied"), False),
+        (refusal(403, "SignatureDoesNotMatch"), False),
+        (refusal(400, "InvalidBucketName"), False),
+        (botocore.exceptions.ConnectTimeoutError(endpoint_url="http://x"), True),
+        (botocore.exceptions.ReadTimeoutError(endpoint_url="http://x"), True),
+        (botocore.exceptions.ConnectionClosedError(endpoint_url="http://x"), True),
+        (botocore.exceptions.ResponseStreamingError(error="cut"), True),
+        (botocore.exceptions.NoCredentialsError(), False),
+        (botocore.exceptions.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"), False),
+    ],
+)
+def test_outages_and_refusals_are_told_apart(error, is_transient):
+    assert s3_store._is_transient(error) == is_transient
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    checkpoints = CheckpointStore(tmp_path / "a")
     (tmp_path / "a").rmdir()
     assert "cannot be written (No such file or directory)" in checkpoints.unavailable_reason()
 
@@ -201,13 +241,60 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 @pytest.mark.parametrize(
     "url", ["s3://", "s3:///prefix", f"s3://{KEY}:{SECRET}@bucket/prefix", "gs://bucket/prefix", "s3://Bucket"]
 )
-def test_what_is_no_bucket_is_a_mistake(url):
-    with pytest.raises(UserMistake, match=r"reads s3://BUCKET/PREFIX") as caught:
-        blob_store_at(url)
-    check_told(caught.value)
+@pytest.mark.parametrize("function", [open_blob_store, validate_url, validate_location])
+def test_a_url_that_is_not_a_buckets_is_a_mistake(function, url):
+    with pytest.raises(UserMistake, match=r"s3://BUCKET/PREFIX") as caught:
+        function(url)
+    check_sentence(caught.value)
 
 
-def test_a_folder_costs_nothing_of_what_a_bucket_needs():
-    code = "import sys; from searchlab.engine.blob_store import *; blob_store_at('.'); print('pyarrow' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, check=True, capture_output=True).stdout
-    assert told.strip() == "False"
+@pytest.mark.parametrize(
+    ("named", "url"),
+    [
+        ("", None),
+        ("http://minio:9000", "http://minio:9000"),
+        ("minio:9000", "https://minio:9000"),
+        (f"http://{KEY}:{SECRET}@minio:9000", "http://minio:9000"),
+    ],
+)
+def test_the_endpoint_is_read_from_the_environment_without_credentials(monkeypatch, named, url):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", named)
+    assert s3_store._endpoint_url() == url
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://other")
+    assert s3_store._endpoint_url() == "http://other"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region", "expected"),
+    [
+        ("http://minio:9000", "", "us-east-1"),
+        ("http://minio:9000", "eu-west-1", "eu-west-1"),
+        ("", "eu-west-1", "eu-west-1"),
+    ],
+)
+def test_the_region_is_read_from_the_environment(monkeypatch, endpoint, region, expected):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_REGION", region)
+    assert S3Store(LOCATION)._client.meta.region_name == expected
+
+
+def test_an_endpoint_that_is_no_url_is_a_mistake(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://not a host")
+    with pytest.raises(UserMistake, match="AWS_ENDPOINT_URL"):
+        S3Store(LOCATION).read("a")
+
+
+def test_a_missing_boto3_is_a_mistake_that_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(s3_store, "find_spec", lambda name: None)
+    for use in (validate_location, lambda url: open_blob_store(url).read("a")):
+        with pytest.raises(UserMistake, match=r"pip install 'searchlab\[cluster\]'") as caught:
+            use(LOCATION)
+        check_sentence(caught.value, LOCATION)
+    validate_url(LOCATION)  # whoever sends a sweep to a cluster needs no boto3
+    validate_location(str(tmp_path))
+
+
+def test_a_folder_does_not_import_boto3():
+    code = "import sys; from searchlab.engine.blob_store import *; open_blob_store('.'); print('boto3' in sys.modules)"
+    output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, check=True, capture_output=True).stdout
+    assert output.strip() == "False"

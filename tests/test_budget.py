@@ -1,198 +1,223 @@
-"""Budgets: a search ends at whatever comes first, cleanly, and goes on when it is given more."""
+"""Budgets: a search ends at the limit that is reached first, and can be resumed with a larger budget."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from searchlab.cli.arguments import seconds_of
+from searchlab import Random
+from searchlab.cli.run_options import parse_duration
 from searchlab.engine import local
 from searchlab.errors import UserMistake
-from searchlab.runner.run import resume, run
-from searchlab.runs.events import Buffer
-from searchlab.runs.job import Job
-from searchlab.space.budget import Budget, Spent
+from searchlab.runner.resume import resume
+from searchlab.runs.events import EventBuffer
+from searchlab.space.budget import Budget, BudgetUsage
 from searchlab.study.study import Study
+from tests.jobs import make_job, run
 from tests.sweeps import spiral_sweep
 from tests.test_study import epoch
 
 
 @pytest.mark.parametrize(
-    ("budget", "spent", "goal", "why"),
+    ("budget", "usage", "goal", "reason"),
     [
-        (Budget(), Spent(1e9, 10**9, 1.0, 10**9), "max", None),
-        (Budget(seconds=60), Spent(seconds=59.9), "max", None),
-        (Budget(seconds=60), Spent(seconds=60.0), "max", "its 60 seconds are used up"),
-        (Budget(epochs=1000), Spent(epochs=1000), "max", "its 1,000 epochs are used up"),
-        (Budget(target=0.9), Spent(best=0.89), "max", None),
-        (Budget(target=0.9), Spent(best=0.91), "max", "a trial reached 0.91, and 0.9 was the target"),
-        (Budget(target=120), Spent(best=130.0), "min", None),
-        (Budget(target=120), Spent(best=119.0), "min", "a trial reached 119, and 120 was the target"),
-        (Budget(patience=5), Spent(best=0.5, since_best=4), "max", None),
-        (Budget(patience=5), Spent(best=0.5, since_best=5), "max", "5 trials in a row were no better than 0.5"),
-        (
-            Budget(patience=5),
-            Spent(since_best=50),
-            "max",
-            None,
-        ),  # while none is complete there is nothing to improve on
+        (Budget(), BudgetUsage(1e9, 10**9, 1.0, 10**9), "max", None),
+        (Budget(seconds=60), BudgetUsage(seconds=59.9), "max", None),
+        (Budget(seconds=60), BudgetUsage(seconds=60.0), "max", "60 seconds"),
+        (Budget(epochs=1000), BudgetUsage(epochs=1000), "max", "1,000 epochs"),
+        (Budget(target=0.9), BudgetUsage(best_score=0.89), "max", None),
+        (Budget(target=0.9), BudgetUsage(best_score=0.91), "max", "reached 0.91, .*target is 0.9"),
+        (Budget(target=120), BudgetUsage(best_score=130.0), "min", None),
+        (Budget(target=120), BudgetUsage(best_score=119.0), "min", "reached 119, .*target is 120"),
+        (Budget(patience=5), BudgetUsage(best_score=0.5, trials_since_best=4), "max", None),
+        (Budget(patience=5), BudgetUsage(best_score=0.5, trials_since_best=5), "max", "5 trials .* no better than 0.5"),
+        (Budget(patience=5), BudgetUsage(trials_since_best=50), "max", None),  # no trial is complete yet
     ],
 )
-def test_a_budget_says_when_and_why(budget, spent, goal, why):
-    assert budget.why_over(spent, goal) == why
+def test_exhausted_reason(budget, usage, goal, reason):
+    found = budget.exhausted_reason(usage, goal)
+    assert found is None if reason is None else re.search(reason, found)
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "limit",
     [{"seconds": 0}, {"seconds": "60"}, {"epochs": 1.5}, {"epochs": 0}, {"patience": -1}, {"target": float("nan")}],
 )
-def test_a_budget_that_means_nothing_is_refused(wrong):
-    with pytest.raises(UserMistake, match=next(iter(wrong))):
-        Budget(**wrong)
+def test_invalid_limit_is_rejected(limit):
+    with pytest.raises(UserMistake, match=next(iter(limit))):
+        Budget(**limit)
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("90", 90), ("45s", 45), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1d", 86400), ("1.5h", 5400)],
 )
-def test_times_are_read_as_people_write_them(text, seconds):
-    assert seconds_of(text) == seconds
+def test_parse_duration(text, seconds):
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "soon", "-5", "30 parsecs", "m"])
-def test_what_is_no_time_is_refused(text):
+def test_invalid_duration_is_rejected(text):
     with pytest.raises(UserMistake, match="--time-budget"):
-        seconds_of(text)
+        parse_duration(text)
 
 
-def study(tmp_path, budget, trials=20, **changes):
-    job = Job(spiral_sweep(budget=budget), "s", tmp_path / "j", tmp_path / "c", trials, fuse=1, **changes)
-    return Study(job, Buffer())
+def study_with(tmp_path, budget, trials=20, sweep=None, **changes):
+    """Return a study of groups of one trial."""
+    sweep = replace(sweep or spiral_sweep(), budget=budget)
+    return Study(make_job(sweep, "s", tmp_path / "j", tmp_path / "c", trials, fuse=1, **changes), EventBuffer())
 
 
-def finish(one, group, score, epochs=1):
+def finish(study, group, score, epochs=1):
+    """Report this score after each epoch, up to the last."""
     for number in range(1, epochs):
-        one.report(group.trials, epoch(number, [score] * 2))
-    one.finish(group.trials, epoch(epochs, [score] * 2))
+        study.report(group.trials, epoch(number, [score] * 2))
+    study.finish(group.trials, epoch(epochs, [score] * 2))
 
 
-def test_a_target_ends_the_search_and_prunes_what_is_at_work(tmp_path):
-    one = study(tmp_path, Budget(target=0.9))
-    first, second = one.ask(), one.ask()
-    one.report(second.trials, epoch(1, [0.3, 0.5]))
-    finish(one, first, 0.95)
-    assert one.over == "a trial reached 0.95, and 0.9 was the target"
-    assert not one.more()
-    assert one.ask() is None
-    assert one.report(second.trials, epoch(2, [0.9, 0.9])).stay == ()
-    records = one.records()
+def test_target_ends_the_search_and_prunes_running_trials(tmp_path):
+    study = study_with(tmp_path, Budget(target=0.9))
+    first, second = study.ask(), study.ask()
+    study.report(second.trials, epoch(1, [0.3, 0.5]))
+    finish(study, first, 0.95)
+    assert study.end_reason == "a trial reached 0.95, and the target is 0.9"
+    assert not study.has_more()
+    assert study.ask() is None
+    assert study.report(second.trials, epoch(2, [0.9, 0.9])).trials == ()
+    records = study.records()
     assert [record.state for record in records] == ["COMPLETE", "PRUNED"]
     assert (records[1].value, records[1].epoch) == (pytest.approx(0.4), 1)
     assert "the target" in records[1].reason
-    one.close()
+    study.close()
 
 
 def test_epochs_are_counted_over_all_trials_and_restarts(tmp_path):
-    one = study(tmp_path, Budget(epochs=10))
-    finish(one, one.ask(), 0.5, epochs=4)
-    finish(one, one.ask(), 0.5, epochs=4)
-    one.close()
-    again = study(tmp_path, Budget(epochs=10))
-    group = again.ask()
-    assert again.report(group.trials, epoch(1, [0.5, 0.5])).stay == group.trials
-    assert again.report(group.trials, epoch(2, [0.5, 0.5])).stay == ()
-    assert "10 epochs" in again.over
-    again.close()
+    study = study_with(tmp_path, Budget(epochs=10))
+    finish(study, study.ask(), 0.5, epochs=4)
+    finish(study, study.ask(), 0.5, epochs=4)
+    study.close()
+    reopened = study_with(tmp_path, Budget(epochs=10))
+    group = reopened.ask()
+    assert reopened.report(group.trials, epoch(1, [0.5, 0.5])).trials == group.trials
+    assert reopened.report(group.trials, epoch(2, [0.5, 0.5])).trials == ()
+    assert "10 epochs" in reopened.end_reason
+    reopened.close()
 
 
 def test_patience_counts_the_trials_that_ended_since_the_best(tmp_path):
-    one = study(tmp_path, Budget(patience=3))
+    study = study_with(tmp_path, Budget(patience=3))
     for score in (0.5, 0.6, 0.6, 0.4):
-        finish(one, one.ask(), score)
-        assert one.over is None
-    one.close()
-    again = study(tmp_path, Budget(patience=3))
-    finish(again, again.ask(), 0.1)
-    assert again.over == "3 trials in a row were no better than 0.6"
-    again.close()
+        finish(study, study.ask(), score)
+        assert study.end_reason is None
+    study.close()
+    reopened = study_with(tmp_path, Budget(patience=3))
+    finish(reopened, reopened.ask(), 0.1)
+    assert reopened.end_reason == "3 trials in a row were no better than 0.6"
+    reopened.close()
 
 
-def test_the_last_trial_of_all_is_no_reason_to_say_that_it_is_over(tmp_path):
-    one = study(tmp_path, Budget(target=0.9), trials=1)
-    finish(one, one.ask(), 0.95)
-    assert (one.over, one.ask()) == (None, None)
-    one.close()
+def test_infeasible_trials_do_not_use_up_the_patience(tmp_path):
+    """Most points violate this constraint, so that many infeasible trials come between those that are trained."""
+    sweep = spiral_sweep(sampler=Random(), constraint=lambda candidate: candidate["model.hidden"] - 5)
+    budget = Budget(patience=3)
+    study = study_with(tmp_path, budget, sweep=sweep)
+    for score in (0.9, 0.4, 0.4):
+        finish(study, study.ask(), score)
+    group = study.ask()
+    infeasible = [record.number for record in study.records() if record.state == "INFEASIBLE"]
+    assert len([number for number in infeasible if number > 0]) >= budget.patience
+    assert study.end_reason is None
+    study.close()
+    reopened = study_with(tmp_path, budget, sweep=sweep)
+    assert reopened.ask().trials == group.trials
+    assert reopened.end_reason is None, "the infeasible trials do not count when they are read again either"
+    finish(reopened, group, 0.4)
+    assert reopened.end_reason == "3 trials in a row were no better than 0.9"
+    reopened.close()
 
 
-def test_seconds_count_by_a_clock_that_does_not_jump_and_over_restarts(tmp_path, monkeypatch):
+def test_budget_is_not_exhausted_by_the_last_trial(tmp_path):
+    study = study_with(tmp_path, Budget(target=0.9), trials=1)
+    finish(study, study.ask(), 0.95)
+    assert (study.end_reason, study.ask()) == (None, None)
+    study.close()
+
+
+def test_seconds_are_counted_by_a_monotonic_clock_over_restarts(tmp_path, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("searchlab.study.trial_store.time.monotonic", lambda: now[0])
-    one = study(tmp_path, Budget(seconds=60))
-    group = one.ask()
+    study = study_with(tmp_path, Budget(seconds=60))
+    group = study.ask()
     now[0] += 50.0
-    finish(one, group, 0.5)
-    assert one.over is None
-    one.close()
-    now[0] += 1e6  # nobody searches
+    finish(study, group, 0.5)
+    assert study.end_reason is None
+    study.close()
+    now[0] += 1e6  # no search is running
     monkeypatch.setattr("searchlab.study.trial_store.time.time", lambda: 0.0)
-    again = study(tmp_path, Budget(seconds=60))
-    group = again.ask()
+    reopened = study_with(tmp_path, Budget(seconds=60))
+    group = reopened.ask()
     now[0] += 9.0
-    assert again.report(group.trials, epoch(1, [0.5, 0.5])).stay
+    assert reopened.report(group.trials, epoch(1, [0.5, 0.5])).trials
     now[0] += 2.0
-    assert not again.report(group.trials, epoch(2, [0.5, 0.5])).stay
-    assert "60 seconds" in again.over
-    again.close()
+    assert not reopened.report(group.trials, epoch(2, [0.5, 0.5])).trials
+    assert "60 seconds" in reopened.end_reason
+    reopened.close()
 
 
-def test_in_a_reproducible_search_a_budget_is_looked_at_between_generations(tmp_path):
-    one = study(tmp_path, Budget(target=0.9), trials=16, generation=8)
-    groups = [one.ask()]
-    finish(one, groups[0], 0.95)
-    while (group := one.ask()) is not None:
-        finish(one, group, 0.5)
+def test_reproducible_search_checks_the_budget_between_generations(tmp_path):
+    study = study_with(tmp_path, Budget(target=0.9), trials=16, generation=8)
+    groups = [study.ask()]
+    finish(study, groups[0], 0.95)
+    while (group := study.ask()) is not None:
+        finish(study, group, 0.5)
         groups.append(group)
     assert sum(len(group.trials) for group in groups) == 8
-    assert one.over
-    one.close()
+    assert study.end_reason
+    study.close()
 
 
-def test_a_search_that_its_budget_ended_has_a_winner_and_goes_on_when_given_more(tmp_path, monkeypatch):
-    monkeypatch.setattr("searchlab.runner.pipeline.Recorder", NoRecorder)
+def test_search_with_an_exhausted_budget_has_a_winner_and_can_be_resumed(tmp_path):
     sweep = spiral_sweep(trials=12, budget=Budget(epochs=14))
-    result = run(sweep, engine="local", home=tmp_path, fuse=2)
+    result = run(sweep, engine="local", tracking=None, home=tmp_path, fuse=2)
     assert "14 epochs" in result.over
     assert result.state == "FINISHED"
     assert result.artifact.exists()
     assert len(result.trials) < 12
-    assert result.plain()["over"] == result.over
+    assert result.to_json()["over"] == result.over
     with pytest.raises(UserMistake, match="cannot be reproducible"):
-        run(spiral_sweep(budget=Budget(seconds=5)), engine="local", home=tmp_path, reproducible=True)
-    again = resume("spiral", home=tmp_path, sweep=sweep)
-    assert [t.state for t in again.trials] == [t.state for t in result.trials], "nothing more to spend"
+        run(spiral_sweep(budget=Budget(seconds=5)), engine="local", tracking=None, home=tmp_path, reproducible=True)
+    reopened = resume("spiral", home=tmp_path, sweep=sweep)
+    assert [t.state for t in reopened.trials] == [t.state for t in result.trials], "the budget is still used up"
 
 
-def test_a_budget_shorter_than_a_trial_still_gives_a_winner(tmp_path, monkeypatch):
-    monkeypatch.setattr("searchlab.runner.pipeline.Recorder", NoRecorder)
-    result = run(spiral_sweep(trials=12, epochs=50, budget=Budget(epochs=5)), engine="local", home=tmp_path, fuse=1)
+def test_budget_smaller_than_a_trial_still_has_a_winner(tmp_path):
+    result = run(
+        spiral_sweep(trials=12, epochs=50, budget=Budget(epochs=5)),
+        engine="local",
+        tracking=None,
+        home=tmp_path,
+        fuse=1,
+    )
     assert {trial.state for trial in result.trials} == {"PRUNED"}
     assert result.winner.trial.epoch <= 5
 
 
-def test_a_time_budget_ends_a_search_in_mid_trial_and_more_time_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("searchlab.runner.pipeline.Recorder", NoRecorder)
+def test_time_budget_ends_within_a_trial_and_resume_continues_with_more_time(tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("searchlab.study.trial_store.time.monotonic", lambda: clock[0])
-    add = Study.report
+    original = Study.report
 
-    def report(self, *given):
+    def report(self, *arguments):
         clock[0] += 1.0
-        return add(self, *given)
+        return original(self, *arguments)
 
     monkeypatch.setattr(Study, "report", report)
-    result = run(spiral_sweep(trials=12), engine="local", home=tmp_path, fuse=1, values={"budget.seconds": 7.0})
+    result = run(
+        spiral_sweep(trials=12), engine="local", tracking=None, home=tmp_path, fuse=1, values={"budget.seconds": 7.0}
+    )
     assert result.over == "its 7 seconds are used up"
     before = len(result.trials)
     longer = resume("spiral", home=tmp_path, sweep=spiral_sweep(trials=12), seconds=1000.0)
@@ -200,18 +225,8 @@ def test_a_time_budget_ends_a_search_in_mid_trial_and_more_time_goes_on(tmp_path
     assert len(longer.trials) == 12 > before
 
 
-class NoRecorder:
-    """A recorder that keeps nothing."""
-
-    def __init__(self, uri, record):
-        self.run_id = "none"
-
-    def __getattr__(self, name):
-        return lambda *given, **named: "none"
-
-
-def test_every_epoch_counts_whoever_trained_it(tmp_path):
-    job = Job(spiral_sweep(trials=8), "s", tmp_path / "j", tmp_path / "c", 8, fuse=4)
-    found = local.search(replace(job, sweep=spiral_sweep(trials=8, budget=Budget(epochs=12))), Buffer())
-    assert sum(len(trial.curve.scores) for trial in found.trials) == 12
-    assert np.isfinite([trial.value for trial in found.trials]).all()
+def test_epochs_of_all_trials_of_a_group_count(tmp_path):
+    job = make_job(spiral_sweep(trials=8), "s", tmp_path / "j", tmp_path / "c", 8, fuse=4)
+    result = local.search(replace(job, sweep=spiral_sweep(trials=8, budget=Budget(epochs=12))), EventBuffer())
+    assert sum(len(trial.curve.scores) for trial in result.trials) == 12
+    assert np.isfinite([trial.value for trial in result.trials]).all()

@@ -72,9 +72,9 @@ def test_show_tells_what_is_open_fixed_and_fused():
     assert told["trials"] == 40
     assert told["structures"] == 27
     assert told["arguments"]["training.epochs"] == 20
-    assert [told["memory"][end]["parameters"] for end in ("smallest", "largest")] == [2410, 9610]
-    assert told["memory"]["fit"] > 0
-    assert "a replica, of 2,410 to 9,610 parameters" in done.stderr
+    assert [told["memory"][end]["parameter_count"] for end in ("smallest", "largest")] == [2410, 9610]
+    assert told["memory"]["max_trials"] > 0
+    assert "2,410 to 9,610 parameters" in done.stderr
     line = next(line for line in done.stderr.splitlines() if line.startswith("optimizer.SGD.lr"))
     assert "0.01 to 1, log" in line
     assert line.rstrip().endswith("may differ")
@@ -97,7 +97,7 @@ def test_show_counts_a_grid_up(tmp_path):
     assert (told["trials"], told["combinations"], told["structures"]) == (15, 15, 6)
     assert told["sampler"] == {"kind": "Grid"}
     assert told["early_stopping"]["patience"] == 3
-    assert "mine: 15 trials, each 2-fold" in done.stderr
+    assert "mine: 15 trials with 2 folds" in done.stderr
     assert "sampler Grid(): 15 combinations, early stopping EarlyStopping(patience=3, min_delta=0.0)" in done.stderr
     assert "6 structures" in done.stderr
 
@@ -105,19 +105,19 @@ def test_show_counts_a_grid_up(tmp_path):
 @pytest.mark.parametrize(
     ("lr", "trials", "options", "told"),
     [
-        ("0.1", "", ["--trials", "200"], "the grid has 9 combinations; trials=200 asks for more."),
-        ("0.1", ", trials=10", [], "the grid has 9 combinations; trials=10 asks for more."),
-        ("Float(0.1, 1.0)", "", [], "Grid() tries every value, and optimizer.SGD.lr is a range without step: use"),
+        ("0.1", "", ["--trials", "200"], "the grid has 9 combinations, and trials=200 is more"),
+        ("0.1", ", trials=10", [], "the grid has 9 combinations, and trials=10 is more"),
+        ("Float(0.1, 1.0)", "", [], "Grid() tries every value, and optimizer.SGD.lr is a range without a step"),
         ("Choice(*range(1, 200_000))", "", [], "the grid has more than 100,000 combinations"),
         ("Choice(*range(1, 90_000))", "", [], "the grid has 270,003 combinations"),
         (
             "0.1",
             "",
             ["--set", "sampler=grid"],
-            "such as TPE(), Random() or Grid(), or a sampler object of Optuna's, got 'grid'",
+            "such as TPE(), Random() or Grid(), or a sampler object of Optuna, got 'grid'",
         ),
         ("0.1", ", trials=0", [], "at least 1, got 0"),
-        ("0.1", "", ["--set", "early_stopping.patience=0"], "at least 1; got 0"),
+        ("0.1", "", ["--set", "early_stopping.patience=0"], "at least 1, got 0"),
     ],
 )
 def test_a_grid_that_cannot_be_tried_is_one_sentence(tmp_path, lr, trials, options, told):
@@ -132,7 +132,7 @@ def test_a_grid_is_tried_in_part_and_then_to_its_end(home, tmp_path):
     done = searchlab("run", path, "--engine", "local", "--trials", "4", "--json", home=home, cwd=tmp_path)
     assert json.loads(done.stdout)["trials"]["complete"] == 4
     told = sentence(searchlab("resume", "mine", "--trials", "10", home=home, cwd=tmp_path), 2)
-    assert "the grid has 9 combinations; trials=10 asks for more" in told
+    assert "the grid has 9 combinations, and trials=10 is more" in told
     more = searchlab("resume", "mine", "--trials", "9", "--json", home=home, cwd=tmp_path)
     assert json.loads(more.stdout)["trials"] == {"asked": 9, "complete": 9, "pruned": 0, "failed": 0}
 
@@ -191,14 +191,14 @@ def test_run_tells_that_a_group_is_cut(home):
     ("text", "told"),
     [
         ("from searchlab import *", "has no `sweep`"),
-        ("sweep = 3", "has a `sweep` that is a int"),
+        ("sweep = 3", "has a `sweep` of type int"),
         ("import nowhere", "line 1: ModuleNotFoundError: No module named 'nowhere'"),
         ("x = (", "line 1: SyntaxError"),
         (GOOD.format(hidden="Int(5, 10)", lr="0.1").replace("hidden=", "hiden="), "did you mean 'hidden'?"),
         (GOOD.format(hidden="Int(10, 5)", lr="0.1"), "empty range"),
         (GOOD.format(hidden="Int(5, 10)", lr="Float(0, 1, log=True)"), "low end above 0"),
-        (GOOD.format(hidden="Int(5, 10).when(layers=3)", lr="0.1"), "'layers' is not given"),
-        (GOOD.format(hidden="Int(5, 10).when(layers=3), layers=Int(1, 2)", lr="0.1"), "which it never is"),
+        (GOOD.format(hidden="Int(5, 10).when(layers=3)", lr="0.1"), "but 'layers' is not"),
+        (GOOD.format(hidden="Int(5, 10).when(layers=3), layers=Int(1, 2)", lr="0.1"), "which is impossible"),
         (GOOD.format(hidden="5", lr="0.1").replace("KFold(2)", "KFold(99)"), "KFold(99) needs at least 99"),
     ],
 )

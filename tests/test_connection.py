@@ -1,4 +1,4 @@
-"""Connecting to a cluster: what passes is tried again, what does not is told in one sentence."""
+"""Connecting to a cluster: a failure that passes is retried, any other one is raised in one sentence."""
 
 from __future__ import annotations
 
@@ -6,53 +6,55 @@ import pytest
 import ray
 
 from searchlab.cluster import connection
-from searchlab.cluster.connection import TRIES, connected
+from searchlab.cluster.connection import CLIENT_ATTEMPTS, connected
 from searchlab.errors import WorldFault
-from searchlab.runs.job import Job
+from tests.jobs import make_job
 from tests.sweeps import spiral_sweep
 
-REFUSAL = "Initialization failure from server:\nTraceback (most recent call last):\nRuntimeError: it ended at once"
+CLIENT_FAILURE = "Initialization failure from server:\nTraceback (most recent call last):\nRuntimeError: it ended"
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """A cluster that refuses so often, for this reason; counts how often it was asked."""
-    asked = []
+def failing_cluster(monkeypatch):
+    """Makes ray.init fail so many times for this reason; returns the list of its calls."""
+    calls = []
 
-    def refuse(times, reason):
-        def init(**given):
-            asked.append(given["address"])
-            if len(asked) <= times:
+    def fail(times, reason):
+        def init(**options):
+            calls.append(options["address"])
+            if len(calls) <= times:
                 raise ConnectionAbortedError(reason)
 
         monkeypatch.setattr(ray, "init", init)
-        return asked
+        return calls
 
-    monkeypatch.setattr(connection, "PAUSE", 0.0)
-    return refuse
-
-
-def job(tmp_path, address):
-    return Job(spiral_sweep(), "mine", tmp_path / "j", tmp_path / "c", 4, address=address)
+    monkeypatch.setattr(connection, "CLIENT_PAUSE", 0.0)
+    return fail
 
 
-def test_a_client_whose_server_ended_at_once_is_tried_again(asked, tmp_path):
-    count = asked(TRIES - 1, REFUSAL)
-    with connected(job(tmp_path, "ray://head:10001")):
-        assert len(count) == TRIES
+def job_at(address, tmp_path):
+    return make_job(spiral_sweep(), "mine", tmp_path / "j", tmp_path / "c", 4, address=address)
+
+
+def test_a_client_whose_server_process_ended_is_retried(failing_cluster, tmp_path):
+    calls = failing_cluster(CLIENT_ATTEMPTS - 1, CLIENT_FAILURE)
+    with connected(job_at("ray://head:10001", tmp_path)):
+        assert len(calls) == CLIENT_ATTEMPTS
 
 
 @pytest.mark.parametrize(
-    ("address", "reason", "told"),
+    ("address", "reason", "shown"),
     [
-        ("ray://head:10001", REFUSAL, "it ended at once"),
+        ("ray://head:10001", CLIENT_FAILURE, "it ended"),
         ("ray://head:10001", "ray client connection timeout", "ray client connection timeout"),
-        ("head:6379", REFUSAL, "it ended at once"),
+        ("head:6379", CLIENT_FAILURE, "it ended"),
     ],
 )
-def test_what_does_not_pass_is_told(asked, tmp_path, address, reason, told):
-    count = asked(99, reason)
-    words = rf"no Ray cluster answers at {address} \({told}\); a cluster that asks for a token wants"
-    with pytest.raises(WorldFault, match=words), connected(job(tmp_path, address)):
+def test_a_lasting_failure_is_one_sentence(failing_cluster, tmp_path, address, reason, shown):
+    calls = failing_cluster(99, reason)
+    job = job_at(address, tmp_path)
+    with pytest.raises(WorldFault, match=rf"at {address} \({shown}\); .*RAY_AUTH_TOKEN") as caught, connected(job):
         pass
-    assert len(count) == (TRIES if address.startswith("ray://") and reason == REFUSAL else 1)
+    assert "\n" not in str(caught.value)
+    is_retried = address.startswith("ray://") and reason == CLIENT_FAILURE
+    assert len(calls) == (CLIENT_ATTEMPTS if is_retried else 1)

@@ -1,8 +1,9 @@
-"""A study in a database that goes away and comes back: nothing is lost, nothing is done twice, nothing fails."""
+"""A study in a database that becomes unavailable and returns: nothing is lost, nothing is done twice, nothing fails."""
 
 from __future__ import annotations
 
 import itertools
+import re
 import sqlite3
 import subprocess
 import sys
@@ -20,18 +21,19 @@ import sqlalchemy
 from searchlab.engine import local
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.runs import retry
-from searchlab.runs.events import Buffer
-from searchlab.runs.job import Job
-from searchlab.study.reading import peek
-from searchlab.study.storage import database, journal, ownership
+from searchlab.runs.events import EventBuffer, TrialFinished, TrialStarted
+from searchlab.study.reading import read_trials
+from searchlab.study.storage import database, ownership
+from searchlab.study.storage.opening import close, open_owned, open_read_only, record_owner
 from searchlab.study.study import Study
 from tests import postgres
+from tests.jobs import make_job
 from tests.postgres import PASSWORD, Postgres
 from tests.relay import relay
 from tests.sweeps import spiral_sweep
 
 COUNT = itertools.count()
-ABSENT = "postgresql://study:secret%2Fword@127.0.0.1:{}/study"  # not where it is used: a traceback shows those lines
+ABSENT = "postgresql://study:secret%2Fword@127.0.0.1:{}/study"  # here, because a traceback shows the lines of a test
 ORACLE = "oracle+oracledb://u:secret@h/d"
 
 
@@ -50,7 +52,7 @@ def running():
 
 @pytest.fixture
 def server(running):
-    """A server that runs, whatever the test before left of it."""
+    """A server that runs, whatever the test before did to it."""
     running.start()
     return running
 
@@ -62,28 +64,28 @@ def url(server):
 
 
 @pytest.fixture
-def own():
-    """Opens databases, and lets go of them in the end."""
+def open_database():
+    """Opens databases, and closes them at the end of the test."""
     with ExitStack() as stack:
 
-        def open_database(url, waiting=None):
-            storage = journal.own(url, waiting)
-            stack.callback(journal.release, storage)
+        def opened(url, notify=None):
+            storage = open_owned(url, notify)
+            stack.callback(close, storage)
             return storage
 
-        yield open_database
+        yield opened
 
 
-def opened(storage):
+def load_study(storage):
     return optuna.create_study(study_name="s", storage=storage, load_if_exists=True)
 
 
-def seen(url):
-    return optuna.load_study(study_name="s", storage=journal.look(url)).trials
+def stored_trials(url):
+    return optuna.load_study(study_name="s", storage=open_read_only(url)).trials
 
 
-def work(study):
-    """One trial, with every kind of thing that a ledger stores."""
+def run_trial(study):
+    """Run a trial with every kind of value that a study stores; its number."""
     trial = study.ask()
     rate = trial.suggest_float("rate", 0.001, 1.0, log=True)
     trial.suggest_categorical("optimizer", ["SGD", "Adam"])
@@ -95,7 +97,7 @@ def work(study):
 
 
 def check_whole(trials, count):
-    """So many trials have ended well, each with all that was told of it."""
+    """So many trials are complete, each with all its values."""
     assert [trial.number for trial in trials] == list(range(count))
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
     for trial in trials:
@@ -107,18 +109,18 @@ def check_whole(trials, count):
 
 
 @pytest.mark.slow
-def test_a_server_that_is_killed_and_started_again_loses_and_doubles_nothing(server, url, own):
-    study, done, stop = opened(own(url)), [], threading.Event()
+def test_restarts_of_the_server_lose_and_repeat_nothing(server, url, open_database):
+    study, done, stop = load_study(open_database(url)), [], threading.Event()
 
-    def go_on():
+    def run_trials():
         while not stop.is_set():
-            done.append(work(study))
+            done.append(run_trial(study))
 
     with ThreadPoolExecutor(3) as pool:
-        threads = [pool.submit(go_on) for _ in range(3)]
+        threads = [pool.submit(run_trials) for _ in range(3)]
         try:
-            for more in (4, 12, 20):
-                wait_for(lambda more=more: len(done) >= more or any(thread.done() for thread in threads))
+            for count in (4, 12, 20):
+                wait_for(lambda count=count: len(done) >= count or any(thread.done() for thread in threads))
                 server.stop()
                 time.sleep(0.3)
                 server.start()
@@ -128,23 +130,23 @@ def test_a_server_that_is_killed_and_started_again_loses_and_doubles_nothing(ser
         for thread in threads:
             thread.result()
     check_whole(study.trials, len(done))
-    check_whole(seen(url), len(done))
+    check_whole(stored_trials(url), len(done))
 
 
-def wait_for(happened):
+def wait_for(condition):
     deadline = time.monotonic() + 60
-    while not happened():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def through(way, url):
-    return url.replace(f":{way.target}/", f":{way.port}/")
+def through(relay, url):
+    return url.replace(f":{relay.target}/", f":{relay.port}/")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "words",
+    "statement",
     [
         b"INSERT INTO studies",
         b"INSERT INTO study_user_attributes",
@@ -156,165 +158,163 @@ def through(way, url):
         b"INSERT INTO trial_values",
     ],
 )
-def test_an_answer_that_is_lost_on_its_way_does_nothing_twice(server, url, own, words):
-    with relay(server.port, loses_commit_of=words) as way:
-        study = opened(own(through(way, url)))
+def test_a_lost_answer_repeats_nothing(server, url, open_database, statement):
+    with relay(server.port, drop_commit_of=statement) as proxy:
+        study = load_study(open_database(through(proxy, url)))
         study.set_user_attr("known trials", 0)
         for _ in range(2):
-            work(study)
-        assert way.lost == 1
+            run_trial(study)
+        assert proxy.dropped == 1
         check_whole(study.trials, 2)
-    check_whole(seen(url), 2)
+    check_whole(stored_trials(url), 2)
 
 
 @pytest.mark.slow
-def test_a_new_study_whose_answer_is_lost_is_no_other_of_its_name(server, url, own):
-    with relay(server.port, loses_commit_of=b"INSERT INTO studies") as way:
-        optuna.create_study(study_name="s", storage=own(through(way, url)))
-        assert way.lost == 1
+def test_a_study_whose_creation_lost_its_answer_is_not_another_one_of_its_name(server, url, open_database):
+    with relay(server.port, drop_commit_of=b"INSERT INTO studies") as proxy:
+        optuna.create_study(study_name="s", storage=open_database(through(proxy, url)))
+        assert proxy.dropped == 1
         with pytest.raises(optuna.exceptions.DuplicatedStudyError):
-            optuna.create_study(study_name="s", storage=own(url))
+            optuna.create_study(study_name="s", storage=open_database(url))
 
 
 @pytest.mark.slow
-def test_a_trial_that_was_put_in_whole_is_there_once(server, url, own):
-    with relay(server.port, loses_commit_of=b"INSERT INTO trials") as way:
-        study = opened(own(through(way, url)))
-        there = optuna.distributions.FloatDistribution(0.0, 1.0)
-        study.add_trial(optuna.create_trial(params={"rate": 0.5}, distributions={"rate": there}, value=0.25))
-        assert way.lost == 1
-    assert [(trial.state.name, trial.value, trial.params) for trial in seen(url)] == [("COMPLETE", 0.25, {"rate": 0.5})]
+def test_a_finished_trial_is_added_once(server, url, open_database):
+    with relay(server.port, drop_commit_of=b"INSERT INTO trials") as proxy:
+        study = load_study(open_database(through(proxy, url)))
+        distribution = optuna.distributions.FloatDistribution(0.0, 1.0)
+        study.add_trial(optuna.create_trial(params={"rate": 0.5}, distributions={"rate": distribution}, value=0.25))
+        assert proxy.dropped == 1
+    assert [(trial.state.name, trial.value, trial.params) for trial in stored_trials(url)] == [
+        ("COMPLETE", 0.25, {"rate": 0.5})
+    ]
 
 
-class Killing(Buffer):
-    """A tracker that kills the server when a trial ends or begins, and has it started again in a moment."""
+class ServerKiller(EventBuffer):
+    """A handler that kills the server when trials end and start, and restarts it after a moment."""
 
-    def __init__(self, server, times):
+    def __init__(self, server, kills):
         super().__init__()
-        self.server, self.left, self.threads = server, times, []
+        self.server, self.kills_left, self.restarts = server, kills, []
 
-    def finish(self, trial, ending):
-        super().finish(trial, ending)
-        self.kill()
-
-    def start(self, trial, parameters, moment):
-        super().start(trial, parameters, moment)
-        if trial % 3 == 1:
+    def handle(self, event):
+        super().handle(event)
+        if isinstance(event, TrialFinished) or (isinstance(event, TrialStarted) and event.trial % 3 == 1):
             self.kill()
 
     def kill(self):
         self.join()
-        if self.left:
-            self.left -= 1
+        if self.kills_left:
+            self.kills_left -= 1
             self.server.stop()
-            self.threads = [threading.Timer(0.2, self.server.start)]
-            self.threads[0].start()
+            self.restarts = [threading.Timer(0.2, self.server.start)]
+            self.restarts[0].start()
 
     def join(self):
-        for thread in self.threads:
-            thread.join()
+        for restart in self.restarts:
+            restart.join()
 
 
 @pytest.mark.slow
-def test_a_search_through_deaths_of_its_database_finds_what_an_unbroken_one_does(server, url, tmp_path):
-    def found(storage, tracker, name):
-        job = Job(spiral_sweep(epochs=3), "spiral", storage, tmp_path / name, trials=6, fuse=1)
-        trials = local.search(job, tracker).trials
+def test_a_search_gives_the_same_results_when_its_database_is_killed(server, url, tmp_path):
+    def found(storage, handler, name):
+        job = make_job(spiral_sweep(epochs=3), "spiral", storage, tmp_path / name, trials=6, fuse=1)
+        trials = local.search(job, handler).trials
         return [(trial.state, trial.parameters, trial.value, trial.epoch, trial.reason) for trial in trials]
 
-    unbroken = found(tmp_path / "study.journal", Buffer(), "a")
-    tracker = Killing(server, times=5)
+    undisturbed = found(tmp_path / "study.journal", EventBuffer(), "a")
+    killer = ServerKiller(server, kills=5)
     try:
-        assert found(url, tracker, "b") == unbroken
+        assert found(url, killer, "b") == undisturbed
     finally:
-        tracker.join()
-    assert tracker.left == 0
-    assert [trial.state for trial in peek(url, "spiral")] == [state for state, *_ in unbroken]
+        killer.join()
+    assert killer.kills_left == 0
+    assert [trial.state for trial in read_trials(url, "spiral")] == [state for state, *_ in undisturbed]
 
 
 @pytest.mark.slow
-def test_one_that_stays_away_is_waited_for_once_and_gone_on_with_later(server, url, own, monkeypatch):
-    monkeypatch.setattr(database, "PATIENCE", 1.5)
-    monkeypatch.setattr(retry, "SILENT", 0.2)
-    heard = []
-    study = opened(own(url, heard.append))
-    work(study)
+def test_a_long_outage_is_waited_for_once_and_the_study_continues_later(server, url, open_database, monkeypatch):
+    monkeypatch.setattr(database, "OUTAGE_TIMEOUT", 1.5)
+    monkeypatch.setattr(retry, "NOTIFY_AFTER", 0.2)
+    messages = []
+    study = load_study(open_database(url, messages.append))
+    run_trial(study)
     server.stop()
-    with pytest.raises(WorldFault, match=r"not answered for 1.5 seconds .*every trial that had ended is kept.*resume"):
-        work(study)
+    with pytest.raises(WorldFault, match=r"not answered for 1.5 seconds .*is kept.*resume"):
+        run_trial(study)
     before = time.monotonic()
     with pytest.raises(WorldFault, match="has not answered"):
-        work(study)
-    assert time.monotonic() - before < 1.0, "the patience with one outage is used up once"
-    assert [text.partition(" does not answer")[1] for text in heard] == [" does not answer"]
+        run_trial(study)
+    assert time.monotonic() - before < 1.0, "one outage is waited for once"
+    assert [text.partition(" does not answer")[1] for text in messages] == [" does not answer"]
     server.start()
-    work(study)
-    assert len(heard) == 2
-    assert "answers again" in heard[1]
+    run_trial(study)
+    assert len(messages) == 2
+    assert "answers again" in messages[1]
     check_whole(study.trials, 2)
 
 
 @pytest.mark.slow
-def test_several_owners_may_make_the_tables_at_once(server, url):
-    gate = threading.Barrier(4)
+def test_several_owners_can_create_the_tables_at_the_same_time(server, url):
+    barrier = threading.Barrier(4)
 
-    def begin(number):
-        gate.wait()
-        storage = journal.own(url)
+    def create(number):
+        barrier.wait()
+        storage = open_owned(url)
         optuna.create_study(study_name=f"s{number}", storage=storage)
-        journal.release(storage)
+        close(storage)
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(begin, range(4)))
-    assert sorted(optuna.get_all_study_names(journal.look(url))) == ["s0", "s1", "s2", "s3"]
+        list(pool.map(create, range(4)))
+    assert sorted(optuna.get_all_study_names(open_read_only(url))) == ["s0", "s1", "s2", "s3"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("opening", [journal.own, journal.look])
-def test_what_will_not_pass_is_told_at_once_without_the_password(server, opening):
-    for url, told in (
+@pytest.mark.parametrize("opener", [open_owned, open_read_only])
+def test_a_refusal_is_raised_at_once_without_the_password(server, opener):
+    for url, reason in (
         (server.url(password="wrong" + PASSWORD), "password authentication failed"),
         (server.url("nowhere"), 'database "nowhere" does not exist'),
         (f"{server.url()}?sslmode=require", "does not support SSL"),
     ):
         before = time.monotonic()
-        with pytest.raises(WorldFault, match=told) as caught:
-            opening(url)
+        with pytest.raises(WorldFault, match=reason) as caught:
+            opener(url)
         assert time.monotonic() - before < 3.0
         check_secret(caught.value, PASSWORD)
         assert "study:***@127.0.0.1" in str(caught.value)
 
 
 def check_secret(error, *secrets):
-    """Neither said in the error, nor in all that a traceback shows of its causes; and it is one line."""
-    told = "".join(traceback.format_exception(error))
-    assert not [secret for secret in secrets if secret in told]
+    """Neither the error nor the traceback of its causes shows a secret, and the error is one line."""
+    text = "".join(traceback.format_exception(error))
+    assert not [secret for secret in secrets if secret in text]
     assert "\n" not in str(error)
 
 
 @pytest.mark.slow
-def test_looking_makes_nothing_and_an_empty_database_has_no_study(server, url):
-    assert peek(url, "s") == []
+def test_reading_creates_nothing_and_an_empty_database_has_no_study(server, url):
+    assert read_trials(url, "s") == []
     engine = sqlalchemy.create_engine(url)
     assert sqlalchemy.inspect(engine).get_table_names() == []
     engine.dispose()
 
 
-def test_an_absent_database_is_told_in_seconds(free_port, monkeypatch):
-    assert database.GLANCE <= 5.0
-    monkeypatch.setattr(database, "GLANCE", 0.5)
+def test_a_missing_database_is_an_error_within_seconds(free_port, monkeypatch):
+    assert database.READ_TIMEOUT <= 5.0
+    monkeypatch.setattr(database, "READ_TIMEOUT", 0.5)
     before = time.monotonic()
-    with pytest.raises(WorldFault, match=r"\*\*\*@127.0.0.1.*Connection refused.*ask again") as caught:
-        peek(ABSENT.format(free_port), "s")
+    with pytest.raises(WorldFault, match=r"\*\*\*@127.0.0.1.*Connection refused") as caught:
+        read_trials(ABSENT.format(free_port), "s")
     assert time.monotonic() - before < 5.0
     check_secret(caught.value, "secret")
 
 
-def test_one_that_does_not_come_up_is_given_up_sooner_than_one_that_went_away(free_port, monkeypatch):
-    assert database.OPENING < database.PATIENCE
-    monkeypatch.setattr(database, "OPENING", 0.5)
+def test_opening_waits_shorter_than_an_outage(free_port, monkeypatch):
+    assert database.OPEN_TIMEOUT < database.OUTAGE_TIMEOUT
+    monkeypatch.setattr(database, "OPEN_TIMEOUT", 0.5)
     with pytest.raises(WorldFault, match=r"has not answered for 0\.5 seconds") as caught:
-        journal.own(ABSENT.format(free_port))
+        open_owned(ABSENT.format(free_port))
     check_secret(caught.value, "secret")
 
 
@@ -322,148 +322,151 @@ def test_one_that_does_not_come_up_is_given_up_sooner_than_one_that_went_away(fr
     "url",
     ["study.db", "postgres://u:secret@h/d", "postgresql://u:secret@h:secret/d", "postgresql:/u:secret@h", "sqlite"],
 )
-@pytest.mark.parametrize("opening", [journal.own, journal.look])
-def test_what_is_no_database_is_a_mistake_and_not_repeated(url, opening):
-    with pytest.raises(UserMistake, match="one reads postgresql://USER:PASSWORD@HOST") as caught:
-        opening(url)
+@pytest.mark.parametrize("opener", [open_owned, open_read_only])
+def test_a_url_that_is_no_databases_is_a_mistake_and_not_repeated(url, opener):
+    with pytest.raises(UserMistake, match="postgresql://USER:PASSWORD@HOST") as caught:
+        opener(url)
     check_secret(caught.value, "secret")
 
 
-def test_a_driver_that_is_not_installed_is_named():
+def test_a_missing_driver_is_named():
     with pytest.raises(UserMistake, match=r"driver that is not installed here.*oracledb") as caught:
-        journal.own(ORACLE)
+        open_owned(ORACLE)
     check_secret(caught.value, "secret")
 
 
-def test_a_file_that_is_not_there_is_not_made_by_looking(tmp_path):
-    assert peek(f"sqlite:///{tmp_path / 'study.db'}", "s") == []
+def test_a_missing_file_is_not_created_by_reading(tmp_path):
+    assert read_trials(f"sqlite:///{tmp_path / 'study.db'}", "s") == []
     (tmp_path / "study.db").touch()
-    assert peek(f"sqlite:///{tmp_path / 'study.db'}", "s") == []
+    assert read_trials(f"sqlite:///{tmp_path / 'study.db'}", "s") == []
     assert (tmp_path / "study.db").stat().st_size == 0
 
 
-def test_a_file_that_cannot_be_opened_is_told_at_once(tmp_path):
-    with pytest.raises(WorldFault, match=r"unable to open database file.*Give another with --storage"):
-        journal.own(f"sqlite:///{tmp_path / 'nowhere' / 'study.db'}")
+def test_a_file_that_cannot_be_opened_is_an_error_at_once(tmp_path):
+    with pytest.raises(WorldFault, match=r"unable to open database file.*--storage"):
+        open_owned(f"sqlite:///{tmp_path / 'nowhere' / 'study.db'}")
 
 
-def test_a_file_that_another_has_locked_is_waited_for(tmp_path, own):
-    study = opened(own(f"sqlite:///{tmp_path / 'study.db'}?timeout=0.05"))
-    work(study)
+def test_a_locked_file_is_waited_for(tmp_path, open_database):
+    study = load_study(open_database(f"sqlite:///{tmp_path / 'study.db'}?timeout=0.05"))
+    run_trial(study)
     other = sqlite3.connect(tmp_path / "study.db", check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
     unlock = threading.Timer(0.5, other.rollback)
     unlock.start()
     before = time.monotonic()
-    work(study)
+    run_trial(study)
     assert time.monotonic() - before > 0.3
     unlock.join()
     other.close()
     check_whole(study.trials, 2)
 
 
-def test_a_table_that_was_dropped_is_a_fault_of_the_world(tmp_path, own):
-    study = opened(own(f"sqlite:///{tmp_path / 'study.db'}"))
+def test_a_dropped_table_is_an_error(tmp_path, open_database):
+    study = load_study(open_database(f"sqlite:///{tmp_path / 'study.db'}"))
     with sqlite3.connect(tmp_path / "study.db") as other:
         other.execute("DROP TABLE trial_params")
     other.close()
-    with pytest.raises(WorldFault, match=r"no such table: trial_params.*`searchlab resume` goes on when"):
-        work(study)
+    with pytest.raises(WorldFault, match=r"no such table: trial_params.*`searchlab resume`"):
+        run_trial(study)
 
 
-def test_a_database_of_another_version_is_left_as_it_is(tmp_path, own):
+def test_a_database_of_another_version_of_optuna_is_left_as_it_is(tmp_path, open_database):
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    own(url)
+    open_database(url)
     with sqlite3.connect(tmp_path / "study.db") as other:
         other.execute("UPDATE alembic_version SET version_num = 'v3.0.0.d'")
     other.close()
-    for opening in (journal.own, journal.look):
-        with pytest.raises(WorldFault, match="another version of Optuna; `optuna storage upgrade`"):
-            opening(url)
+    for opener in (open_owned, open_read_only):
+        with pytest.raises(WorldFault, match=r"another version of Optuna.*`optuna storage upgrade`"):
+            opener(url)
 
 
-def test_a_short_outage_is_not_told(monkeypatch):
-    monkeypatch.setattr(retry, "FIRST", 0.01)
-    heard, tries = [], iter([retry.Unavailable("gone"), retry.Unavailable("gone"), None])
+def test_a_short_outage_is_not_reported(monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.01)
+    messages, attempts = [], iter([retry.Unavailable("gone"), retry.Unavailable("gone"), None])
 
-    def ask():
-        if error := next(tries):
+    def action():
+        if error := next(attempts):
             raise error
         return 7
 
-    assert retry.RetryPolicy(60.0, "it", "kept", heard.append).call(ask) == 7
-    assert not heard
+    assert retry.RetryPolicy(60.0, "it", "kept", messages.append).call(action) == 7
+    assert not messages
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """Whoever finds a study taken gives up soon."""
-    monkeypatch.setattr(ownership, "WAIT", 0.5)
-    monkeypatch.setattr(ownership, "SILENT", 0.1)
-    monkeypatch.setattr(ownership, "POLL", 0.05)
+def short_timeouts(monkeypatch):
+    """An owned study is waited for only shortly."""
+    monkeypatch.setattr(ownership, "OWNER_TIMEOUT", 0.5)
+    monkeypatch.setattr(ownership, "NOTIFY_AFTER", 0.1)
+    monkeypatch.setattr(ownership, "POLL_INTERVAL", 0.05)
 
 
-TAKEN = "'mine' is being run by another process on 127.0.0.1; one at a time, or choose another name with --name."
+TAKEN = "'mine' is being run by another process on 127.0.0.1; "
 LOST = "another process.* has taken the study 'mine' over while this one was cut off from its database"
 OWNER = """
 import sys, time
-from searchlab.study.storage import journal
-storage = journal.own(sys.argv[1], None, "mine")
+from searchlab.study.storage.opening import open_owned
+storage = open_owned(sys.argv[1], None, "mine")
 print("owned", flush=True)
 time.sleep(600)
 """
 
 
 @pytest.fixture
-def owned(url):
-    """Opens the study `mine` as its owner, and lets go of it in the end."""
+def open_mine(url):
+    """Opens the study `mine` as its owner, and closes it at the end of the test."""
     with ExitStack() as stack:
 
-        def open_study(waiting=None):
-            storage = journal.own(url, waiting, "mine")
-            stack.callback(journal.release, storage)
+        def opened(notify=None):
+            storage = open_owned(url, notify, "mine")
+            stack.callback(close, storage)
             study = optuna.create_study(study_name="mine", storage=storage, load_if_exists=True)
-            journal.sign(storage, study)
+            record_owner(storage, study)
             return study, storage
 
-        yield open_study
+        yield opened
 
 
 def cut(storage, url):
-    """End the connection that holds the lock, and no other."""
+    """End the connection that holds the lock, and no other one."""
     engine = sqlalchemy.create_engine(url)
     with engine.connect() as connection:
-        connection.execute(sqlalchemy.text("SELECT pg_terminate_backend(:pid)"), {"pid": storage.ownership._own.pid})
+        connection.execute(
+            sqlalchemy.text("SELECT pg_terminate_backend(:pid)"), {"pid": storage.ownership._known_as.pid}
+        )
     engine.dispose()
 
 
 def states(url):
-    return [trial.state.name for trial in optuna.load_study(study_name="mine", storage=journal.look(url)).trials]
+    return [trial.state.name for trial in optuna.load_study(study_name="mine", storage=open_read_only(url)).trials]
 
 
 @pytest.mark.slow
-def test_a_study_has_one_owner_at_a_time_wherever_it_runs(impatient, url, owned):
-    _, first = owned()
-    heard = []
-    with pytest.raises(UserMistake) as refused:
-        owned(heard.append)
-    assert str(refused.value) == TAKEN
-    assert heard == ["another process has the study 'mine'; waiting for it, 0.5 seconds at most"]
-    other = journal.own(url, None, "another")  # of the same database
-    journal.release(first)
-    owned()
-    journal.release(other)
+def test_a_study_has_one_owner_at_a_time_wherever_it_runs(short_timeouts, url, open_mine):
+    _, first = open_mine()
+    messages = []
+    with pytest.raises(UserMistake) as caught:
+        open_mine(messages.append)
+    assert str(caught.value).startswith(TAKEN)
+    assert len(messages) == 1
+    assert re.search(r"another process.*'mine'.*0\.5 seconds", messages[0])
+    other = open_owned(url, None, "another")  # of the same database
+    close(first)
+    open_mine()
+    close(other)
 
 
 @pytest.mark.slow
-def test_who_is_refused_leaves_no_connection(impatient, url, owned):
+def test_a_refused_owner_leaves_no_connection(short_timeouts, url, open_mine):
     engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
     count = sqlalchemy.text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
     with engine.connect() as connection:
-        owned()
+        open_mine()
         before = connection.scalar(count)
         with pytest.raises(UserMistake):
-            owned()
+            open_mine()
         deadline = time.monotonic() + 10
         while connection.scalar(count) > before and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -472,81 +475,81 @@ def test_who_is_refused_leaves_no_connection(impatient, url, owned):
 
 
 @pytest.mark.slow
-def test_an_owner_that_is_killed_has_let_go(monkeypatch, url, owned):
+def test_a_killed_owner_releases_the_study(monkeypatch, url, open_mine):
     process = subprocess.Popen([sys.executable, "-c", OWNER, url], stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline() == b"owned\n"
-        monkeypatch.setattr(ownership, "WAIT", 0.5)
+        monkeypatch.setattr(ownership, "OWNER_TIMEOUT", 0.5)
         with pytest.raises(UserMistake):
-            owned()
+            open_mine()
     finally:
         process.kill()
         process.communicate()
-    monkeypatch.setattr(ownership, "WAIT", 10.0)
-    owned()
+    monkeypatch.setattr(ownership, "OWNER_TIMEOUT", 10.0)
+    open_mine()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["the server", "its connection", "its connection, of which the server knows nothing"])
-def test_an_owner_that_was_cut_off_keeps_the_study(impatient, server, url, owned, what):
-    study, storage = owned()
-    before, held = storage.ownership._own, None
-    if what == "the server":
+@pytest.mark.parametrize("lost", ["server", "connection", "connection unknown to the server"])
+def test_an_owner_that_was_cut_off_keeps_the_study(short_timeouts, server, url, open_mine, lost):
+    study, storage = open_mine()
+    before, connection = storage.ownership._known_as, None
+    if lost == "server":
         server.stop()
         server.start()
-    elif what == "its connection":
+    elif lost == "connection":
         cut(storage, url)
     else:
-        held, storage.ownership._connection = storage.ownership._connection, None
-    work(study)
-    assert storage.ownership._own[:2] != before[:2]
-    with pytest.raises(UserMistake) as refused:
-        owned()
-    assert str(refused.value) == TAKEN
-    if held:
-        held.close()
+        connection, storage.ownership._connection = storage.ownership._connection, None
+    run_trial(study)
+    assert storage.ownership._known_as[:2] != before[:2]
+    with pytest.raises(UserMistake) as caught:
+        open_mine()
+    assert str(caught.value).startswith(TAKEN)
+    if connection:
+        connection.close()
 
 
 @pytest.mark.slow
-def test_an_owner_of_which_nothing_is_asked_takes_its_lock_again_by_itself(monkeypatch, url, owned):
-    monkeypatch.setattr(ownership, "LOOK", 0.2)
-    _, storage = owned()
-    before = storage.ownership._own
+def test_an_idle_owner_takes_its_lock_again(monkeypatch, url, open_mine):
+    monkeypatch.setattr(ownership, "CHECK_INTERVAL", 0.2)
+    _, storage = open_mine()
+    before = storage.ownership._known_as
     cut(storage, url)
     deadline = time.monotonic() + 20
-    while storage.ownership._own[:2] == before[:2] and time.monotonic() < deadline:
+    while storage.ownership._known_as[:2] == before[:2] and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert storage.ownership._own[:2] != before[:2]
+    assert storage.ownership._known_as[:2] != before[:2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("gone", [False, True], ids=["which has it still", "which has let go of it again"])
-def test_an_owner_that_was_cut_off_writes_nothing_once_another_had_the_study(impatient, url, owned, gone):
-    """What it knows of the study is not true any more: it never has it again."""
-    study, storage = owned()
+@pytest.mark.parametrize("is_closed", [False, True], ids=["which owns it still", "which has closed it"])
+def test_an_owner_that_was_cut_off_writes_nothing_after_another_owner(short_timeouts, url, open_mine, is_closed):
+    """What it knows of the study is out of date: it never owns it again."""
+    study, storage = open_mine()
     trial = study.ask()
     cut(storage, url)
-    second, other = owned()
-    begun = second.ask()
-    if gone:
-        journal.release(other)
-    began = time.monotonic()
+    second, other = open_mine()
+    second_trial = second.ask()
+    if is_closed:
+        close(other)
+    started = time.monotonic()
     for write in (lambda: study.tell(trial, 1.0), lambda: trial.set_user_attr("end", 1), study.ask, study.ask):
         with pytest.raises(WorldFault, match=LOST):
             write()
-    assert time.monotonic() - began < 5, "it is told at once, however often it is asked"
+    assert time.monotonic() - started < 5, "each call fails at once"
     assert states(url) == ["RUNNING", "RUNNING"]
-    if not gone:
-        second.tell(begun, 1.0)
+    if not is_closed:
+        second.tell(second_trial, 1.0)
         assert states(url) == ["RUNNING", "COMPLETE"]
 
 
 @pytest.mark.slow
-def test_a_study_that_is_refused_is_not_kept(impatient, url, tmp_path):
-    """It is another home's: whoever holds its traceback, as a notebook does, does not hold the study."""
-    job = Job(spiral_sweep(trials=4), "mine", url, tmp_path / "c", 4, id="one")
-    Study(job, Buffer()).close()
-    with pytest.raises(UserMistake, match="of another home's sweep") as refused:
-        Study(replace(job, id="another", lock=tmp_path / "lock"), Buffer())
-    Study(replace(job, lock=tmp_path / "lock"), Buffer()).close()
-    assert refused.traceback
+def test_a_refused_study_is_not_owned(short_timeouts, url, tmp_path):
+    """It is another sweep's: a traceback that is kept, as in a notebook, does not keep the study open."""
+    job = make_job(spiral_sweep(trials=4), "mine", url, tmp_path / "c", 4, id="one")
+    Study(job, EventBuffer()).close()
+    with pytest.raises(UserMistake, match=r"of another.*sweep") as caught:
+        Study(replace(job, id="another", lock=tmp_path / "lock"), EventBuffer())
+    Study(replace(job, lock=tmp_path / "lock"), EventBuffer()).close()
+    assert caught.traceback

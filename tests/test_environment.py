@@ -1,34 +1,35 @@
-"""The environment of a process that trains."""
+"""The environment variables of a training process."""
 
 import pytest
 
-from searchlab.environment import KEEP_MEMORY, THREADS, worker_environment
+from searchlab.environment import MALLOC_VARIABLES, THREAD_VARIABLES, worker_environment
 
-ONE_THREAD = dict.fromkeys(THREADS, "1")
+SINGLE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch):
-    for name in {**ONE_THREAD, **KEEP_MEMORY}:
+def _clear_variables(monkeypatch):
+    for name in {**SINGLE_THREAD, **MALLOC_VARIABLES}:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_one_thread_and_kept_memory_unless_said_otherwise():
-    assert worker_environment() == {**ONE_THREAD, **KEEP_MEMORY}
-    assert len(ONE_THREAD) == 3
+def test_defaults_are_one_thread_and_large_malloc_thresholds():
+    assert worker_environment() == {**SINGLE_THREAD, **MALLOC_VARIABLES}
+    assert len(SINGLE_THREAD) == 3
 
 
-def test_a_worker_with_several_cores_has_as_many_threads_unless_the_user_said_otherwise(monkeypatch):
+def test_a_worker_with_several_cores_has_as_many_threads_unless_the_user_set_a_number(monkeypatch):
     assert worker_environment(4)["OPENBLAS_NUM_THREADS"] == "4"
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # the command line's own
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # set by the command line for itself
     assert worker_environment(4)["OPENBLAS_NUM_THREADS"] == "4"
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
     assert worker_environment(4)["OPENBLAS_NUM_THREADS"] == "2"
 
 
-@pytest.mark.parametrize("name", [*ONE_THREAD, *KEEP_MEMORY])
-def test_what_the_user_has_set_stays(name, monkeypatch):
+@pytest.mark.parametrize("name", [*SINGLE_THREAD, *MALLOC_VARIABLES])
+def test_variables_that_the_user_set_take_precedence(name, monkeypatch):
     monkeypatch.setenv(name, "4")
     environment = worker_environment()
     assert environment.pop(name) == "4"
-    assert environment == {other: value for other, value in {**ONE_THREAD, **KEEP_MEMORY}.items() if other != name}
+    defaults = {**SINGLE_THREAD, **MALLOC_VARIABLES}
+    assert environment == {other: value for other, value in defaults.items() if other != name}

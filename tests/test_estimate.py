@@ -1,9 +1,8 @@
-"""What a sweep will take: measured by processes of their own, gone through in thought, told by `searchlab plan`."""
+"""Estimates: structures measured in processes, a simulated search, and `searchlab plan`."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 
 import pytest
@@ -11,216 +10,233 @@ import pytest
 from models.mlp import MLP
 from searchlab import SGD, Choice, Float, Grid, Halving, Int, NoPruning, Space, Trainer
 from searchlab.cli import _answer
+from searchlab.cli.plan import summary
 from searchlab.errors import UserMistake
 from searchlab.estimate import structures
-from searchlab.estimate.estimate import estimate, seconds
-from searchlab.estimate.simulation import DRAW, EPOCH, TRIAL, Kind, SimulationConfig, simulate
-from searchlab.estimate.structures import FEW, LONG, Structures, turns
-from searchlab.estimate.timing import Answer, Timing, measured
-from searchlab.fusion.corner_points import extreme
-from searchlab.fusion.memory import Need
-from searchlab.fusion.speed import Speed
+from searchlab.estimate.estimate import estimate
+from searchlab.estimate.point_sample import MAX_SAMPLE_POINTS, MIN_SAMPLE_POINTS, sample_points
+from searchlab.estimate.simulation import (
+    PROPOSE_SECONDS,
+    REPORT_SECONDS,
+    TRIAL_SECONDS,
+    SimulationConfig,
+    TrialKind,
+    simulate,
+)
+from searchlab.estimate.structures import StructureEstimates
+from searchlab.estimate.timing import StructureTiming, TimingReply, measure_in_processes
+from searchlab.fusion.corner_points import corner_point
+from searchlab.fusion.memory import MemoryModel, MemoryNeed
+from searchlab.fusion.speed import SpeedProfile
+from searchlab.runs.config import RunConfig
 from searchlab.space.budget import Budget
 from tests.sweeps import spiral_sweep
 from tests.test_cli import write
 
-FLAT = Kind(lambda trials: 1.0, together=8, epochs=9)  # as long for eight trials as for one
-DEAR = Kind(lambda trials: float(trials), together=1, epochs=9)
+FUSES_WELL = TrialKind(lambda trials: 1.0, group_size=8, epochs=9)  # eight trials take as long as one
+NO_GAIN = TrialKind(lambda trials: float(trials), group_size=1, epochs=9)
 
 
-def cast(kind=DEAR, trials=40, **changes):
-    given = {"workers": 1, "folds": 3, "crowded": False, **changes}
-    return SimulationConfig([kind] * trials, given.pop("trials", trials), **given)
+def simulated(kind=NO_GAIN, trials=40, pruner=None, **changes):
+    """Return the result of simulating trials of one kind, by default with one worker and without pruning."""
+    options = {"trials": trials, "workers": 1, "folds": 3, "cores_are_busy": False, **changes}
+    return simulate(SimulationConfig([kind] * trials, **options), pruner or NoPruning())
 
 
-def test_a_search_without_pruning_takes_every_epoch():
-    found = simulate(cast(trials=5), NoPruning())
-    assert (found.epochs, found.stopped) == (45, 0)
-    assert found.seconds == pytest.approx(5 * (DRAW + TRIAL + 9 * (1.0 + EPOCH)))
+def test_search_without_pruning_trains_every_epoch():
+    result = simulated(trials=5)
+    assert (result.epochs, result.pruned) == (45, 0)
+    assert result.seconds == pytest.approx(5 * (PROPOSE_SECONDS + TRIAL_SECONDS + 9 * (1.0 + REPORT_SECONDS)))
 
 
-def test_two_workers_take_half_and_none_is_left_out():
-    alone, both = (simulate(cast(workers=workers), NoPruning()) for workers in (1, 2))
-    assert both.epochs == alone.epochs == 360
-    assert both.seconds == pytest.approx(alone.seconds / 2.0, rel=0.02)
+def test_two_workers_halve_the_time_and_train_every_trial():
+    one, two = (simulated(workers=workers) for workers in (1, 2))
+    assert two.epochs == one.epochs == 360
+    assert two.seconds == pytest.approx(one.seconds / 2.0, rel=0.02)
 
 
-def test_the_study_draws_for_one_worker_at_a_time():
-    idle = Kind(lambda trials: 0.0, together=1, epochs=1)
-    assert simulate(cast(idle, workers=50), NoPruning()).seconds >= 40 * DRAW
+def test_study_proposes_one_trial_at_a_time():
+    untrained = TrialKind(lambda trials: 0.0, group_size=1, epochs=1)
+    assert simulated(untrained, workers=50).seconds >= 40 * PROPOSE_SECONDS
 
 
-def test_halving_saves_epochs_by_rank_alone_and_the_same_each_time():
-    once, again = simulate(cast(trials=200), Halving()), simulate(cast(trials=200), Halving())
-    assert once == again
-    assert 0.2 < once.epochs / 1800 < 0.6
-    assert once.stopped > 100
-    assert once.seconds < 0.6 * simulate(cast(trials=200), NoPruning()).seconds
+def test_halving_saves_epochs_and_the_simulation_is_deterministic():
+    first, second = (simulated(trials=200, pruner=Halving()) for _ in range(2))
+    assert first == second
+    assert 0.2 < first.epochs / 1800 < 0.6
+    assert first.pruned > 100
+    assert first.seconds < 0.6 * simulated(trials=200).seconds
 
 
-def test_trials_that_train_as_fast_together_save_time_once_the_search_has_started_up():
-    fused = simulate(cast(FLAT, trials=100), NoPruning())
-    assert fused.seconds < simulate(cast(FLAT, trials=100, fuse=1), NoPruning()).seconds / 6.0
-    late = simulate(cast(FLAT, trials=100, start_up=50), NoPruning())
-    assert late.seconds > 50 * 9.0 > 3 * fused.seconds
+def test_fused_trials_save_time_after_the_startup_trials():
+    fused = simulated(FUSES_WELL, trials=100)
+    assert fused.seconds < simulated(FUSES_WELL, trials=100, fuse=1).seconds / 6.0
+    with_startup = simulated(FUSES_WELL, trials=100, startup_trials=50)
+    assert with_startup.seconds > 50 * 9.0 > 3 * fused.seconds
 
 
 def test_groups_of_a_grid_end_with_their_structure():
-    together = simulate(cast(FLAT, trials=12, ends=[12] * 12), NoPruning())
-    apart = simulate(cast(FLAT, trials=12, ends=[3] * 3 + [6] * 3 + [9] * 3 + [12] * 3), NoPruning())
-    assert together.seconds < 2.1 * 9.0 < 3.9 * 9.0 < apart.seconds  # groups of 8 and 4, and of 3
+    one_structure = simulated(FUSES_WELL, trials=12, structure_ends=[12] * 12)
+    four_structures = simulated(FUSES_WELL, trials=12, structure_ends=[3] * 3 + [6] * 3 + [9] * 3 + [12] * 3)
+    assert one_structure.seconds < 2.1 * 9.0 < 3.9 * 9.0 < four_structures.seconds  # groups of 8 and 4, and of 3
 
 
-def test_some_trials_stand_for_more_and_the_first_for_fewer():
-    some, more = (simulate(SimulationConfig([DEAR] * 40, trials, 1, 3), NoPruning()) for trials in (40, 4000))
-    assert more.epochs == 100 * some.epochs
-    assert simulate(SimulationConfig([DEAR] * 40, 7, 1, 3), NoPruning()).epochs == 63
+def test_result_is_scaled_to_more_trials_and_cut_to_fewer():
+    result, scaled, cut = (
+        simulate(SimulationConfig([NO_GAIN] * 40, trials=trials, workers=1, folds=3), NoPruning())
+        for trials in (40, 4000, 7)
+    )
+    assert scaled.epochs == 100 * result.epochs
+    assert cut.epochs == 63
 
 
-def test_what_waits_for_others_takes_longer_where_they_are_at_work():
-    idle = Kind(lambda trials: 0.0, together=1, epochs=1)
-    rest, busy = (simulate(cast(idle, slowed=slowed), NoPruning()).seconds for slowed in (1.0, 3.0))
-    assert busy == pytest.approx(3.0 * rest)
-    assert simulate(cast(idle, crowded=True), NoPruning()).seconds > 1.2 * rest
+def test_overhead_grows_with_the_slowdown_and_with_busy_cores():
+    untrained = TrialKind(lambda trials: 0.0, group_size=1, epochs=1)
+    seconds, slowed = (simulated(untrained, slowdown=slowdown).seconds for slowdown in (1.0, 3.0))
+    assert slowed == pytest.approx(3.0 * seconds)
+    assert simulated(untrained, cores_are_busy=True).seconds > 1.2 * seconds
 
 
-def test_a_budget_ends_it():
-    found = simulate(cast(budget=Budget(epochs=30)), NoPruning())
-    assert 30 <= found.epochs <= 31
-    assert simulate(cast(budget=Budget(seconds=20.0)), NoPruning()).seconds == pytest.approx(20.0, abs=2.0)
+def test_budget_ends_the_simulated_search():
+    assert 30 <= simulated(budget=Budget(epochs=30)).epochs <= 31
+    assert simulated(budget=Budget(seconds=20.0)).seconds == pytest.approx(20.0, abs=2.0)
 
 
-def test_random_points_are_of_the_space_and_keep_to_the_constraint():
+def test_random_points_are_in_the_space_and_satisfy_the_constraint():
     sweep = spiral_sweep(
         model=Space(MLP, hidden=Int(5, 20, step=5), dropout=Float(0.0, 0.3).when(hidden=20)),
         constraint=lambda candidate: candidate["model.hidden"] - 15 if "optimizer.SGD.lr" in candidate else -1.0,
     )
-    points = turns(sweep, 10).points
-    assert len(points) == FEW
+    points = sample_points(sweep, 10).points
+    assert len(points) == MIN_SAMPLE_POINTS
     for point in points:
-        sweep.settle(point)
+        sweep.configuration(point)
         assert point["model.hidden"] in (5, 10, 15, 20)
         assert ("model.dropout" in point) == (point["model.hidden"] == 20)
         assert point["optimizer"] == "Adam" or point["model.hidden"] <= 15
         assert 0.5 <= point["training.clip_norm"] <= 5.0
     assert {point["optimizer"] for point in points} == {"SGD", "Adam"}
-    with pytest.raises(UserMistake, match="keeps to the constraint"):
-        turns(replace(sweep, constraint=lambda candidate: 1.0), 10)
+    with pytest.raises(UserMistake, match="violate the constraint"):
+        sample_points(replace(sweep, constraint=lambda candidate: 1.0), 10)
 
 
-def test_of_a_grid_the_points_are_its_own_and_of_a_large_one_whole_blocks():
+def test_sample_of_a_grid_has_its_points_or_whole_structures_of_a_large_grid():
     rates = Choice(*(0.1 * number for number in range(1, 11)))
     small = spiral_sweep(
         model=Space(MLP, hidden=Choice(5, 10)), optimizer=Space(SGD, lr=rates),
         training=Space(Trainer, batch_size=10, epochs=3), sampler=Grid(), trials=None,
     )  # fmt: skip
-    found = turns(small, 20)
-    assert (found.points, found.ends) == (small.plan().points, [10] * 10 + [20] * 10)
-    assert turns(small, 13).ends == [10] * 10 + [13] * 3
+    sample = sample_points(small, 20)
+    assert (sample.points, sample.structure_ends) == (small.grid_points().points, [10] * 10 + [20] * 10)
+    assert sample_points(small, 13).structure_ends == [10] * 10 + [13] * 3
     large = replace(small, model=Space(MLP, hidden=Int(1, 100)))
-    found = turns(large, 1000)
-    assert LONG <= len(found.points) < 1000
-    assert found.alike == 10
-    assert all(found.ends[at] - at <= 10 for at in range(len(found.points)))
+    sample = sample_points(large, 1000)
+    assert MAX_SAMPLE_POINTS <= len(sample.points) < 1000
+    assert sample.longest_structure_run == 10
+    assert all(end - number <= 10 for number, end in enumerate(sample.structure_ends))
 
 
-def test_measured_by_processes_at_once_in_the_order_of_the_points():
+def test_timings_of_several_processes_are_in_the_order_of_the_points():
     sweep = spiral_sweep()
-    points = [extreme(sweep, largest=large) | {"optimizer": "SGD", "optimizer.SGD.lr": 0.1} for large in (False, True)]
+    sgd = {"optimizer": "SGD", "optimizer.SGD.lr": 0.1}
+    points = [corner_point(sweep, largest=is_largest) | sgd for is_largest in (False, True)]
     points.append({"nothing": 1})
-    answer = measured(sweep, points, most=2, workers=2)
-    small, large, broken = answer.found
-    assert small.need.parameters < large.need.parameters
-    assert small.speed.steps.keys() == large.speed.steps.keys() >= {1}
-    assert small.epoch(1) > small.speed.steps_per_epoch * small.speed.step(1) > 0.0
-    assert broken.startswith("KeyError")
-    assert answer.slowed >= 1.0
-    assert measured(sweep, [points[0]] * 3, most=1, workers=1, seconds=0.0).found[1:] == [None, None]
+    reply = measure_in_processes(sweep, points, max_trials=2, workers=2)
+    small, large, error = reply.timings
+    assert small.memory.parameter_count < large.memory.parameter_count
+    assert small.speed.step_seconds.keys() == large.speed.step_seconds.keys() >= {1}
+    assert small.epoch_seconds(1) > small.speed.steps_per_epoch * small.speed.seconds_per_step(1) > 0.0
+    assert error.startswith("KeyError")
+    assert reply.slowdown >= 1.0
+    late = measure_in_processes(sweep, [points[0]] * 3, max_trials=1, workers=1, time_limit=0.0)
+    assert late.timings[1:] == [None, None]
 
 
-def scripted(found):
-    """Measures nothing: gives these timings in the order of the points."""
+def scripted(timing_of):
+    """Return a replacement of `measure_in_processes` that measures nothing: the timing of a point is `timing_of` it."""
 
-    def measure(sweep, points, **asked):
-        return Answer([found(point) for point in points], slowed=1.0)
+    def measure(sweep, points, **options):
+        return TimingReply([timing_of(point) for point in points], slowdown=1.0)
 
     return measure
 
 
-def timing(step, parameters=100, best=4):
-    steps = {size: step for size in (1, 2, 4, 8) if size <= best}
-    return Timing(Speed(steps, 10, 3), {1: 0.5}, Need(parameters, 1000, 50))
+def timing(step_seconds, best_size=4):
+    """Return a timing with steps that take equally long up to the best group size."""
+    steps = {size: step_seconds for size in (1, 2, 4, 8) if size <= best_size}
+    return StructureTiming(SpeedProfile(steps, 10, 3), {1: 0.5}, MemoryNeed(100, 1000, 50))
 
 
-def test_what_is_not_measured_goes_by_those_nearest_to_it(monkeypatch):
-    sweep = spiral_sweep()
-    known = {(5, "SGD"): timing(1.0), (20, "SGD"): timing(3.0), (5, "Adam"): timing(7.0)}
-    monkeypatch.setattr(
-        structures, "measured", scripted(lambda point: known.get((point["model.hidden"], point["optimizer"])))
+def estimates_of(sweep, max_trials, memory_limit=None):
+    return StructureEstimates(
+        sweep,
+        sample_points(sweep, 10),
+        max_trials=max_trials,
+        workers=1,
+        device="cpu",
+        memory_limit=memory_limit,
     )
-    found = Structures(sweep, turns(sweep, 10), most=4, workers=1, device="cpu", memory=None)
-    by_name = {one.name: one for one in found.all}
-    assert sum(one.share for one in found.all) == pytest.approx(1.0)
-    assert by_name["hidden=20, optimizer=SGD"].step == 3.0
-    assert by_name["hidden=20, optimizer=SGD"].measured
-    near = by_name["hidden=10, optimizer=SGD"]
-    assert (near.step, near.measured) == (2.0, False)  # one argument from either
-    assert near.kind.epoch(4) == 20.0 + 2.0  # ten steps, and scoring in proportion
-    assert near.seconds == 3 * 22.0 / 4
-    assert by_name["hidden=20, optimizer=Adam"].step == 5.0  # as near to SGD of 20 as to Adam of 5
 
 
-def test_memory_bounds_a_group_and_what_cannot_train_says_why(monkeypatch):
+def test_structure_that_is_not_measured_is_estimated_from_the_nearest(monkeypatch):
+    known = {(5, "SGD"): timing(1.0), (20, "SGD"): timing(3.0), (5, "Adam"): timing(7.0)}
+    measure = scripted(lambda point: known.get((point["model.hidden"], point["optimizer"])))
+    monkeypatch.setattr(structures, "measure_in_processes", measure)
+    estimates = estimates_of(spiral_sweep(), max_trials=4).by_frequency
+    by_name = {one.name: one for one in estimates}
+    assert sum(one.share for one in estimates) == pytest.approx(1.0)
+    assert by_name["hidden=20, optimizer=SGD"].step_seconds == 3.0
+    assert by_name["hidden=20, optimizer=SGD"].is_measured
+    between = by_name["hidden=10, optimizer=SGD"]
+    assert (between.step_seconds, between.is_measured) == (2.0, False)  # it differs from both in one argument
+    assert between.kind.epoch_seconds(4) == 20.0 + 2.0  # ten steps, and scoring in proportion to the trials
+    assert between.trial_seconds == 3 * 22.0 / 4
+    assert by_name["hidden=20, optimizer=Adam"].step_seconds == 5.0  # as near to SGD with 20 as to Adam with 5
+
+
+def test_memory_limits_the_group_size_and_unavailable_structures_have_a_reason(monkeypatch):
     sweep = spiral_sweep()
+    measure = scripted(lambda point: "no such layer" if point["model.hidden"] == 5 else timing(1.0, best_size=8))
+    monkeypatch.setattr(structures, "measure_in_processes", measure)
 
-    def found(point):
-        return "no such layer" if point["model.hidden"] == 5 else timing(1.0, best=8)
+    def by_frequency(memory_limit):
+        return estimates_of(sweep, max_trials=8, memory_limit=memory_limit).by_frequency
 
-    monkeypatch.setattr(structures, "measured", scripted(found))
-
-    def of(memory):
-        return Structures(sweep, turns(sweep, 10), most=8, workers=1, device="cpu", memory=memory).all
-
-    data = structures.Needs(sweep, sweep.data.training()).data
-    assert {one.kind.together for one in of(None) if one.kind} == {8}
-    assert {one.kind.together for one in of(data + 50 + 3 * 2000) if one.kind} == {3}  # two folds of 1000 bytes each
-    assert {one.unavailable_reason for one in of(None) if not one.kind} == {"no such layer"}
-    assert all("needs" in one.unavailable_reason for one in of(data + 10) if not one.name.startswith("hidden=5,"))
-    monkeypatch.setattr(structures, "measured", scripted(lambda point: "no such layer"))
+    data_bytes = MemoryModel(sweep, sweep.data.training()).data_bytes
+    three_trials = data_bytes + 50 + 3 * 2 * 1000  # two folds of 1000 bytes each
+    assert {one.kind.group_size for one in by_frequency(None) if one.kind} == {8}
+    assert {one.kind.group_size for one in by_frequency(three_trials) if one.kind} == {3}
+    assert {one.unavailable_reason for one in by_frequency(None) if not one.kind} == {"no such layer"}
+    others = [one for one in by_frequency(data_bytes + 10) if not one.name.startswith("hidden=5,")]
+    assert others
+    assert all("needs" in one.unavailable_reason for one in others)
+    monkeypatch.setattr(structures, "measure_in_processes", scripted(lambda point: "no such layer"))
     with pytest.raises(UserMistake, match="can be trained: no such layer"):
-        of(None)
+        by_frequency(None)
 
 
-def test_the_forecast_of_a_sweep_that_prunes():
-    found = estimate(spiral_sweep(trials=30, epochs=20, pruner=Halving()), workers=2)
-    assert found.whole.epochs == 600
-    assert found.search.epochs < 400
-    assert 0.0 < found.search.seconds < found.whole.seconds
-    assert pytest.approx(sum(one.share for one in found.structures)) == 1.0
-    assert "without pruning" in found.told
-    assert "2 processes at once" in found.machine
-    plain = json.loads(json.dumps(found.plain()))
-    assert plain["seconds"]["search"] == found.search.seconds
-    assert len(plain["structures"]) == 8
-    assert all(one["measured"] and one["trial_seconds"] > 0.0 for one in plain["structures"])
+def test_estimate_of_a_sweep_with_pruning():
+    estimated = estimate(spiral_sweep(trials=30, epochs=20, pruner=Halving()), RunConfig(workers=2))
+    assert estimated.unpruned_search.epochs == 600
+    assert estimated.search.epochs < 400
+    assert 0.0 < estimated.search.seconds < estimated.unpruned_search.seconds
+    assert pytest.approx(sum(one.share for one in estimated.structures)) == 1.0
+    assert "without pruning" in summary(estimated)
+    assert "2 processes at once" in estimated.machine
+    values = json.loads(json.dumps(estimated.to_json()))
+    assert values["seconds"]["search"] == estimated.search.seconds
+    assert len(values["structures"]) == 8
+    assert all(one["measured"] and one["trial_seconds"] > 0.0 for one in values["structures"])
 
 
-def test_what_run_refuses_is_refused():
+def test_estimate_rejects_what_run_rejects():
     with pytest.raises(UserMistake, match="fewer workers"):
-        estimate(spiral_sweep(), memory=1e-6)
-    with pytest.raises(UserMistake, match="--workers"):
-        estimate(spiral_sweep(), workers=0)
-    with pytest.raises(UserMistake, match="trials is at least 1"):
-        estimate(spiral_sweep(), trials=0)
+        estimate(spiral_sweep(), RunConfig(memory=1e-6))
+    with pytest.raises(UserMistake, match="one device"):
+        estimate(spiral_sweep(), RunConfig(device="either"))
 
 
-@pytest.mark.parametrize(("number", "told"), [(0.31, "0.3 s"), (35.4, "35 s"), (700, "12 min"), (12300, "3.4 h")])
-def test_seconds_for_people(number, told):
-    assert seconds(number) == told
-    assert math.isfinite(number)
-
-
-def test_plan_tells_people_a_table_and_programs_json(tmp_path, capfd):
+def test_plan_prints_a_table_and_json(tmp_path, capfd):
     sweep = write(
         tmp_path,
         """
@@ -237,13 +253,13 @@ sweep = Sweep(name="mine", data=Spiral(points=20), validation=KFold(2), metric=A
     )
     assert _answer(["plan", str(sweep), "--set", "training.batch_size=7", "--epochs", "4", "--json"]) == 0
     out, err = capfd.readouterr()
-    told = json.loads(out.splitlines()[-1])
-    assert told["epochs"] == 16
-    assert [one["structure"] for one in told["structures"]] == ["hidden=3", "hidden=400"]
-    assert [one["share"] for one in told["structures"]] == [0.5, 0.5]
-    assert told["structures"][0]["step_seconds"] < told["structures"][1]["step_seconds"]
+    values = json.loads(out.splitlines()[-1])
+    assert values["epochs"] == 16
+    assert [one["structure"] for one in values["structures"]] == ["hidden=3", "hidden=400"]
+    assert [one["share"] for one in values["structures"]] == [0.5, 0.5]
+    assert values["structures"][0]["step_seconds"] < values["structures"][1]["step_seconds"]
     assert "hidden=400" in err
-    assert "of searching on" in err
+    assert "search: about" in err
     assert not list(tmp_path.glob(".searchlab"))
     assert _answer(["plan", str(sweep), "--memory", "0.000001"]) == 2
     assert "needs" in capfd.readouterr().err

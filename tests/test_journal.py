@@ -1,4 +1,4 @@
-"""The journal: every line is on its way to the disk at once, read back by its owner for nothing, and mended."""
+"""The journal: every line is written at once, its owner reads the file once, and incomplete lines are repaired."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 from searchlab.errors import WorldFault
 from searchlab.study.storage import journal
+from searchlab.study.storage.opening import close, open_owned, open_read_only
 from tests.conftest import ROOT
 
 
@@ -27,157 +28,157 @@ def path(tmp_path):
     return tmp_path / "study.journal"
 
 
-def opened(storage):
+def load_study(storage):
     return optuna.create_study(study_name="s", storage=storage, load_if_exists=True)
 
 
-def draw(study):
+def start_trial(study):
     trial = study.ask()
     trial.suggest_float("rate", 0.001, 1.0, log=True)
     trial.suggest_categorical("optimizer", ["SGD", "Adam"])
     return trial
 
 
-def end(study, trial, value=0.5):
+def end_trial(study, trial, value=0.5):
     trial.set_user_attr("end", {"reason": 'a "quoted" one, ünicode', "scores": [[0.1, 1 / 3], [2e-9, -0.0]]})
     study.tell(trial, value)
 
 
-def seen(path):
-    return optuna.load_study(study_name="s", storage=journal.look(path)).trials
+def read_trials(path):
+    return optuna.load_study(study_name="s", storage=open_read_only(path)).trials
 
 
 @pytest.fixture
 def syncs(monkeypatch):
-    """The waits for the disk."""
-    made = []
-    monkeypatch.setattr(journal.os, "fsync", made.append)
-    return made
+    """The list of waits for the disk."""
+    calls = []
+    monkeypatch.setattr(journal.os, "fsync", calls.append)
+    return calls
 
 
-def test_what_an_owner_writes_others_see_at_once_as_the_owner_does(path):
-    study = opened(journal.own(path))
-    end(study, draw(study), 1 / 3)
-    draw(study)
-    assert seen(path) == study.trials
-    assert [trial.state.name for trial in seen(path)] == ["COMPLETE", "RUNNING"]
-    onlooker = optuna.load_study(study_name="s", storage=journal.look(path))
-    end(study, draw(study))
-    assert onlooker.trials == study.trials, "an onlooker that read before reads on"
+def test_readers_see_at_once_what_the_owner_writes(path):
+    study = load_study(open_owned(path))
+    end_trial(study, start_trial(study), 1 / 3)
+    start_trial(study)
+    assert read_trials(path) == study.trials
+    assert [trial.state.name for trial in read_trials(path)] == ["COMPLETE", "RUNNING"]
+    reader = optuna.load_study(study_name="s", storage=open_read_only(path))
+    end_trial(study, start_trial(study))
+    assert reader.trials == study.trials, "a reader that has read before continues"
 
 
-def test_another_owner_goes_on_where_the_last_one_stopped(path):
-    first = opened(storage := journal.own(path))
-    end(first, draw(first))
-    left = draw(first)
-    journal.release(storage)
-    again = opened(journal.own(path))
+def test_the_next_owner_continues_where_the_last_one_stopped(path):
+    first = load_study(storage := open_owned(path))
+    end_trial(first, start_trial(first))
+    unfinished = start_trial(first)
+    close(storage)
+    again = load_study(open_owned(path))
     assert again.trials == first.trials
-    again.tell(left.number, 0.25)
-    assert [trial.value for trial in seen(path)] == [0.5, 0.25]
+    again.tell(unfinished.number, 0.25)
+    assert [trial.value for trial in read_trials(path)] == [0.5, 0.25]
 
 
 def test_an_owner_reads_its_file_once(path):
-    study = opened(journal.own(path))
-    end(study, draw(study))
+    study = load_study(open_owned(path))
+    end_trial(study, start_trial(study))
     path.rename(path.with_name("elsewhere"))
-    end(study, draw(study))
+    end_trial(study, start_trial(study))
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE"]
 
 
-def test_many_ends_wait_for_the_disk_once_and_the_last_of_them_when_the_study_is_let_go_of(path, monkeypatch, syncs):
-    monkeypatch.setattr(journal, "SYNC", 1e9)
-    study = opened(storage := journal.own(path))
-    draw(study)
-    assert not syncs, "a beginning is not worth a wait"
+def test_many_ends_wait_for_the_disk_once_and_the_last_one_when_the_study_is_closed(path, monkeypatch, syncs):
+    monkeypatch.setattr(journal, "SYNC_INTERVAL", 1e9)
+    study = load_study(storage := open_owned(path))
+    start_trial(study)
+    assert not syncs, "the start of a trial is not waited for"
     for _ in range(20):
-        end(study, draw(study))
+        end_trial(study, start_trial(study))
     assert len(syncs) == 1
-    journal.release(storage)
-    journal.release(storage)
+    close(storage)
+    close(storage)
     assert len(syncs) == 2
 
 
-def test_ends_that_lie_apart_wait_for_the_disk_each(path, monkeypatch, syncs):
-    monkeypatch.setattr(journal, "SYNC", 0.0)
-    study = opened(storage := journal.own(path))
+def test_ends_with_time_between_them_wait_for_the_disk_each(path, monkeypatch, syncs):
+    monkeypatch.setattr(journal, "SYNC_INTERVAL", 0.0)
+    study = load_study(storage := open_owned(path))
     for _ in range(5):
-        end(study, draw(study))
+        end_trial(study, start_trial(study))
     assert len(syncs) == 5
-    journal.release(storage)
+    close(storage)
     assert len(syncs) == 5
 
 
-def test_a_journal_that_was_let_go_of_takes_no_more_and_harms_no_later_owner(path):
-    first = opened(storage := journal.own(path))
-    trial = draw(first)
-    journal.release(storage)
-    second = opened(journal.own(path))
-    end(second, draw(second))
-    with pytest.raises(ValueError, match="let go of"):
+def test_a_closed_journal_accepts_nothing_and_does_not_disturb_the_next_owner(path):
+    first = load_study(storage := open_owned(path))
+    trial = start_trial(first)
+    close(storage)
+    second = load_study(open_owned(path))
+    end_trial(second, start_trial(second))
+    with pytest.raises(ValueError, match="closed"):
         first.tell(trial, 0.5)
-    assert seen(path) == second.trials
+    assert read_trials(path) == second.trials
 
 
-def test_a_disk_that_fails_takes_the_line_back(path, monkeypatch):
-    study = opened(journal.own(path))
-    trial, size = draw(study), path.stat().st_size
+def test_a_failing_disk_removes_the_line_again(path, monkeypatch):
+    study = load_study(open_owned(path))
+    trial, size = start_trial(study), path.stat().st_size
 
     def fail(_file):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    with monkeypatch.context() as broken:
-        broken.setattr(journal.os, "fsync", fail)
-        with pytest.raises(WorldFault, match=r"cannot be written \(Input/output error\); every trial that had ended"):
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.os, "fsync", fail)
+        with pytest.raises(WorldFault, match=r"cannot be written \(Input/output error\)"):
             study.tell(trial, 0.5)
     assert path.stat().st_size == size
-    assert study.trials == seen(path), "what is in memory is what is stored"
-    end(study, trial)
-    assert [one.state.name for one in seen(path)] == ["COMPLETE"]
+    assert study.trials == read_trials(path), "the memory agrees with the file"
+    end_trial(study, trial)
+    assert [trial.state.name for trial in read_trials(path)] == ["COMPLETE"]
 
 
-@pytest.mark.parametrize("torn", [b'{"op_code":5,"trial_id":0,"par', b"\0" * 4096])
-def test_what_has_no_line_end_is_passed_over_by_others_and_cut_by_the_owner(path, torn):
-    study = opened(storage := journal.own(path))
-    end(study, draw(study))
-    journal.release(storage)
+@pytest.mark.parametrize("rest", [b'{"op_code":5,"trial_id":0,"par', b"\0" * 4096])
+def test_an_incomplete_line_is_ignored_by_readers_and_deleted_by_the_owner(path, rest):
+    study = load_study(storage := open_owned(path))
+    end_trial(study, start_trial(study))
+    close(storage)
     whole = path.read_bytes()
-    path.write_bytes(whole + torn)
-    assert seen(path) == study.trials
-    assert path.read_bytes() == whole + torn, "an onlooker changes nothing"
-    journal.own(path)
+    path.write_bytes(whole + rest)
+    assert read_trials(path) == study.trials
+    assert path.read_bytes() == whole + rest, "a reader changes nothing"
+    open_owned(path)
     assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("reader", [journal.own, journal.look])
-def test_a_damaged_line_is_named(path, reader):
-    study = opened(journal.own(path))
-    end(study, draw(study))
+@pytest.mark.parametrize("opener", [open_owned, open_read_only])
+def test_a_damaged_line_is_named(path, opener):
+    study = load_study(open_owned(path))
+    end_trial(study, start_trial(study))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], b"\xff" + lines[2][7:], *lines[3:]]))
-    with pytest.raises(WorldFault, match=r"line 3 of the study .* is damaged; put back a copy"):
-        reader(path)
+    with pytest.raises(WorldFault, match=r"line 3 of the study .* is damaged"):
+        opener(path)
 
 
-@pytest.mark.parametrize("hindered", ["missing/study.journal", "."])
-def test_a_place_where_nothing_can_be_written_is_told(tmp_path, hindered):
+@pytest.mark.parametrize("name", ["missing/study.journal", "."])
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path, name):
     with pytest.raises(WorldFault, match="cannot be written"):
-        journal.own(tmp_path / hindered)
+        open_owned(tmp_path / name)
 
 
-def test_a_database_is_let_go_of_as_well(tmp_path):
-    storage = journal.own(f"sqlite:///{tmp_path / 'study.db'}")
-    opened(storage)
-    journal.release(storage)
+def test_a_database_is_closed_as_well(tmp_path):
+    storage = open_owned(f"sqlite:///{tmp_path / 'study.db'}")
+    load_study(storage)
+    close(storage)
 
 
 WRITER = """
 import sys
 from pathlib import Path
 import optuna
-from searchlab.study.storage import journal
+from searchlab.study.storage.opening import open_owned
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-study = optuna.create_study(study_name="s", storage=journal.own(Path(sys.argv[1])), load_if_exists=True)
+study = optuna.create_study(study_name="s", storage=open_owned(Path(sys.argv[1])), load_if_exists=True)
 while True:
     trial = study.ask()
     trial.suggest_float("rate", 0.0, 1.0)
@@ -187,14 +188,14 @@ while True:
 """
 
 
-def test_no_trial_that_has_ended_is_lost_by_a_kill(path):
-    told = set()
-    for ends in (3, 40):
+def test_a_kill_loses_no_trial_that_has_ended(path):
+    ended = set()
+    for count in (3, 40):
         with subprocess.Popen([sys.executable, "-c", WRITER, path], cwd=ROOT, stdout=subprocess.PIPE) as writer:
-            told |= {int(writer.stdout.readline()) for _ in range(ends)}
+            ended |= {int(writer.stdout.readline()) for _ in range(count)}
             writer.send_signal(signal.SIGKILL)
-            told |= {int(line) for line in writer.stdout.read().split()}
-        assert told <= {trial.number for trial in seen(path) if trial.state.name == "COMPLETE"}
-    assert len(told) >= 43, "the second process went on with what the first had left"
-    journal.release(journal.own(path))
+            ended |= {int(line) for line in writer.stdout.read().split()}
+        assert ended <= {trial.number for trial in read_trials(path) if trial.state.name == "COMPLETE"}
+    assert len(ended) >= 43, "the second process continued the study of the first"
+    close(open_owned(path))
     assert all(json.loads(line) for line in path.read_text().splitlines())

@@ -8,9 +8,9 @@ import zipfile
 import pytest
 
 from searchlab.errors import UserMistake
-from searchlab.project import SHIPPED, root_of
+from searchlab.project import ARCHIVE_MARKER, project_root
 from searchlab.runs import project_archive
-from searchlab.runs.project_archive import files_of, keep, pack
+from searchlab.runs.project_archive import copy_project, files_of, pack
 from searchlab.runs.provenance import provenance
 
 
@@ -54,7 +54,7 @@ def test_it_is_what_git_says_itself(root):
         ["git", "-C", str(root), "ls-files", "--others", "--exclude-standard"],
         check=True, capture_output=True, text=True,
     ).stdout.splitlines()  # fmt: skip
-    never = re.compile(rf"(^|/)({'|'.join(map(re.escape, project_archive.NEVER))}|\.env[^/]*|[^/]*\.egg-info)(/|$)")
+    never = re.compile(rf"(^|/)({'|'.join(map(re.escape, project_archive.EXCLUDED))}|\.env[^/]*|[^/]*\.egg-info)(/|$)")
     assert [path.as_posix() for path in files_of(root)] == sorted(path for path in listed if not never.search(path))
 
 
@@ -64,27 +64,27 @@ def test_the_same_files_are_the_same_package(root, tmp_path):
     pack(root, tmp_path / "b.zip")
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     names = zipfile.ZipFile(tmp_path / "a.zip").namelist()
-    assert SHIPPED in names
+    assert ARCHIVE_MARKER in names
     assert ".env" not in names
 
 
-def test_too_much_is_refused_by_its_biggest_files(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(project_archive, "LIMIT", 1500)
+def test_too_much_is_refused_by_its_largest_files(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(project_archive, "MAX_BYTES", 1500)
     (root / "data.csv").write_text("1" * 1200)
     (root / "more.csv").write_text("1" * 400)
     with pytest.raises(UserMistake, match=r"at most 1\.5 kB .*data\.csv \(1\.2 kB\), more\.csv \(400 B\)"):
         pack(root, tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
-    with pytest.raises(UserMistake, match=r"the biggest files are data\.csv"):
-        keep(root, tmp_path / "kept")
+    with pytest.raises(UserMistake, match=r"largest files are data\.csv"):
+        copy_project(root, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
 
 
 def test_a_kept_project_is_replaced_whole(root, tmp_path):
     kept = tmp_path / "sweep" / "project"
-    keep(root, kept)
+    copy_project(root, kept)
     (root / "models" / "mlp.py").rename(root / "models" / "other.py")
-    keep(root, kept)
+    copy_project(root, kept)
     assert sorted(path.name for path in (kept / "models").glob("*.py")) == ["other.py"]
     assert [path.name for path in kept.parent.iterdir()] == ["project"]
 
@@ -97,14 +97,14 @@ def test_a_project_that_was_sent_says_where_it_comes_from(root, tmp_path):
     commit = subprocess.run(
         ["git", "-C", str(root), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
-    keep(root, tmp_path / "kept")
+    copy_project(root, tmp_path / "kept")
     assert provenance(tmp_path / "kept")["git.commit"] == commit == provenance(root)["git.commit"]
-    assert json.loads((tmp_path / "kept" / SHIPPED).read_text())["git.dirty"] == "false"
-    keep(tmp_path / "kept", tmp_path / "again")
+    assert json.loads((tmp_path / "kept" / ARCHIVE_MARKER).read_text())["git.dirty"] == "false"
+    copy_project(tmp_path / "kept", tmp_path / "again")
     assert provenance(tmp_path / "again")["git.commit"] == commit
 
 
 def test_the_root_of_what_was_sent_is_where_it_lies(tmp_path):
     (tmp_path / "sent" / "search_spaces").mkdir(parents=True)
-    (tmp_path / "sent" / SHIPPED).write_text("{}")
-    assert root_of(tmp_path / "sent" / "search_spaces" / "a.py") == tmp_path / "sent"
+    (tmp_path / "sent" / ARCHIVE_MARKER).write_text("{}")
+    assert project_root(tmp_path / "sent" / "search_spaces" / "a.py") == tmp_path / "sent"

@@ -1,4 +1,4 @@
-"""What Ray met is one sentence, whatever it is wrapped in."""
+"""Errors that come through Ray become one sentence, however they are wrapped."""
 
 from __future__ import annotations
 
@@ -8,47 +8,56 @@ import pytest
 from ray.exceptions import ActorDiedError
 from ray.tune.error import TuneError
 
-from searchlab.errors import WorldFault
-from searchlab.runs.ray_errors import error_sentence, first_line
-
-KEPT = "what had ended is kept, and `searchlab resume mine` goes on."
+from searchlab.errors import UserMistake, WorldFault
+from searchlab.runs.ray_errors import as_searchlab_error, error_sentence, first_line
 
 
-def wrapped(*raised):
-    """What Tune makes of these, raised one while the other was handled."""
+def wrapped(*errors):
+    """Tune's error for the last of these, raised while the first was handled."""
     try:
         try:
-            raise raised[0]
-        except type(raised[0]):
-            raise raised[-1]  # noqa: B904  # as libraries do it
+            raise errors[0]
+        except type(errors[0]):
+            raise errors[-1]  # noqa: B904  # as libraries do it
     except Exception:
         return TuneError(traceback.format_exc())
 
 
-def test_the_first_line_is_what_happened():
-    assert (
-        error_sentence("mine", ValueError("the way is cut\nand more"))
-        == f"Ray could not go on (the way is cut); {KEPT}"
-    )
+def check_sentence(error, reason):
+    """Check that the sentence for an error of the sweep "mine" gives this reason and how to continue, on one line."""
+    sentence = error_sentence("mine", error)
+    assert f"({reason}" in sentence
+    assert "`searchlab resume mine`" in sentence
+    assert len(sentence.splitlines()) == 1
 
 
-def test_an_error_without_words_is_its_kind():
-    assert error_sentence("mine", ActorDiedError()).startswith("Ray could not go on (The actor died")
-    assert error_sentence("mine", ValueError()) == f"Ray could not go on (ValueError); {KEPT}"
+def test_the_reason_is_the_first_line_of_an_error():
+    check_sentence(ValueError("the connection is cut\nand more"), "the connection is cut)")
+
+
+def test_the_reason_of_an_error_without_text_is_its_type():
+    check_sentence(ActorDiedError(), "The actor died")
+    check_sentence(ValueError(), "ValueError)")
 
 
 @pytest.mark.parametrize("before", [[], [KeyError("another")]])
-def test_of_a_traceback_it_is_what_was_raised_last(before):
-    error = wrapped(*before, ValueError("the actor died\n\tclass_name: Desk\n\tpid: 3"))
-    assert error_sentence("mine", error) == f"Ray could not go on (the actor died); {KEPT}"
-
-
-def test_a_fault_that_was_told_elsewhere_keeps_its_words():
-    assert error_sentence("mine", wrapped(WorldFault("The disk is full; go on with resume."))) == (
-        "The disk is full; go on with resume."
+def test_the_reason_of_a_traceback_is_its_last_error(before):
+    check_sentence(
+        wrapped(*before, ValueError("the actor died\n\tclass_name: StudyActor\n\tpid: 3")), "the actor died)"
     )
 
 
-def test_a_traceback_of_the_server_is_what_rays_client_met():
-    there = str(wrapped(RuntimeError("no room")))
-    assert first_line(ConnectionAbortedError(f"Initialization failure from server:\n{there}")) == "no room"
+def test_a_fault_of_another_process_keeps_its_sentence():
+    fault = WorldFault("The disk is full; free some space and resume.")
+    assert error_sentence("mine", wrapped(fault)) == str(fault)
+
+
+@pytest.mark.parametrize(("error", "kind"), [(UserMistake("taken"), UserMistake), (ValueError("cut"), WorldFault)])
+def test_a_mistake_stays_a_mistake_and_all_else_is_a_fault(error, kind):
+    assert type(as_searchlab_error("mine", error)) is kind
+
+
+def test_a_traceback_of_the_server_is_the_error_of_rays_client():
+    server_traceback = str(wrapped(RuntimeError("no room")))
+    error = ConnectionAbortedError(f"Initialization failure from server:\n{server_traceback}")
+    assert first_line(error) == "no room"

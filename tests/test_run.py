@@ -33,14 +33,15 @@ from searchlab import (
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.optim import SGD
 from searchlab.runner import pipeline
-from searchlab.runner.run import resume, run
+from searchlab.runner.resume import resume
+from tests.jobs import run
 from tests.sweeps import TenRows, spiral_sweep
 
 
 @pytest.fixture(autouse=True)
 def few_pictures(request, monkeypatch):
     """Drawing takes longer than these small sweeps: only the tests that look at the pictures have them drawn."""
-    if "pictures" not in request.keywords:
+    if "figures" not in request.keywords:
         monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
 
 
@@ -73,7 +74,7 @@ def test_a_sweep_whose_data_have_changed_is_not_gone_on_with(home, tmp_path):
     assert len(resume("spiral", home=home, trials=3, sweep=sweep).trials) == 3
 
 
-@pytest.mark.pictures
+@pytest.mark.figures
 def test_a_sweep_ends_with_its_trials_a_winner_and_a_record(home):
     result = quick(home)
     assert [trial.state for trial in result.trials] == ["COMPLETE"] * 6
@@ -115,7 +116,7 @@ def test_a_standardized_table_of_ones_own_is_searched_and_leaves_scaled(home):
     loaded = artifact.load(result.artifact)
     test = sweep.data.testing()
     said = [loaded.manifest["classes"][at] for at in loaded.predict(test.x).argmax(axis=1)]
-    right = np.mean([word == test.names[label] for word, label in zip(said, test.y, strict=True)])
+    right = np.mean([word == test.target_names[label] for word, label in zip(said, test.y, strict=True)])
     assert right == pytest.approx(result.winner.artifact_score)
     assert right > 0.75
 
@@ -172,7 +173,7 @@ class SGD_TOO_FAST(SGD):
 def test_a_sweep_in_which_all_trials_fail_has_no_winner_and_says_so(home):
     result = quick(home, spiral_sweep(optimizer=Space(SGD, lr=Float(1e6, 1e7))))
     assert (result.winner, result.best, result.artifact, result.state) == (None, None, None, "FAILED")
-    assert result.plain()["best"] is None
+    assert result.to_json()["best"] is None
     assert result.count("FAIL") == 6
     assert MlflowClient(result.tracking_uri).get_run(result.run_id).info.status == "FAILED"
 
@@ -302,10 +303,10 @@ def test_values_fix_arguments_by_path(home):
 def test_a_grid_is_tried_whole_and_each_combination_once(home):
     sweep = grid_sweep()
     result = quick(home, sweep)
-    assert [trial.parameters for trial in result.trials] == list(sweep.plan().points)
+    assert [trial.parameters for trial in result.trials] == list(sweep.grid_points().points)
     assert len(result.trials) == 2 * (3 + 1)
     assert len(children(home, result)) == 8
-    with pytest.raises(UserMistake, match="the grid has 8 combinations; trials=9 asks for more"):
+    with pytest.raises(UserMistake, match="the grid has 8 combinations, and trials=9 is more"):
         resume("spiral", home=home, sweep=sweep, trials=9)
 
 
@@ -334,8 +335,8 @@ def test_the_first_combinations_and_then_the_rest(home):
     sweep = grid_sweep()
     first = quick(home, sweep, trials=3)
     whole = resume("spiral", home=home, sweep=sweep, trials=8)
-    assert [trial.parameters for trial in first.trials] == list(sweep.plan().points[:3])
-    assert [trial.parameters for trial in whole.trials] == list(sweep.plan().points)
+    assert [trial.parameters for trial in first.trials] == list(sweep.grid_points().points[:3])
+    assert [trial.parameters for trial in whole.trials] == list(sweep.grid_points().points)
 
 
 def test_from_python_a_sweep_runs_by_itself(home):

@@ -1,4 +1,4 @@
-"""The list of sweeps: counted in the journal's lines, equal to what Optuna loads, and right at any moment."""
+"""The list of sweeps: read from journals without Optuna, with the same counts as Optuna's, at any moment."""
 
 from __future__ import annotations
 
@@ -12,146 +12,168 @@ import numpy as np
 import pytest
 
 from searchlab.errors import WorldFault
-from searchlab.monitor.status import all_statuses
-from searchlab.monitor.tally import Tally, tally, tally_of
-from searchlab.runs.config import RunConfig
-from searchlab.runs.events import Buffer
+from searchlab.monitor.journal_tail import JournalTail
+from searchlab.monitor.leaderboard import leaderboard_of
+from searchlab.monitor.status import SweepStatus, all_statuses
+from searchlab.runs.events import EventBuffer
 from searchlab.runs.file_lock import FileLock
-from searchlab.runs.job import Job
 from searchlab.runs.workspace import Workspace
-from searchlab.study.reading import peek
+from searchlab.study.reading import read_trials
 from searchlab.study.study import Study
 from searchlab.training import EpochReport
 from tests.conftest import ROOT
+from tests.jobs import make_job, make_manifest
 from tests.sweeps import spiral_sweep
+
+END_STATES = ("COMPLETE", "PRUNED", "FAIL", "INFEASIBLE")
 
 
 def epoch(number, scores):
-    """A report of one epoch, two folds to a trial."""
+    """The report of one epoch, with two folds per trial."""
     scores = np.array(scores, dtype=float)
     return EpochReport(number, np.ones(len(scores)), scores, (None,) * len(scores), 0.6, 1000.0 + number)
 
 
-def end_in_every_way(job):
-    """Six trials: two complete and equal, one each that was stopped, failed or infeasible, and one that is open."""
-    study = Study(job, Buffer())
+def end_in_every_state(job):
+    """Six trials: two complete ones with equal scores, one pruned, failed and infeasible each, and one unfinished."""
+    study = Study(job, EventBuffer())
     numbers = [study.ask().trials[0] for _ in range(6)]
     study.finish(numbers[:2], epoch(1, [0.5, 0.75] * 2))
     study.report(numbers[2:4], epoch(1, [0.875] * 4))
-    study.ledger.prune(numbers[2], "worse than the others")
-    study.ledger.fail(numbers[3], "diverged")
-    study.ledger.rule_out(numbers[4], "too large")
+    study.store.prune(numbers[2], "worse than the others")
+    study.store.fail(numbers[3], "diverged")
+    study.store.mark_infeasible(numbers[4], "too large")
     study.close()
     return numbers
 
 
 @pytest.fixture
-def place(tmp_path):
-    """A home with one sweep in it, of which nothing is trained yet."""
-    home = Workspace.at(tmp_path)
-    order_of().keep(home.sweep("spiral"))
-    return home
+def workspace(tmp_path):
+    """A workspace with one sweep, no trial of which has started."""
+    made = Workspace.at(tmp_path)
+    spiral_manifest().save(made.sweep("spiral"))
+    return made
 
 
-def order_of(**changes):
-    sweep = spiral_sweep()
-    return replace(RunConfig("spiral", 7, sweep.fingerprint(), sweep.describe(), created=1000.0), **changes)
+def spiral_manifest(**changes):
+    return make_manifest(spiral_sweep(), **changes)
 
 
-def job_in(home, **changes):
-    folder = home.sweep("spiral")
-    made = Job(spiral_sweep(), "spiral", folder.study, folder.checkpoints, trials=7, fuse=1)
-    return replace(made, **changes)
+def job_in(workspace, **changes):
+    folder = workspace.sweep("spiral")
+    job = make_job(spiral_sweep(), "spiral", folder.study, folder.checkpoints, trials=7, fuse=1)
+    return replace(job, **changes)
 
 
-def test_a_tally_is_what_the_loaded_trials_are(place):
-    job = job_in(place)
-    end_in_every_way(job)
-    counted = tally(job.storage, "max")
-    assert counted == Tally(6, complete=2, pruned=1, failed=1, infeasible=1, best=(0.625, 0))
-    assert counted == tally_of(peek(job.storage, job.name), "max")
-    assert counted.ended == 5
-    assert tally(job.storage, "min").best == (0.625, 0), "the earlier of two equals, whichever way is better"
+def counts(board):
+    """The counts of a leaderboard, and its best trial."""
+    best = (board.best.score, board.best.trial) if board.best else None
+    return (board.started, board.ended, *map(board.count, END_STATES), best)
 
 
-def test_the_best_is_the_largest_or_the_smallest(place):
-    job = job_in(place)
-    study = Study(job, Buffer())
+def counts_of_journal(job, goal="max"):
+    return counts(JournalTail(job.storage, goal, with_parameters=False).read())
+
+
+def counts_of_optuna(job, goal="max"):
+    return counts(leaderboard_of(read_trials(job.storage, job.name), goal))
+
+
+def test_a_journal_has_the_counts_that_optuna_has(workspace):
+    job = job_in(workspace)
+    end_in_every_state(job)
+    assert counts_of_journal(job) == (6, 5, 2, 1, 1, 1, (0.625, 0))
+    assert counts_of_journal(job) == counts_of_optuna(job)
+    assert counts_of_journal(job, "min")[-1] == (0.625, 0), "of two equal trials the earlier one is the best"
+
+
+def test_the_best_score_is_the_highest_or_the_lowest(workspace):
+    job = job_in(workspace)
+    study = Study(job, EventBuffer())
     for score in (0.5, 0.25, 0.75):
         study.finish(study.ask().trials, epoch(1, [score] * 2))
     study.close()
-    assert tally(job.storage, "max").best == (0.75, 2)
-    assert tally(job.storage, "min").best == (0.25, 1)
+    assert counts_of_journal(job, "max")[-1] == (0.75, 2)
+    assert counts_of_journal(job, "min")[-1] == (0.25, 1)
 
 
-def test_trials_of_an_earlier_sweep_are_not_counted(place, tmp_path):
-    drawn = Study(job_in(place, storage=tmp_path / "earlier.journal"), Buffer())
-    known = [(drawn.ask().parameters[0], [1.0]) for _ in range(3)]
-    drawn.close()
-    job = job_in(place, known=known)
-    assert end_in_every_way(job) == list(range(6))
-    assert tally(job.storage, "max") == tally_of(peek(job.storage, job.name), "max")
-    assert tally(job.storage, "max").best == (0.625, 0)
+def test_trials_of_an_earlier_sweep_are_not_counted(workspace, tmp_path):
+    earlier = Study(job_in(workspace, storage=tmp_path / "earlier.journal"), EventBuffer())
+    prior_trials = [(earlier.ask().parameters[0], [1.0]) for _ in range(3)]
+    earlier.close()
+    job = job_in(workspace, prior_trials=prior_trials)
+    assert end_in_every_state(job) == list(range(6))
+    assert counts_of_journal(job) == counts_of_optuna(job)
+    assert counts_of_journal(job)[-1] == (0.625, 0)
 
 
-def test_a_tally_taken_while_lines_are_written_counts_whole_ones(place):
-    job = job_in(place)
-    assert tally(job.storage, "max") == Tally(0, 0, 0, 0, 0, None), "no journal yet"
-    end_in_every_way(job)
+def test_a_line_that_is_being_written_is_not_counted(workspace):
+    job = job_in(workspace)
+    assert counts_of_journal(job) == (0, 0, 0, 0, 0, 0, None), "there is no journal yet"
+    end_in_every_state(job)
     lines = job.storage.read_bytes().splitlines(keepends=True)
     for count in range(len(lines)):
         job.storage.write_bytes(b"".join(lines[:count]) + lines[count][:-1])
-        assert tally(job.storage, "max") == tally_of(peek(job.storage, job.name), "max")
+        assert counts_of_journal(job) == counts_of_optuna(job)
 
 
-def test_a_damaged_end_is_told(place):
-    job = job_in(place)
-    end_in_every_way(job)
-    job.storage.write_bytes(job.storage.read_bytes().replace(b'"state":1', b'"state":'))
-    with pytest.raises(WorldFault, match="is damaged in the line"):
-        tally(job.storage, "max")
+def test_a_damaged_journal_is_a_fault(workspace):
+    end_in_every_state(job_in(workspace))
+    journal = workspace.sweep("spiral").study
+    journal.write_bytes(journal.read_bytes().replace(b'"state":1', b'"state":'))
+    with pytest.raises(WorldFault, match="damaged"):
+        all_statuses(workspace)
 
 
-def told(ended, asked=7, state="FINISHED"):
-    return {"state": state, "trials": {"asked": asked, "complete": ended - 1, "pruned": 1, "failed": 0}}
+def result_of(ended, requested=7, state="FINISHED"):
+    """What result.json holds after so many trials."""
+    return {"state": state, "trials": {"asked": requested, "complete": ended - 1, "pruned": 1, "failed": 0}}
 
 
 @pytest.mark.parametrize(
-    ("result", "asked", "state"),
+    ("result", "requested", "state"),
     [
         (None, 7, "interrupted"),
-        (told(5), 7, "finished"),
-        (told(5, state="FAILED"), 7, "failed"),
-        (told(4), 7, "interrupted"),  # resumed since, and killed
-        (told(5), 9, "interrupted"),  # extended since, and killed before anything ended
+        (result_of(5), 7, "finished"),
+        (result_of(5, state="FAILED"), 7, "failed"),
+        (result_of(4), 7, "interrupted"),  # resumed after the result, and killed
+        (result_of(5), 9, "interrupted"),  # extended after the result, and killed before a trial ended
     ],
 )
-def test_how_a_sweep_stands_is_told_by_its_lock_its_result_and_its_trials(place, result, asked, state):
-    folder = place.sweep("spiral")
-    end_in_every_way(job_in(place))
-    order_of(trials=asked).keep(folder)
+def test_a_state_follows_from_lock_result_and_trials(workspace, result, requested, state):
+    folder = workspace.sweep("spiral")
+    end_in_every_state(job_in(workspace))
+    spiral_manifest(trials=requested).save(folder)
     if result:
         folder.write("result", result)
-    (sweep,) = all_statuses(place)
-    assert (sweep.sweep, sweep.state, sweep.asked) == ("spiral", state, asked)
-    assert (sweep.complete, sweep.pruned, sweep.failed, sweep.infeasible) == (2, 1, 1, 1)
-    assert (sweep.best, sweep.trial, sweep.created) == (0.625, 0, 1000.0)
+    (status,) = all_statuses(workspace)
+    assert (status.sweep, status.state, status.requested) == ("spiral", state, requested)
+    assert (status.complete, status.pruned, status.failed, status.infeasible) == (2, 1, 1, 1)
+    assert (status.best, status.trial, status.created) == (0.625, 0, 1000.0)
     lock = FileLock(folder.lock)
-    assert all_statuses(place)[0].state == "running"
+    assert all_statuses(workspace)[0].state == "running"
     lock.release()
 
 
-def test_a_sweep_in_a_database_is_counted_alike(place, tmp_path):
-    end_in_every_way(job_in(place))
-    (embedded,) = all_statuses(place)
-    address = f"sqlite:///{tmp_path / 'study.db'}"
-    order_of(storage=address).keep(place.sweep("spiral"))
-    end_in_every_way(job_in(place, storage=address))
-    place.sweep("spiral").study.unlink()
-    assert all_statuses(place) == [embedded]
+def test_a_status_survives_json(workspace):
+    end_in_every_state(job_in(workspace))
+    (status,) = all_statuses(workspace)
+    values = json.loads(json.dumps(status.to_json()))
+    assert (values["asked"], values["complete"], values["best"], values["trial"]) == (7, 2, 0.625, 0)
+    assert SweepStatus.from_json(values) == status
 
 
-LISTS = """
+def test_a_sweep_in_a_database_has_the_same_status(workspace, tmp_path):
+    end_in_every_state(job_in(workspace))
+    (embedded,) = all_statuses(workspace)
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    spiral_manifest(storage=url).save(workspace.sweep("spiral"))
+    end_in_every_state(job_in(workspace, storage=url))
+    workspace.sweep("spiral").study.unlink()
+    assert all_statuses(workspace) == [embedded]
+
+
+LIST_COMMAND = """
 import json, sys
 from searchlab.cli import searchlab
 try:
@@ -161,14 +183,26 @@ finally:
 """
 
 
-def test_a_list_loads_neither_optuna_nor_numpy_and_tells_all_in_80_columns(place):
-    end_in_every_way(job_in(place))
-    command = [sys.executable, "-c", LISTS, place.path]
+def test_list_imports_neither_optuna_nor_numpy_and_fits_into_80_columns(workspace):
+    end_in_every_state(job_in(workspace))
+    command = [sys.executable, "-c", LIST_COMMAND, workspace.path]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, check=True
     )
-    *table, loaded = done.stdout.splitlines()
+    *table, imported = done.stdout.splitlines()
     words = " ".join(table).split()
     for word in ("spiral", "interrupted", "4", "7:", "1", "pruned,", "failed,", "infeasible", "0.6250", "(trial"):
         assert word in words
-    assert json.loads(loaded) == []
+    assert json.loads(imported) == []
+
+
+def test_list_of_a_workspace_without_sweeps(tmp_path):
+    command = [sys.executable, "-m", "searchlab.cli", "list", "--home", tmp_path, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"home": str(tmp_path), "sweeps": []}
+    assert "searchlab run" in done.stderr
+
+
+def test_commands_are_listed_after_the_module_of_list_was_loaded():
+    code = "import searchlab.cli as cli, searchlab.cli.list; assert 'list' in cli.searchlab.list_commands(None)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,4 +1,4 @@
-"""Thin groups: survivors of one structure and epoch wait for each other, and train together as if never apart."""
+"""Survivors of one structure and epoch wait for each other, and train together with the same results as apart."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import pytest
 
 from searchlab import Choice, Float, Space
 from searchlab.engine import local
-from searchlab.engine.checkpoints import Checkpoint, Checkpoints
-from searchlab.engine.worker import Worker
-from searchlab.fusion.groups import Group, build
+from searchlab.engine.checkpoints import Checkpoint, CheckpointStore
+from searchlab.fusion.groups import Group, build_trainer
 from searchlab.pruning.halving import Halving
-from searchlab.runs.events import Buffer
-from searchlab.runs.job import Job
+from searchlab.runs.events import EpochFinished, EventBuffer, TrialFinished
 from searchlab.space.samplers import Random
 from searchlab.study.study import Study
-from searchlab.study.survivor_queue import PATIENCE, SurvivorQueue
+from searchlab.study.survivor_queue import MAX_WAIT_GROUPS, SurvivorQueue, structure_key
+from tests.jobs import make_job
 from tests.sweeps import spiral_sweep
-from tests.test_worker import Notes, parameters
+from tests.workers import RecordingStudy, make_worker, parameters
 
 SWEEP = spiral_sweep(epochs=6)
 
@@ -28,152 +27,144 @@ def group(name, *numbers, hidden=10):
     return Group(name, numbers, tuple(parameters(0.5 + n) | {"model.hidden": hidden} for n in numbers), seed=7)
 
 
-def test_survivors_wait_until_enough_of_their_structure_and_epoch_are_there():
-    waiting = SurvivorQueue(SWEEP)
-    assert not waiting
-    waiting.add(group("0", 1), 2)
-    waiting.add(group("8", 9, hidden=15), 2)
-    waiting.add(group("4", 5), 4)
-    assert waiting.ready({}, workers=1) is None, "no two of a kind"
-    waiting.add(group("12", 13, 14), 2)
-    both = waiting.ready({}, workers=1)
-    assert (both.trials, both.parts) == ((1, 13, 14), ("0", "12"))
-    assert both.parameters[1]["optimizer.SGD.lr"] == 13.5
-    assert both.id not in ("0", "12")
-    assert waiting.rest().trials in ((9,), (5,))
-    assert waiting.rest().parts == (), "one group alone keeps its name and checkpoint"
-    assert not waiting
-    assert waiting.rest() is None
+def test_survivors_wait_for_others_of_their_structure_and_epoch():
+    queue = SurvivorQueue(SWEEP)
+    assert not queue
+    queue.add(group("0", 1), 2)
+    queue.add(group("8", 9, hidden=15), 2)
+    queue.add(group("4", 5), 4)
+    assert queue.pop_ready({}, workers=1) is None, "no two groups have one structure and epoch"
+    queue.add(group("12", 13, 14), 2)
+    merged = queue.pop_ready({}, workers=1)
+    assert (merged.trials, merged.merged_groups) == ((1, 13, 14), ("0", "12"))
+    assert merged.parameters[1]["optimizer.SGD.lr"] == 13.5
+    assert merged.id not in ("0", "12")
+    assert queue.pop_largest().trials in ((9,), (5,))
+    assert queue.pop_largest().merged_groups == (), "a single group keeps its id and checkpoint"
+    assert not queue
+    assert queue.pop_largest() is None
 
 
-def test_how_many_are_enough_is_what_was_measured_for_the_structure():
-    from searchlab.study.survivor_queue import structure_of
-
-    waiting, first = SurvivorQueue(SWEEP), group("0", 1, 2)
-    waiting.add(first, 2)
-    pays = {structure_of(SWEEP, first.parameters[0]): 4}
-    assert waiting.ready(pays, workers=1) is None
-    waiting.add(group("4", 5, 6), 2)
-    assert waiting.ready(pays, workers=1).trials == (1, 2, 5, 6)
+def test_survivors_wait_for_the_best_size_of_their_structure():
+    queue, first = SurvivorQueue(SWEEP), group("0", 1, 2)
+    queue.add(first, 2)
+    best_sizes = {structure_key(SWEEP, first.parameters[0]): 4}
+    assert queue.pop_ready(best_sizes, workers=1) is None
+    queue.add(group("4", 5, 6), 2)
+    assert queue.pop_ready(best_sizes, workers=1).trials == (1, 2, 5, 6)
 
 
-def test_nobody_waits_for_ever():
-    waiting = SurvivorQueue(SWEEP)
-    waiting.add(group("0", 1), 2)
-    found = [waiting.ready({}, workers=2) for _ in range(2 * PATIENCE + 1)]
-    assert found[:-1] == [None] * 2 * PATIENCE
+def test_survivors_do_not_wait_for_ever():
+    queue = SurvivorQueue(SWEEP)
+    queue.add(group("0", 1), 2)
+    found = [queue.pop_ready({}, workers=2) for _ in range(2 * MAX_WAIT_GROUPS + 1)]
+    assert found[:-1] == [None] * 2 * MAX_WAIT_GROUPS
     assert found[-1].trials == (1,)
 
 
-def test_who_has_ended_waits_no_more():
-    waiting = SurvivorQueue(SWEEP)
-    waiting.add(group("0", 1, 2), 2)
-    waiting.add(group("4", 5), 2)
-    waiting.drop([1, 5])
-    assert waiting.rest().trials == (2,)
-
-
-def begun(folder, one, epochs):
-    """A group trained for so many epochs, its checkpoint kept."""
+def save_after(folder, group, epochs):
+    """Train a group for so many epochs, and save its checkpoint."""
     table = SWEEP.data.training()
-    trainer = build(SWEEP, one.parameters, table, SWEEP.validation.split(table), one.seed, "cpu")
-    reports = tuple((one.trials, trainer.advance()) for _ in range(epochs))
-    Checkpoints(folder).save(one.id, Checkpoint(one.trials, reports, trainer.state()))
+    trainer = build_trainer(SWEEP, group.parameters, table, SWEEP.validation.split(table), group.seed, "cpu")
+    reports = tuple((group.trials, trainer.advance()) for _ in range(epochs))
+    CheckpointStore(folder).save(group.id, Checkpoint(group.trials, reports, trainer.state()))
 
 
-def scores(folder, one):
-    """What each trial of a group reports from where it stands to its end, and what is left in the folder."""
-    judge = Notes()
-    Worker(SWEEP, judge, Checkpoints(folder)).train(one)
-    assert sorted(judge.done) == sorted(one.trials)
-    assert not list(folder.iterdir()), "no checkpoint is left of a group that has ended"
-    return judge.reports
+def train(folder, group):
+    """Train a group to its end; what each of its trials reports."""
+    study = RecordingStudy()
+    make_worker(SWEEP, study, CheckpointStore(folder)).train(group)
+    assert sorted(study.done) == sorted(group.trials)
+    assert not list(folder.iterdir()), "a group that has ended leaves no checkpoint"
+    return study.reports
 
 
-def test_groups_put_together_end_as_each_would_have_alone(tmp_path):
+def test_merged_groups_give_the_same_results_as_apart(tmp_path):
     first, second = group("0", 1, 2), group("4", 6)
     for name in ("apart", "together"):
         (tmp_path / name).mkdir()
-        begun(tmp_path / name, first, 3)
-        begun(tmp_path / name, second, 3)
-    both = replace(
-        first, id="0-2-6", trials=(1, 2, 6), parameters=first.parameters + second.parameters, parts=("0", "4")
+        save_after(tmp_path / name, first, 3)
+        save_after(tmp_path / name, second, 3)
+    merged = replace(
+        first, id="0-2-6", trials=(1, 2, 6), parameters=first.parameters + second.parameters, merged_groups=("0", "4")
     )
-    together = scores(tmp_path / "together", both)
-    Worker(SWEEP, apart := Notes(), Checkpoints(tmp_path / "apart")).train(first)
-    Worker(SWEEP, apart, Checkpoints(tmp_path / "apart")).train(second)
+    together = train(tmp_path / "together", merged)
+    make_worker(SWEEP, apart := RecordingStudy(), CheckpointStore(tmp_path / "apart")).train(first)
+    make_worker(SWEEP, apart, CheckpointStore(tmp_path / "apart")).train(second)
     assert together == apart.reports
     assert all(sorted(curve) == [1, 2, 3, 4, 5, 6] for curve in together.values())
 
 
-def test_a_part_whose_checkpoint_is_gone_starts_over_by_itself(tmp_path):
+def test_a_merged_group_without_one_of_its_checkpoints_starts_over(tmp_path):
     first, second = group("0", 1), group("4", 6)
-    begun(tmp_path, first, 3)
-    both = replace(first, id="0-2-6", trials=(1, 6), parameters=first.parameters + second.parameters, parts=("0", "4"))
-    found = scores(tmp_path, both)
-    whole = scores(tmp_path, replace(both, parts=()))
-    assert found == whole
+    save_after(tmp_path, first, 3)
+    merged = replace(
+        first, id="0-2-6", trials=(1, 6), parameters=first.parameters + second.parameters, merged_groups=("0", "4")
+    )
+    found = train(tmp_path, merged)
+    restarted = train(tmp_path, replace(merged, merged_groups=()))
+    assert found == restarted
 
 
 @pytest.fixture
 def searched(tmp_path, monkeypatch):
-    """Searches in this process; where `together`, every group that gets thin is put back however little is left."""
+    """Searches in this process; with `merging`, every group that pruning made smaller is returned to the queue."""
 
-    def search(name, *, together, **changes):
+    def search(name, *, merging, **changes):
         (tmp_path / name).mkdir()
-        monkeypatch.setattr("searchlab.engine.group_run.WORTH", 0.0 if together else np.inf)
-        taken = []
-        take_back = Study.take_back
-        monkeypatch.setattr(Study, "take_back", lambda self, *given: taken.append(r := take_back(self, *given)) or r)
+        monkeypatch.setattr("searchlab.engine.group_run.MIN_MERGE_SECONDS", 0.0 if merging else np.inf)
+        returned, original = [], Study.return_survivors
+        monkeypatch.setattr(
+            Study, "return_survivors", lambda self, *args: returned.append(r := original(self, *args)) or r
+        )
         sweep = spiral_sweep(
             model=Space(SWEEP.model.target, hidden=Choice(5, 9), dropout=Float(0.0, 0.3)),
             sampler=Random(), pruner=Halving(), epochs=8, trials=40, **changes,
         )  # fmt: skip
-        job = Job(sweep, "spiral", tmp_path / name / "study.journal", tmp_path / name / "c", 40, fuse=4)
-        found = local.search(job, buffer := Buffer())
-        monkeypatch.setattr(Study, "take_back", take_back)
-        return found.trials, taken, buffer.drain()
+        job = make_job(sweep, "spiral", tmp_path / name / "study.journal", tmp_path / name / "c", 40, fuse=4)
+        found = local.search(job, buffer := EventBuffer())
+        monkeypatch.setattr(Study, "return_survivors", original)
+        return found.trials, returned, buffer.drain()
 
     return search
 
 
-def test_a_search_that_puts_thin_groups_together_ends_every_trial_once_with_the_same_curves(searched):
-    """Random draws do not depend on what came before, so trials can be compared one by one; who is stopped can."""
-    apart, _, _ = searched("apart", together=False)
-    together, taken, told = searched("together", together=True)
-    assert sum(taken) > 3, "groups did get thin"
+def test_a_search_that_merges_groups_ends_every_trial_once_with_the_same_curves(searched):
+    """Random points do not depend on earlier trials, so that trials can be compared one by one; pruning may differ."""
+    apart, _, _ = searched("apart", merging=False)
+    together, returned, recorded = searched("together", merging=True)
+    assert sum(returned) > 3, "pruning did make groups smaller"
     assert [trial.parameters for trial in together] == [trial.parameters for trial in apart]
     for one, other in zip(together, apart, strict=True):
         common = min(len(one.curve.scores), len(other.curve.scores))
         assert one.curve.scores[:common] == other.curve.scores[:common]
         assert one.state in ("COMPLETE", "PRUNED")
         assert len(one.curve.scores) == 8 or one.state == "PRUNED"
-    ends = [event["trial"] for method, event in told if method == "finish"]
+    ends = [event.trial for event in recorded if isinstance(event, TrialFinished)]
     assert sorted(ends) == list(range(40))
-    logged = [(event["trial"], event["epoch"]) for method, event in told if method == "log"]
+    logged = [(event.trial, event.epoch) for event in recorded if isinstance(event, EpochFinished)]
     assert len(logged) == len(set(logged))
 
 
 @pytest.mark.parametrize("killed_at", [3, 7, 11])
-def test_killed_with_groups_waiting_a_search_goes_on_with_them(tmp_path, monkeypatch, killed_at):
-    monkeypatch.setattr("searchlab.engine.group_run.WORTH", 0.0)
+def test_an_interrupted_search_continues_with_the_groups_that_waited(tmp_path, monkeypatch, killed_at):
+    monkeypatch.setattr("searchlab.engine.group_run.MIN_MERGE_SECONDS", 0.0)
     sweep = spiral_sweep(sampler=Random(), pruner=Halving(), epochs=8)
-    job = Job(sweep, "spiral", tmp_path / "study.journal", tmp_path / "c", 30, fuse=4)
-    asked = 0
-    ask = Study.ask
+    job = make_job(sweep, "spiral", tmp_path / "study.journal", tmp_path / "c", 30, fuse=4)
+    calls, ask = 0, Study.ask
 
-    def dying(self):
-        nonlocal asked
-        asked += 1
-        if asked == killed_at:
+    def ask_until_killed(self):
+        nonlocal calls
+        calls += 1
+        if calls == killed_at:
             raise KeyboardInterrupt
         return ask(self)
 
-    monkeypatch.setattr(Study, "ask", dying)
+    monkeypatch.setattr(Study, "ask", ask_until_killed)
     with pytest.raises(KeyboardInterrupt):
-        local.search(job, Buffer())
+        local.search(job, EventBuffer())
     monkeypatch.setattr(Study, "ask", ask)
-    found = local.search(job, Buffer()).trials
+    found = local.search(job, EventBuffer()).trials
     assert [trial.number for trial in found] == list(range(30))
     assert {trial.state for trial in found} == {"COMPLETE", "PRUNED"}
     assert not list((tmp_path / "c").iterdir())

@@ -1,4 +1,4 @@
-"""The sweep: what it takes, what it refuses, and the fingerprint that says whether two sweeps search the same space."""
+"""The sweep: its arguments, overrides, description and fingerprint."""
 
 import json
 import subprocess
@@ -55,9 +55,9 @@ def sweep(**changed):
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
-        ({"name": ""}, "a sweep's name is up to 64 letters"),
+        ({"name": ""}, r"Sweep\(name=...\) takes up to 64 letters"),
         ({"name": "a b"}, "got 'a b'"),
         ({"name": "../a"}, r"got '\.\./a'"),
         ({"name": "x" * 65}, "up to 64"),
@@ -65,12 +65,12 @@ def sweep(**changed):
         ({"trials": 0}, "whole number of at least 1, got 0"),
         ({"trials": 2.5}, "got 2.5"),
         ({"trials": True}, "got True"),
-        ({"trials": None}, r"Sweep\(trials=...\) is a whole number of at least 1; only Grid\(\) and Brute"),
-        ({"trials": None, "sampler": Random()}, r"only Grid\(\) and BruteForce\(\) know it by themselves"),
+        ({"trials": None}, r"Sweep\(trials=...\) is missing"),
+        ({"trials": None, "sampler": Random()}, r"only sweeps with Grid\(\) or BruteForce\(\)"),
         ({"trials": 0, "sampler": Grid()}, "at least 1, got 0"),
         (
             {"sampler": Grid},
-            r"Sweep\(sampler=...\) takes a sampler such as .* object of Optuna.s, got <class",
+            r"Sweep\(sampler=...\) takes a sampler .*, got <class",
         ),
         ({"sampler": "grid"}, "got 'grid'"),
         ({"sampler": None}, "got None"),
@@ -89,44 +89,44 @@ def sweep(**changed):
         ({"training": None}, "takes a Space, got None"),
     ],
 )
-def test_mistakes_are_told_in_a_sentence(changed, told):
-    with pytest.raises(UserMistake, match=told):
+def test_invalid_argument_is_rejected(changed, message):
+    with pytest.raises(UserMistake, match=message):
         sweep(**changed)
 
 
-def test_draw_asks_by_path_and_settle_repeats_it():
-    given = {
+def test_suggest_configuration_uses_paths_and_configuration_repeats_it():
+    values = {
         "model.hidden": 8,
         "model.dropout": 0.25,
         "optimizer": "SGD",
         "optimizer.SGD.lr": 0.1,
         "training.batch_size": 32,
     }
-    asked = []
-    drawn = sweep().draw(lambda path, domain: asked.append(path) or given[path])
-    assert asked == list(given)
-    assert drawn.model.arguments == {"hidden": 8, "dropout": 0.25}
-    assert drawn.optimizer.target is SGD
-    assert drawn.training.arguments == {"batch_size": 32, "epochs": 3}
-    assert sweep().settle(given) == drawn
+    suggested = []
+    configuration = sweep().suggest_configuration(lambda path, domain: suggested.append(path) or values[path])
+    assert suggested == list(values)
+    assert configuration.model.arguments == {"hidden": 8, "dropout": 0.25}
+    assert configuration.optimizer.target is SGD
+    assert configuration.training.arguments == {"batch_size": 32, "epochs": 3}
+    assert sweep().configuration(values) == configuration
 
 
-def test_a_value_may_name_an_option_and_a_list_stands_for_a_tuple():
+def test_with_values_accepts_labels_and_lists():
     chosen = sweep(model=Space(MLP, hidden=Choice(8, (8, 4)), activation=Choice(Relu, Tanh)))
     chosen = chosen.with_values({"model.activation": "Tanh", "model.hidden": [16, 8], "optimizer": "Adam"})
     assert chosen.model.arguments == {"hidden": (16, 8), "activation": Tanh}
     assert chosen.optimizer.target is Adam
-    assert sweep().with_values({"model.hidden": "8"}).model.arguments["hidden"] == "8", "no option is called so"
+    assert sweep().with_values({"model.hidden": "8"}).model.arguments["hidden"] == "8", "no option has this label"
 
 
-def test_a_value_that_its_part_does_not_take_is_told_in_a_sentence():
+def test_with_values_rejects_a_value_of_the_wrong_type():
     with pytest.raises(UserMistake, match=r"data\.limit cannot be 'few' \(.*'str'"):
         sweep(data=Mnist()).with_values({"data.limit": "few"})
 
 
-def test_walk_goes_through_every_argument():
-    walked = {path: per_replica for path, _, per_replica in sweep().walk()}
-    assert walked == {
+def test_iter_arguments_yields_every_argument():
+    arguments = {path: per_replica for path, _, per_replica in sweep().iter_arguments()}
+    assert arguments == {
         "model.hidden": False,
         "model.dropout": True,
         "optimizer": False,
@@ -136,13 +136,13 @@ def test_walk_goes_through_every_argument():
     }
 
 
-def test_a_description_is_plain():
-    described = sweep().describe()
-    assert json.loads(json.dumps(described)) == described
-    assert described["data"] == {"kind": "Spiral", "points": 100, "classes": 3, "noise": 0.2, "seed": 0}
-    assert described["arguments"]["optimizer.SGD.lr"] == "Float(0.01 to 1, log)"
-    assert described["model"] == "MLP"
-    assert described["optimizer"] == "SGD | Adam"
+def test_description_has_json_values():
+    description = sweep().describe()
+    assert json.loads(json.dumps(description)) == description
+    assert description["data"] == {"kind": "Spiral", "points": 100, "classes": 3, "noise": 0.2, "seed": 0}
+    assert description["arguments"]["optimizer.SGD.lr"] == "Float(0.01 to 1, log)"
+    assert description["model"] == "MLP"
+    assert description["optimizer"] == "SGD | Adam"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_description_is_plain():
         {"model": Space(MLP, **PARTS["model"].arguments)},
     ],
 )
-def test_the_fingerprint_stays(same):
+def test_fingerprint_does_not_depend_on(same):
     assert sweep(**same).fingerprint() == sweep().fingerprint()
 
 
@@ -183,40 +183,40 @@ def test_the_fingerprint_stays(same):
         {"early_stopping": EarlyStopping()},
     ],
 )
-def test_the_fingerprint_changes_with_what_is_searched(changed):
+def test_fingerprint_depends_on_what_is_searched(changed):
     assert sweep(**changed).fingerprint() != sweep().fingerprint()
 
 
-def test_the_rule_for_stopping_is_told_with_its_arguments():
-    described = sweep(early_stopping=EarlyStopping(patience=3), sampler=Random()).describe()
-    assert described["early_stopping"] == {"kind": "EarlyStopping", "patience": 3, "min_delta": 0.0}
-    assert described["sampler"] == {"kind": "Random"}
+def test_description_has_early_stopping_and_sampler_where_they_are_not_the_default():
+    description = sweep(early_stopping=EarlyStopping(patience=3), sampler=Random()).describe()
+    assert description["early_stopping"] == {"kind": "EarlyStopping", "patience": 3, "min_delta": 0.0}
+    assert description["sampler"] == {"kind": "Random"}
     patient = sweep(early_stopping=EarlyStopping(patience=3)).with_values({"early_stopping.patience": 4})
     assert patient.early_stopping == EarlyStopping(patience=4)
 
 
-def test_a_sweep_begun_before_there_were_samplers_keeps_its_fingerprint():
+def test_description_leaves_out_defaults_of_later_arguments():
     assert {"sampler", "early_stopping"}.isdisjoint(sweep().describe())
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Data held in arrays."""
+    """A data set that holds arrays."""
 
     x: np.ndarray
     change: object = len
 
     def training(self):
-        """Never called."""
+        """Not called here."""
 
     testing = training
 
 
-def test_arrays_are_described_by_what_they_hold():
+def test_description_of_arrays_is_a_hash_of_their_content():
     x = np.arange(6.0).reshape(2, 3)
-    described = sweep(data=Rows(x)).describe()["data"]
-    assert described["x"] == {"shape": [2, 3], "dtype": "float64", "sha256": sha256(x.tobytes()).hexdigest()[:16]}
-    assert described["change"] == "len"
+    description = sweep(data=Rows(x)).describe()["data"]
+    assert description["x"] == {"shape": [2, 3], "dtype": "float64", "sha256": sha256(x.tobytes()).hexdigest()[:16]}
+    assert description["change"] == "len"
     assert sweep(data=Rows(np.asfortranarray(x))).fingerprint() == sweep(data=Rows(x)).fingerprint()
     words = np.array(["a", None], dtype=object)
     assert sweep(data=Rows(words)).fingerprint() == sweep(data=Rows(words.copy())).fingerprint()
@@ -226,41 +226,41 @@ def test_arrays_are_described_by_what_they_hold():
     "changed",
     [np.arange(6.0).reshape(3, 2), np.arange(6).reshape(2, 3), np.arange(1.0, 7.0).reshape(2, 3), np.array(1.0)],
 )
-def test_other_arrays_have_another_fingerprint(changed):
+def test_fingerprint_depends_on_shape_dtype_and_content_of_arrays(changed):
     assert sweep(data=Rows(changed)).fingerprint() != sweep(data=Rows(np.arange(6.0).reshape(2, 3))).fingerprint()
 
 
-def test_a_partial_function_is_told_by_its_function_and_arguments():
+def test_description_of_a_partial_function_has_its_arguments():
     x = np.zeros(1)
-    described = sweep(data=Rows(x, partial(round, ndigits=2))).describe()["data"]["change"]
-    assert described == {"kind": "partial", "function": "round", "arguments": [], "ndigits": 2}
+    description = sweep(data=Rows(x, partial(round, ndigits=2))).describe()["data"]["change"]
+    assert description == {"kind": "partial", "function": "round", "arguments": [], "ndigits": 2}
     prints = {sweep(data=Rows(x, partial(round, ndigits=n))).fingerprint() for n in (1, 2, 2)}
     assert len(prints) == 2
 
 
-def test_close_ranges_have_fingerprints_of_their_own():
-    """What is shown to people is rounded to six digits; what tells sweeps apart must not be."""
+def test_fingerprint_distinguishes_ranges_with_15_digits():
+    """Ranges that look the same in six digits are different search spaces."""
     prints = {sweep(model=Space(MLP, dropout=Float(0.1, high))).fingerprint() for high in (0.5, 0.5000001, 0.50000001)}
     assert len(prints) == 3
 
 
-def test_the_fingerprint_is_the_same_in_another_process():
+def test_fingerprint_is_the_same_in_another_process():
     code = "from search_spaces.digits_mlp import sweep; print(sweep.fingerprint())"
     prints = {subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True) for _ in range(2)}
     assert len(prints) == 1
 
 
 @pytest.mark.parametrize("name", ["spiral_mlp", "digits_mlp", "mnist_mlp", "grid_168"])
-def test_the_shipped_search_spaces_are_sound(name):
+def test_search_spaces_of_the_project_are_valid(name):
     found = __import__(f"search_spaces.{name}", fromlist=["sweep"]).sweep
     assert found.name == name.replace("_", "-")
     assert len(found.fingerprint()) == 64
 
 
-def test_a_misspelt_word_of_a_sweep_file_is_told_with_the_words_there_are():
+def test_misspelled_name_is_reported_with_the_names_that_exist():
     import searchlab
 
-    with pytest.raises(AttributeError, match=r"searchlab has no 'Flaot'; it has: .*Float"):
+    with pytest.raises(AttributeError, match=r"no 'Flaot'; .*Float"):
         searchlab.Flaot  # noqa: B018
-    for word in searchlab.__all__:
-        assert getattr(searchlab, word).__name__ == word
+    for name in searchlab.__all__:
+        assert getattr(searchlab, name).__name__.rpartition(".")[2] == name

@@ -1,4 +1,4 @@
-"""Data sets in files of a user's own, an .npz or a .csv: found, read, and refused by line and column."""
+"""Data sets in a user's files, .npz and .csv: found, read, and rejected with the line and the column."""
 
 import numpy as np
 import pytest
@@ -12,102 +12,102 @@ Y = np.arange(30) % 3
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path, monkeypatch):
-    """The current folder is empty, and so is the data folder beside it."""
-    (tmp_path / "here").mkdir()
+    """An empty current folder, and beside it an empty data folder."""
+    (tmp_path / "current").mkdir()
     (tmp_path / "data").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "current")
     monkeypatch.setenv("SEARCHLAB_DATA", str(tmp_path / "data"))
     return tmp_path
 
 
-def write(text, name="some.csv"):
+def write(text, name="data.csv"):
     with open(name, "w", newline="") as file:
         file.write(text)
     return name
 
 
 def column(cells, header="target"):
-    """A file with one feature and these cells as its target."""
+    """Write a file with one feature and these cells as its target."""
     return write(f"size,{header}\n" + "".join(f"{row},{cell}\n" for row, cell in enumerate(cells)))
 
 
-def test_npz_is_as_its_arrays_are():
-    np.savez("some.npz", x=X, y=Y)
-    same = Arrays(X, Y, test=0.3, seed=4, names=("a", "b", "c"))
-    data = Npz("some.npz", test=0.3, seed=4, names=("a", "b", "c"))
-    assert data.training().checksum() == same.training().checksum()
-    assert data.testing().checksum() == same.testing().checksum()
-    assert data.training().names == ("a", "b", "c")
+def test_npz_loads_what_its_arrays_load():
+    np.savez("data.npz", x=X, y=Y)
+    arrays = Arrays(X, Y, test_size=0.3, seed=4, target_names=("a", "b", "c"))
+    data = Npz("data.npz", test_size=0.3, seed=4, target_names=("a", "b", "c"))
+    assert data.training().checksum() == arrays.training().checksum()
+    assert data.testing().checksum() == arrays.testing().checksum()
+    assert data.training().target_names == ("a", "b", "c")
     assert data.training().standardize
-    assert not Npz("some.npz", standardize=False).training().standardize
+    assert not Npz("data.npz", standardize=False).training().standardize
 
 
-def test_npz_has_keys_and_test_rows_of_its_own():
+def test_npz_with_other_keys_and_its_own_test_rows():
     np.savez_compressed(
-        "some.npz", inputs=X, words=np.array(["a", "b", "c"])[Y], who=Y, x_test=X[:2], y_test=["c", "a"]
+        "data.npz", inputs=X, labels=np.array(["a", "b", "c"])[Y], patient=Y, x_test=X[:2], y_test=["c", "a"]
     )
-    data = Npz("some.npz", x="inputs", y="words", groups="who", image=(1, 2))
+    data = Npz("data.npz", x="inputs", y="labels", groups="patient", image_shape=(1, 2))
     assert len(data.training()) == 30
     assert data.testing().y.tolist() == [2, 0]
     assert (data.training().groups == Y).all()
-    assert data.training().image == (1, 2)
+    assert data.training().image_shape == (1, 2)
 
 
 @pytest.mark.parametrize(
-    ("held", "asked", "told"),
+    ("arrays", "options", "message"),
     [
-        ({"x": X, "label": Y}, {}, r"some\.npz has no key 'y'; its keys are x, label\."),
-        ({"x": X, "y": Y}, {"x": "X"}, r"some\.npz has no key 'X'; its keys are x, y\."),
-        ({"x": X, "y": Y}, {"groups": "who"}, "has no key 'who'"),
-        ({"x": X, "y": Y[1:]}, {}, r"some\.npz: x has 30 rows and y has 29\."),
-        ({"x": X, "y": Y, "x_test": X}, {}, r"some\.npz: x_test and y_test are given together"),
+        ({"x": X, "label": Y}, {}, r"data\.npz has no key 'y'; its keys are x, label"),
+        ({"x": X, "y": Y}, {"x": "X"}, r"data\.npz has no key 'X'; its keys are x, y"),
+        ({"x": X, "y": Y}, {"groups": "patient"}, "has no key 'patient'"),
+        ({"x": X, "y": Y[1:]}, {}, r"data\.npz: x has 30 rows and y has 29"),
+        ({"x": X, "y": Y, "x_test": X}, {}, r"data\.npz: x_test and y_test must be given together"),
     ],
 )
-def test_npz_that_lacks_something_is_told(held, asked, told):
-    np.savez("some.npz", **held)
-    with pytest.raises(UserMistake, match=told):
-        Npz("some.npz", **asked).training()
+def test_an_npz_without_what_is_needed_is_rejected(arrays, options, message):
+    np.savez("data.npz", **arrays)
+    with pytest.raises(UserMistake, match=message):
+        Npz("data.npz", **options).training()
 
 
-def test_a_single_array_is_no_npz():
-    np.save("some.npy", X)
-    with pytest.raises(UserMistake, match=r"has no key 'x'; np\.savez\(path, x=\.\.\., y=\.\.\.\)"):
-        Npz("some.npy").training()
+def test_an_npy_is_not_an_npz():
+    np.save("data.npy", X)
+    with pytest.raises(UserMistake, match=r"has no key 'x'; np\.savez\("):
+        Npz("data.npy").training()
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "corrupt",
     [
-        lambda whole: whole[: len(whole) // 2],
-        lambda whole: b"",
-        lambda whole: b"no zip at all",
-        lambda whole: whole[:200] + b"\xff" * 40 + whole[240:],
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: b"not a zip file",
+        lambda content: content[:200] + b"\xff" * 40 + content[240:],
     ],
-    ids=["cut short", "empty", "no zip", "garbled"],
+    ids=["truncated", "empty", "not a zip", "garbled"],
 )
-def test_a_torn_npz_is_a_fault_of_the_world(spoil, folders):
+def test_a_broken_npz_is_a_world_fault(corrupt, folders):
     np.savez("whole.npz", x=X, y=Y)
-    (folders / "here" / "some.npz").write_bytes(spoil((folders / "here" / "whole.npz").read_bytes()))
-    with pytest.raises(WorldFault, match=r"some\.npz cannot be read as an \.npz of plain arrays"):
-        Npz("some.npz").training()
+    (folders / "current" / "data.npz").write_bytes(corrupt((folders / "current" / "whole.npz").read_bytes()))
+    with pytest.raises(WorldFault, match=r"data\.npz cannot be read as an \.npz of plain arrays"):
+        Npz("data.npz").training()
 
 
-def test_pickled_objects_are_never_opened():
-    np.savez("some.npz", x=X, y=np.array([{}] * 30))
+def test_pickled_objects_are_not_loaded():
+    np.savez("data.npz", x=X, y=np.array([{}] * 30))
     with pytest.raises(WorldFault, match=r"cannot be read as an \.npz of plain arrays"):
-        Npz("some.npz").training()
+        Npz("data.npz").training()
 
 
-def test_the_current_folder_comes_before_the_data_folder(folders):
-    for place, value in (("data", 1.0), ("here", 2.0)):
-        np.savez(folders / place / "some.npz", x=X * 0 + value, y=Y)
-    assert (Npz("some.npz").training().x == 2.0).all()
-    (folders / "here" / "some.npz").unlink()
-    assert (Npz("some.npz").training().x == 1.0).all()
-    assert (Npz(folders / "data" / "some.npz").training().x == 1.0).all()
-    (folders / "data" / "some.npz").unlink()
-    for data in (Npz("some.npz"), Csv("some.npz", target="y")):
-        with pytest.raises(UserMistake, match=r"no file .*here/some\.npz, and none at .*data/some\.npz either"):
+def test_the_current_folder_is_searched_before_the_data_folder(folders):
+    for folder, value in (("data", 1.0), ("current", 2.0)):
+        np.savez(folders / folder / "data.npz", x=X * 0 + value, y=Y)
+    assert (Npz("data.npz").training().x == 2.0).all()
+    (folders / "current" / "data.npz").unlink()
+    assert (Npz("data.npz").training().x == 1.0).all()
+    assert (Npz(folders / "data" / "data.npz").training().x == 1.0).all()
+    (folders / "data" / "data.npz").unlink()
+    for data in (Npz("data.npz"), Csv("data.npz", target="y")):
+        with pytest.raises(UserMistake, match=r"no file .*current/data\.npz, and none at .*data/data\.npz either"):
             data.training()
 
 
@@ -123,29 +123,29 @@ FLOWERS = """\ufeffleaf , width,kind,plot\r
 
 
 def test_csv_has_features_a_target_and_groups():
-    data = Csv(write(FLOWERS), target="kind", groups="plot", test=0.34, standardize=False)
-    training, testing = data.training(), data.testing()
+    flowers = Csv(write(FLOWERS), target="kind", groups="plot", test_size=0.34, standardize=False)
+    training, testing = flowers.training(), flowers.testing()
     assert (len(training), len(testing)) == (4, 2)
-    assert training.names == ("rose", "tulip, red")
+    assert training.target_names == ("rose", "tulip, red")
     assert training.sizes == (2, 2)
-    everything = {
-        tuple(row): label for table in (training, testing) for row, label in zip(table.x, table.y, strict=True)
+    label_of_row = {
+        tuple(row): label for data in (training, testing) for row, label in zip(data.x, data.y, strict=True)
     }
-    assert everything == {(1.5, 2): 0, (2.5, 3): 1, (3.5, 40): 0, (4.5, 5): 1, (5.5, 6): 0, (6.5, 7): 1}
+    assert label_of_row == {(1.5, 2): 0, (2.5, 3): 1, (3.5, 40): 0, (4.5, 5): 1, (5.5, 6): 0, (6.5, 7): 1}
     assert len(set(testing.groups)) == 1
     assert GroupKFold(2).split(training).folds == 2
 
 
-def test_csv_may_ignore_columns_and_use_another_delimiter():
+def test_csv_with_ignored_columns_and_another_delimiter():
     name = write(FLOWERS.replace(",", ";").replace("tulip;", "tulip,"))
     assert Csv(name, target="kind", ignore=("plot", "width"), delimiter=";").training().sizes == (1, 2)
 
 
-def test_several_targets_are_numbers():
+def test_several_target_columns_are_numbers():
     name = write("a,b,c\n" + "".join(f"{n},{n % 2},{n / 4}\n" for n in range(10)))
-    table = Csv(name, target=("c", "b")).training()
-    assert table.y.shape == (8, 2)
-    assert (table.y == np.stack([table.x[:, 0] / 4, table.x[:, 0] % 2], axis=1)).all()
+    data = Csv(name, target=("c", "b")).training()
+    assert data.y.shape == (8, 2)
+    assert (data.y == np.stack([data.x[:, 0] / 4, data.x[:, 0] % 2], axis=1)).all()
 
 
 @pytest.mark.parametrize(
@@ -166,23 +166,23 @@ def test_several_targets_are_numbers():
         ([f"word {n % 101}" for n in range(300)], None, 101, None),
     ],
 )
-def test_a_target_is_classes_or_numbers(cells, task, outputs, names):
-    table = Csv(column(cells), target="target", task=task).training()
-    assert table.outputs == outputs
-    assert (table.labels is None) == (outputs == 1)
-    assert names is None or table.names == names
+def test_a_target_column_holds_classes_or_numbers(cells, task, outputs, names):
+    data = Csv(column(cells), target="target", task=task).training()
+    assert data.outputs == outputs
+    assert (data.labels is None) == (outputs == 1)
+    assert names is None or data.target_names == names
 
 
 @pytest.mark.parametrize(
-    ("text", "asked", "told"),
+    ("text", "options", "message"),
     [
-        ("a,b\n1,2\n", {"target": "c"}, r"some\.csv has no column 'c'; its columns are a, b\."),
+        ("a,b\n1,2\n", {"target": "c"}, r"data\.csv has no column 'c'; its columns are a, b"),
         ("a,b\n1,2\n", {"target": ("a", "c")}, "has no column 'c'"),
         ("a,b\n1,2\n", {"groups": "c"}, "has no column 'c'"),
         ("a,b\n1,2\n", {"ignore": ("c",)}, "has no column 'c'"),
-        ("a,b\n1,2\n3\n", {}, r"some\.csv line 3 has 1 cells, and the header has 2\."),
+        ("a,b\n1,2\n3\n", {}, r"data\.csv line 3 has 1 cells, and the header has 2\."),
         ("a,b\n1,2\n\n3,4,5\n", {}, "line 4 has 3 cells, and the header has 2"),
-        ("a,b\n1,2\nx,4\n", {}, r"some\.csv line 3, column 'a': 'x' is not a number\."),
+        ("a,b\n1,2\nx,4\n", {}, r"data\.csv line 3, column 'a': 'x' is not a number\."),
         ('a,b,c\n"1\n",2,1\nx,4,1\n', {}, "line 4, column 'a': 'x' is not a number"),
         ("a,b\n1,2\n,4\n", {}, "line 3, column 'a': the cell is empty"),
         ("a,b\nnan,2\n2,4\n", {}, "line 2, column 'a': 'nan' is not a number"),
@@ -192,35 +192,35 @@ def test_a_target_is_classes_or_numbers(cells, task, outputs, names):
         ("a,b\n1,x\n2,y\n", {"task": "regress"}, "line 2, column 'b': 'x' is not a number"),
         ("a,b,c\n1,2,\n2,3,q\n", {"groups": "c"}, "line 2, column 'c': the cell is empty"),
         ("a,a,b\n1,2,3\n", {}, "has more than one column named 'a'"),
-        ("a,b\n", {}, r"some\.csv holds no rows under a header"),
-        ("", {}, "holds no rows under a header"),
-        ("b\n1\n2\n", {}, r"some\.csv: x is empty"),
-        ("a,b\n1,2\n2,2\n", {}, r"some\.csv: y holds a single class, 2"),
+        ("a,b\n", {}, r"data\.csv has no rows under a header"),
+        ("", {}, "has no rows under a header"),
+        ("b\n1\n2\n", {}, r"data\.csv: x is empty"),
+        ("a,b\n1,2\n2,2\n", {}, r"data\.csv: y holds a single class, 2"),
     ],
 )
-def test_what_is_wrong_in_a_csv_is_named(text, asked, told):
-    with pytest.raises(UserMistake, match=told):
-        Csv(write(text), **{"target": "b", **asked}).training()
+def test_a_mistake_in_a_csv_is_reported_with_its_place(text, options, message):
+    with pytest.raises(UserMistake, match=message):
+        Csv(write(text), **{"target": "b", **options}).training()
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1,\xff\n", b'a,b\n1,"2\n'])
-def test_a_file_that_is_no_csv_is_a_fault_of_the_world(content, folders):
-    (folders / "here" / "some.csv").write_bytes(content)
-    with pytest.raises(WorldFault, match=r"some\.csv cannot be read as csv"):
-        Csv("some.csv", target="b").training()
+def test_a_file_that_is_not_csv_is_a_world_fault(content, folders):
+    (folders / "current" / "data.csv").write_bytes(content)
+    with pytest.raises(WorldFault, match=r"data\.csv cannot be read as CSV"):
+        Csv("data.csv", target="b").training()
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("options", "message"),
     [
         ({"task": "guess"}, "task is 'classify' or 'regress', .* got 'guess'"),
         ({"delimiter": "::"}, "one character between two cells, got '::'"),
         ({"delimiter": "\n"}, "one character"),
         ({"delimiter": ""}, "one character"),
-        ({"target": ("a", "b"), "task": "classify"}, "a class is one column"),
-        ({"target": ()}, "a class is one column, and several targets are numbers"),
+        ({"target": ("a", "b"), "task": "classify"}, "one column of classes"),
+        ({"target": ()}, "one or more columns of numbers"),
     ],
 )
-def test_options_that_no_csv_can_meet_are_refused_at_once(asked, told):
-    with pytest.raises(UserMistake, match=told):
-        Csv("nowhere.csv", **{"target": "b", **asked})
+def test_invalid_options_are_rejected_before_the_file_is_read(options, message):
+    with pytest.raises(UserMistake, match=message):
+        Csv("missing.csv", **{"target": "b", **options})

@@ -20,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from searchlab.errors import WorldFault
-from searchlab.runs.events import Buffer, Ending, NoRecord, SweepRecord, replay
+from searchlab.runs.events import EpochFinished, EventBuffer, TrialFinished, TrialStarted, forward, from_json, to_json
 from searchlab.runs.provenance import provenance
-from searchlab.tracking.recorder import Recorder
+from searchlab.tracking.recorder import NullRecorder, Recorder
+from searchlab.tracking.sweep_record import SweepRecord
 
 ROOT = Path(__file__).parents[1]
 STATES = ("COMPLETE", "PRUNED", "FAIL")
@@ -33,16 +34,18 @@ PER_TRIAL = EPOCHS * 6 + 3  # mean, spread, three folds, loss; at the end second
 
 def events(trials, unfinished=()):
     """What a study of so many trials tells, three folds each; NaN never, so that each point can be counted."""
-    buffer = Buffer()
+    buffer = EventBuffer()
     for trial in trials:
         began = 1.7e9 + 100 * trial
-        buffer.start(trial, {"model.hidden": 64, "optimizer": "Adam", "optimizer.Adam.lr": 0.001 * (trial + 1)}, began)
+        parameters = {"model.hidden": 64, "optimizer": "Adam", "optimizer.Adam.lr": 0.001 * (trial + 1)}
+        buffer.handle(TrialStarted(trial, parameters, began))
         for epoch in range(1, EPOCHS + 1):
             scores = [0.9 + 0.01 * fold + 0.001 * epoch for fold in range(3)]
-            buffer.log(trial, epoch, scores, [1.0 / epoch] * 3, began + epoch)
+            buffer.handle(EpochFinished(trial, epoch, scores, [1.0 / epoch] * 3, began + epoch))
         if trial not in unfinished:
             state = STATES[trial % 3]
-            buffer.finish(trial, Ending(state, 0.914, EPOCHS, None if state == "COMPLETE" else "why", 4.5, began + 5))
+            reason = None if state == "COMPLETE" else "why"
+            buffer.handle(TrialFinished(trial, state, 0.914, EPOCHS, reason, 4.5, began + 5))
     return buffer.drain()
 
 
@@ -127,8 +130,8 @@ def recording(uri, record):
 
 
 def test_a_buffer_hands_on_what_it_was_told():
-    first, second = events(range(3)), Buffer()
-    replay(json.loads(json.dumps(first)), second)
+    first, second = events(range(3)), EventBuffer()
+    forward([from_json(*json.loads(json.dumps(to_json(event)))) for event in first], second)
     assert second.drain() == first
     assert second.drain() == []
 
@@ -142,9 +145,9 @@ def test_nothing_but_the_recording_process_imports_anything_heavy():
 
 
 def test_no_record_takes_everything(tmp_path):
-    tracker = NoRecord()
-    replay(events(range(2)), tracker)
-    tracker.artifact(tmp_path)
+    tracker = NullRecorder()
+    forward(events(range(2)), tracker)
+    tracker.log_artifact(tmp_path)
     assert tracker.conclude("FINISHED", {}, {}) == tracker.run_id == ""
     tracker.close()
 
@@ -180,8 +183,8 @@ def test_a_sweep_is_recorded_once_however_often_it_is_told(home, tmp_path):
     for tags in ({"seed": "1"}, {"seed": "1", "resumed": "yes"}):
         started = time.perf_counter()
         with recording(store_of(home), replace(record, tags=tags)) as recorder:
-            replay(events(range(9)), recorder)
-            recorder.artifact(picture.parent, "pictures")
+            forward(events(range(9)), recorder)
+            recorder.log_artifact(picture.parent, "pictures")
             assert time.perf_counter() - started < 1, "the training path was held up"
             run_id = recorder.conclude("FINISHED", {"best": 0.914, "nothing": math.nan}, {"winner": "3"})
             assert recorder.run_id == run_id
@@ -200,11 +203,11 @@ def test_a_sweep_is_recorded_once_however_often_it_is_told(home, tmp_path):
 @pytest.mark.slow
 def test_what_a_trial_s_run_holds(home):
     with recording(store_of(home), record_of(home)) as recorder:
-        recorder.start(7, {"model.hidden": 64, "model.tied": None}, 100.0)
-        recorder.log(7, 1, [0.25, 0.5, 0.9], [1.0, 2.0, 3.0], 101.5)
-        recorder.log(7, 2, [0.5, math.nan, 0.9], [math.inf, 1.0, 1.0], 102.5)
-        recorder.log(7, 2, [0.6, 0.6, 0.9], [1.0, 1.0, 1.0], 109.0)  # again, after a worker's death
-        recorder.finish(7, Ending("FAIL", None, None, "diverged in epoch 2", 2.5, 103.0))
+        recorder.handle(TrialStarted(7, {"model.hidden": 64, "model.tied": None}, 100.0))
+        recorder.handle(EpochFinished(7, 1, [0.25, 0.5, 0.9], [1.0, 2.0, 3.0], 101.5))
+        recorder.handle(EpochFinished(7, 2, [0.5, math.nan, 0.9], [math.inf, 1.0, 1.0], 102.5))
+        recorder.handle(EpochFinished(7, 2, [0.6, 0.6, 0.9], [1.0, 1.0, 1.0], 109.0))  # again, after a worker's crash
+        recorder.handle(TrialFinished(7, "FAIL", None, None, "diverged in epoch 2", 2.5, 103.0))
         recorder.conclude("KILLED", {}, {})
     run, status = runs_of(home)["7"]
     points = {(k, s): (v, t) for k, v, t, s in query(home, "select key, value, timestamp, step from metrics")}
@@ -227,12 +230,12 @@ def test_what_a_trial_s_run_holds(home):
 
 @pytest.mark.slow
 def test_every_metric_of_a_trial_is_recorded(home):
-    buffer, curve = Buffer(), [[0.25, 0.75], [100.0, 100.0], [1.0, 2.0]]
-    buffer.start(0, {}, 100.0)
-    buffer.log(0, 1, curve[0], [1.0, 1.0], 101.0, curve[1:])
-    buffer.finish(0, Ending("COMPLETE", 0.5, 1, None, 1.0, 102.0, (100.0, 1.5)))
+    buffer, curve = EventBuffer(), [[0.25, 0.75], [100.0, 100.0], [1.0, 2.0]]
+    buffer.handle(TrialStarted(0, {}, 100.0))
+    buffer.handle(EpochFinished(0, 1, curve[0], [1.0, 1.0], 101.0, curve[1:]))
+    buffer.handle(TrialFinished(0, "COMPLETE", 0.5, 1, None, 1.0, 102.0, (100.0, 1.5)))
     with recording(store_of(home), record_of(home, others=("weights", "doubt"))) as recorder:
-        replay(json.loads(json.dumps(buffer.drain())), recorder)
+        forward(buffer.drain(), recorder)
         recorder.conclude("FINISHED", {}, {})
     run, _ = runs_of(home)["0"]
     points = dict(query(home, "select key, value from metrics where run_uuid = ?", run))
@@ -246,8 +249,8 @@ def test_every_metric_of_a_trial_is_recorded(home):
 @pytest.mark.slow
 def test_a_trial_that_breaks_the_constraint_was_never_at_work(home):
     with recording(store_of(home), record_of(home)) as recorder:
-        recorder.start(0, {"model.hidden": 64}, 100.0)
-        recorder.finish(0, Ending("INFEASIBLE", None, None, "too large", 0.0, 100.0))
+        recorder.handle(TrialStarted(0, {"model.hidden": 64}, 100.0))
+        recorder.handle(TrialFinished(0, "INFEASIBLE", None, None, "too large", 0.0, 100.0))
         recorder.conclude("FINISHED", {}, {})
     run, status = runs_of(home)["0"]
     assert status == "KILLED"
@@ -259,7 +262,7 @@ def test_a_trial_that_breaks_the_constraint_was_never_at_work(home):
 def test_a_recording_process_that_is_killed_again_and_again(home):
     trials = range(60)
     with recording(store_of(home), record_of(home)) as recorder:
-        replay(events(trials), recorder)
+        forward(events(trials), recorder)
         for written in (0, 15, 40):
             wait_for(lambda written=written: len(runs_of(home)) > written)
             victim = recorder.pid
@@ -273,15 +276,17 @@ def test_a_recording_process_that_is_killed_again_and_again(home):
 def test_a_driver_that_is_killed_and_resumed(home):
     code = (
         "import json, sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from searchlab.runs.events import SweepRecord, replay; from searchlab.tracking.recorder import Recorder\n"
+        "from searchlab.runs.events import from_json; from searchlab.tracking.recorder import Recorder\n"
+        "from searchlab.tracking.sweep_record import SweepRecord\n"
         "home = Path(sys.argv[2])\n"
         "recorder = Recorder(sys.argv[3], SweepRecord('demo', 'accuracy', 'max', home, {'trials': '9'}, {}))\n"
-        "replay(json.load(sys.stdin), recorder); print(recorder.run_id, recorder.pid, flush=True); time.sleep(600)"
+        "[recorder.handle(from_json(*event)) for event in json.load(sys.stdin)]\n"
+        "print(recorder.run_id, recorder.pid, flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", code, str(ROOT), str(home), store_of(home)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
         try:
-            json.dump(events(range(30), unfinished=(28, 29)), driver.stdin)
+            json.dump([to_json(event) for event in events(range(30), unfinished=(28, 29))], driver.stdin)
             driver.stdin.close()
             run_id, pid = driver.stdout.readline().split()
         finally:
@@ -291,7 +296,7 @@ def test_a_driver_that_is_killed_and_resumed(home):
         assert recorder.run_id == run_id
         wait_for(lambda: not alive(int(pid)))
         assert [status for _, status in runs_of(home).values()].count("RUNNING") == 2
-        replay(events(range(33)), recorder)
+        forward(events(range(33)), recorder)
         assert recorder.conclude("FINISHED", {}, {}) == run_id
     check_complete(home, range(33))
 
@@ -301,7 +306,7 @@ def test_a_trial_cut_short_goes_on_when_the_sweep_is_resumed(home):
     for unfinished, state in (((4, 5), "KILLED"), ((), "FINISHED")):
         with recording(store_of(home), record_of(home)) as recorder:
             assert recorder.run_id  # the process is at work before it hears of a trial
-            replay(events(range(6), unfinished), recorder)
+            forward(events(range(6), unfinished), recorder)
             recorder.conclude(state, {}, {})
         assert "RUNNING" not in {status for _, status in runs_of(home).values()}
     check_complete(home, range(6))
@@ -310,7 +315,7 @@ def test_a_trial_cut_short_goes_on_when_the_sweep_is_resumed(home):
 @pytest.mark.slow
 def test_a_recording_process_that_is_killed_while_the_store_is_made(tmp_path):
     with recording(store_of(tmp_path), record_of(tmp_path)) as recorder:
-        replay(events(range(3)), recorder)
+        forward(events(range(3)), recorder)
         wait_for((tmp_path / "mlflow.db.new").exists)
         time.sleep(0.2)
         os.kill(recorder.pid, signal.SIGKILL)
@@ -323,8 +328,8 @@ def test_two_sweeps_start_at_once_on_a_fresh_home(tmp_path):
     home = tmp_path / "fresh"
     uri = store_of(home)
     with recording(uri, record_of(home, "one")) as one, recording(uri, record_of(home, "two")) as two:
-        replay(events(range(3)), one)
-        replay(events(range(3, 6)), two)
+        forward(events(range(3)), one)
+        forward(events(range(3, 6)), two)
         ids = {one.conclude("FINISHED", {}, {}), two.conclude("FINISHED", {}, {})}
     check_complete(home, range(6))
     assert {run for run, _ in runs_of(home, "searchlab.sweep").values()} == ids
@@ -342,7 +347,7 @@ def test_studies_of_one_name_keep_apart(home):
 @pytest.mark.slow
 def test_a_store_that_refuses_is_told_as_a_fault_of_the_world(tmp_path):
     with recording("nonsense://nowhere", record_of(tmp_path)) as recorder:
-        replay(events(range(2)), recorder)
+        forward(events(range(2)), recorder)
         with pytest.raises(WorldFault, match="searchlab resume demo"):
             recorder.conclude("FINISHED", {}, {})
 
@@ -350,8 +355,8 @@ def test_a_store_that_refuses_is_told_as_a_fault_of_the_world(tmp_path):
 @pytest.mark.slow
 def test_an_artifact_that_is_gone_is_told_and_the_rest_recorded(home, tmp_path):
     with recording(store_of(home), record_of(home)) as recorder:
-        replay(events(range(2)), recorder)
-        recorder.artifact(tmp_path / "gone.png")
+        forward(events(range(2)), recorder)
+        recorder.log_artifact(tmp_path / "gone.png")
         with pytest.raises(WorldFault, match=r"gone\.png"):
             recorder.conclude("FINISHED", {}, {})
     check_complete(home, range(2))
@@ -390,11 +395,11 @@ def test_a_server_that_is_killed_and_started_again(home, tmp_path):
     told = events(range(40))
     with recording(f"http://127.0.0.1:{port}", record_of(home)) as recorder:
         with server_on(home, port):
-            replay(told[: len(told) // 2], recorder)
+            forward(told[: len(told) // 2], recorder)
             assert recorder.run_id
             wait_for(lambda: len(runs_of(home)) > 5)
-        replay(told[len(told) // 2 :], recorder)
-        recorder.artifact(picture, "pictures")
+        forward(told[len(told) // 2 :], recorder)
+        recorder.log_artifact(picture, "pictures")
         time.sleep(1)
         with server_on(home, port):
             run_id = recorder.conclude("FINISHED", {"best": 0.9}, {})
@@ -405,7 +410,7 @@ def test_a_server_that_is_killed_and_started_again(home, tmp_path):
 
 def test_a_buffer_that_is_drained_by_another_thread_loses_nothing():
     """The desk's events are told by one thread and drained by another."""
-    buffer, drained, done = Buffer(), [], threading.Event()
+    buffer, drained, done = EventBuffer(), [], threading.Event()
 
     def drain():
         while not done.is_set():
@@ -418,9 +423,9 @@ def test_a_buffer_that_is_drained_by_another_thread_loses_nothing():
     thread.start()
     try:
         for epoch in range(20_000):
-            buffer.log(0, epoch, [0.5], [0.1], 0.0)
+            buffer.handle(EpochFinished(0, epoch, [0.5], [0.1], 0.0))
     finally:
         done.set()
         thread.join()
         sys.setswitchinterval(before)
-    assert [arguments["epoch"] for _, arguments in drained] == list(range(20_000))
+    assert [event.epoch for event in drained] == list(range(20_000))

@@ -1,4 +1,4 @@
-"""What Ray Tune is kept from."""
+"""Ray Tune passes no keys of an object store on to the processes that it starts."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from types import SimpleNamespace
 
 from ray.tune.execution import class_cache
 
-from searchlab.engine.ray_tune import _keys_stay
+from searchlab.engine.ray_tune import _store_keys_withheld
 from searchlab.engine.tune_worker import WorkerSearcher
 
 
-def passed_on():
+def propagated_keys():
     return {name for name in class_cache.ENV_VARS_TO_PROPAGATE if "SECRET" in name or "KEY" in name}
 
 
-def test_the_keys_of_a_store_are_not_handed_to_processes_whose_environment_is_logged():
-    before = passed_on()
-    assert before >= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, "Tune does it in another way by now"
-    with _keys_stay():
-        assert passed_on() == set()
+def test_keys_are_withheld_from_processes_whose_environment_is_logged():
+    before = propagated_keys()
+    assert before >= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, "Tune propagates them in another way now"
+    with _store_keys_withheld():
+        assert propagated_keys() == set()
         assert class_cache.ENV_VARS_TO_PROPAGATE
-    assert passed_on() == before
+    assert propagated_keys() == before
 
 
-def test_they_are_not_where_tune_runs_in_a_process_of_the_cluster(monkeypatch):
-    """Through Ray's client the searcher is all that gets there of ours."""
+def test_the_searcher_withholds_them_where_tune_runs_in_a_process_of_the_cluster(monkeypatch):
+    """Through Ray's client, the searcher is the only object of searchlab in that process."""
     monkeypatch.setattr(class_cache, "ENV_VARS_TO_PROPAGATE", class_cache.ENV_VARS_TO_PROPAGATE)
-    monkeypatch.setattr("searchlab.engine.tune_worker.ray.get", lambda answer: "later")
-    assert passed_on()
-    assert WorkerSearcher(SimpleNamespace(opening=SimpleNamespace(remote=lambda trial: None))).suggest("a") is None
-    assert passed_on() == set()
+    monkeypatch.setattr("searchlab.engine.tune_worker.ray.get", lambda device: "later")
+    assert propagated_keys()
+    actor = SimpleNamespace(start_worker=SimpleNamespace(remote=lambda worker: None))
+    assert WorkerSearcher(actor).suggest("a") is None
+    assert propagated_keys() == set()

@@ -1,35 +1,40 @@
-"""Addresses: a password is taken out of them, and given back."""
+"""URLs of servers: their password is removed, masked and restored."""
 
 from __future__ import annotations
 
 import pytest
 
-from searchlab.runs.urls import shown, with_password_of, without_password
+from searchlab.runs.urls import mask_password, with_password_from, without_password
 
-ADDRESSES = {
+URLS = {
     "postgresql+psycopg://me:s%40cret@host:5432/db?sslmode=require": "postgresql+psycopg://me@host:5432/db?sslmode=require",
     "postgresql://me:s/c?r@t@host/db?name=a@b": "postgresql://me@host/db?name=a@b",
     "postgresql://me:secret@[::1]:5432/db": "postgresql://me@[::1]:5432/db",
     "postgresql:///db?user=me&password=secret&host=%2Ftmp": "postgresql:///db?user=me&host=%2Ftmp",
     "postgresql:///db?password=secret": "postgresql:///db",
+    "postgresql://me@host/db?password=secret": "postgresql://me@host/db",
+    "postgresql://me:a/b@host/db": "postgresql://me@host/db",
+    "postgresql://me:sec:r%2Fet#x@host/db?sslmode=require&passwd=y&application_name=z": (
+        "postgresql://me@host/db?sslmode=require&application_name=z"
+    ),
     "https://me:secret@host:5000/a?b=1@2": "https://me@host:5000/a?b=1@2",
 }
 
 
-@pytest.mark.parametrize("url", ADDRESSES)
-def test_a_password_is_taken_out_of_an_address_and_given_back(url):
-    bare = ADDRESSES[url]
+@pytest.mark.parametrize("url", URLS)
+def test_a_password_is_removed_and_restored(url):
+    bare = URLS[url]
     assert without_password(url) == bare
-    assert with_password_of(bare, url) == url
+    assert with_password_from(bare, url) == url
     assert without_password(bare) == bare
-    assert without_password(shown(url)) == bare
-    assert with_password_of(bare, None) == bare
-    assert with_password_of(bare, url.replace("host", "other").replace("db", "other")) == bare
+    assert without_password(mask_password(url)) == bare
+    assert with_password_from(bare, None) == bare
+    assert with_password_from(bare, url.replace("host", "other").replace("db", "other")) == bare
 
 
 @pytest.mark.parametrize(
     "url",
     ["sqlite:////home/me:x@y/study.db", "sqlite:///a?b=%20", "http://host:5000/a@b", "/a/b:c@d", "postgresql://h:1/db"],
 )
-def test_an_address_without_a_password_is_left_as_it_is(url):
-    assert without_password(url) == shown(url) == with_password_of(url, None) == url
+def test_a_url_without_a_password_does_not_change(url):
+    assert without_password(url) == mask_password(url) == with_password_from(url, None) == url

@@ -1,371 +1,354 @@
-"""Shifts and seats: a sweep that has to make room saves what it is at, the newest first, and loses nothing."""
+"""Slots and workers: when slots are withdrawn, the newest workers save their groups and leave, and nothing is lost."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
 
 from searchlab.engine.payload import payload_for_study, payload_for_workers
-from searchlab.engine.study_actor import StudyActor
 from searchlab.engine.worker_pool import WorkerPool
 from searchlab.fusion.groups import Group
-from searchlab.runs.job import Job
-from searchlab.space.samplers import Random
+from tests.jobs import make_job
+from tests.study_actors import finish, messages, open_actor, report_epoch, states
 from tests.sweeps import spiral_sweep
-from tests.test_study import epoch
-from tests.test_study_actor import report
 
 
 @pytest.fixture
-def desk(tmp_path):
-    """A desk of twelve trials in groups of four, with seats for three workers."""
-    sweep = spiral_sweep(trials=12, sampler=Random())
-    opened = StudyActor(
-        payload_for_study(Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=12, fuse=4, workers=None))
-    )
-    opened.open()
-    opened.seat({"cpu": 3})
+def actor(tmp_path):
+    """A study actor of twelve trials in groups of four, with slots for three workers."""
+    opened = open_actor(tmp_path, fuse=4, workers=None)
+    opened.set_slots({"cpu": 3})
     yield opened
     opened.close()
 
 
-def test_as_many_shifts_begin_as_there_are_seats(desk):
-    assert [desk.opening(name) for name in "abcd"] == ["cpu", "cpu", "cpu", "later"]
-    assert desk.seat({"cpu": 4}) == (3, True)
-    assert desk.opening("d") == "cpu"
+def start_workers(actor, names):
+    return [actor.start_worker(name) for name in names]
 
 
-def test_a_shift_that_is_over_frees_its_seat(desk):
-    for name in "abc":
-        desk.opening(name)
-    desk.leave("b")
-    assert desk.opening("d") == "cpu"
+def test_as_many_workers_start_as_there_are_slots(actor):
+    assert start_workers(actor, "abcd") == ["cpu", "cpu", "cpu", "later"]
+    assert actor.set_slots({"cpu": 4}) == (3, True)
+    assert actor.start_worker("d") == "cpu"
 
 
-def test_the_newest_makes_room_and_its_group_is_the_next_to_be_handed_out(desk):
-    for name in "ab":
-        desk.opening(name)
-    first, second = desk.take("a"), desk.take("b")
-    desk.seat({"cpu": 1})
-    assert not report(desk, first, 1).pause
-    assert report(desk, second, 1).pause
-    assert desk.take("b") is None, "its worker saved the group and leaves"
-    assert desk.seat({"cpu": 2})[0] == 1
-    assert desk.opening("c") == "cpu"
-    again = desk.take("c")
+def test_a_worker_that_ended_frees_its_slot(actor):
+    start_workers(actor, "abc")
+    actor.worker_ended("b")
+    assert actor.start_worker("d") == "cpu"
+
+
+def test_the_newest_worker_is_preempted_and_its_group_is_given_out_next(actor):
+    start_workers(actor, "ab")
+    first, second = actor.next_group("a"), actor.next_group("b")
+    actor.set_slots({"cpu": 1})
+    assert not report_epoch(actor, first, 1).pause
+    assert report_epoch(actor, second, 1).pause
+    assert actor.next_group("b") is None, "its worker has saved the group and leaves"
+    assert actor.set_slots({"cpu": 2})[0] == 1
+    assert actor.start_worker("c") == "cpu"
+    again = actor.next_group("c")
     assert again.trials == second.trials
-    assert again.most is None, "nobody died of it"
-    assert not report(desk, again, 2).pause
+    assert again.max_side_by_side is None, "the worker did not crash"
+    assert not report_epoch(actor, again, 2).pause
 
 
-def test_what_a_worker_died_with_while_it_was_to_make_room_is_not_lost(desk):
-    for name in "ab":
-        desk.opening(name)
-    desk.take("a")
-    second = desk.take("b")
-    desk.seat({"cpu": 1})
-    assert desk.take("b") is None
-    desk.seat({"cpu": 2})
-    desk.opening("c")
-    assert desk.take("c").trials == second.trials
+def test_the_group_of_a_worker_that_crashed_before_it_could_leave_is_not_lost(actor):
+    start_workers(actor, "ab")
+    actor.next_group("a")
+    second = actor.next_group("b")
+    actor.set_slots({"cpu": 1})
+    assert actor.next_group("b") is None
+    actor.set_slots({"cpu": 2})
+    actor.start_worker("c")
+    assert actor.next_group("c").trials == second.trials
 
 
-def test_a_worker_that_is_told_to_leave_between_two_groups_takes_none(desk):
-    for name in "ab":
-        desk.opening(name)
-    desk.take("a")
-    group = desk.take("b")
-    desk.finish(group.trials, epoch(1, [0.5] * 8))
-    desk.seat({"cpu": 1})
-    assert desk.take("b") is None
-    assert [record.state for record in desk.records()].count("RUNNING") == 4
+def test_a_worker_preempted_between_two_groups_gets_no_other(actor):
+    start_workers(actor, "ab")
+    actor.next_group("a")
+    group = actor.next_group("b")
+    finish(actor, group)
+    actor.set_slots({"cpu": 1})
+    assert actor.next_group("b") is None
+    assert states(actor).count("RUNNING") == 4
 
 
-def test_there_is_nothing_more_to_open_when_all_has_ended_and_not_before(desk):
-    for name in "abc":
-        desk.opening(name)
-    groups = [desk.take(name) for name in "abc"]
-    assert desk.opening("d") == "later", "the groups at work may come back"
+def test_no_worker_starts_any_more_once_all_trials_have_ended(actor):
+    start_workers(actor, "abc")
+    groups = [actor.next_group(name) for name in "abc"]
+    assert actor.start_worker("d") == "later", "a group in training may be returned"
     for group in groups:
-        desk.finish(group.trials, epoch(1, [0.5] * 8))
-    assert desk.opening("d") == "never"
-    assert desk.seat({"cpu": 3})[1] is False
+        finish(actor, group)
+    assert actor.start_worker("d") == "never"
+    assert actor.set_slots({"cpu": 3})[1] is False
 
 
-def test_what_a_lost_worker_held_is_the_next_to_be_handed_out(desk):
+def test_the_group_of_a_lost_worker_is_given_out_next(actor):
+    start_workers(actor, "ab")
+    first, _ = actor.next_group("a"), actor.next_group("b")
+    actor.worker_lost("a")
+    assert actor.start_worker("c") == "cpu"
+    assert actor.next_group("c").trials == first.trials
+    assert set(states(actor)) == {"RUNNING"}
+
+
+def test_there_is_work_again_when_the_last_group_is_preempted(actor):
+    """It is the last group, and its sweep loses its last slot to another sweep."""
+    start_workers(actor, "abc")
+    groups = {name: actor.next_group(name) for name in "abc"}
     for name in "ab":
-        desk.opening(name)
-    first, _ = desk.take("a"), desk.take("b")
-    desk.lose("a")
-    assert desk.opening("c") == "cpu"
-    assert desk.take("c").trials == first.trials
-    assert {record.state for record in desk.records()} == {"RUNNING"}
+        finish(actor, groups[name])
+        assert actor.next_group(name) is None
+    assert actor.set_slots({})[1] is False
+    assert report_epoch(actor, groups["c"], 1).pause
+    assert actor.next_group("c") is None
+    assert actor.set_slots({}) == (0, True)
+    actor.set_slots({"cpu": 1})
+    assert actor.start_worker("d") == "cpu"
+    assert actor.next_group("d").trials == groups["c"].trials
 
 
-def test_a_group_that_had_to_make_room_at_the_very_end_is_asked_a_seat_for(desk):
-    """It was the last group, its sweep loses its last seat to another, and there is work again."""
-    for name in "abc":
-        desk.opening(name)
-    groups = {name: desk.take(name) for name in "abc"}
-    for name in "ab":
-        desk.finish(groups[name].trials, epoch(1, [0.5] * 8))
-        assert desk.take(name) is None
-    assert desk.seat({})[1] is False
-    assert report(desk, groups["c"], 1).pause
-    assert desk.take("c") is None
-    assert desk.seat({}) == (0, True)
-    desk.seat({"cpu": 1})
-    assert desk.opening("d") == "cpu"
-    assert desk.take("d").trials == groups["c"].trials
-
-
-def test_a_worker_that_lives_on_behind_a_cut_network_gets_nothing_any_more(desk):
-    desk.opening("a")
-    group = desk.take("a", "first life", "cpu")
-    desk.lose("a")
-    again = desk.take("a", "second life", "cpu")
+def test_a_process_behind_a_cut_network_gets_no_group_once_its_worker_was_restarted(actor):
+    actor.start_worker("a")
+    group = actor.next_group("a", "first process", "cpu")
+    actor.worker_lost("a")
+    again = actor.next_group("a", "second process", "cpu")
     assert again.trials == group.trials
-    assert desk.take("a", "first life", "cpu") is None
-    report(desk, again, 1)
-    desk.finish(again.trials, epoch(2, [0.5] * 8))
-    following = desk.take("a", "second life", "cpu")
+    assert actor.next_group("a", "first process", "cpu") is None
+    report_epoch(actor, again, 1)
+    finish(actor, again, 2)
+    following = actor.next_group("a", "second process", "cpu")
     assert following.trials != group.trials
-    assert following.most is None
+    assert following.max_side_by_side is None
 
 
-def test_a_seat_is_kept_for_a_shift_that_is_begun_anew(desk):
+def test_a_slot_is_kept_for_a_restarting_worker(actor):
     for name in "abc":
-        desk.opening(name)
-        desk.take(name, name, "cpu")
-    desk.lose("a")
-    assert desk.opening("d") == "later"
-    assert desk.take("a", "anew", "cpu") is not None
+        actor.start_worker(name)
+        actor.next_group(name, name, "cpu")
+    actor.worker_lost("a")
+    assert actor.start_worker("d") == "later"
+    assert actor.next_group("a", "restarted", "cpu") is not None
 
 
-def test_a_seat_that_went_with_its_node_is_nobodys(desk):
-    """Whoever is there stays; the shift that is begun anew where there is room later finds none."""
+def test_a_restarting_worker_loses_a_slot_that_was_lost_with_its_node(actor):
+    """Workers that run keep their slots; the restarted worker finds none."""
     groups = {}
     for name in "abc":
-        desk.opening(name)
-        groups[name] = desk.take(name, name, "cpu")
-    desk.lose("a")
-    desk.seat({"cpu": 2})
-    assert not report(desk, groups["b"], 1).pause
-    assert not report(desk, groups["c"], 1).pause
-    assert desk.take("a", "anew", "cpu") is None
+        actor.start_worker(name)
+        groups[name] = actor.next_group(name, name, "cpu")
+    actor.worker_lost("a")
+    actor.set_slots({"cpu": 2})
+    assert not report_epoch(actor, groups["b"], 1).pause
+    assert not report_epoch(actor, groups["c"], 1).pause
+    assert actor.next_group("a", "restarted", "cpu") is None
 
 
-def test_a_gpu_node_that_never_comes_back_keeps_no_group_and_no_search(tmp_path):
-    """Its group goes on where there are seats, and the shift that waits for the node is not waited for."""
-    sweep = spiral_sweep(trials=4, sampler=Random())
-    job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=4, fuse=4, workers=None, device="either")
-    desk = StudyActor(payload_for_study(job))
-    desk.open()
-    desk.seat({"cuda": 1, "cpu": 1})
-    assert [desk.opening(name) for name in "ab"] == ["cuda", "cpu"]
-    group = desk.take("a", "1", "cuda")
-    assert desk.take("b", "2", "cpu") is None
-    desk.lose("a")
-    desk.seat({"cpu": 1})
-    assert desk.opening("c") == "cpu"
-    assert desk.take("c", "3", "cpu").trials == group.trials
-    assert not desk.vacant()
-    desk.finish(group.trials, epoch(1, [0.5] * 8))
-    assert desk.take("c", "3", "cpu") is None
-    assert desk.vacant()
-    assert desk.take("a", "4", "cuda") is None
-    desk.close()
+def test_a_gpu_node_that_never_returns_keeps_neither_its_group_nor_the_search(tmp_path):
+    """Its group continues on another device, and the search ends without the worker that waits for the node."""
+    actor = open_actor(tmp_path, trials=4, fuse=4, workers=None, device="either")
+    actor.set_slots({"cuda": 1, "cpu": 1})
+    assert start_workers(actor, "ab") == ["cuda", "cpu"]
+    group = actor.next_group("a", "1", "cuda")
+    assert actor.next_group("b", "2", "cpu") is None
+    actor.worker_lost("a")
+    actor.set_slots({"cpu": 1})
+    assert actor.start_worker("c") == "cpu"
+    assert actor.next_group("c", "3", "cpu").trials == group.trials
+    assert not actor.is_idle()
+    finish(actor, group)
+    assert actor.next_group("c", "3", "cpu") is None
+    assert actor.is_idle()
+    assert actor.next_group("a", "4", "cuda") is None
+    actor.close()
 
 
-def test_a_node_that_cannot_train_ends_a_search_that_has_not_begun_and_no_other(desk):
-    for name in "ab":
-        desk.opening(name)
-    group = desk.take("a", "1", "cpu")
-    report(desk, group, 1)
-    desk.unfit("the node b cannot read the data")
-    assert desk.halted() is None
-    assert [arguments["text"] for method, arguments in desk.drain() if method == "note"] == [
-        "the node b cannot read the data"
-    ]
-    assert desk.idle("b", "2"), "it keeps its seat, so that no other begins there"
-    desk.seat({"cpu": 1})
-    assert not desk.idle("b", "2")
-    assert len(desk._shifts) == 1
+def test_an_unusable_node_does_not_end_a_search_in_which_others_train(actor):
+    start_workers(actor, "ab")
+    group = actor.next_group("a", "1", "cpu")
+    report_epoch(actor, group, 1)
+    actor.report_unusable_node("the node b cannot read the data")
+    assert actor.stop_reason() is None
+    assert messages(actor) == ["the node b cannot read the data"]
+    assert actor.should_wait("b", "2"), "it keeps its slot, so that no other worker starts there"
+    actor.set_slots({"cpu": 1})
+    assert not actor.should_wait("b", "2")
+    assert actor.set_slots({"cpu": 1})[0] == 1
 
 
-def test_a_search_of_which_no_node_can_train_anything_ends(desk):
-    desk.opening("a")
-    desk.unfit("the node a cannot read the data")
-    assert desk.halted() == "the node a cannot read the data"
-    assert not desk.idle("a", "1")
-    assert desk.vacant()
-    assert desk.opening("b") == "never"
+def test_an_unusable_node_ends_a_search_in_which_no_worker_has_trained(actor):
+    actor.start_worker("a")
+    actor.report_unusable_node("the node a cannot read the data")
+    assert actor.stop_reason() == "the node a cannot read the data"
+    assert not actor.should_wait("a", "1")
+    assert actor.is_idle()
+    assert actor.start_worker("b") == "never"
 
 
-def test_paused_a_worker_gets_nothing_though_its_group_is_unfinished(desk):
-    desk.opening("a")
-    group = desk.take("a")
-    desk.pause("stopping")
-    assert report(desk, group, 1).pause
-    assert desk.take("a") is None
-    assert desk.opening("b") == "never"
+def test_a_paused_study_gives_a_worker_no_group_even_if_its_own_is_unfinished(actor):
+    actor.start_worker("a")
+    group = actor.next_group("a")
+    actor.pause("stopping")
+    assert report_epoch(actor, group, 1).pause
+    assert actor.next_group("a") is None
+    assert actor.start_worker("b") == "never"
 
 
-def test_groups_are_no_larger_than_leaves_every_worker_something(tmp_path):
-    sweep = spiral_sweep(trials=200, sampler=Random())
-    job = Job(sweep, "s", tmp_path / "j", tmp_path / "c", trials=12, fuse="auto", workers=None)
-    desk = StudyActor(payload_for_study(job))
-    desk.open()
-    desk.seat({"cpu": 6})
-    for name in "abcdef":
-        desk.opening(name)
-    assert desk._study.workers == 1
-    desk.take("a")
-    assert desk._study.workers == 6
-    desk.close()
+def test_the_study_knows_the_number_of_workers(tmp_path):
+    """Groups are then small enough to leave trials for every worker."""
+    actor = open_actor(tmp_path, space_trials=200, fuse="auto", workers=None)
+    actor.set_slots({"cpu": 6})
+    start_workers(actor, "abcdef")
+    assert actor._study.workers == 1
+    actor.next_group("a")
+    assert actor._study.workers == 6
+    actor.close()
 
 
-def test_gpu_seats_are_taken_first_and_each_device_counts_for_itself():
-    shifts = WorkerPool({"cuda": 1, "cpu": 2})
-    taken = []
-    while device := shifts.free():
-        shifts.begin(str(len(taken)), device)
-        taken.append(device)
-    assert taken == ["cuda", "cpu", "cpu"]
-    shifts.seats = {"cuda": 1, "cpu": 1}
-    assert [shifts.too_many(str(number)) for number in range(3)] == [False, False, True]
+def test_gpu_slots_are_taken_first_and_each_device_has_its_own():
+    pool, devices = WorkerPool({"cuda": 1, "cpu": 2}), []
+    while device := pool.next_free_device():
+        pool.assign_slot(str(len(devices)), device)
+        devices.append(device)
+    assert devices == ["cuda", "cpu", "cpu"]
+    pool.slots = {"cuda": 1, "cpu": 1}
+    assert [pool.exceeds_slots(str(number)) for number in range(3)] == [False, False, True]
 
 
-class Plain:
-    """Shifts as they are meant: whatever is asked, all of them are gone through."""
+class ReferencePool:
+    """A simple implementation of the pool: every query iterates over all workers."""
 
-    def __init__(self, seats):
-        self.seats, self.held, self.there, self.leaving = seats, {}, {}, set()
+    def __init__(self, slots):
+        self.slots, self.groups, self.devices, self.preempted = slots, {}, {}, set()
 
-    def free(self):
-        taken = list(self.there.values())
-        return next((device for device, count in self.seats.items() if taken.count(device) < count), None)
+    def next_free_device(self):
+        taken = list(self.devices.values())
+        return next((device for device, count in self.slots.items() if taken.count(device) < count), None)
 
-    def begin(self, shift, device):
-        self.there[shift] = device
+    def assign_slot(self, worker, device):
+        self.devices[worker] = device
 
-    def end(self, shift):
-        self.there.pop(shift, None)
-        self.leaving.discard(shift)
-        return self.held.pop(shift, None)
+    def remove(self, worker):
+        self.devices.pop(worker, None)
+        self.preempted.discard(worker)
+        return self.groups.pop(worker, None)
 
-    def too_many(self, shift):
-        device = self.there.get(shift)
-        alike = [other for other, there in self.there.items() if there == device]
-        return device is not None and alike.index(shift) >= self.seats.get(device, 0)
+    def exceeds_slots(self, worker):
+        device = self.devices.get(worker)
+        workers = [other for other, other_device in self.devices.items() if other_device == device]
+        return device is not None and workers.index(worker) >= self.slots.get(device, 0)
 
-    def ask_to_leave(self, group):
-        shift = self.holder(group)
-        if shift is not None and self.too_many(shift):
-            self.leaving.add(shift)
-        return shift in self.leaving
+    def preempt(self, group):
+        worker = self.worker_of(group)
+        if worker is not None and self.exceeds_slots(worker):
+            self.preempted.add(worker)
+        return worker in self.preempted
 
-    def hold(self, shift, group):
-        self.held[shift] = group
+    def assign_group(self, worker, group):
+        self.groups[worker] = group
 
-    def let_go(self, shift):
-        return self.held.pop(shift, None)
+    def release_group(self, worker):
+        return self.groups.pop(worker, None)
 
-    def holder(self, group):
-        return next((shift for shift, held in self.held.items() if held.id == group), None)
+    def worker_of(self, group):
+        return next((worker for worker, assigned in self.groups.items() if assigned.id == group), None)
 
-    def drop(self, group):
-        self.held = {shift: held for shift, held in self.held.items() if held.id != group}
+    def forget_group(self, group):
+        self.groups = {worker: assigned for worker, assigned in self.groups.items() if assigned.id != group}
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_shifts_are_those_that_one_finds_by_going_through_all(seed):
-    draws, groups = np.random.default_rng(seed), 0
-    seats = {"cuda": 2, "cpu": 3}
-    shifts, plain = WorkerPool(seats), Plain(seats)
+def test_the_pool_agrees_with_an_implementation_that_iterates_over_all_workers(seed):
+    rng, groups = np.random.default_rng(seed), 0
+    slots = {"cuda": 2, "cpu": 3}
+    pool, reference = WorkerPool(slots), ReferencePool(slots)
 
-    def both(method, *given):
-        found, meant = (getattr(one, method)(*given) for one in (shifts, plain))
-        assert found == meant, (method, given)
-        return found
+    def both(method, *arguments):
+        result, expected = (getattr(each, method)(*arguments) for each in (pool, reference))
+        assert result == expected, (method, arguments)
+        return result
 
     for step in range(600):
-        name, held = str(draws.integers(0, 12)), [group.id for group in plain.held.values()]
-        one = str(draws.choice(held)) if held and draws.random() < 0.8 else "nobody's"
-        match int(draws.integers(0, 8)):
-            case 0 | 1 if (device := both("free")) or draws.random() < 0.1:
-                both("begin", name, device or "cpu")
+        worker, assigned = str(rng.integers(0, 12)), [group.id for group in reference.groups.values()]
+        group = str(rng.choice(assigned)) if assigned and rng.random() < 0.8 else "unknown"
+        match int(rng.integers(0, 8)):
+            case 0 | 1 if (device := both("next_free_device")) or rng.random() < 0.1:
+                both("assign_slot", worker, device or "cpu")
             case 2:
-                both("end", name)
+                both("remove", worker)
             case 3 | 4:
                 groups += 1
-                both("hold", name, Group(str(groups), (groups,), ({},), 0))
+                both("assign_group", worker, Group(str(groups), (groups,), ({},), 0))
             case 5:
-                both("let_go", name)
+                both("release_group", worker)
             case 6:
-                both("drop", one)
+                both("forget_group", group)
             case 7:
-                shifts.seats = plain.seats = {"cuda": int(draws.integers(0, 3)), "cpu": int(draws.integers(0, 6))}
-        both("ask_to_leave", one)
-        both("holder", one)
-        assert len(shifts) == len(plain.there), step
+                pool.slots = reference.slots = {"cuda": int(rng.integers(0, 3)), "cpu": int(rng.integers(0, 6))}
+        both("preempt", group)
+        both("worker_of", group)
+        assert len(pool) == len(reference.devices), step
         for other in map(str, range(12)):
-            both("too_many", other)
-            assert shifts.was_asked(other) == (other in plain.leaving)
+            both("exceeds_slots", other)
+            assert pool.is_preempted(other) == (other in reference.preempted)
 
 
-class Unread(dict):
-    """A dictionary that nobody may go through."""
+class NotIterable(dict):
+    """A dictionary that raises when it is iterated over."""
 
-    def refuse(self):
-        raise AssertionError("all shifts are gone through")
+    def fail(self):
+        raise AssertionError("a query iterated over all workers")
 
-    __iter__ = items = values = keys = refuse
+    __iter__ = items = values = keys = fail
 
 
-def test_what_is_asked_of_a_thousand_shifts_goes_through_none_of_them():
-    shifts = WorkerPool({"cpu": 990})
+def test_no_query_iterates_over_a_thousand_workers():
+    pool = WorkerPool({"cpu": 990})
     for number in range(1000):
-        shifts.begin(str(number), "cpu")
-        shifts.hold(str(number), Group(f"group {number}", (number,), ({},), 0))
-    for name, kept in vars(shifts).items():
-        if isinstance(kept, dict) and len(kept) == 1000:
-            setattr(shifts, name, Unread(kept))
-    assert [shifts.too_many(str(number)) for number in (0, 989, 990, 999)] == [False, False, True, True]
-    assert shifts.holder("group 700") == "700"
-    assert (shifts.ask_to_leave("group 5"), shifts.ask_to_leave("group 995")) == (False, True)
-    shifts.drop("group 700")
-    assert shifts.holder("group 700") is None
-    shifts.end("3")
-    assert [shifts.too_many(str(number)) for number in (990, 991)] == [False, True]
-    assert shifts.free() is None
+        pool.assign_slot(str(number), "cpu")
+        pool.assign_group(str(number), Group(f"group {number}", (number,), ({},), 0))
+    guarded = [name for name, value in vars(pool).items() if isinstance(value, dict) and len(value) == 1000]
+    assert len(guarded) == 3, "slots, groups and their workers"
+    for name in guarded:
+        setattr(pool, name, NotIterable(getattr(pool, name)))
+    assert [pool.exceeds_slots(str(number)) for number in (0, 989, 990, 999)] == [False, False, True, True]
+    assert pool.worker_of("group 700") == "700"
+    assert (pool.preempt("group 5"), pool.preempt("group 995")) == (False, True)
+    pool.forget_group("group 700")
+    assert pool.worker_of("group 700") is None
+    pool.remove("3")
+    assert [pool.exceeds_slots(str(number)) for number in (990, 991)] == [False, True]
+    assert pool.next_free_device() is None
 
 
-def test_workers_are_not_told_where_the_study_is_stored(tmp_path):
-    job = Job(spiral_sweep(), "s", "postgresql://me:hunter2@there/optuna", tmp_path, trials=6)
+def test_the_payload_of_workers_has_no_url_of_the_database(tmp_path):
+    job = make_job(spiral_sweep(), "s", "postgresql://me:hunter2@host/optuna", tmp_path, trials=6)
     assert b"hunter2" in payload_for_study(job).content
     assert b"hunter2" not in payload_for_workers(job).content
 
 
-def test_room_is_made_on_one_node_though_the_workers_came_in_turn(desk):
-    """So that a group of another sweep's that takes two cores finds them side by side."""
-    desk.seat({"cpu": 4})
+def test_slots_are_withdrawn_on_one_node_even_if_workers_arrived_in_turn(actor):
+    """So that a group of another sweep that needs two cores finds both on one node."""
+    actor.set_slots({"cpu": 4})
     groups, nodes = {}, dict(zip("abc", ("left", "right", "left"), strict=True))
     for name, node in nodes.items():
-        desk.opening(name)
-        groups[name] = desk.take(name, name, "cpu", node)
-    assert desk.opening("d") == "later", "all is handed out"
-    desk.seat({"cpu": 2})
-    assert {name for name in "abc" if report(desk, groups[name], 1).pause} == {"b"}
+        actor.start_worker(name)
+        groups[name] = actor.next_group(name, name, "cpu", node)
+    assert actor.start_worker("d") == "later", "all groups are given out"
+    actor.set_slots({"cpu": 2})
+    assert {name for name in "abc" if report_epoch(actor, groups[name], 1).pause} == {"b"}
 
 
-def test_who_has_no_node_yet_makes_room_first():
-    shifts = WorkerPool({"cpu": 3})
+def test_workers_without_a_node_are_preempted_first():
+    pool = WorkerPool({"cpu": 3})
     for name in "abc":
-        shifts.begin(name, "cpu")
-    shifts.begin("c", "cpu", "left")
-    shifts.begin("b", "cpu", "right")
-    shifts.seats = {"cpu": 2}
-    assert [name for name in "abc" if shifts.too_many(name)] == ["a"]
-    shifts.seats = {"cpu": 1}
-    assert [name for name in "abc" if shifts.too_many(name)] == ["a", "b"]
-    shifts.begin("b", "cpu", "left")
-    assert [name for name in "abc" if shifts.too_many(name)] == ["a", "c"]
+        pool.assign_slot(name, "cpu")
+    pool.assign_slot("c", "cpu", "left")
+    pool.assign_slot("b", "cpu", "right")
+    pool.slots = {"cpu": 2}
+    assert [name for name in "abc" if pool.exceeds_slots(name)] == ["a"]
+    pool.slots = {"cpu": 1}
+    assert [name for name in "abc" if pool.exceeds_slots(name)] == ["a", "b"]
+    pool.assign_slot("b", "cpu", "left")
+    assert [name for name in "abc" if pool.exceeds_slots(name)] == ["a", "c"]

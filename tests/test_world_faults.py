@@ -17,15 +17,15 @@ from mlflow import MlflowClient
 from searchlab.engine import local
 from searchlab.errors import WorldFault
 from searchlab.runner import pipeline
-from searchlab.runner.run import resume, run
-from searchlab.runs.events import Buffer
-from searchlab.runs.job import Job
+from searchlab.runner.resume import resume
+from searchlab.runs.events import EventBuffer, TrialFinished
 from searchlab.space.budget import Budget
 from searchlab.study.study import Study
 from searchlab.tracking import recorder
 from tests.conftest import ROOT
+from tests.jobs import make_job, run
 from tests.sweeps import spiral_sweep
-from tests.test_signals import ENDLESS, Terminal
+from tests.terminal import ENDLESS, Terminal
 from tests.test_tracking import server_on, wait_for
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def test_a_sweep_at_work_is_refused_to_a_second_process_and_a_dead_one_holds_not
     for words in (["resume", "endless"], ["run", spec, "--engine", "local", "--fuse", 1, "--name", "endless"]):
         second = terminal.start(*words)
         assert second.wait(120) == 2
-        (said,) = [line for line in terminal.said(second).splitlines() if "endless: " not in line]
+        (said,) = [line for line in terminal.stderr(second).splitlines() if "endless: " not in line]
         assert said.startswith("searchlab: ")
         assert f"is being run by process {owner.pid}; one at a time." in said or "is taken" in said
     assert owner.poll() is None
@@ -64,14 +64,10 @@ class Watched:
     def __init__(self, **at):
         self.at, self.count = {int(number.lstrip("n")): act for number, act in at.items()}, 0
 
-    def finish(self, trial, ending):
-        self.count += 1
-        self.at.get(self.count, lambda: None)()
-
-    def start(self, *_, **__):
-        """Nothing."""
-
-    phase = log = note = start
+    def handle(self, event):
+        if isinstance(event, TrialFinished):
+            self.count += 1
+            self.at.get(self.count, lambda: None)()
 
 
 @pytest.fixture
@@ -110,8 +106,8 @@ def recorded(home, sweep):
 def test_a_server_that_is_away_costs_the_sweep_nothing_and_its_record_is_completed_later(home, server, monkeypatch):
     """It is away for a while, comes back, goes again, and stays away for longer than the end of the sweep."""
     (home / "alone").mkdir()
-    job = Job(spiral_sweep(9), "spiral", home / "alone" / "study.journal", home / "alone", trials=9, fuse=1)
-    alone = local.search(job, Buffer()).trials
+    job = make_job(spiral_sweep(9), "spiral", home / "alone" / "study.journal", home / "alone", trials=9, fuse=1)
+    alone = local.search(job, EventBuffer()).trials
 
     def back():
         wait_for(lambda: server.missed() >= 3)
@@ -124,7 +120,7 @@ def test_a_server_that_is_away_costs_the_sweep_nothing_and_its_record_is_complet
         hurry.setattr(recorder, "PATIENCE", 2.0)
         told = r"The record of spiral in MLflow is not complete.*`searchlab resume spiral` completes"
         with pytest.raises(WorldFault, match=told):
-            run(spiral_sweep(9), engine="local", home=home, fuse=1, tracking_uri=server.uri, watcher=watcher)
+            run(spiral_sweep(9), engine="local", home=home, fuse=1, tracking_uri=server.uri, display=watcher)
     server.start()
     result = resume("spiral", home=home, sweep=spiral_sweep(9))
     assert facts(result.trials) == facts(alone)
@@ -214,7 +210,7 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
 
     def search(folder, trials=12):
         place = tmp_path / folder
-        return local.search(Job(sweep, "spiral", place / "study.journal", place / "checkpoints", trials), Buffer())
+        return local.search(make_job(sweep, "spiral", place / "study.journal", place / "checkpoints", trials), EventBuffer())
 
     for folder in ("steady", "jumping"):
         (tmp_path / folder).mkdir()
@@ -234,12 +230,12 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
     assert day.looks > 20
     assert facts(jumping.trials) == facts(steady.trials)
     assert (jumping.over, steady.over) == (None, None)
-    spent = [study_of(sweep, tmp_path / folder).ledger.spent for folder in ("steady", "jumping")]
-    assert spent[0].since_best == spent[1].since_best
+    spent = [study_of(sweep, tmp_path / folder).store.budget_usage for folder in ("steady", "jumping")]
+    assert spent[0].trials_since_best == spent[1].trials_since_best
     assert spent[1].seconds < 600.0
 
 
 def study_of(sweep, folder):
-    study = Study(Job(sweep, "spiral", folder / "study.journal", folder / "checkpoints", trials=12), Buffer())
+    study = Study(make_job(sweep, "spiral", folder / "study.journal", folder / "checkpoints", trials=12), EventBuffer())
     study.close()
     return study

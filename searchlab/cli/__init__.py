@@ -17,8 +17,8 @@ VERBS = {  # verb: the module of this folder that holds it
     "plan": "plan",
     "run": "run",
     "submit": "submit",
-    "resume": "run",
-    "list": "overview",
+    "resume": "resume",
+    "list": "list",
     "watch": "watch",
     "stop": "stop",
     "report": "report",
@@ -33,7 +33,7 @@ class _Verbs(click.Group):
     """Loads a verb's module when it is asked for, in the order of a sweep's life."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return [*VERBS]  # not list(VERBS): once loaded, the module of the command `list` has that name here
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:

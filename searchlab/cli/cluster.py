@@ -1,4 +1,4 @@
-"""`searchlab cluster init`: the file of secrets that docker-compose.yml reads and a client sources."""
+"""`searchlab cluster init`: the file of secrets that docker-compose.yml reads and that a client's shell sources."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from searchlab.cli.output import Output, json_option
 from searchlab.errors import UserMistake, WorldFault
 
 USER = "searchlab"  # of PostgreSQL, and the administrator of MLflow's accounts
-HEADER = "# Written by `searchlab cluster init`: docker compose reads it by itself, Kubernetes as --from-env-file."
-CLIENT = "# What a client needs: set -a; . ./.env; set +a"
+HEADER = "# Written by `searchlab cluster init`; read by docker compose, and by Kubernetes with --from-env-file."
+CLIENT_HEADER = "# Variables for a client: set -a; . ./.env; set +a"
+START_HELP = """
+in that folder:
+  docker compose up -d --build                 start the cluster
+  docker compose up -d --scale ray-worker=4    start it with 4 workers
+  set -a; . ./.env; set +a                     use it from this shell: searchlab submit SPEC, list, watch NAME"""
 
 
 @click.group("cluster")
@@ -22,26 +27,24 @@ def cluster_command() -> None:
 
 
 @cluster_command.command("init")
-@click.option("--folder", default=".", show_default=True, help="Where docker-compose.yml lies.")
-@click.option("--open", "without_accounts", is_flag=True, help="MLflow without accounts: whoever reaches it may write.")
-@click.option("--force", is_flag=True, help="Write new secrets over those of an earlier init.")
+@click.option("--folder", default=".", show_default=True, metavar="FOLDER", help="Folder of docker-compose.yml.")
+@click.option("--open", "without_accounts", is_flag=True, help="Run MLflow without accounts: everyone may write.")
+@click.option("--force", is_flag=True, help="Replace the secrets of an earlier init.")
 @json_option
 def init_command(folder: str, without_accounts: bool, force: bool, as_json: bool) -> None:
-    """Write .env: a token for Ray, passwords for PostgreSQL and MLflow, and what a client needs."""
-    output, place = Output(as_json), Path(folder)
-    path, profile = place / ".env", "open" if without_accounts else "auth"
-    compose = (place / "docker-compose.yml").exists()
-    replaced = path.exists()
+    """Write .env: a token for Ray, passwords for PostgreSQL and MLflow, and the variables that a client needs."""
+    output, path, profile = Output(as_json), Path(folder) / ".env", "open" if without_accounts else "auth"
+    has_compose, is_replaced = (path.parent / "docker-compose.yml").exists(), path.exists()
     _write(path, environment(profile), force)
-    if compose:
-        _make_data_folder(place / "data")
-    _tell(output, path, compose, replaced)
-    output.result({"file": str(path), "profile": profile, "compose": compose, "replaced": replaced})
+    if has_compose:
+        _create_data_folder(path.parent / "data")
+    _print(output, path, has_compose, is_replaced)
+    output.result({"file": str(path), "profile": profile, "compose": has_compose, "replaced": is_replaced})
 
 
 def environment(profile: str) -> str:
-    """The text of .env, with secrets that never were before; plain NAME=VALUE, which every reader takes alike."""
-    password = secrets.token_urlsafe(24)  # these letters need no quoting, neither in a URL nor in a shell
+    """Return the text of .env with new secrets, as plain NAME=VALUE lines, which every reader understands alike."""
+    password = secrets.token_urlsafe(24)  # its letters need no quotes, neither in a URL nor in a shell
     cluster = {
         "COMPOSE_PROFILES": profile,
         "RAY_AUTH_TOKEN": secrets.token_urlsafe(32),
@@ -56,7 +59,7 @@ def environment(profile: str) -> str:
         "MLFLOW_TRACKING_USERNAME": USER,
         "MLFLOW_TRACKING_PASSWORD": password,
     }
-    return "\n".join([HEADER, *_lines(cluster), "", CLIENT, *_lines(client), ""])
+    return "\n".join([HEADER, *_lines(cluster), "", CLIENT_HEADER, *_lines(client), ""])
 
 
 def _lines(variables: dict[str, str]) -> list[str]:
@@ -64,7 +67,7 @@ def _lines(variables: dict[str, str]) -> list[str]:
 
 
 def _write(path: Path, text: str, force: bool) -> None:
-    """Make a file that at no moment anyone else can read; an earlier one stays whole until the new one is."""
+    """Write a file that no other user can read at any moment; an existing one is replaced as a whole."""
     target = path.with_name(".env.new") if force else path
     try:
         if force:
@@ -73,34 +76,28 @@ def _write(path: Path, text: str, force: bool) -> None:
             file.write(text)
         target.replace(path)
     except FileExistsError as error:
-        raise UserMistake(
-            f"{path} is there already, and a running cluster may live by it; --force replaces it."
-        ) from error
+        raise UserMistake(f"{path} exists, and a running cluster may use its secrets; --force replaces it.") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserMistake(f"there is no folder {path.parent}; name the one that holds docker-compose.yml.") from error
+        raise UserMistake(f"there is no folder {path.parent}; give the folder of docker-compose.yml.") from error
     except OSError as error:
         raise WorldFault(f"{path} cannot be written ({error.strerror}); nothing was changed.") from error
 
 
-def _make_data_folder(path: Path) -> None:
-    """As open as /tmp, since containers fetch data sets as a user of their own; Docker would make it root's."""
+def _create_data_folder(path: Path) -> None:
+    """Create a folder that every user may write to, as /tmp: containers download data sets as a user of their own.
+
+    Docker would create it for root alone.
+    """
     if not path.exists():
         path.mkdir()
         path.chmod(0o1777)
 
 
-def _tell(output: Output, path: Path, compose: bool, replaced: bool) -> None:
-    def say(line: str) -> None:
-        output.console.print(line, soft_wrap=True, markup=False)
-
-    say(f"wrote {path}: new secrets, for your eyes alone")
-    if replaced:
-        say("a database that exists keeps its earlier passwords: docs/cluster.md says how to change them.")
-    if not compose:
-        say(f"there is no docker-compose.yml in {path.parent.resolve()}: copy it there, or init again where it is.")
-    say("\nin that folder:")
-    say("  docker compose up -d --build                 start the cluster")
-    say("  docker compose up -d --scale ray-worker=4    with so many workers")
-    say(
-        "  set -a; . ./.env; set +a                     point this shell at it: searchlab submit SPEC, list, watch NAME"
-    )
+def _print(output: Output, path: Path, has_compose: bool, is_replaced: bool) -> None:
+    lines = [f"wrote {path}: new secrets, which only you can read"]
+    if is_replaced:
+        lines.append("a database that exists keeps its old passwords; docs/cluster.md says how to change them")
+    if not has_compose:
+        folder = path.parent.resolve()
+        lines.append(f"there is no docker-compose.yml in {folder}: copy it there, or run init in its folder")
+    output.console.print("\n".join([*lines, START_HELP]), soft_wrap=True, markup=False)

@@ -1,4 +1,4 @@
-"""`searchlab doctor`: what this machine has and lacks."""
+"""`searchlab doctor`: what this machine has for running sweeps, and what is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from searchlab.cli.output import Output, home_option, json_option
 @home_option
 @json_option
 def doctor_command(home: str, as_json: bool) -> int:
-    """What this machine has and lacks."""
+    """Show what this machine has for running sweeps, and what is missing."""
     from rich.table import Table
     from rich.text import Text
 
@@ -20,15 +20,10 @@ def doctor_command(home: str, as_json: bool) -> int:
     output, findings = Output(as_json), check_machine(home)
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
-        mark = (
-            "[green]ok[/green]"
-            if finding.fine
-            else "[red]missing[/red]"
-            if finding.needed
-            else "[yellow]absent[/yellow]"
-        )
-        table.add_row(mark, finding.what, Text(finding.told))  # as text: a bracket in it is no markup
+        missing = "[red]missing[/red]" if finding.needed else "[yellow]absent[/yellow]"
+        mark = "[green]ok[/green]" if finding.fine else missing
+        table.add_row(mark, finding.what, Text(finding.text))  # as Text, since brackets in it are not markup
     output.console.print(table)
-    fine = all(finding.fine for finding in findings if finding.needed)
-    output.result({"fine": fine, "findings": [vars(finding) for finding in findings]})
-    return 0 if fine else 1
+    is_fine = all(finding.fine for finding in findings if finding.needed)
+    output.result({"fine": is_fine, "findings": [vars(finding) for finding in findings]})
+    return 0 if is_fine else 1

@@ -1,19 +1,18 @@
-"""What a machine has and lacks for running sweeps, found out without starting anything."""
+"""Checks of a machine for running sweeps; they start nothing and download nothing."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
 from dataclasses import dataclass
-from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
 from searchlab.backend import unavailable_reason
 from searchlab.data import Digits, Mnist
+from searchlab.data.data_folder import data_folder
 from searchlab.data.dataset import Dataset
-from searchlab.data.download import data_folder
-from searchlab.engine.memory_limits import cores
+from searchlab.engine.memory_limits import available_cores
 from searchlab.environment import worker_environment
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.runs.workspace import Workspace
@@ -23,16 +22,23 @@ PACKAGES = ("numpy", "ray", "optuna", "mlflow", "matplotlib", "scikit-learn")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: whether it is fine, and whether a sweep on the CPU needs it."""
+    """The result of one check.
+
+    Attributes:
+        what: What was checked.
+        text: What was found.
+        fine: Whether it is as it should be.
+        needed: Whether sweeps on the CPU need it.
+    """
 
     what: str
-    told: str
+    text: str
     fine: bool
     needed: bool
 
 
 def check_machine(home: str) -> list[Finding]:
-    """Look at packages, processor, GPU, data and home."""
+    """Check packages, processor, GPU, data sets and home folder."""
     return [*_packages(), *_processor(), _gpu(), _digits(), _mnist(), _home(home)]
 
 
@@ -48,11 +54,11 @@ def _packages() -> list[Finding]:
 
 def _processor() -> list[Finding]:
     blas = [f"{lib['internal_api']} {lib['version']}, {lib.get('architecture', '')}" for lib in threadpool_info()]
-    chosen = ", ".join(f"{name}={value}" for name, value in worker_environment().items())
+    variables = ", ".join(f"{name}={value}" for name, value in worker_environment().items())
     return [
-        Finding("cores", str(cores()), True, True),
+        Finding("cores", str(available_cores()), True, True),
         Finding("BLAS", "; ".join(dict.fromkeys(blas)) or "unknown", True, True),
-        Finding("a worker's BLAS", chosen, True, True),
+        Finding("BLAS of workers", variables, True, True),
     ]
 
 
@@ -67,20 +73,21 @@ def _digits() -> Finding:
 
 def _mnist() -> Finding:
     folder = data_folder() / "mnist"
-    if not folder.exists():  # looking must not fetch 11 MB
-        return Finding("MNIST", f"not in {folder}; fetched when first used", False, needed=False)
+    if not folder.exists():  # a check must not download 11 MB
+        return Finding("MNIST", f"not in {folder}; downloaded when it is first used", False, needed=False)
     return _data("MNIST", Mnist(limit=1))
 
 
-def _data(name: str, data: Dataset) -> Finding:
+def _data(name: str, dataset: Dataset) -> Finding:
     try:
-        return Finding(name, f"{len(data.training()):,} or more training rows", True, needed=False)
+        dataset.training()
     except WorldFault as fault:
         return Finding(name, str(fault), False, needed=False)
+    return Finding(name, "its files are complete", True, needed=False)
 
 
 def _home(home: str) -> Finding:
     try:
-        return Finding("home", str(Path(Workspace.at(home).path)), True, True)
+        return Finding("home", str(Workspace.at(home).path), True, True)
     except UserMistake as mistake:
         return Finding("home", str(mistake), False, True)

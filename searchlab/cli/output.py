@@ -1,8 +1,9 @@
-"""Where output goes: people read tables on the terminal, programs read one JSON object on the last line of stdout."""
+"""The output of commands: tables for people, and with --json one JSON object on the last line of stdout."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -15,74 +16,66 @@ if TYPE_CHECKING:
 
 
 def home_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option --home."""
+    """Add the option --home."""
     return click.option(
         "--home", envvar="SEARCHLAB_HOME", default=".searchlab", show_default=True, metavar="FOLDER",
-        help="Holds studies, MLflow store, checkpoints and artifacts.",
+        help="Folder of studies, checkpoints, artifacts and the MLflow store.",
     )(command)  # fmt: skip
 
 
 def storage_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option --storage."""
+    """Add the option --storage."""
     return click.option(
         "--storage", envvar="SEARCHLAB_STORAGE", metavar="URL",
-        help="A database for the study, instead of the home's own journal.",
+        help="URL of a database for the study; default: a journal file in the home folder.",
     )(command)  # fmt: skip
 
 
 def tracking_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option --tracking-uri."""
+    """Add the option --tracking-uri."""
     return click.option(
         "--tracking-uri", envvar="MLFLOW_TRACKING_URI", metavar="URL",
-        help="An MLflow server, instead of the home's own store.",
+        help="URL of an MLflow server; default: a store in the home folder.",
     )(command)  # fmt: skip
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option --json."""
-    return click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")(command)
+    """Add the option --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print a JSON object on the last line of stdout.")(
+        command
+    )
 
 
 class Output:
-    """Tables for people, on stdout, or on stderr when a JSON object is to be the last line of stdout."""
+    """Output for people on stdout; with `as_json` it goes to stderr, and JSON to stdout."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
 
     @cached_property
     def console(self) -> Console:
-        """The terminal."""
+        """The rich console for people."""
         from rich.console import Console
 
         return Console(stderr=self.as_json, highlight=False, soft_wrap=False)
 
     def result(self, content: Mapping[str, Any]) -> None:
-        """The JSON object, where one was asked for."""
+        """Print the JSON object, if JSON was requested."""
         if self.as_json:
             click.echo(json.dumps(_finite(content), allow_nan=False))
 
     def error(self, sentence: str, code: int) -> int:
-        """One sentence on stderr, and as JSON where that was asked for; returns the exit code."""
+        """Print one sentence on stderr, and as JSON if that was requested; return the exit code."""
         click.echo(f"searchlab: {sentence}", err=True)
         self.result({"error": sentence, "exit_code": code})
         sys.stdout.flush()
         return code
 
 
-def short_name(path: str) -> str:
-    """The last word of an argument's path: lr for optimizer.SGD.lr."""
-    return path.rpartition(".")[2]
-
-
-def short(value: Any) -> str:
-    """A value for a narrow column."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def _finite(value: Any) -> Any:
-    """The same values with null for NaN and infinities, which JSON does not have."""
+    """Return the value with null for NaN and infinities, which JSON does not have."""
     if isinstance(value, Mapping):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
-    return None if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

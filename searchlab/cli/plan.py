@@ -1,4 +1,4 @@
-"""`searchlab plan`: what a sweep will take of time and memory, measured structure by structure before it is run."""
+"""`searchlab plan`: the time and memory that a sweep needs, measured structure by structure before it is run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from searchlab.cli.arguments import fuse_of, values_of
 from searchlab.cli.output import Output, json_option
+from searchlab.cli.run_options import config_from, run_options, value_options
+from searchlab.reporting.formats import count, duration
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,68 +17,81 @@ if TYPE_CHECKING:
     from searchlab.estimate.estimate import Estimate
     from searchlab.estimate.structures import Structure
 
-SHOWN = 12  # structures
+MAX_ROWS = 12  # structures in the table
+BUSY_FACTOR = 1.2  # a slowdown by other programs is mentioned from here on
 
 
 @click.command("plan")
 @click.argument("spec", type=click.Path(path_type=Path))
-@click.option("--trials", type=int, help="How many trials, instead of what the file says; of a grid, the first.")
-@click.option("--epochs", type=int, help="Epochs of each trial: short for --set training.epochs=N.")
-@click.option("--workers", type=int, help="Processes that train side by side.  [default: one per core]")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--fuse", default="auto", show_default=True, metavar="auto|N", help="Trials that train fused in a group.")
-@click.option("--engine", type=click.Choice(["tune", "local"]), default="tune", show_default=True)
-@click.option("--memory", type=float, metavar="GB", help="Of each worker.  [default: its share of what is free]")
-@click.option("--set", "settings", multiple=True, metavar="PATH=VALUE", help="Fix an argument, as in model.hidden=64.")
+@run_options("trials", "workers", "device", "fuse", "engine", "memory")
+@value_options
 @json_option
-def plan_command(
-    spec: Path, epochs: int | None, fuse: str, settings: tuple[str, ...], as_json: bool, **options: Any
-) -> int:
-    """What `searchlab run SPEC` will take on this machine: steps are timed, nothing is searched or written."""
+def plan_command(spec: Path, as_json: bool, **options: Any) -> int:
+    """Estimate what `searchlab run SPEC` needs on this machine: training steps are timed, nothing is searched."""
     from searchlab.estimate.estimate import estimate
     from searchlab.space.loader import load
 
-    output = Output(as_json)
-    sweep, values = load(spec).sweep, values_of(settings, epochs)
-    with output.console.status("timing steps"):
-        found = estimate(sweep, values=values, fuse=fuse_of(fuse), **options)
-    _print(found, output)
-    output.result(found.plain())
+    output, config, sweep = Output(as_json), config_from(options), load(spec).sweep
+    with output.console.status("timing training steps"):
+        estimated = estimate(sweep, config)
+    _print(estimated, output)
+    output.result(estimated.to_json())
     return 0
 
 
-def _print(found: Estimate, output: Output) -> None:
-    console, structures = output.console, found.structures
-    console.print(f"[bold]{found.sweep}[/bold]: {found.trials:,} trials; measured on {found.machine}\n")
-    console.print(_table(structures[:SHOWN]))
-    if len(structures) > SHOWN:
-        console.print(f"and {len(structures) - SHOWN:,} structures that come less often")
-    if any(not structure.measured for structure in structures[:SHOWN]):
-        console.print("~ not measured: as structures near to it")
-    for reason in dict.fromkeys(
-        structure.unavailable_reason for structure in structures if structure.unavailable_reason
-    ):
-        console.print(f"Such trials will fail: {reason}")
-    console.print(f"\n{found.told}")
+def _print(estimated: Estimate, output: Output) -> None:
+    console, structures = output.console, estimated.structures
+    shown = structures[:MAX_ROWS]
+    trials = count(estimated.trials, "trial")
+    console.print(f"[bold]{estimated.sweep}[/bold]: {trials}; measured on {estimated.machine}\n")
+    console.print(_table(shown))
+    if len(structures) > MAX_ROWS:
+        console.print(f"and {count(len(structures) - MAX_ROWS, 'less frequent structure')}")
+    if not all(structure.is_measured for structure in shown):
+        console.print("~ not measured, but estimated from similar structures")
+    for reason in dict.fromkeys(structure.unavailable_reason for structure in structures):
+        if reason:
+            console.print(f"Such trials will fail: {reason}", markup=False)
+    console.print(f"\n{summary(estimated)}")
 
 
 def _table(structures: tuple[Structure, ...]) -> Table:
-    """A row for each structure; seconds and memory are those of one trial in its group."""
+    """Return a table with a row for each structure; time and memory are those of one trial in its group."""
     from rich.table import Table
 
-    from searchlab.estimate.estimate import seconds
-    from searchlab.space.byte_size import size
+    from searchlab.space.byte_size import format_bytes
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("structure", overflow="fold")
-    for heading in ("share", "a group", "its step", "a trial", "memory"):
+    for heading in ("share", "group", "time per step", "time per trial", "memory"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for one in structures:
-        near, share = "" if one.measured else "~", f"{one.share:.0%}"
-        if not one.kind:
-            table.add_row(one.name, share, "-", "-", "-", "-")
+    for structure in structures:
+        share, mark = f"{structure.share:.0%}", "" if structure.is_measured else "~"
+        if not structure.kind:
+            table.add_row(structure.name, share, "-", "-", "-", "-")
             continue
-        group = f"{one.kind.together} trial{'' if one.kind.together == 1 else 's'}"
-        step, trial = f"{near}{1000 * one.step:.3g} ms", near + seconds(one.seconds)
-        table.add_row(one.name, share, near + group, step, trial, size(one.memory))
+        table.add_row(
+            structure.name,
+            share,
+            mark + count(structure.kind.group_size, "trial"),
+            f"{mark}{1000 * structure.step_seconds:.3g} ms",
+            mark + duration(structure.trial_seconds, digits=2),
+            format_bytes(structure.memory_bytes),
+        )
     return table
+
+
+def summary(estimated: Estimate) -> str:
+    """Return the times and epochs of the whole search in a few lines."""
+    search, unpruned = estimated.search, estimated.unpruned_search
+    text = f"search: about {duration(search.seconds, digits=2)} on {count(estimated.workers, 'worker')}"
+    text += f", {count(search.epochs, 'epoch')}"
+    if search.pruned:
+        text += f"; without pruning {duration(unpruned.seconds, digits=2)}, {count(unpruned.epochs, 'epoch')}"
+    text += f"\nbefore it: about {duration(estimated.start_seconds, digits=2)} to start"
+    text += f"; after it: about {duration(estimated.winner_seconds, digits=2)} for the winner"
+    text += "\nearly stopping may end trials sooner" if estimated.has_early_stopping else ""
+    if estimated.slowdown > BUSY_FACTOR:
+        alone = duration(search.seconds / estimated.slowdown, digits=2)
+        text += f"\nother programs are using the processor; without them, the search would take about {alone}"
+    return text

@@ -1,40 +1,44 @@
-"""The live display of a run: the board of its trials, from what the run tells while it is under way."""
+"""The live display of a run, made from its events."""
 
 from __future__ import annotations
 
 import threading
-import time as clock
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import replace
+from statistics import pstdev
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from searchlab.cli.board import Board, ended_told, tenths
+from searchlab.cli.snapshot_view import SnapshotView, progress_step, progress_text
 from searchlab.monitor.leaderboard import Leaderboard
-from searchlab.monitor.snapshot import Leader, Snapshot
+from searchlab.monitor.snapshot import Snapshot, TopTrial
+from searchlab.runs.events import EpochFinished, Event, Message, PhaseStarted, TrialFinished, TrialStarted
 
 if TYPE_CHECKING:
     from searchlab.metrics import Metric
-    from searchlab.runs.config import RunConfig
-    from searchlab.runs.events import Ending
 
-PHASES = {"start": "starting Ray and the record", "search": "searching", "winner": "refitting the winner, testing it"}
+PHASE_LABELS = {
+    "start": "starting Ray and the record",
+    "search": "searching",
+    "winner": "training and testing the winner",
+}
 
 
 class Progress:
-    """Watches a run and shows it: redrawn in place on a terminal, a line now and then elsewhere."""
+    """An event handler that shows a run: redrawn in place on a terminal, with a line now and then elsewhere."""
 
     def __init__(self, console: Console, metric: Metric | None = None) -> None:
-        self.console, self._begun, self._label = console, clock.time(), "starting"
-        self._shown = Snapshot("", "running", metric=metric.name if metric else "score")
+        self.console, self._started, self._label = console, time.time(), "starting"
+        self._base = Snapshot("", "running", metric=metric.name if metric else "score")  # without counts
         self._board = Leaderboard(metric.goal if metric else "max")
-        self._std: dict[int, dict[int, float]] = {}  # of trials under way, by epoch
-        self._parameters: dict[int, Mapping[str, Any]] = {}  # alike
-        self._guard = threading.Lock()  # events come from the listener's thread, redraws from rich's
-        self._live = Live(get_renderable=self._draw, console=console, refresh_per_second=5, transient=True)
+        self._std: dict[int, dict[int, float]] = {}  # over folds, by running trial and epoch
+        self._parameters: dict[int, Mapping[str, Any]] = {}  # by running trial
+        self._lock = threading.Lock()  # events come from the listener's thread, redraws from rich's
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=5, transient=True)
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
@@ -44,62 +48,54 @@ class Progress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._live.stop()
 
-    def phase(self, name: str, order: RunConfig) -> None:
-        """The run enters a phase; the first one comes before any trial."""
-        with self._guard:
-            if name == "start":
-                self._board = Leaderboard(order.goal)
-            self._shown = Snapshot(order.name, "running", order.trials, metric=order.metric, goal=order.goal)
-            self._label = PHASES[name]
+    def handle(self, event: Event) -> None:
+        """Show an event: a phase, a trial, or a message on a line of its own."""
+        match event:
+            case PhaseStarted():
+                self._start_phase(event)
+            case TrialStarted():
+                with self._lock:
+                    self._board.add_start(event.trial, event.time)
+                    self._parameters[event.trial] = event.parameters
+            case EpochFinished():
+                with self._lock:
+                    self._std.setdefault(event.trial, {})[event.epoch] = pstdev(event.scores)
+            case TrialFinished():
+                self._finish_trial(event)
+            case Message():
+                self.console.print(event.text)
+
+    def _start_phase(self, event: PhaseStarted) -> None:
+        label = PHASE_LABELS[event.phase]
+        with self._lock:
+            if event.phase == "start":
+                self._board = Leaderboard(event.goal)
+            self._base = Snapshot(event.sweep, "running", event.trials, metric=event.metric, goal=event.goal)
+            self._label = label
         if not self.console.is_terminal:
-            self.console.print(f"{order.name}: {PHASES[name]}")
+            self.console.print(f"{event.sweep}: {label}")
 
-    def start(self, trial: int, parameters: Mapping[str, Any], time: float) -> None:
-        """A trial has begun."""
-        with self._guard:
-            self._board.begin(trial, time)
-            self._parameters[trial] = parameters
-
-    def log(
-        self,
-        trial: int,
-        epoch: int,
-        scores: Sequence[float],
-        losses: Sequence[float],
-        time: float,
-        others: Sequence[Sequence[float]] = (),
-    ) -> None:
-        """A trial has trained an epoch: the spread over folds is kept for the table."""
-        mean = sum(scores) / len(scores)
-        spread = (sum((score - mean) ** 2 for score in scores) / len(scores)) ** 0.5
-        with self._guard:
-            self._std.setdefault(trial, {})[epoch] = spread
-
-    def finish(self, trial: int, ending: Ending) -> None:
-        """A trial has ended."""
+    def _finish_trial(self, event: TrialFinished) -> None:
         before = self._snapshot()
-        with self._guard:
-            self._end(trial, ending)
+        with self._lock:
+            self._end_trial(event)
         now = self._snapshot()
-        if not self.console.is_terminal and tenths(now) > tenths(before):
-            self.console.print(ended_told(now))
+        if not self.console.is_terminal and progress_step(now) > progress_step(before):
+            self.console.print(progress_text(now))
 
-    def note(self, text: str) -> None:
-        """A line of its own, above what is redrawn."""
-        self.console.print(text)
-
-    def _end(self, trial: int, ending: Ending) -> None:
-        parameters, spread = self._parameters.pop(trial, {}), self._std.pop(trial, {})
-        if not self._board.end(trial, ending.state, ending.time):
+    def _end_trial(self, event: TrialFinished) -> None:
+        trial, value = event.trial, event.value
+        parameters, std = self._parameters.pop(trial, {}), self._std.pop(trial, {})
+        if not self._board.add_end(trial, event.state, event.time):
             return
-        self._board.miss(trial, ending.state, ending.reason)
-        if ending.state == "COMPLETE" and ending.value is not None and self._board.leads(trial, ending.value):
-            self._board.lead(Leader(trial, ending.value, spread.get(ending.epoch or 0), ending.epoch, parameters))
+        self._board.add_failure(trial, event.state, event.reason)
+        if event.state == "COMPLETE" and value is not None and self._board.is_top_score(trial, value):
+            self._board.add_top_trial(TopTrial(trial, value, std.get(event.epoch or 0), event.epoch, parameters))
 
     def _snapshot(self) -> Snapshot:
-        with self._guard:
-            now = clock.time()
-            return self._board.fill(replace(self._shown, seconds=now - self._begun), self._begun, now)
+        with self._lock:
+            now = time.time()
+            return self._board.fill(replace(self._base, seconds=now - self._started), self._started, now)
 
-    def _draw(self) -> RenderableType:
-        return Board(self._snapshot(), self._label)
+    def _render(self) -> RenderableType:
+        return SnapshotView(self._snapshot(), self._label)

@@ -1,4 +1,4 @@
-"""`searchlab show`: the space of a sweep, what is fixed, what is open, and what may differ within a group."""
+"""`searchlab show`: the space of a sweep, what is fixed, what is searched, and what may differ within a group."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from searchlab.cli.output import Output, json_option
+from searchlab.reporting.formats import count
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from searchlab.space import Sweep
 
 
@@ -18,72 +21,81 @@ if TYPE_CHECKING:
 @click.argument("spec", type=click.Path(path_type=Path))
 @json_option
 def show_command(spec: Path, as_json: bool) -> None:
-    """The space of the sweep file SPEC: what is fixed, what is open, what trains fused, and how it is searched."""
-    from searchlab.estimate.memory_range import memory_of
+    """Show the space of the sweep file SPEC: which arguments are searched, which are fixed, and which may differ within
+    a group of trials."""
+    from searchlab.estimate.memory_range import measure_memory_range
     from searchlab.space.loader import load
 
     sweep = load(spec).sweep
-    output, plan = Output(as_json), sweep.plan()
-    found: dict[str, Any] = {"sweep": sweep.name, "trials": sweep.asked()}
-    found["structures"] = plan.structures if plan else structures(sweep)
-    found["combinations"] = len(plan.points) if plan else None
-    found |= {"sampler": {"kind": type(sweep.sampler).__name__}, "early_stopping": None}  # described where not default
-    found |= {"constraint": None, "enqueue": []}
-    _print(output, sweep, found)
-    memory = memory_of(sweep)
-    output.console.print(memory.told)
-    found["memory"] = memory.plain()
-    output.result(found | sweep.describe())
+    output, grid = Output(as_json), sweep.grid_points()
+    facts: dict[str, Any] = {"sweep": sweep.name, "trials": sweep.resolve_trials()}
+    facts["structures"] = grid.structure_count if grid else count_structures(sweep)
+    facts["combinations"] = len(grid.points) if grid else None
+    facts |= {"sampler": {"kind": type(sweep.sampler).__name__}, "early_stopping": None}  # overridden by `describe`
+    facts |= {"constraint": None, "enqueue": []}
+    _print(output, sweep, facts)
+    memory = measure_memory_range(sweep)
+    output.console.print(memory.summary)
+    facts["memory"] = memory.to_json()
+    output.result(facts | sweep.describe())
 
 
-def structures(sweep: Sweep) -> int | None:
-    """How many different structures the space holds; None where a structural argument is a range of fractions."""
+def count_structures(sweep: Sweep) -> int | None:
+    """Return how many structures the space has; None where a structural argument is a range of real numbers."""
     from searchlab.space.domains import Choice, Domain, Float, Int
 
-    count = 1
-    for _, domain, per_replica in sweep.walk():
+    number = 1
+    for _, domain, per_replica in sweep.iter_arguments():
         if per_replica or not isinstance(domain, Domain):
             continue
         if isinstance(domain, Float):
             return None
         if isinstance(domain, Int):
-            count *= (domain.high - domain.low) // domain.step + 1
+            number *= (domain.high - domain.low) // domain.step + 1
         elif isinstance(domain, Choice):
-            count *= len(domain.options)
-    return count
+            number *= len(domain.options)
+    return number
 
 
-def _print(output: Output, sweep: Sweep, found: Mapping[str, Any]) -> None:
-    from rich.table import Table
-
-    console = output.console
-    console.print(f"[bold]{sweep.name}[/bold]: {found['trials']} trials, each {sweep.validation.folds}-fold")
+def _print(output: Output, sweep: Sweep, facts: Mapping[str, Any]) -> None:
+    console, folds = output.console, count(sweep.validation.folds, "fold")
+    console.print(f"[bold]{sweep.name}[/bold]: {count(facts['trials'], 'trial')} with {folds} each")
     metrics = ", ".join(f"{metric.name} ({metric.goal})" for metric in sweep.metrics)
     console.print(f"data {sweep.data}, validation {sweep.validation}, metric {metrics}")
-    size = f": {found['combinations']:,} combinations" if found["combinations"] else ""
+    size = f": {count(facts['combinations'], 'combination')}" if facts["combinations"] else ""
     console.print(f"sampler {sweep.sampler}{size}, early stopping {sweep.early_stopping or 'off'}")
     if sweep.constraint:
-        console.print(f"constraint {getattr(sweep.constraint, '__name__', sweep.constraint)}")
-    for given in sweep.enqueue:
-        told = ", ".join(f"{path}={getattr(value, '__name__', value)}" for path, value in given.items())
-        console.print(f"tried first {told or 'a free draw'}")
+        console.print(f"constraint {_name(sweep.constraint)}")
+    for point in sweep.enqueue:
+        text = ", ".join(f"{path}={_name(value)}" for path, value in point.items())
+        console.print(f"initial point {text or '(sampled)'}")
     console.print()
+    console.print(_table(sweep))
+    structures = facts["structures"]
+    text = "an unlimited number of structures" if structures is None else count(structures, "structure")
+    console.print(f"\n{text}; trials of one structure train fused, with one replica per fold")
+
+
+def _table(sweep: Sweep) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("argument", "open", "fixed", "in a group"):
+    for heading in ("argument", "searched", "fixed", "in a group"):
         table.add_column(heading, overflow="fold")
-    for path, value, per_replica in sweep.walk():
-        table.add_row(path, *_columns(value, per_replica))
-    console.print(table)
-    count = found["structures"]
-    told = "unboundedly many" if count is None else f"{count:,}"
-    console.print(f"\n{told} structures; trials of one structure train fused, {sweep.validation.folds} replicas each.")
+    for path, value, per_replica in sweep.iter_arguments():
+        table.add_row(path, *_cells(value), "may differ" if per_replica else "equal")
+    return table
 
 
-def _columns(value: Any, per_replica: bool) -> tuple[str, str, str]:
+def _cells(value: Any) -> tuple[str, str]:
+    """Return an argument's domain with its conditions, and its fixed value; one of the two is empty."""
     from searchlab.space.domains import Domain
 
-    together = "may differ" if per_replica else "equal"
     if not isinstance(value, Domain):
-        return "", str(value), together
-    conditions = " and ".join(f"{name} is {getattr(w, '__name__', w)}" for name, w in value.conditions.items())
-    return f"{value}" + (f"  (when {conditions})" if conditions else ""), "", together
+        return "", str(value)
+    conditions = " and ".join(f"{name} is {_name(required)}" for name, required in value.conditions.items())
+    return f"{value}" + (f"  (when {conditions})" if conditions else ""), ""
+
+
+def _name(value: Any) -> str:
+    return str(getattr(value, "__name__", value))

@@ -1,4 +1,4 @@
-"""`searchlab stop`: has the process that drives a sweep save it and end, as Ctrl-C in its terminal would."""
+"""`searchlab stop`: stop a sweep that another process runs, as Ctrl-C in its terminal does."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searchlab.cli.elsewhere import address_option, elsewhere, relay
 from searchlab.cli.output import Output, home_option, json_option, storage_option
+from searchlab.cli.remote import address_option, cluster_url, run_on_cluster
+from searchlab.reporting.formats import count
 
 if TYPE_CHECKING:
     from searchlab.monitor.stop import StopResult
@@ -21,55 +22,56 @@ if TYPE_CHECKING:
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="To wait until every group has finished its epoch and is saved.",
+    help="Seconds to wait until every group has finished its epoch and is saved.",
 )
 @address_option
 @storage_option
 @home_option
 @json_option
 def stop_command(name: str, timeout: float, address: str | None, storage: str | None, home: str, as_json: bool) -> int:
-    """Stop the sweep NAME, whichever process drives it: every group is saved, and `searchlab resume NAME` goes on."""
-    if url := elsewhere(address):
-        return _stop_there(url, name, timeout, Output(as_json))
+    """Stop the sweep NAME, whichever process runs it: every group is saved, and `searchlab resume` continues it."""
+    if url := cluster_url(address):
+        return _stop_on_cluster(url, name, timeout, Output(as_json))
     from searchlab.monitor.stop import stop_sweep
     from searchlab.runs.workspace import Workspace
 
     output, folder = Output(as_json), Workspace.at(home, storage).sweep(name)
     with output.console.status(f"waiting until {name} is saved"):
-        halted = stop_sweep(folder, timeout)
-    output.console.print(told(halted), markup=False, soft_wrap=True)
-    seen = halted.snapshot
-    output.result({"sweep": seen.sweep, "state": seen.state, "ended": seen.ended, "asked": seen.asked})
+        stopped = stop_sweep(folder, timeout)
+    output.console.print(stop_text(stopped), markup=False, soft_wrap=True)
+    snapshot = stopped.snapshot
+    output.result(
+        {"sweep": snapshot.sweep, "state": snapshot.state, "ended": snapshot.ended, "asked": snapshot.requested}
+    )
     return 0
 
 
-def _stop_there(url: str, name: str, timeout: float, output: Output) -> int:
-    """Stop a sweep of a cluster; one that was sent and has not begun is taken back."""
-    from searchlab.cluster.jobs import Jobs
-    from searchlab.cluster.submit import names_at
+def _stop_on_cluster(url: str, name: str, timeout: float, output: Output) -> int:
+    """Stop a sweep of a cluster; of one that was submitted and has not started, end the job."""
+    from searchlab.cluster.jobs import ACTIVE, JobClient
+    from searchlab.cluster.submit import sweep_names
 
-    jobs = Jobs(url)
-    if any(job.id == name and job.status in ("PENDING", "RUNNING") for job in jobs.all()) and name not in names_at(
-        jobs
-    ):
-        jobs.end(name)
-        output.console.print(f"{name}: taken back before anything of it was begun", markup=False, soft_wrap=True)
+    client = JobClient(url)
+    is_submitted = any(job.id == name and job.status in ACTIVE for job in client.list_jobs())
+    if is_submitted and name not in sweep_names(client):
+        client.stop(name)
+        output.console.print(f"{name}: its job was ended before the sweep started", markup=False, soft_wrap=True)
         output.result({"sweep": name, "state": "interrupted", "ended": 0, "asked": 0})
         return 0
-    return relay(url, ["stop", name, "--timeout", str(timeout)], output)
+    return run_on_cluster(url, ["stop", name, "--timeout", str(timeout)], output)
 
 
-def told(halted: StopResult) -> str:
-    """How the sweep stands, in a sentence."""
-    seen = halted.snapshot
-    name, counted = seen.sweep, f"{seen.ended} of {seen.asked} trials ended"
-    rest = "with the rest" if seen.ended < seen.asked else "to the winner"
-    if seen.state == "interrupted" and not seen.asked:
-        return f"{name}: stopped before anything of it was kept"
-    if seen.state == "interrupted":
-        how = "stopped" if halted.driven else "nothing drives it; it was interrupted"
-        return f"{name}: {how} with {counted}; `searchlab resume {name}` goes on {rest}"
-    if seen.state in ("starting", "running"):
-        return f"{name}: stopped, and driven again since, with {counted}"
-    how = "it came to its end first" if halted.driven else "nothing drives it"
-    return f"{name}: {how}; {seen.state} with {counted}"
+def stop_text(stopped: StopResult) -> str:
+    """Return in one sentence the state of a sweep that was to be stopped."""
+    snapshot = stopped.snapshot
+    name, ended = snapshot.sweep, f"{snapshot.ended} of {count(snapshot.requested, 'trial')} ended"
+    rest = "with the rest" if snapshot.ended < snapshot.requested else "with the winner"
+    if snapshot.state == "interrupted" and not snapshot.requested:
+        return f"{name}: stopped before the sweep was created"
+    if snapshot.state == "interrupted":
+        how = "stopped" if stopped.was_running else "no process is running it; it was interrupted"
+        return f"{name}: {how} with {ended}; `searchlab resume {name}` continues {rest}"
+    if snapshot.state in ("starting", "running"):
+        return f"{name}: stopped, and resumed by another process since, with {ended}"
+    how = "ended before it could be stopped" if stopped.was_running else "no process is running it"
+    return f"{name}: {how}; {snapshot.state} with {ended}"

@@ -1,88 +1,85 @@
-"""What a finished run prints: the best trials, the winner, and where everything lies."""
+"""The summary that a run prints at its end: the best trials, the winner, and where everything is stored."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from searchlab.cli.output import short, short_name
+from searchlab.cli.snapshot_view import reason_text
+from searchlab.monitor.reasons import count_reasons
+from searchlab.reporting.formats import count, duration, parameter_name, parameter_value, score
 from searchlab.results.result import Result
 from searchlab.runs.trials import TrialRecord, ranked
 
-SHOWN = 10
+MAX_ROWS = 10  # trials in the table of the best
+MAX_REASONS = 3  # of failed trials, and of infeasible ones
 
 
 def print_result(result: Result, console: Console) -> None:
-    """Print it."""
-    counts = ", ".join(f"{count} {word}" for word, count in result.counts().items())
-    console.print(f"\n[bold]{result.sweep}[/bold]: {len(result.trials)} trials: {counts}")
+    """Print the summary of a result."""
+    console.print(f"\n[bold]{result.sweep}[/bold]: {count(len(result.trials), 'trial')}: {_counts(result.counts())}")
     if result.over:
-        console.print(f"over before its {result.asked} trials were used up: {result.over}", markup=False)
+        text = f"The search ended before its {count(result.requested, 'trial')} had ended: {result.over}."
+        console.print(text, markup=False)
     if result.winner:
         console.print(_best_trials(result, console.width))
     _print_reasons(result.trials, console)
     console.print(_facts(result))
     if not result.winner:
-        console.print(f"\n[bold]No winner:[/bold] {_why_none(result)}; the reasons are above.")
+        console.print(f"\n[bold]There is no winner:[/bold] {_no_winner_reason(result)}; the reasons are above.")
 
 
-def _why_none(result: Result) -> str:
-    counts = {word: count for word, count in result.counts().items() if count}
+def _no_winner_reason(result: Result) -> str:
+    counts = {state: number for state, number in result.counts().items() if number}
     if list(counts) == ["failed"]:
         return "every trial failed"
-    return f"no trial is complete ({', '.join(f'{count} {word}' for word, count in counts.items()) or 'there is none'})"
+    return f"no trial is complete ({_counts(counts) or 'there are none'})"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {state}" for state, number in counts.items())
 
 
 def _best_trials(result: Result, width: int) -> Table:
-    """The best trials with a column per parameter; in a narrow window, with one column for all of them.
+    """Return a table of the best trials, with one column for all parameters where `width` has no room for more.
 
-    Of several metrics, the Pareto front: the trials that no other beats in one without losing in another.
+    With several metrics, these are the trials of the Pareto front.
     """
-    best = (result.front if result.others else ranked(result.trials, result.goal))[:SHOWN]
-    names = list(dict.fromkeys(short_name(path) for trial in best for path in trial.parameters))
-    columns = [max(9, len(name)) for name in result.others]
-    columns += [max(6, len(name.rpartition("_")[2])) for name in names]
-    wide = 32 + sum(2 + column for column in columns) <= width
-    table = Table(box=None, header_style="bold", pad_edge=False, title=_front_told(result), title_justify="left")
+    best = (result.front if result.others else ranked(result.trials, result.goal))[:MAX_ROWS]
+    names = list(dict.fromkeys(parameter_name(path) for trial in best for path in trial.parameters))
+    widths = [max(9, len(name)) for name in result.others] + [max(6, len(name.rpartition("_")[2])) for name in names]
+    is_wide = 32 + sum(2 + column for column in widths) <= width
+    table = Table(box=None, header_style="bold", pad_edge=False, title=_title(result), title_justify="left")
     for heading in ("trial", result.metric, "± folds", *result.others, "epoch"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in names if wide else ["parameters"]:
-        table.add_column(heading.replace("_", " "), justify="right" if wide else "left")  # a heading may take two lines
+    for heading in names if is_wide else ["parameters"]:
+        table.add_column(heading.replace("_", " "), justify="right" if is_wide else "left")
     for trial in best:
-        values = {short_name(path): short(value) for path, value in trial.parameters.items()}
-        others = [_score(value) for value in trial.values[1:]]
-        scores = (str(trial.number), f"{trial.value:.4f}", f"{trial.std:.4f}", *others, str(trial.epoch))
-        together = "  ".join(f"{name}={value}" for name, value in values.items())
-        table.add_row(*scores, *((values.get(name, "") for name in names) if wide else [together]))
+        values = {parameter_name(path): parameter_value(value) for path, value in trial.parameters.items()}
+        scores = map(score, (trial.value, trial.std, *trial.values[1:]))
+        combined = "  ".join(f"{name}={value}" for name, value in values.items())
+        parameters = [values.get(name, "") for name in names] if is_wide else [combined]
+        table.add_row(str(trial.number), *scores, str(trial.epoch), *parameters)
     return table
 
 
-def _front_told(result: Result) -> str | None:
-    """What the table of several metrics shows."""
+def _title(result: Result) -> str | None:
+    """Return the title of the table of several metrics."""
     if not result.others:
         return None
-    front, complete = len(result.front), result.count("COMPLETE")
-    shown = f", the {SHOWN} best in {result.metric}" if front > SHOWN else ""
-    return f"Pareto front: {front} of {complete} complete trials{shown}"
-
-
-def _score(value: float) -> str:
-    """A value of a metric: a count as a whole number, anything else to four places."""
-    return f"{value:,.0f}" if value.is_integer() and abs(value) >= 10 else f"{value:.4f}"
+    front = len(result.front)
+    shown = f", the {MAX_ROWS} best in {result.metric}" if front > MAX_ROWS else ""
+    return f"Pareto front: {front} of {count(result.count('COMPLETE'), 'complete trial')}{shown}"
 
 
 def _print_reasons(trials: Sequence[TrialRecord], console: Console) -> None:
-    """Why trials failed or were not trained; that one was pruned is no mishap."""
-    for state, word in (("FAIL", "failed"), ("INFEASIBLE", "infeasible")):
-        found = [trial for trial in trials if trial.state == state]
-        for reason, count in Counter(trial.reason or "" for trial in found).most_common(3):
-            first = next(trial.number for trial in found if (trial.reason or "") == reason)
-            which = "trial" if count == 1 else f"{count} trials, first"
-            console.print(f"{word}: {reason}  ({which} {first})", markup=False)
+    """Print the most frequent reasons of failed and of infeasible trials."""
+    for state in ("FAIL", "INFEASIBLE"):
+        for reason in count_reasons(trial for trial in trials if trial.state == state)[:MAX_REASONS]:
+            console.print(reason_text(reason), markup=False)
 
 
 def _facts(result: Result) -> Table:
@@ -90,30 +87,28 @@ def _facts(result: Result) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("", "")
-    if result.winner:
-        trial = result.winner.trial
-        table.add_row("winner", f"trial {trial.number}, refitted on all training rows for {trial.epoch} epochs")
-        table.add_row(
-            f"test {result.metric}",
-            f"{result.winner.test_score:.4f} on rows no trial has seen; {result.winner.artifact_score:.4f} as float16",
-        )
-        for name in result.others:
-            tested, halved = (_score(of[name]) for of in (result.winner.test_scores, result.winner.artifact_scores))
-            table.add_row(f"test {name}", f"{tested}; {halved} as float16")
-        table.add_row("artifact", str(_near(result.winner.artifact)))
-        if result.winner.samples:
-            table.add_row("samples", f"{_near(result.winner.samples)}: what it wrote after each epoch")
+    winner = result.winner
+    if winner:
+        epochs = count(winner.trial.epoch or 0, "epoch")
+        table.add_row("winner", f"trial {winner.trial.number}, trained again on all training rows for {epochs}")
+        for name in (result.metric, *result.others):
+            test, halved = score(winner.test_scores[name]), score(winner.artifact_scores[name])
+            table.add_row(f"test {name}", f"{test} on rows that no trial has seen; {halved} as float16")
+        table.add_row("artifact", _relative(winner.artifact))
+        if winner.samples:
+            table.add_row("samples", f"{_relative(winner.samples)}: text generated after each epoch")
     if result.figures:
-        table.add_row("pictures", str(_near(result.figures[0].parent)))
+        table.add_row("figures", _relative(result.figures[0].parent))
     if result.report:
-        table.add_row("report", str(_near(result.report)))
-    table.add_row("record", f"{result.tracking_uri}  run {result.run_id}")
-    table.add_row("dashboard", "searchlab ui")
-    parts = ", ".join(f"{phase} {seconds:.1f}" for phase, seconds in result.seconds.items() if phase != "total")
-    table.add_row("seconds", f"{result.seconds['total']:.1f}: {parts}")
+        table.add_row("report", _relative(result.report))
+    if result.tracking_uri:
+        table.add_row("MLflow", f"{result.tracking_uri}  run {result.run_id}")
+        table.add_row("dashboard", "searchlab ui")
+    phases = ", ".join(f"{phase} {duration(sec)}" for phase, sec in result.seconds.items() if phase != "total")
+    table.add_row("time", f"{duration(result.seconds['total'])}: {phases}")
     return table
 
 
-def _near(path: Path) -> Path:
-    """The path from here, where it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _relative(path: Path) -> str:
+    """Return the path relative to the current folder, where it is inside."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,4 +1,4 @@
-"""`searchlab ui`: MLflow's dashboard on the home's own store."""
+"""`searchlab ui`: MLflow's dashboard for the store of a home folder."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ from searchlab.errors import UserMistake, WorldFault
 
 
 @click.command("ui")
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Port of the dashboard.")
 @tracking_option
 @home_option
 @json_option
 def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) -> None:
-    """Open MLflow's dashboard on the sweeps of this home, until Ctrl-C."""
+    """Serve MLflow's dashboard with the sweeps of the home folder, until Ctrl-C."""
+    from searchlab.runs.urls import without_password
     from searchlab.runs.workspace import Workspace
     from searchlab.tracking.dashboard import command, environment
 
     output = Output(as_json)
     if tracking_uri and tracking_uri.startswith("http"):
-        output.console.print(f"the record is kept by a server of its own: open {tracking_uri}", soft_wrap=True)
-        return output.result({"url": tracking_uri})
-    place = Workspace.at(home)
-    if not (place.path / "mlflow.db").exists():
-        raise UserMistake(f"there is no record in {place.path} yet; `searchlab run SPEC` begins one.")
-    _check_free(port)
+        url = without_password(tracking_uri)
+        output.console.print(f"the sweeps are recorded by an MLflow server: open {url}", soft_wrap=True)
+        return output.result({"url": url})
+    workspace = Workspace.at(home)
+    if not (workspace.path / "mlflow.db").exists():
+        raise UserMistake(f"there is no record in {workspace.path} yet; `searchlab run SPEC` creates one.")
+    _require_free_port(port)
     url = f"http://127.0.0.1:{port}"
-    output.console.print(f"MLflow's dashboard on {place.path}: {url}  (Ctrl-C ends it)", soft_wrap=True)
+    output.console.print(f"MLflow's dashboard for {workspace.path}: {url}  (stop with Ctrl-C)", soft_wrap=True)
     output.result({"url": url})
-    _serve(command(place.tracking_uri, place.path, port), environment())
+    _serve(command(workspace.tracking_uri, workspace.path, port), environment())
     return None
 
 
 def _serve(command: list[str], environment: dict[str, str]) -> None:
-    """Run a server until it ends, or until this process is told to: then its whole group is."""
-    told: list[int] = []
+    """Run a server until it ends, or until this process gets a signal, which ends the server's whole process group."""
+    signals: list[int] = []
     server = subprocess.Popen(command, env=environment, start_new_session=True)
 
-    def end(number: int, frame: FrameType | None) -> None:
-        told.append(number)
+    def stop(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # by name: a process started in the background ignores Ctrl-C
-        signal.signal(number, end)
+    for number in (signal.SIGINT, signal.SIGTERM):  # set explicitly: a background process ignores SIGINT by default
+        signal.signal(number, stop)
     code = server.wait()
-    if code and not told:
-        raise WorldFault(f"MLflow's server ended with exit code {code}; the store is untouched.")
+    if code and not signals:
+        raise WorldFault(f"MLflow's server ended with exit code {code}; the store is unchanged.")
 
 
-def _check_free(port: int) -> None:
+def _require_free_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise WorldFault(
-                f"port {port} is taken; nothing was changed: choose another, as in --port {port + 1}."
-            ) from error
+            raise WorldFault(f"port {port} is taken; choose another one, such as --port {port + 1}.") from error

@@ -1,4 +1,4 @@
-"""`searchlab watch`: a sweep that another process drives, shown until it ends."""
+"""`searchlab watch`: a sweep that another process runs, shown until it ends."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from searchlab.cli.elsewhere import address_option, elsewhere
 from searchlab.cli.output import Output, home_option, json_option, storage_option
+from searchlab.cli.remote import address_option, cluster_url
 from searchlab.errors import UserMistake, WorldFault
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from searchlab.cluster.jobs import JobClient
     from searchlab.monitor.snapshot import Snapshot
 
-SENT = 60.0  # seconds to wait for a sweep that was just sent: its driver has to start
+SUBMITTED_WAIT = 60.0  # seconds to wait for a sweep that was just submitted: its driver has to start
 
 
 @click.command("watch")
@@ -29,7 +30,7 @@ SENT = 60.0  # seconds to wait for a sweep that was just sent: its driver has to
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="Between two looks; longer where a look takes long.",
+    help="Seconds between two reads, at least.",
 )
 @click.option(
     "--wait",
@@ -37,7 +38,7 @@ SENT = 60.0  # seconds to wait for a sweep that was just sent: its driver has to
     default=0.0,
     show_default=True,
     metavar="SECONDS",
-    help="For a sweep that is about to begin, or to be gone on with.",
+    help="Seconds to wait for a sweep that is about to start or to be resumed.",
 )
 @address_option
 @storage_option
@@ -46,150 +47,166 @@ SENT = 60.0  # seconds to wait for a sweep that was just sent: its driver has to
 def watch_command(
     name: str, interval: float, wait: float, address: str | None, storage: str | None, home: str, as_json: bool
 ) -> int:
-    """Watch the sweep NAME, which another process drives, until it ends; with --json, an object for every change."""
-    if url := elsewhere(address):
-        return show(_there(url, name, interval, wait), Output(as_json))
-    from searchlab.monitor.watch import snapshots
+    """Watch the sweep NAME until it ends; with --json, print an object for every change.
+
+    Ctrl-C ends the command and not the sweep.
+    """
+    if url := cluster_url(address):
+        return show(_snapshots_from_cluster(url, name, interval, wait), Output(as_json))
+    from searchlab.monitor.watch import watch_sweep
     from searchlab.runs.workspace import Workspace
 
-    return show(snapshots(Workspace.at(home, storage).sweep(name), interval, wait), Output(as_json))
+    return show(watch_sweep(Workspace.at(home, storage).sweep(name), interval, wait), Output(as_json))
 
 
-def show(seen: Iterable[Snapshot], output: Output) -> int:
-    """Draw or print snapshots as they come, and say how it ended; returns the exit code.
+def show(snapshots: Iterable[Snapshot], output: Output) -> int:
+    """Show snapshots as they come, then how the sweep ended, and return the exit code.
 
-    That is 0 for a finished sweep, 1 for one that nothing drives any more, and 130 for Ctrl-C, which touches no sweep.
+    The code is 0 for a finished sweep, 1 for one that failed or that no process runs any more, and 130 for Ctrl-C.
     """
-    from searchlab.monitor.snapshot import OVER
+    from searchlab.monitor.snapshot import FINAL_STATES
 
     last = None
     try:
-        with _view(output) as view:
-            for last in seen:
-                if last.state in OVER:
+        with _display(output) as display:
+            for last in snapshots:
+                if last.state in FINAL_STATES:
                     break
-                view.show(last)
+                display.show(last)
     except KeyboardInterrupt:
         return 130
     return _conclude(last, output)
 
 
-def _there(url: str, name: str, interval: float, wait: float) -> Iterator[Snapshot]:
-    """The snapshots that the verb gives on the cluster's head. One whose job is about to begin is waited for."""
-    from searchlab.cluster.jobs import MISTAKE, Jobs
-    from searchlab.monitor.snapshot import OVER, Snapshot
+def _snapshots_from_cluster(url: str, name: str, interval: float, wait: float) -> Iterator[Snapshot]:
+    """Yield the snapshots that the command prints on the cluster's head; wait for a sweep whose job has to start."""
+    from searchlab.cluster.jobs import ACTIVE, JobClient
+    from searchlab.monitor.snapshot import FINAL_STATES, Snapshot
 
-    jobs = Jobs(url)
-    sent = [job for job in jobs.all() if job.metadata["searchlab.sweep"] == name]
-    coming = bool(sent) and sent[-1].status in ("PENDING", "RUNNING")
-    words = ["watch", name, "--interval", str(interval), "--wait", str(max(wait, SENT if coming else 0.0))]
-    last = None
+    client, last = JobClient(url), None
+    jobs = [job for job in client.list_jobs() if job.metadata["searchlab.sweep"] == name]
+    is_starting = bool(jobs) and jobs[-1].status in ACTIVE
+    wait = max(wait, SUBMITTED_WAIT if is_starting else 0.0)
     try:
-        for found in jobs.objects(words):
-            if "state" in found:
-                yield (last := Snapshot.of(found))
+        for values in client.json_objects(["watch", name, "--interval", str(interval), "--wait", str(wait)]):
+            if "state" in values:
+                yield (last := Snapshot.from_json(values))
     except (UserMistake, WorldFault) as error:
-        if last is not None and last.state in OVER:
-            return  # which says how
-        if sent and jobs.state(sent[-1].id) in ("FAILED", "STOPPED"):  # its driver refused it before it was a sweep
-            said = [line for line in jobs.said(sent[-1].id) if line.startswith(MISTAKE)]
-            raise UserMistake(said[-1].removeprefix(MISTAKE) if said else str(error)) from error
+        if last is not None and last.state in FINAL_STATES:
+            return  # the last snapshot says how it ended
+        if jobs and client.status(jobs[-1].id) in ("FAILED", "STOPPED"):  # it failed before it created its sweep
+            raise UserMistake(_last_error(client, jobs[-1].id) or str(error)) from error
         raise
 
 
-class _View(Protocol):
+def _last_error(client: JobClient, job: str) -> str | None:
+    """Return the last error that a job has printed."""
+    from searchlab.cluster.jobs import ERROR_PREFIX
+
+    lines = [line for line in client.log_lines(job) if line.startswith(ERROR_PREFIX)]
+    return lines[-1].removeprefix(ERROR_PREFIX) if lines else None
+
+
+class _Display(Protocol):
     def show(self, snapshot: Snapshot) -> None: ...
 
 
-class _Screen:
-    """Redrawn in place; between two snapshots the clock goes on."""
+class _LiveDisplay:
+    """A view that is redrawn in place; its clock continues between two snapshots."""
 
     def __init__(self) -> None:
-        self._shown: Snapshot | None = None
-        self._at = 0.0
+        self._snapshot: Snapshot | None = None
+        self._time = 0.0
 
     def show(self, snapshot: Snapshot) -> None:
-        self._shown, self._at = snapshot, time.monotonic()
+        self._snapshot, self._time = snapshot, time.monotonic()
 
-    def draw(self) -> RenderableType:
-        from searchlab.cli.board import Board
+    def render(self) -> RenderableType:
+        from searchlab.cli.snapshot_view import SnapshotView
 
-        return Board(self._shown, since=time.monotonic() - self._at) if self._shown else ""
+        return SnapshotView(self._snapshot, age=time.monotonic() - self._time) if self._snapshot else ""
 
 
-class _Lines:
-    """A line when the state has changed, or a tenth more of the trials has ended."""
+class _LineDisplay:
+    """A line whenever the state has changed or another tenth of the trials has ended."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told: tuple[str, int] | None = None
+        self._shown: tuple[str, int] | None = None
 
     def show(self, snapshot: Snapshot) -> None:
-        from searchlab.cli.board import ended_told, label_of, tenths
+        from searchlab.cli.snapshot_view import progress_step, progress_text, state_label
 
-        label = label_of(snapshot)
-        if (label, tenths(snapshot)) != self._told:
-            counted = f", {ended_told(snapshot)}" if snapshot.asked else ""
-            self._console.print(f"{snapshot.sweep}: {label}{counted}", markup=False, soft_wrap=True)
-            self._told = label, tenths(snapshot)
+        label = state_label(snapshot)
+        if (label, progress_step(snapshot)) != self._shown:
+            progress = f", {progress_text(snapshot)}" if snapshot.requested else ""
+            self._console.print(f"{snapshot.sweep}: {label}{progress}", markup=False, soft_wrap=True)
+            self._shown = label, progress_step(snapshot)
 
 
-class _Objects:
+class _JsonDisplay:
     """A JSON object for every snapshot."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
     def show(self, snapshot: Snapshot) -> None:
-        self._output.result(snapshot.plain())
+        self._output.result(snapshot.to_json())
 
 
 @contextmanager
-def _view(output: Output) -> Iterator[_View]:
+def _display(output: Output) -> Iterator[_Display]:
     if output.as_json:
-        yield _Objects(output)
+        yield _JsonDisplay(output)
     elif output.console.is_terminal:
         from rich.live import Live
 
-        screen = _Screen()
-        with Live(get_renderable=screen.draw, console=output.console, refresh_per_second=4, transient=True):
-            yield screen
+        display = _LiveDisplay()
+        with Live(get_renderable=display.render, console=output.console, refresh_per_second=4, transient=True):
+            yield display
     else:
-        yield _Lines(output.console)
+        yield _LineDisplay(output.console)
 
 
 def _conclude(last: Snapshot | None, output: Output) -> int:
-    """Tell how it ended: the board and, of what is not finished, one sentence; as JSON all in one object."""
-    from searchlab.cli.board import Board
+    """Print how the sweep ended, with a sentence on stderr where it has not finished, and return the exit code."""
+    from searchlab.cli.snapshot_view import SnapshotView
 
     if last is None:
-        return output.error("nothing was seen of the sweep; whatever it does, watching it changes nothing.", 1)
-    if last.asked:
-        output.console.print(Board(last))
+        return output.error("the sweep could not be read; it is not affected by this.", 1)
+    if last.requested:
+        output.console.print(SnapshotView(last))
     if last.state == "finished":
-        output.console.print(f"\n{_finished(last)}", markup=False, soft_wrap=True)
-        output.result(last.plain())
+        output.console.print(f"\n{_finished_text(last)}", markup=False, soft_wrap=True)
+        output.result(last.to_json())
         return 0
-    sentence = _unfinished(last)
+    sentence = _unfinished_text(last)
     click.echo(f"searchlab: {sentence}", err=True)
-    output.result({**last.plain(), "error": sentence, "exit_code": 1})
+    output.result({**last.to_json(), "error": sentence, "exit_code": 1})
     return 1
 
 
-def _finished(last: Snapshot) -> str:
-    over = f", before its {last.asked} trials were used up: {last.over}" if last.over else ""
-    return f"{last.sweep} is finished{over}; `searchlab report {last.sweep}` shows all of it"
+def _finished_text(last: Snapshot) -> str:
+    from searchlab.reporting.formats import count
+
+    early = f" before its {count(last.requested, 'trial')} had ended: {last.over}" if last.over else ""
+    return f"{last.sweep} has finished{early}; `searchlab report {last.sweep}` writes its report"
 
 
-def _unfinished(last: Snapshot) -> str:
-    """What became of a sweep without a winner, in one sentence."""
-    name, counted = last.sweep, f"{last.ended} of {last.asked} trials ended"
+def _unfinished_text(last: Snapshot) -> str:
+    """Return in one sentence how a sweep ended that has not finished."""
+    from searchlab.reporting.formats import count
+
+    name, ended = last.sweep, f"{last.ended} of {count(last.requested, 'trial')}"
     if last.state == "interrupted":
-        return f"{name!r} was interrupted with {counted}; nothing drives it, and `searchlab resume {name}` goes on."
-    if last.state == "failed":
-        why = f" ({last.mishaps[0].reason})" if last.mishaps else ""
         return (
-            f"{name!r} failed: {counted} and none with a score{why}; "
-            f"`searchlab resume {name} --trials N` goes on with more."
+            f"{name!r} was interrupted after {ended}; no process is running it, and `searchlab resume {name}` "
+            "continues it."
         )
-    return f"{name!r} was lost sight of with {counted}; `searchlab watch {name}` looks again."
+    if last.state == "failed":
+        reason = f" ({last.failures[0].reason})" if last.failures else ""
+        return (
+            f"{name!r} failed: {ended} ended and none has a score{reason}; `searchlab resume {name} --trials N` "
+            "continues it with more trials."
+        )
+    return f"the connection to {name!r} was lost after {ended}; `searchlab watch {name}` watches it again."

@@ -1,11 +1,10 @@
-"""The Ray cluster a sweep runs on: one at an address, the one this process is in, or a new one of this machine's."""
+"""The Ray cluster of a job: one at an address, the one this process is in already, or a new one of this machine."""
 
 from __future__ import annotations
 
 import logging
 import math
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,50 +12,61 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from searchlab.environment import worker_environment
 from searchlab.errors import WorldFault
 from searchlab.runs.job import Job
 from searchlab.runs.ray_errors import first_line
 
-ESSENTIAL = ("gcs_server", "raylet")  # of Ray's own processes
-STORE = 256 * 2**20  # bytes of object store: only parcels and reports travel, data is read where it is used
-SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}  # else a death is a traceback
-QUIET = {  # read by Ray in the driver when it starts
+ESSENTIAL_PROCESSES = ("gcs_server", "raylet")  # of Ray's own
+OBJECT_STORE_BYTES = 256 * 2**20  # only payloads and reports travel; data are read where they are used
+LOG_OPTIONS: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}  # else a crash prints traces
+DRIVER_ENVIRONMENT = {  # Ray reads these in the driver when it starts
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 24 ms less per trial
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Tune's own state is never used: the study is the truth
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # interrupt.py listens
-    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # workers that start side by side; else each would wait for the one before
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the study holds the state, Tune's own is never read
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # engine/signals.py handles the signals
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # workers that start at the same time; by default one after the other
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # a submitted job brings the same project; the sweep's copy of it holds
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # a submitted job has the same project; the sweep's copy of it is used
 }
-# Ray's proxy starts a process for each client, which now and then ends at once (seen twice in some thirty connections)
-REFUSED, TRIES, PAUSE = "Initialization failure from server", 4, 2.0  # seconds between two tries
-HERE = {"RAY_gcs_rpc_server_reconnect_timeout_s": "20"}  # not 60: what dies on this machine does not come back
+LOCAL_ENVIRONMENT = {  # for a cluster of this machine
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # instead of 60: a process that dies here does not come back
+}
+# Ray's client proxy starts a process for each client, which now and then ends at once (twice in some 30 connections)
+CLIENT_FAILURE = "Initialization failure from server"
+CLIENT_ATTEMPTS, CLIENT_PAUSE = 4, 2.0  # the pause in seconds
 
 
 @contextmanager
 def connected(job: Job) -> Iterator[None]:
-    """Within the block this process is in the job's cluster; a new one lives as long as the block.
+    """Within the block this process is in the job's cluster; a new cluster ends with the block.
 
-    Raises WorldFault where no cluster answers.
+    Raises:
+        WorldFault: When no cluster answers at the job's address.
     """
     if ray.is_initialized():
         yield
         return
-    workers = worker_environment(job.sweep.resources.threads)
-    before = dict(os.environ)
-    os.environ.update({**workers, **QUIET, **({} if job.address else HERE)})  # a new local cluster inherits them
+    workers = worker_environment(job.sweep.resources.blas_threads)
+    address, before = job.config.address, dict(os.environ)
+    os.environ.update({**workers, **DRIVER_ENVIRONMENT, **({} if address else LOCAL_ENVIRONMENT)})
     try:
-        if job.address:
-            _join(job, job.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
-        else:
-            cores = math.ceil((job.workers or 1) * job.sweep.resources.cpus)
-            ray.init(address="local", num_cpus=cores, include_dashboard=False, object_store_memory=STORE, **SILENT)
+        if address:
+            _join(job, address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
+        else:  # the processes of a new cluster inherit the environment
+            cores = math.ceil((job.config.workers or 1) * job.sweep.resources.cpus)
+            ray.init(
+                address="local",
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **LOG_OPTIONS,
+            )
         yield
     finally:
         ray.shutdown()
@@ -65,31 +75,31 @@ def connected(job: Job) -> Iterator[None]:
 
 
 def _join(job: Job, address: str, runtime_env: dict[str, Any]) -> None:
-    tries = TRIES if address.startswith("ray://") else 1
-    while True:
-        tries -= 1
-        try:
-            ray.init(address=address, runtime_env=runtime_env, **SILENT)
-            return
-        except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-            if tries and REFUSED in str(error):
-                time.sleep(PAUSE)
-                continue
-            raise WorldFault(
-                f"no Ray cluster answers at {address} ({first_line(error)}); a cluster that asks for a token wants "
-                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN in the environment. "
-                f"`searchlab resume {job.name}` goes on when it answers."
-            ) from error
+    """Connect to the cluster at this address."""
+    attempts = Retrying(
+        retry=retry_if_exception(lambda error: CLIENT_FAILURE in str(error)),
+        stop=stop_after_attempt(CLIENT_ATTEMPTS if address.startswith("ray://") else 1),
+        wait=wait_fixed(CLIENT_PAUSE),
+        reraise=True,
+    )
+    try:
+        attempts(ray.init, address=address, runtime_env=runtime_env, **LOG_OPTIONS)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise WorldFault(
+            f"no Ray cluster answers at {address} ({first_line(error)}); if the cluster needs a token, set "
+            "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN. "
+            f"`searchlab resume {job.name}` continues the sweep when the cluster answers."
+        ) from error
 
 
 def on_this_node() -> NodeAffinitySchedulingStrategy:
-    """For what must live and die with the driver: the node it is on, or through Ray's client the cluster's head."""
+    """Return the strategy for an actor that lives and dies with the driver: on its node, or on a client's head node."""
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def check_node() -> None:
-    """Raise RayError when a process that Ray cannot do without has died: it would go on in part, or end this one."""
-    node: Any = ray._private.worker._global_node  # of a cluster elsewhere it has no processes
-    dead = [name for name, _ in node.dead_processes() if name in ESSENTIAL] if node else []
+    """Raise RayError when a process of this machine's Ray has died without which Ray hangs or ends this process."""
+    node: Any = ray._private.worker._global_node  # None, or without processes, for a cluster elsewhere
+    dead = [name for name, _ in node.dead_processes() if name in ESSENTIAL_PROCESSES] if node else []
     if dead:
         raise RayError(f"its {' and '.join(dead)} died")

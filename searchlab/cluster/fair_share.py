@@ -1,10 +1,10 @@
-"""Seating: tells a search's desk how many workers may train at once, for as long as the search runs."""
+"""Slot sources: how many groups a search may train at the same time, for as long as it runs."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -12,135 +12,155 @@ import ray
 from ray.exceptions import RayError
 
 from searchlab.cluster.connection import on_this_node
-from searchlab.cluster.slots import LEASE, LOOK, Allocator, Demand, Slots, nodes, shared
+from searchlab.cluster.slots import (
+    LEASE_SECONDS,
+    REFRESH_SECONDS,
+    Allocator,
+    Demand,
+    NodeResources,
+    Slots,
+    fair_slots,
+    node_resources,
+)
 from searchlab.errors import WorldFault
-from searchlab.runs.events import NoRecord, Tracker
+from searchlab.runs.events import EventHandler, Message, NullHandler
 from searchlab.runs.job import Job
-from searchlab.space.byte_size import size
+from searchlab.space.byte_size import format_bytes
 
-NAMESPACE, NAME = "searchlab", "seats"  # under which the table of a cluster is found
-PATIENCE = 10.0  # seconds without a single seat until whoever watches is told what is missing
+NAMESPACE, ACTOR_NAME = "searchlab", "slot-allocator"  # under which all sweeps of a cluster find the allocator
+NOTIFY_AFTER = 10.0  # seconds without a slot after which a message says what is missing
 
 
 class SlotSource(Protocol):
-    """How a search comes by its seats."""
+    """Where a search gets its slots from."""
 
-    def arrange(self, desk: Any) -> None:
-        """Tell the desk how many seats there are now. Called often; raises RayError when the desk is gone."""
+    def update(self, study: Any) -> None:
+        """Send the study's actor the number of slots. The engine calls this often; it raises RayError without actor."""
 
-    def leave(self) -> None:
-        """The search is over."""
+    def close(self) -> None:
+        """Release the slots; the search is over."""
 
 
-def slot_source_of(job: Job, tracker: Tracker) -> SlotSource:
-    """A place at the table of a cluster that others use too; of a cluster of its own, all there is.
+def create_slot_source(job: Job, handler: EventHandler) -> SlotSource:
+    """Return a fair share of a cluster that others use too, or all slots of a cluster that is the job's own.
 
-    Raises WorldFault where not one group fits on this machine.
+    Raises:
+        WorldFault: When not even one group fits on this machine.
     """
-    most = job.workers
-    if job.generation:  # a generation is some groups, and who waits for its end would only keep a seat from others
-        most = min(most or job.generation, job.generation)
-    demand = Demand.of(job.sweep.resources, job.device, most)
-    if job.address:
-        return Allocation(job.name, demand, tracker)
-    seats = shared(nodes(), {job.name: demand})[job.name]
-    if not seats:
-        raise WorldFault(f"not one group fits on this machine: {_told(demand, nodes())}.")
-    return _Own(seats)
+    max_groups = job.config.workers
+    if job.generation:  # of a generation only so many groups can train; more slots would be kept from others
+        max_groups = min(max_groups or job.generation, job.generation)
+    demand = Demand.of(job.sweep.resources, job.config.device, max_groups)
+    if job.config.address:
+        return FairShare(job.name, demand, handler)
+    slots = fair_slots(node_resources(), {job.name: demand})[job.name]
+    if not slots:
+        raise WorldFault(f"not one group fits on this machine: {_missing(demand, node_resources())}.")
+    return _AllSlots(slots)
 
 
-class _Own:
-    """All seats of a machine that is this search's alone."""
+class _AllSlots:
+    """All slots of a cluster that no other sweep uses."""
 
-    def __init__(self, seats: Slots) -> None:
-        self._seats: Slots | None = seats
+    def __init__(self, slots: Slots) -> None:
+        self._slots, self._is_sent = slots, False
 
-    def arrange(self, desk: Any) -> None:
-        if self._seats is not None:
-            ray.get(desk.seat.remote(self._seats))
-            self._seats = None  # told
+    def update(self, study: Any) -> None:
+        if not self._is_sent:
+            ray.get(study.set_slots.remote(self._slots))
+            self._is_sent = True
 
-    def leave(self) -> None:
-        """Nothing: nobody else waits."""
+    def close(self) -> None:
+        """Return: no other sweep waits for the slots."""
 
 
-class Allocation:
-    """A place at the table of a cluster, which lives with the driver that set it up; another is set up when it is gone.
+class FairShare:
+    """The slots that a cluster's allocator gives to one sweep.
 
-    It asks once a second, so that nodes that join are used, and others' sweeps get their share.
+    The allocator lives with the driver that started it; when it is gone, the next sweep that asks starts another one.
+    The share is refreshed once a second, so that new nodes are used and other sweeps get theirs.
+
+    Args:
+        sweep: Name of the sweep.
+        demand: What it asks for.
+        handler: Gets a message when the sweep waits for a slot.
     """
 
-    def __init__(self, sweep: str, demand: Demand, tracker: Tracker) -> None:
-        self._sweep = f"{time.time():017.3f} {sweep}"  # whoever came first keeps the odd seat
-        self._demand, self._tracker = demand, tracker
-        self._table: Any = None
-        self._asked, self._seated = float("-inf"), time.monotonic()
-        self._busy, self._more = 0, True
+    def __init__(self, sweep: str, demand: Demand, handler: EventHandler) -> None:
+        self._key = f"{time.time():017.3f} {sweep}"  # of two equal sweeps, the earlier one gets the odd slot
+        self._demand, self._handler = demand, handler
+        self._allocator: Any = None
+        self._last_update, self._last_busy = float("-inf"), time.monotonic()
+        self._working, self._has_more = 0, True
 
-    def arrange(self, desk: Any) -> None:
-        if time.monotonic() - self._asked < LOOK:
+    def update(self, study: Any) -> None:
+        if time.monotonic() - self._last_update < REFRESH_SECONDS:
             return
-        self._asked = time.monotonic()
-        seats = self.ask()
-        if seats is None:
+        self._last_update = time.monotonic()
+        slots = self.request()
+        if slots is None:
             return
-        self._busy, self._more = ray.get(desk.seat.remote(seats), timeout=LEASE)
-        if seats or self._busy or not self._more:
-            self._seated = time.monotonic()
-        elif time.monotonic() - self._seated > PATIENCE:
-            self._seated = float("inf")  # told once
-            self._tracker.note(f"waiting for a place on the cluster: {_told(self._demand, nodes())}")
+        self._working, self._has_more = ray.get(study.set_slots.remote(slots), timeout=LEASE_SECONDS)
+        if slots or self._working or not self._has_more:
+            self._last_busy = time.monotonic()
+        elif time.monotonic() - self._last_busy > NOTIFY_AFTER:
+            self._last_busy = float("inf")  # it is reported once
+            missing = _missing(self._demand, node_resources())
+            self._handler.handle(Message(f"waiting for a slot on the cluster: {missing}"))
 
-    def leave(self) -> None:
-        if self._table is not None:
-            self._table.leave.remote(self._sweep)
+    def close(self) -> None:
+        if self._allocator is not None:
+            self._allocator.release.remote(self._key)
 
-    def ask(self) -> Slots | None:
-        """The seats that there are for it now; None where the table does not answer, which is no reason to stop."""
-        most = self._demand.most if self._more else self._busy  # at its end a sweep leaves what it does not use
+    def request(self) -> Slots | None:
+        """Return the slots that the sweep has now; None when the allocator does not answer, which stops nothing."""
+        # at its end a sweep asks only for what it still uses
+        max_groups = self._demand.max_groups if self._has_more else self._working
+        demand = Demand(self._demand.needs, max_groups)
         try:
-            seats: Slots = ray.get(self._at().ask.remote(self._sweep, Demand(self._demand.needs, most)), timeout=LEASE)
+            slots: Slots = ray.get(self._actor().allocate.remote(self._key, demand), timeout=LEASE_SECONDS)
         except RayError:
-            self._table = None
+            self._allocator = None
             return None
-        return seats
+        return slots
 
-    def _at(self) -> Any:
-        if self._table is None:
-            options = {"num_cpus": 0, "name": NAME, "namespace": NAMESPACE, "get_if_exists": True}
-            self._table = ray.remote(Allocator).options(scheduling_strategy=on_this_node(), **options).remote()
-        return self._table
+    def _actor(self) -> Any:
+        if self._allocator is None:
+            options = {"num_cpus": 0, "name": ACTOR_NAME, "namespace": NAMESPACE, "get_if_exists": True}
+            actor: Any = ray.remote(Allocator)
+            self._allocator = actor.options(scheduling_strategy=on_this_node(), **options).remote()
+        return self._allocator
 
 
 @contextmanager
-def one_slot(job: Job) -> Iterator[None]:
-    """Within the block the sweep has a place at the table for a single group, so that others leave it room."""
-    demand = Demand.of(job.sweep.resources, job.device, 1)
-    place, done = Allocation(job.name, demand, NoRecord()), threading.Event()
+def reserve_one_slot(job: Job) -> Iterator[None]:
+    """Within the block the job has one slot of the cluster, so that other sweeps leave room for one group."""
+    demand = Demand.of(job.sweep.resources, job.config.device, 1)
+    share, done = FairShare(job.name, demand, NullHandler()), threading.Event()
 
-    def ask() -> None:
+    def renew() -> None:
         while not done.is_set():
-            place.ask()
-            done.wait(LOOK)
+            share.request()
+            done.wait(REFRESH_SECONDS)
 
-    asking = threading.Thread(target=ask, name="one-seat", daemon=True)
-    asking.start()
+    renewal = threading.Thread(target=renew, name="one-slot", daemon=True)
+    renewal.start()
     try:
         yield
     finally:
         done.set()
-        asking.join(LEASE)
-        place.leave()
+        renewal.join(LEASE_SECONDS)
+        share.close()
 
 
-def _told(demand: Demand, there: list[Mapping[str, float]]) -> str:
-    """What a group takes, and what the nodes have."""
-    needs = " or ".join(f"{_words(need)} for a group on {device}" for device, need in demand.needs)
-    have = "; ".join(sorted({_words(node) for node in there})) or "no node"
-    return f"it takes {needs}, and there is {have}"
+def _missing(demand: Demand, nodes: Sequence[NodeResources]) -> str:
+    """Return what a group needs and what the nodes have, for people."""
+    needs = " or ".join(f"{_resources(need)} for a group on {device}" for device, need in demand.needs)
+    available = "; ".join(sorted({_resources(node) for node in nodes})) or "no node"
+    return f"it needs {needs}, and there is {available}"
 
 
-def _words(amounts: Mapping[str, float]) -> str:
-    words = [f"{amounts[name]:g} {name}" for name in ("CPU", "GPU") if amounts.get(name)]
-    words += [size(amounts["memory"])] if amounts.get("memory") else []
-    return " and ".join(words) or "nothing"
+def _resources(amounts: Mapping[str, float]) -> str:
+    parts = [f"{amounts[name]:g} {name}" for name in ("CPU", "GPU") if amounts.get(name)]
+    parts += [format_bytes(amounts["memory"])] if amounts.get("memory") else []
+    return " and ".join(parts) or "nothing"

@@ -1,4 +1,4 @@
-"""Ray Jobs: verbs of the command line that run on a cluster's head, for whoever reaches it by HTTP alone."""
+"""Ray jobs: commands of searchlab that run on the head of a cluster, for users who reach it by HTTP alone."""
 
 from __future__ import annotations
 
@@ -7,213 +7,249 @@ import json
 import logging
 import re
 import shlex
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
 from searchlab.errors import UserMistake, WorldFault
 
-HOME = '"${SEARCHLAB_HOME:-$HOME/.searchlab}"'  # the head's own: a job's folder is gone when it ends
-BEGUN = "Running entrypoint for job"  # begins the line after which a job's log is what it said itself
-CODE = re.compile(r"exit code (\d+)")
-OVER = "searchlab ended with "  # begins the line that tells a verb's exit code: Ray takes seconds to tell it
-ENVIRONMENT = {  # at SIGTERM a sweep saves what it is at; Ray would kill it after 3 s
-    "RAY_JOB_STOP_WAIT_TIME_S": "60",
+HEAD_HOME = '"${SEARCHLAB_HOME:-$HOME/.searchlab}"'  # a job's own folder is deleted when the job ends
+ENTRYPOINT_LINE = "Running entrypoint for job"  # how the line begins after which the log holds the job's own output
+EXIT_CODE = re.compile(r"exit code (\d+)")
+EXIT_CODE_PREFIX = "searchlab ended with "  # of a line that we print: Ray takes seconds to report an exit code
+ERROR_PREFIX = "searchlab: "  # of the sentence in which a command says why it failed
+JOB_ENVIRONMENT = {
+    "RAY_JOB_STOP_WAIT_TIME_S": "60",  # at SIGTERM a search saves its groups; Ray would kill it after 3 s
     "PYTHONUNBUFFERED": "1",
 }
+ACTIVE = ("PENDING", "RUNNING")  # Ray's words for a job that has not ended
+START_TIMEOUT = 15.0  # seconds within which a command rejects its arguments
+POLL_INTERVAL = 0.1  # seconds between two requests for a job's status
 
-REFUSING = 15.0  # seconds in which a driver that will refuse what it was told has said so
-ENDING = 0.1  # seconds between two looks at whether a job that says no more has ended
-
-Answer = TypeVar("Answer")
-
-
-MISTAKE = "searchlab: "  # begins the sentence that a verb ends with when it could not
+T = TypeVar("T")
 
 
-class Ended(Exception):
-    """A verb ended on the cluster with another exit code than 0; what it said is told already."""
+class JobFailed(Exception):
+    """A command that ended on the cluster with an exit code other than 0.
+
+    Attributes:
+        code: Its exit code.
+    """
 
     def __init__(self, code: int) -> None:
         super().__init__(f"exit code {code}")
         self.code = code
 
-    def because(self, sentence: str | None) -> UserMistake | WorldFault:
-        """What it was, for whoever asked: a mistake of theirs or a fault of the world, in the head's own sentence."""
-        told = (sentence or f"the cluster's head ended it with exit code {self.code}").removeprefix(MISTAKE)
-        return UserMistake(told) if self.code == UserMistake.exit_code else WorldFault(told)
+    def as_error(self, sentence: str | None) -> UserMistake | WorldFault:
+        """Return the error to raise here, with the sentence that the command printed, if any."""
+        text = (sentence or f"the command ended with exit code {self.code} on the cluster").removeprefix(ERROR_PREFIX)
+        return UserMistake(text) if self.code == UserMistake.exit_code else WorldFault(text)
 
 
 @dataclass(frozen=True)
-class Job:
-    """A job of the cluster: what it was sent for, and how it stands in Ray's words."""
+class RayJob:
+    """A job of the cluster.
+
+    Attributes:
+        id: Its submission id.
+        status: PENDING, RUNNING, STOPPED, SUCCEEDED or FAILED.
+        message: What Ray says about the status.
+        metadata: `searchlab.verb`, and `searchlab.sweep` with the name of the sweep that it runs.
+        started: When it started, in seconds since 1970; 0 before.
+    """
 
     id: str
     status: str
     message: str
     metadata: Mapping[str, str]
-    started: float  # seconds since 1970
+    started: float
 
 
-class Jobs:
-    """The jobs of the cluster at this address. Raises WorldFault where none answers or it refuses the token."""
+class JobClient:
+    """A client for the jobs of the cluster at an address.
+
+    Args:
+        address: Where the cluster takes jobs, such as http://HEAD:8265.
+
+    Raises:
+        WorldFault: In every method, when no cluster answers or it refuses the token.
+    """
 
     def __init__(self, address: str) -> None:
-        from ray.job_submission import JobSubmissionClient  # 0.4 s, which help and local verbs need not pay
+        from ray.job_submission import JobSubmissionClient  # here alone: 0.4 s that commands on this machine save
 
         self.address = address
-        self._client: Any = self._asked(lambda: JobSubmissionClient(address))
-        for talkative in ("job.sdk", "dashboard_sdk"):  # they tell of every connection and package
-            logging.getLogger(f"ray.dashboard.modules.{talkative}").setLevel(logging.WARNING)
+        self._client: Any = self._call(lambda: JobSubmissionClient(address))
+        for name in ("job.sdk", "dashboard_sdk"):  # they log every connection and package
+            logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)
 
-    def begin(
+    def submit(
         self,
-        words: Sequence[str],
+        arguments: Sequence[str],
         *,
         id: str | None = None,
         package: Path | None = None,
         sweep: str = "",
         folder: str = "",
     ) -> str:
-        """Run `searchlab` with these words on the head, in the unpacked `package` or a `folder` of its home; its id.
+        """Run `searchlab` with these arguments on the head, and return the job's id at once.
 
-        Raises UserMistake when there is a job of this id.
+        Args:
+            arguments: Of the command line, the verb first.
+            id: Submission id of the job; default: Ray chooses one.
+            package: A zip file, which is unpacked to the folder that the command runs in.
+            sweep: Name of the sweep that the command runs, for `list_jobs`.
+            folder: A folder of the head's workspace to run in instead.
+
+        Raises:
+            UserMistake: When the cluster has a job with this id.
         """
-        command = _command(words)
+        command = _command(arguments)
         if folder:
-            command = f"cd {HOME}/{shlex.quote(folder)} && {command}"
-        environment: dict[str, Any] = {"env_vars": ENVIRONMENT} | ({"working_dir": str(package)} if package else {})
-        return self._begin(command, environment, {"searchlab.sweep": sweep, "searchlab.verb": words[0]}, id)
+            command = f"cd {HEAD_HOME}/{shlex.quote(folder)} && {command}"
+        environment: dict[str, Any] = {"env_vars": JOB_ENVIRONMENT} | ({"working_dir": str(package)} if package else {})
+        return self._submit(command, environment, {"searchlab.sweep": sweep, "searchlab.verb": arguments[0]}, id)
 
-    def lines(self, words: Sequence[str]) -> Iterator[str]:
-        """Run `searchlab` with these words on the head, and give what it prints, line by line, until it ends.
+    def output_lines(self, arguments: Sequence[str]) -> Iterator[str]:
+        """Run `searchlab` with these arguments on the head, and yield the lines that it prints until it ends.
 
-        Raises Ended where its exit code is not 0. Whoever stops listening ends it.
+        When the iterator is closed early, the job is stopped.
+
+        Raises:
+            JobFailed: When the exit code is not 0.
         """
-        command, about = f"{_command(words)}; code=$?; echo {OVER}$code; exit $code", {"searchlab.verb": words[0]}
-        id, code = self._begin(command, {"env_vars": ENVIRONMENT}, about), -1
+        command = f"{_command(arguments)}; code=$?; echo {EXIT_CODE_PREFIX}$code; exit $code"
+        id, code = self._submit(command, {"env_vars": JOB_ENVIRONMENT}, {"searchlab.verb": arguments[0]}), -1
         try:
-            for line in self._said(id):
-                if line.startswith(OVER):
-                    code = int(line.removeprefix(OVER))
+            for line in self._follow_log(id):
+                if line.startswith(EXIT_CODE_PREFIX):
+                    code = int(line.removeprefix(EXIT_CODE_PREFIX))
                     break
                 yield line
             else:  # it was killed
-                found = CODE.search(self.job(id).message)
-                code = int(found[1]) if found else 1
+                code = _exit_code(self.wait(id))
         finally:
             if code < 0:
-                self.end(id)
+                self.stop(id)
         if code:
-            raise Ended(code)
+            raise JobFailed(code)
 
-    def objects(self, words: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """The JSON objects that the verb prints; raises UserMistake or WorldFault with its own sentence."""
-        said: str | None = None
+    def json_objects(self, arguments: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Run `searchlab` with these arguments and --json on the head, and yield the JSON objects that it prints.
+
+        Raises:
+            UserMistake, WorldFault: With the command's own sentence, when it fails.
+        """
+        sentence: str | None = None
         try:
-            for line in self.lines([*words, "--json"]):
-                found = parsed(line)
-                said = line if found is None else found.get("error", said)
+            for line in self.output_lines([*arguments, "--json"]):
+                found = parse_json_line(line)
+                sentence = line if found is None else found.get("error", sentence)
                 if found is not None:
                     yield found
-        except Ended as ended:
-            raise ended.because(said) from ended
+        except JobFailed as failure:
+            raise failure.as_error(sentence) from failure
 
-    def job(self, id: str) -> Job:
-        """One job, as soon as it has ended; what it says may be read a moment before."""
-        while True:
-            found = _job(self._asked(lambda: self._client.get_job_info(id)))
-            if found.status not in ("PENDING", "RUNNING"):
-                return found
-            time.sleep(ENDING)
+    def wait(self, id: str) -> RayJob:
+        """Wait until a job has ended, and return it; Ray reports that a moment after the last line of its output."""
+        attempts = Retrying(retry=retry_if_result(lambda job: job.status in ACTIVE), wait=wait_fixed(POLL_INTERVAL))
+        return attempts(self._info, id)
 
-    def state(self, id: str) -> str:
-        """How a job stands, in Ray's words."""
-        return _job(self._asked(lambda: self._client.get_job_info(id))).status
+    def status(self, id: str) -> str:
+        """Return the status of a job, in Ray's words."""
+        return self._info(id).status
 
-    def refuse_refused(self, id: str) -> None:
-        """Raises UserMistake or WorldFault with the job's own sentence if it ends before it has said anything else."""
-        deadline = time.monotonic() + REFUSING
-        while time.monotonic() < deadline:
-            said, state = self.said(id), self.state(id)
-            if state == "FAILED":
-                code = CODE.search(self.job(id).message)
-                raise Ended(int(code[1]) if code else 1).because(said[-1] if said else None)
-            if said or state == "SUCCEEDED":
-                return
-            time.sleep(ENDING)
-
-    def forget(self, id: str) -> None:
-        """The cluster knows nothing any more of a job that has ended."""
-        self._asked(lambda: self._client.delete_job(id))
-
-    def end(self, id: str) -> None:
-        """End a job as its driver's SIGTERM would."""
-        self._asked(lambda: self._client.stop_job(id))
-
-    def all(self) -> list[Job]:
-        """Every job of searchlab that the cluster knows, the oldest first; a head that was restarted knows none."""
-        found = [_job(one) for one in self._asked(lambda: self._client.list_jobs())]
-        return sorted((job for job in found if "searchlab.sweep" in job.metadata), key=lambda job: job.started)
-
-    def said(self, id: str) -> list[str]:
-        """What a job has printed so far."""
-        lines = str(self._asked(lambda: self._client.get_job_logs(id))).splitlines()
-        begun = next((at for at, line in enumerate(lines) if line.startswith(BEGUN)), len(lines))
-        return lines[begun + 1 :]
-
-    def _begin(self, command: str, environment: dict[str, Any], metadata: dict[str, str], id: str | None = None) -> str:
-        given = {"entrypoint": command, "submission_id": id, "runtime_env": environment, "metadata": metadata}
-        return str(self._asked(lambda: self._client.submit_job(**given)))
-
-    def _said(self, id: str) -> Iterator[str]:
-        """What a job prints, line by line, from where it begins."""
-        loop, rest, begun = asyncio.new_event_loop(), "", False
-        tail = self._client.tail_job_logs(id)
+    def validate_started(self, id: str) -> None:
+        """Wait until a job has printed a line; raise UserMistake or WorldFault if it fails, with its own sentence."""
+        attempts = Retrying(
+            retry=retry_if_result(lambda progress: not progress[0] and progress[1] in ACTIVE),
+            wait=wait_fixed(POLL_INTERVAL),
+            stop=stop_after_delay(START_TIMEOUT),
+        )
         try:
-            while (chunk := self._asked(lambda: loop.run_until_complete(anext(tail, None)))) is not None:
+            lines, status = attempts(lambda: (self.log_lines(id), self.status(id)))
+        except RetryError:
+            return  # it has neither printed a line nor ended: it is being started
+        if status == "FAILED":
+            raise JobFailed(_exit_code(self._info(id))).as_error(lines[-1] if lines else None)
+
+    def delete(self, id: str) -> None:
+        """Delete the record of a job that has ended."""
+        self._call(lambda: self._client.delete_job(id))
+
+    def stop(self, id: str) -> None:
+        """Send SIGTERM to the driver of a job, and SIGKILL after 60 seconds."""
+        self._call(lambda: self._client.stop_job(id))
+
+    def list_jobs(self) -> list[RayJob]:
+        """Return every job of searchlab, the oldest first; a head that was restarted has none."""
+        jobs = [_ray_job(details) for details in self._call(lambda: self._client.list_jobs())]
+        return sorted((job for job in jobs if "searchlab.sweep" in job.metadata), key=lambda job: job.started)
+
+    def log_lines(self, id: str) -> list[str]:
+        """Return the lines that a job has printed so far."""
+        lines = str(self._call(lambda: self._client.get_job_logs(id))).splitlines()
+        start = next((row for row, line in enumerate(lines) if line.startswith(ENTRYPOINT_LINE)), len(lines))
+        return lines[start + 1 :]
+
+    def _info(self, id: str) -> RayJob:
+        return _ray_job(self._call(lambda: self._client.get_job_info(id)))
+
+    def _submit(
+        self, command: str, environment: dict[str, Any], metadata: dict[str, str], id: str | None = None
+    ) -> str:
+        options = {"entrypoint": command, "submission_id": id, "runtime_env": environment, "metadata": metadata}
+        return str(self._call(lambda: self._client.submit_job(**options)))
+
+    def _follow_log(self, id: str) -> Iterator[str]:
+        """Yield the lines that a job prints, from its first one, until it ends."""
+        loop, rest, is_output = asyncio.new_event_loop(), "", False
+        chunks = self._client.tail_job_logs(id)
+        try:
+            while (chunk := self._call(lambda: loop.run_until_complete(anext(chunks, None)))) is not None:
                 *lines, rest = (rest + chunk).split("\n")
                 for line in lines:
-                    if begun:
+                    if is_output:
                         yield line
-                    begun = begun or line.startswith(BEGUN)
-            if rest and begun:
+                    is_output = is_output or line.startswith(ENTRYPOINT_LINE)
+            if rest and is_output:
                 yield rest
         finally:
-            loop.run_until_complete(_hang_up(tail))
+            loop.run_until_complete(_close_stream(chunks))
             loop.close()
 
-    def _asked(self, ask: Callable[[], Answer]) -> Answer:
-        """The cluster's answer; what it cannot do is one sentence."""
+    def _call(self, request: Callable[[], T]) -> T:
+        """Return the cluster's response; raise one sentence for what it refuses."""
         from ray.exceptions import AuthenticationError
 
         try:
-            return ask()
+            return request()
         except AuthenticationError as error:
             raise WorldFault(
-                f"the cluster at {self.address} asks for a token and was given none that it knows; set "
-                "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, as its .env has them."
+                f"the cluster at {self.address} needs a token and got none that it accepts; set RAY_AUTH_MODE=token "
+                "and RAY_AUTH_TOKEN to the values in its .env."
             ) from error
-        except (OSError, RuntimeError) as error:  # requests' and aiohttp's are OSErrors
-            told = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        except (OSError, RuntimeError) as error:  # the exceptions of requests and aiohttp are OSErrors
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             if "already exists" in str(error):
-                raise UserMistake(f"the cluster at {self.address} has such a job already.") from error
-            raise WorldFault(f"the cluster at {self.address} does not answer as it should ({told}).") from error
+                raise UserMistake(f"the cluster at {self.address} already has a job with this id.") from error
+            raise WorldFault(f"the cluster at {self.address} does not answer as it should ({reason}).") from error
 
 
-async def _hang_up(tail: Any) -> None:
-    """Listen no more, also where Ctrl-C came while the next lines were waited for."""
-    waiting = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in waiting:
+async def _close_stream(chunks: Any) -> None:
+    """Close a stream of log chunks, also when Ctrl-C came while the next chunk was awaited."""
+    pending = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in pending:
         task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    await tail.aclose()
+    await asyncio.gather(*pending, return_exceptions=True)
+    await chunks.aclose()
 
 
-def parsed(line: str) -> dict[str, Any] | None:
-    """The JSON object that a line holds; None for a line for people."""
+def parse_json_line(line: str) -> dict[str, Any] | None:
+    """Return the JSON object that a line holds; None for a line for people."""
     if not line.startswith("{"):
         return None
     try:
@@ -223,10 +259,16 @@ def parsed(line: str) -> dict[str, Any] | None:
     return found
 
 
-def _command(words: Sequence[str]) -> str:
-    return f"searchlab {shlex.join(words)} --home {HOME}"
+def _command(arguments: Sequence[str]) -> str:
+    return f"searchlab {shlex.join(arguments)} --home {HEAD_HOME}"
 
 
-def _job(details: Any) -> Job:
+def _exit_code(job: RayJob) -> int:
+    """Return the exit code that Ray reports for a job that has ended; 1 where it reports none."""
+    found = EXIT_CODE.search(job.message)
+    return int(found[1]) if found else 1
+
+
+def _ray_job(details: Any) -> RayJob:
     id, started, metadata = details.submission_id or details.job_id, details.start_time or 0, details.metadata or {}
-    return Job(id, str(details.status.value), details.message or "", dict(metadata), started / 1000.0)
+    return RayJob(id, str(details.status.value), details.message or "", dict(metadata), started / 1000.0)

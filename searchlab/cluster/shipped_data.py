@@ -1,4 +1,4 @@
-"""Data that the driver read and sent: each node of a cluster fetches them once, and its workers share them."""
+"""Data that the driver read and sent to a cluster: each node fetches them once, and its workers share them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from searchlab.errors import UserMistake
 
 @dataclass(frozen=True)
 class ShippedData:
-    """A data set of which the training rows alone travelled."""
+    """A data set of which only the training rows were sent.
+
+    Attributes:
+        table: The training rows.
+    """
 
     table: LoadedDataset
 
     def training(self) -> LoadedDataset:
-        """The rows as they came out of the node's object store: shared by its workers, and not to be written to."""
+        """Return the rows as they are in the node's object store: read-only, and shared by its workers."""
         return self.table
 
     def testing(self) -> LoadedDataset:
-        """None: the locked rows never leave the driver."""
+        """Raise UserMistake: the test rows never leave the driver."""
         raise UserMistake("the test rows are not sent to workers.")

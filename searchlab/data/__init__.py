@@ -1,28 +1,24 @@
-"""Data sets, the splits that folds are cut by, and the batches that a model is given."""
+"""Data sets, validation schemes that cut their rows into folds, and the batches that models are given.
+
+A `Dataset` is a small description of data: `Digits`, `Mnist`, `FashionMnist`, `Spiral`, `PennTreebank`, or a user's own
+`Arrays`, `Npz`, `Csv` and `Text`. It loads a `LoadedDataset`: `Examples` for independent rows, `TokenStream` for text.
+A `Validation` scheme such as `KFold` cuts the training rows into a `Split`. Trainers read a `Batch` at a time.
+"""
 
 from searchlab.data.arrays import Arrays
 from searchlab.data.augmentation import Augmentation, GaussianNoise, Shift
 from searchlab.data.batch import Batch
+from searchlab.data.cross_validation import Blocked, GroupKFold, KFold, StratifiedKFold
 from searchlab.data.dataset import Dataset
 from searchlab.data.digits import Digits
 from searchlab.data.examples import Examples
 from searchlab.data.fashion_mnist import FashionMnist
+from searchlab.data.holdout import EveryRow, Holdout
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.mnist import Mnist
 from searchlab.data.penn_treebank import PennTreebank
 from searchlab.data.spiral import Spiral
-from searchlab.data.splits import (
-    Blocked,
-    Divisible,
-    EveryRow,
-    GroupKFold,
-    Holdout,
-    KFold,
-    Rows,
-    Split,
-    StratifiedKFold,
-    Validation,
-)
+from searchlab.data.splits import Rows, Split, Splittable, Validation
 from searchlab.data.standardize import Standardized
 from searchlab.data.tabular import Csv, Npz
 from searchlab.data.text import Text
@@ -37,7 +33,6 @@ __all__ = [
     "Csv",
     "Dataset",
     "Digits",
-    "Divisible",
     "EveryRow",
     "Examples",
     "FashionMnist",
@@ -53,6 +48,7 @@ __all__ = [
     "Shift",
     "Spiral",
     "Split",
+    "Splittable",
     "Standardized",
     "StratifiedKFold",
     "Text",

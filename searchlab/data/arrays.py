@@ -1,4 +1,4 @@
-"""Arrays that are in memory already, as a data set."""
+"""Arrays in memory as a data set."""
 
 from __future__ import annotations
 
@@ -8,19 +8,51 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
+from searchlab.data.array_validation import (
+    TEXT_KINDS,
+    as_finite_float32,
+    validate_groups,
+    validate_inputs,
+    validate_targets,
+)
 from searchlab.data.examples import Examples
-from searchlab.data.test_split import draw_locked
-from searchlab.data.validation import WORDS, finite, given_groups, given_inputs, given_targets
+from searchlab.data.train_test_split import draw_test_rows
 from searchlab.errors import UserMistake
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Arrays:
-    """Rows x, (N, F) or pictures (N, H, W), with targets y; copied, so that later changes to them do not matter.
+    """A data set of arrays in memory, which are copied.
 
-    Whole numbers, booleans and words (N,) in y are classes, numbered in sorted order; floats (N,) or (N, T) are
-    numbers to predict. Where no test rows are given, `seed` draws the part `test` of the rows: whole groups where
-    there are groups, else as much of each class. `names` are of the classes in sorted order, or of the T targets.
+    Whole numbers, booleans and strings in y are classes, numbered in sorted order; floats are numbers to predict. Where
+    no test rows are given, they are drawn from x: whole groups where there are groups, else the same share of each
+    class.
+
+    Args:
+        x: Inputs, (N, F) or images (N, H, W).
+        y: Targets: classes (N,), or floats (N,) or (N, T) to predict.
+        x_test: Inputs of the test rows; default None draws test rows from x. Given together with `y_test`.
+        y_test: Targets of the test rows.
+        test_size: Share of the rows to draw as test rows, between 0 and 1; default 0.2. Not used with `x_test`.
+        target_names: The name of each class, in sorted order of the classes, or of each of T targets; default None
+            takes the classes themselves.
+        groups: The group of each row (N,), numbers or strings; default None for independent rows.
+        standardize: Whether each replica sees x with mean 0 and scale 1 on its own training rows; default True.
+        image_shape: (height, width) where rows of shape (F,) are images; default None.
+        seed: Seed of the draw of test rows, default 0.
+
+    Raises:
+        UserMistake: When the arrays do not fit together, or no rows would be left to train on.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab import Arrays
+        >>> data = Arrays(np.arange(20.0).reshape(10, 2), ["cat", "dog"] * 5)
+        >>> data
+        Arrays(x=(10, 2) float64, y=(10,) <U3)
+        >>> training = data.training()
+        >>> len(training), training.sizes, training.target_names
+        (8, (2, 2), ('cat', 'dog'))
     """
 
     x: Array
@@ -28,55 +60,57 @@ class Arrays:
     _: KW_ONLY
     x_test: Array | None = None
     y_test: Array | None = None
-    test: float = 0.2
-    names: tuple[str, ...] | None = None
+    test_size: float = 0.2
+    target_names: tuple[str, ...] | None = None
     groups: Array | None = None
     standardize: bool = True
-    image: tuple[int, int] | None = None
+    image_shape: tuple[int, int] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.test < 1.0:
-            raise UserMistake(f"test is the part of the rows to lock, between 0 and 1; got {self.test!r}.")
-        self._read("x", "y")
+        if not 0.0 < self.test_size < 1.0:
+            raise UserMistake(f"test_size is the share of test rows, between 0 and 1; got {self.test_size!r}.")
+        self._validate_pair("x", "y")
         if self.groups is not None:
-            object.__setattr__(self, "groups", given_groups(self.groups, len(self.x)))
+            object.__setattr__(self, "groups", validate_groups(self.groups, len(self.x)))
         if (self.x_test is None) != (self.y_test is None):
-            raise UserMistake("x_test and y_test are given together or not at all.")
+            raise UserMistake("x_test and y_test must be given together.")
         if self.x_test is not None and self.y_test is not None:
-            self._read("x_test", "y_test")
-            _alike(self.x, self.x_test)
-        for name, kind in (("names", str), ("image", int)):
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, tuple(kind(one) for one in value))
-        self._check_outputs()
-        self._check_image()
-        self._locked()
+            self._validate_pair("x_test", "y_test")
+            _require_same_features(self.x, self.x_test)
+        for field, kind in (("target_names", str), ("image_shape", int)):
+            if (value := getattr(self, field)) is not None:
+                object.__setattr__(self, field, tuple(kind(item) for item in value))
+        self._validate_targets()
+        self._validate_image_shape()
+        self._test_mask()
 
     def training(self) -> Examples:
-        """The rows that are not locked."""
-        return self.part(locked=False)
+        """Return the training rows."""
+        return self.load(is_test=False)
 
     def testing(self) -> Examples:
-        """The test rows given, or those drawn."""
-        return self.part(locked=True)
+        """Return the test rows: those given, or those drawn."""
+        return self.load(is_test=True)
 
-    def part(self, *, locked: bool) -> Examples:
-        """The locked rows or the others, targets coded and inputs as float32."""
-        x, y, name, groups = self.x, self.y, "y", self.groups
+    def load(self, *, is_test: bool) -> Examples:
+        """Return the test rows or the training rows, with classes numbered and inputs as float32."""
+        x, y, y_name, groups = self.x, self.y, "y", self.groups
         if self.x_test is not None and self.y_test is not None:
-            if locked:
-                x, y, name, groups = self.x_test, self.y_test, "y_test", None
+            if is_test:
+                x, y, y_name, groups = self.x_test, self.y_test, "y_test", None
             rows = np.arange(len(x))
         else:
-            rows = np.flatnonzero(self._locked() == locked)
-        book = _book(self.y)
+            rows = np.flatnonzero(self._test_mask() == is_test)
+        classes, target_names = _classes_of(self.y), self.target_names
+        if classes is not None and target_names is None:
+            target_names = tuple(str(label) for label in classes)
         return Examples(
-            finite(x[rows], "x").reshape(len(rows), -1),
-            _coded(y, book, name)[rows],
-            _outputs(self.y, book),
-            image=self.x.shape[1:] if self.x.ndim == 3 else self.image,
-            names=tuple(str(label) for label in book) if book is not None and self.names is None else self.names,
+            as_finite_float32(x[rows], "x").reshape(len(rows), -1),
+            _encode(y, classes, y_name)[rows],
+            _output_count(self.y, classes),
+            image_shape=self.x.shape[1:] if self.x.ndim == 3 else self.image_shape,
+            target_names=target_names,
             groups=None if groups is None else np.unique(groups, return_inverse=True)[1][rows],
             standardize=self.standardize,
         )
@@ -84,87 +118,97 @@ class Arrays:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Arrays):
             return NotImplemented
-        return all(_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return all(_is_equal(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
 
     def __hash__(self) -> int:
         return hash(repr(self))
 
     def __repr__(self) -> str:
-        given = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
-        told = [
+        values = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
+        arguments = [
             f"{name}={value.shape} {value.dtype}" if isinstance(value, np.ndarray) else f"{name}={value!r}"
-            for name, value, default in given
+            for name, value, default in values
             if isinstance(value, np.ndarray) or value != default
         ]
-        return f"Arrays({', '.join(told)})"
+        return f"Arrays({', '.join(arguments)})"
 
-    def _read(self, x: str, y: str) -> None:
-        object.__setattr__(self, x, given_inputs(getattr(self, x), x))
-        object.__setattr__(self, y, given_targets(getattr(self, y), y))
+    def _validate_pair(self, x: str, y: str) -> None:
+        object.__setattr__(self, x, validate_inputs(getattr(self, x), x))
+        object.__setattr__(self, y, validate_targets(getattr(self, y), y))
         rows, targets = len(getattr(self, x)), len(getattr(self, y))
         if rows != targets:
             raise UserMistake(f"{x} has {rows} rows and {y} has {targets}.")
 
-    def _check_outputs(self) -> None:
-        book = _book(self.y)
-        if book is not None and len(book) < 2:
-            raise UserMistake(f"y holds a single class, {book[0]}; there is nothing to tell apart.")
+    def _validate_targets(self) -> None:
+        classes = _classes_of(self.y)
+        if classes is not None and len(classes) < 2:
+            raise UserMistake(f"y holds a single class, {classes[0]}; a classifier needs at least 2.")
         if self.y_test is not None:
-            if _kind(self.y_test) != _kind(self.y):
-                raise UserMistake(f"y_test holds {_kind(self.y_test)} and y holds {_kind(self.y)}.")
-            _coded(self.y_test, book, "y_test")
-        if self.names is not None and len(self.names) != (outputs := _outputs(self.y, book)):
-            what = "targets" if book is None else "classes"
-            raise UserMistake(f"names has {len(self.names)} names, and y has {outputs} {what}.")
+            if _describe_kind(self.y_test) != _describe_kind(self.y):
+                raise UserMistake(f"y_test holds {_describe_kind(self.y_test)} and y holds {_describe_kind(self.y)}.")
+            _encode(self.y_test, classes, "y_test")
+        if self.target_names is not None and len(self.target_names) != (outputs := _output_count(self.y, classes)):
+            kind = "targets" if classes is None else "classes"
+            raise UserMistake(f"target_names has {len(self.target_names)} names, and y has {outputs} {kind}.")
 
-    def _check_image(self) -> None:
-        features, found = int(np.prod(self.x.shape[1:])), self.x.shape[1:] if self.x.ndim == 3 else self.image
-        if self.image is not None and (self.image != found or len(found) != 2 or np.prod(found) != features):
-            raise UserMistake(f"image={self.image} is not (height, width) of rows of shape {self.x.shape[1:]}.")
+    def _validate_image_shape(self) -> None:
+        row_shape, image_shape = self.x.shape[1:], self.image_shape
+        if image_shape is None:
+            return
+        if (
+            len(image_shape) != 2
+            or np.prod(image_shape) != np.prod(row_shape)
+            or (len(row_shape) == 2 and image_shape != row_shape)
+        ):
+            raise UserMistake(f"image_shape={image_shape} is not (height, width) of rows of shape {row_shape}.")
 
-    def _locked(self) -> Array:
-        """Which rows of x are locked (N,): none where test rows are given."""
+    def _test_mask(self) -> Array:
+        """Return which rows of x are test rows, booleans (N,): none where test rows are given."""
         if self.x_test is not None:
             return np.zeros(len(self.x), dtype=bool)
-        labels = self.y if _book(self.y) is not None else None
-        return draw_locked(len(self.x), self.test, self.seed, labels, self.groups)
+        labels = self.y if _classes_of(self.y) is not None else None
+        return draw_test_rows(len(self.x), self.test_size, self.seed, labels=labels, groups=self.groups)
 
 
-def _book(y: Array) -> Array | None:
-    """The labels that occur (C,), sorted; None where y is numbers to predict."""
+def _classes_of(y: Array) -> Array | None:
+    """Return the distinct labels (C,), sorted; None where y is numbers to predict."""
     return None if y.dtype.kind == "f" else np.unique(y)
 
 
-def _coded(y: Array, book: Array | None, name: str) -> Array:
-    """Classes (N,) as places in the book, or numbers (N, T) of float32; raises UserMistake for an unknown label."""
-    if book is None:
-        return finite(y, name).reshape(len(y), -1)
-    places = np.searchsorted(book, y).clip(max=len(book) - 1)
-    unknown = np.asarray(book[places] != y)
-    if unknown.any():
-        row = int(unknown.argmax())
-        raise UserMistake(f"{name} holds the label {y[row]} in row {row}, which y does not hold.")
-    return places.astype(np.int64)
+def _encode(y: Array, classes: Array | None, name: str) -> Array:
+    """Return labels (N,) as indices into the classes, or numbers as float32 (N, T).
+
+    Raises:
+        UserMistake: When a label is none of the classes.
+    """
+    if classes is None:
+        return as_finite_float32(y, name).reshape(len(y), -1)
+    indices = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    is_unknown = np.asarray(classes[indices] != y)
+    if is_unknown.any():
+        row = int(is_unknown.argmax())
+        raise UserMistake(f"{name} holds the label {y[row]} in row {row}, and y does not hold this label.")
+    return indices.astype(np.int64)
 
 
-def _outputs(y: Array, book: Array | None) -> int:
-    """How many classes there are, or how many numbers to predict for each row."""
-    return len(book) if book is not None else int(y.size // len(y))
+def _output_count(y: Array, classes: Array | None) -> int:
+    """Return how many classes there are, or how many numbers to predict for each row."""
+    return len(classes) if classes is not None else int(y.size // len(y))
 
 
-def _kind(y: Array) -> str:
+def _describe_kind(y: Array) -> str:
     if y.dtype.kind == "f":
-        return f"{_outputs(y, None)} floats per row"
-    return "words" if y.dtype.kind in WORDS else "whole numbers"
+        return f"{_output_count(y, None)} floats per row"
+    return "strings" if y.dtype.kind in TEXT_KINDS else "whole numbers"
 
 
-def _alike(x: Array, x_test: Array) -> None:
-    features, tested = (int(np.prod(one.shape[1:])) for one in (x, x_test))
-    if features != tested:
-        raise UserMistake(f"x has {features} features and x_test has {tested}.")
+def _require_same_features(x: Array, x_test: Array) -> None:
+    features, test_features = (int(np.prod(array.shape[1:])) for array in (x, x_test))
+    if features != test_features:
+        raise UserMistake(f"x has {features} features and x_test has {test_features}.")
 
 
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
-        return one.dtype == other.dtype and np.array_equal(one, other)
-    return type(one) is type(other) and bool(one == other)
+def _is_equal(left: Any, right: Any) -> bool:
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        return left.dtype == right.dtype and np.array_equal(left, right)
+    return type(left) is type(right) and bool(left == right)

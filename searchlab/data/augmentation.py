@@ -1,4 +1,4 @@
-"""Training inputs made different at every step: noise for any numbers, shifts for images."""
+"""Training inputs that are changed at random in every step: noise for any numbers, shifts for images."""
 
 from __future__ import annotations
 
@@ -8,81 +8,137 @@ from typing import Any
 
 from searchlab.backend import Array, to_host
 from searchlab.errors import UserMistake
-from searchlab.replicas import Fused, PerReplica, Replicas
+from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
 
-HALF = 65_536.0  # values of the 16-bit halves that random words are cut into
+HALF_WORD_VALUES = 65_536.0  # values of the 16-bit halves that random 32-bit words are cut into
 
 
-class Augmentation(Fused, ABC):
-    """Changes the inputs of a training batch. A constructor takes the replicas and the images' (height, width) or None.
+class Augmentation(HasReplicaAxis, ABC):
+    """A random change to the inputs of training batches. Scoring batches are never changed.
 
-    Only training batches pass through it: scores are of the rows as they are.
+    A custom augmentation takes `replicas` and `image_shape` first and its own options by keyword, and implements
+    `apply`; `searchlab.testing.check_augmentation` checks it.
+
+    Args:
+        replicas: The R replicas, which draw the random numbers.
+        image_shape: (height, width) where each row is an image; None otherwise.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.data import Augmentation
+        >>> from searchlab.replicas import Replicas
+        >>> class Negate(Augmentation):
+        ...     def apply(self, x):
+        ...         return -x
+        >>> Negate(Replicas([0]), None).apply(np.ones((1, 2, 3), np.float32)).tolist()
+        [[[-1.0, -1.0, -1.0], [-1.0, -1.0, -1.0]]]
     """
 
-    def __init__(self, replicas: Replicas, image: tuple[int, int] | None) -> None:
-        self.replicas, self.image = replicas, image
+    def __init__(self, replicas: Replicas, image_shape: tuple[int, int] | None) -> None:
+        self.replicas, self.image_shape = replicas, image_shape
 
     @abstractmethod
-    def change(self, x: Array) -> Array:
-        """The inputs (R, B, features), changed; x may be used up."""
+    def apply(self, x: Array) -> Array:
+        """Return the changed inputs (R, B, features); x may be overwritten."""
 
 
 class GaussianNoise(Augmentation):
-    """Adds normal noise with standard deviation `scale` to every number; a scale of 0 adds none."""
+    """Normal noise added to every input number.
 
-    def __init__(self, replicas: Replicas, image: tuple[int, int] | None, *, scale: PerReplica = 0.1) -> None:
-        super().__init__(replicas, image)
+    Args:
+        replicas: The R replicas, which draw the noise.
+        image_shape: Not used.
+        scale: Standard deviation of the noise, one per replica allowed; default 0.1. A scale of 0 adds none.
+
+    Raises:
+        UserMistake: When a scale is negative.
+
+    Reference:
+        Box and Muller (1958), A note on the generation of random normal deviates.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab import GaussianNoise
+        >>> from searchlab.replicas import Replicas
+        >>> noise = GaussianNoise(Replicas([0, 1]), None, scale=[0.0, 0.5])
+        >>> noise.apply(np.zeros((2, 100, 10), np.float32)).std(axis=(1, 2)).round(1).tolist()
+        [0.0, 0.5]
+    """
+
+    def __init__(self, replicas: Replicas, image_shape: tuple[int, int] | None, *, scale: PerReplica = 0.1) -> None:
+        super().__init__(replicas, image_shape)
         self.scale = replicas.vector(scale)  # (R,)
         if not (to_host(self.scale) >= 0.0).all():
             raise UserMistake(f"GaussianNoise takes a scale of at least 0, got {to_host(self.scale).tolist()}.")
 
-    def change(self, x: Array) -> Array:
-        """Box and Muller (1958): each word gives a radius and an angle, and so two normal numbers."""
+    def apply(self, x: Array) -> Array:
+        """Return x (R, B, features) with noise added, in place.
+
+        Box and Muller (1958): each random 32-bit word gives a radius and an angle, and so two normal numbers.
+        """
         xp, size = self.replicas.xp, math.prod(x.shape[1:])
-        first, second = _halves(self.replicas, (size + 1) // 2)
-        radius = xp.sqrt(-2.0 * xp.log((first + 0.5) / HALF)) * self.scale[:, None]
-        angle = second * (2.0 * math.pi / HALF)
+        first, second = _half_words(self.replicas, (size + 1) // 2)
+        radius = xp.sqrt(-2.0 * xp.log((first + 0.5) / HALF_WORD_VALUES)) * self.scale[:, None]
+        angle = second * (2.0 * math.pi / HALF_WORD_VALUES)
         noise = xp.concatenate([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
         x += noise[:, :size].reshape(x.shape).astype(x.dtype)
         return x
 
 
 class Shift(Augmentation):
-    """Moves every image by a whole number of pixels, up to `pixels` each way, and fills with zeros.
+    """A random shift of each image by whole pixels; the uncovered border is filled with zeros.
 
-    Raises UserMistake for data whose rows are not images.
+    Args:
+        replicas: The R replicas, which draw the shifts.
+        image_shape: (height, width) of the images.
+        pixels: Largest shift in each direction, a whole number of pixels, one per replica allowed; default 2.
+
+    Raises:
+        UserMistake: When rows are not images, or `pixels` is not a whole number from 0 to the image's smaller side.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab import Shift
+        >>> from searchlab.replicas import Replicas
+        >>> image = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], np.float32)
+        >>> shifted = Shift(Replicas([0]), (3, 3), pixels=1).apply(image.reshape(1, 1, 9))
+        >>> shifted.reshape(3, 3).tolist()
+        [[4.0, 5.0, 6.0], [7.0, 8.0, 9.0], [0.0, 0.0, 0.0]]
     """
 
-    def __init__(self, replicas: Replicas, image: tuple[int, int] | None, *, pixels: PerReplica = 2) -> None:
-        if image is None:
-            raise UserMistake("Shift moves images, and this data set does not say the height and width of its rows.")
-        super().__init__(replicas, image)
-        self.height, self.width = image
+    def __init__(self, replicas: Replicas, image_shape: tuple[int, int] | None, *, pixels: PerReplica = 2) -> None:
+        if image_shape is None:
+            raise UserMistake("Shift needs images, and this data set does not give the height and width of its rows.")
+        super().__init__(replicas, image_shape)
+        self.height, self.width = image_shape
         self.pixels = replicas.vector(pixels)  # (R,)
-        reach = to_host(self.pixels)
-        if not ((reach >= 0) & (reach == reach.round()) & (reach <= min(image))).all():
-            raise UserMistake(f"Shift takes whole numbers of pixels from 0 to {min(image)}, got {reach.tolist()}.")
-        self.reach = int(reach.max())
+        shifts = to_host(self.pixels)
+        if not ((shifts >= 0) & (shifts == shifts.round()) & (shifts <= min(image_shape))).all():
+            raise UserMistake(
+                f"Shift takes whole numbers of pixels from 0 to {min(image_shape)}, got {shifts.tolist()}."
+            )
+        self.border = int(shifts.max())
 
-    def change(self, x: Array) -> Array:
-        xp, height, width, reach = self.replicas.xp, self.height, self.width, self.reach
+    def apply(self, x: Array) -> Array:
+        """Return the shifted images (R, B, height * width)."""
+        xp, height, width, border = self.replicas.xp, self.height, self.width, self.border
         R, B = x.shape[:2]
-        framed = xp.zeros((R, B, height + 2 * reach, width + 2 * reach), dtype=x.dtype)
-        framed[:, :, reach : reach + height, reach : reach + width] = x.reshape(R, B, height, width)
-        down, right = (
-            xp.floor(half / HALF * (2.0 * self.pixels + 1.0)[:, None]).astype(xp.intp)
-            + (reach - self.pixels.astype(xp.intp))[:, None]
-            for half in _halves(self.replicas, B)
-        )  # (R, B): where in the frame each image's window begins
-        replica, row = xp.arange(R)[:, None, None, None], xp.arange(B)[:, None, None]
-        lines = (down[:, :, None] + xp.arange(height))[:, :, :, None]
-        columns = (right[:, :, None] + xp.arange(width))[:, :, None, :]
-        moved: Array = framed[replica, row, lines, columns].reshape(x.shape)
-        return moved
+        padded = xp.zeros((R, B, height + 2 * border, width + 2 * border), dtype=x.dtype)
+        padded[:, :, border : border + height, border : border + width] = x.reshape(R, B, height, width)
+        top, left = (
+            xp.floor(half / HALF_WORD_VALUES * (2.0 * self.pixels + 1.0)[:, None]).astype(xp.intp)
+            + (border - self.pixels.astype(xp.intp))[:, None]
+            for half in _half_words(self.replicas, B)
+        )  # (R, B): where in the padded image each window begins
+        replica, image = xp.arange(R)[:, None, None, None], xp.arange(B)[:, None, None]
+        rows = (top[:, :, None] + xp.arange(height))[:, :, :, None]
+        columns = (left[:, :, None] + xp.arange(width))[:, :, None, :]
+        shifted: Array = padded[replica, image, rows, columns].reshape(x.shape)
+        return shifted
 
 
-def _halves(replicas: Replicas, count: int) -> tuple[Any, Any]:
-    """Two arrays (R, count) of the replicas' floats with whole values in [0, 65,536)."""
-    words = replicas.words(count)
+def _half_words(replicas: Replicas, count: int) -> tuple[Any, Any]:
+    """Return two arrays (R, count) of the replicas' float dtype with whole values in [0, 65,536)."""
+    words = replicas.random_uint32(count)
     low, high = words & replicas.xp.uint32(0xFFFF), words >> replicas.xp.uint32(16)
     return low.astype(replicas.dtype), high.astype(replicas.dtype)

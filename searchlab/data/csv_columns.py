@@ -1,4 +1,4 @@
-"""A headed csv file as columns of numbers or words; what is wrong is named by line and column."""
+"""A CSV file with a header, as columns of numbers or strings; error messages name the line and the column."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -15,8 +16,15 @@ from searchlab.errors import UserMistake, WorldFault
 
 
 @dataclass(frozen=True)
-class Columns:
-    """The cells of a file, row by row, under their header; `lines` says on which line of the file each row ends."""
+class CsvColumns:
+    """The cells of a CSV file, row by row, under its header.
+
+    Args:
+        path: The file, for error messages.
+        header: The column names.
+        lines: The line of the file, from 1, that each row ends on.
+        cells: The cells of each row, without surrounding blanks.
+    """
 
     path: Path
     header: tuple[str, ...]
@@ -24,60 +32,66 @@ class Columns:
     cells: tuple[list[str], ...]
 
     @classmethod
-    def read(cls, path: Path, delimiter: str) -> Columns:
-        """All of the file; blank lines do not count."""
+    def read(cls, path: Path, delimiter: str) -> CsvColumns:
+        """Return the whole file, without blank lines.
+
+        Raises:
+            UserMistake: When there are no rows, two columns have one name, or a row has more or fewer cells than
+                the header.
+            WorldFault: When the file cannot be read as CSV in UTF-8.
+        """
         try:
             with path.open(newline="", encoding="utf-8-sig") as file:
                 reader = csv.reader(file, delimiter=delimiter, strict=True)
                 rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise WorldFault(f"{path} cannot be read as csv ({error}).") from error
+            raise WorldFault(f"{path} cannot be read as CSV ({error}).") from error
         if len(rows) < 2:
-            raise UserMistake(f"{path} holds no rows under a header.")
+            raise UserMistake(f"{path} has no rows under a header.")
         header = tuple(rows[0][1])
-        twice = sorted({name for name in header if header.count(name) > 1})
-        if twice:
-            raise UserMistake(f"{path} has more than one column named {twice[0]!r}.")
+        duplicates = sorted({name for name in header if header.count(name) > 1})
+        if duplicates:
+            raise UserMistake(f"{path} has more than one column named {duplicates[0]!r}.")
         for line, row in rows[1:]:
             if len(row) != len(header):
                 raise UserMistake(f"{path} line {line} has {len(row)} cells, and the header has {len(header)}.")
         lines, cells = zip(*rows[1:], strict=True)
         return cls(path, header, lines, cells)
 
-    def place(self, name: str) -> int:
-        """Where this column is; raises UserMistake with those there are."""
+    def index_of(self, name: str) -> int:
+        """Return the index of this column; raise UserMistake with the names of all columns if there is none."""
         if name not in self.header:
             raise UserMistake(f"{self.path} has no column {name!r}; its columns are {', '.join(self.header)}.")
         return self.header.index(name)
 
-    def words(self, name: str) -> list[str]:
-        """The cells of a column; raises UserMistake for an empty one."""
-        at = self.place(name)
-        words = [row[at] for row in self.cells]
-        if not all(words):
-            self._refuse(words.index(""), name)
-        return words
+    def strings(self, name: str) -> list[str]:
+        """Return the cells of a column; raise UserMistake for an empty one."""
+        column = self.index_of(name)
+        strings = [row[column] for row in self.cells]
+        if not all(strings):
+            self._raise_for_cell(strings.index(""), name)
+        return strings
 
     def numbers(self, names: Sequence[str]) -> Array:
-        """These columns as float64 (N, len(names)); raises UserMistake for a cell that is not a finite number."""
-        places = [self.place(name) for name in names]
-        numbers = np.empty((len(self.cells), len(places)))
+        """Return these columns as float64 (N, len(names)); raise UserMistake for a cell that is not a finite number."""
+        columns = [self.index_of(name) for name in names]
+        numbers = np.empty((len(self.cells), len(columns)))
         for row, cells in enumerate(self.cells):
-            for column, at in enumerate(places):
-                number = as_number(cells[at])
+            for output, column in enumerate(columns):
+                number = parse_number(cells[column])
                 if number is None:
-                    self._refuse(row, names[column])
-                numbers[row, column] = number
+                    self._raise_for_cell(row, names[output])
+                numbers[row, output] = number
         return numbers
 
-    def _refuse(self, row: int, name: str) -> None:
-        cell = self.cells[row][self.place(name)]
-        what = f"{cell!r} is not a number" if cell else "the cell is empty"
-        raise UserMistake(f"{self.path} line {self.lines[row]}, column {name!r}: {what}.")
+    def _raise_for_cell(self, row: int, name: str) -> NoReturn:
+        cell = self.cells[row][self.index_of(name)]
+        problem = f"{cell!r} is not a number" if cell else "the cell is empty"
+        raise UserMistake(f"{self.path} line {self.lines[row]}, column {name!r}: {problem}.")
 
 
-def as_number(cell: str) -> float | None:
-    """The finite number that is written there, or None."""
+def parse_number(cell: str) -> float | None:
+    """Return the finite number that the cell holds, or None."""
     try:
         number = float(cell)
     except ValueError:

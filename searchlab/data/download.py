@@ -1,13 +1,11 @@
-"""Files that data sets are read from: found in a folder or fetched once from their public home, checked and cached."""
+"""Published files that data sets read: found in the data folder, or downloaded into it once, and verified."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
 import hashlib
-import http.client
-import os
-import urllib.request
+import logging
 import zlib
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -17,83 +15,110 @@ from typing import Literal
 
 from searchlab.errors import WorldFault
 
-TIMEOUT = 60.0  # seconds a silent download is waited for
+DOWNLOAD_TIMEOUT = 60.0  # seconds that a server may stay silent before the download fails
 
-_fetching = ContextVar("_fetching", default=True)  # whether files may be asked for over the network
+_downloads_allowed = ContextVar("_downloads_allowed", default=True)
 
 
 @dataclass(frozen=True)
-class Source:
-    """A public file: its path inside the data folder, its home, and the MD5 that its publisher names.
+class RemoteFile:
+    """A published file, whose MD5 is verified each time it is read.
 
-    One whose name ends in .gz is unpacked. The sum is of the bytes `unpacked`, which stand whatever packed them, or of
-    the file as it lies there, `packed`.
+    A file whose name ends in .gz is decompressed when it is read.
+
+    Args:
+        path: Path inside the data folder, as "mnist/train-images-idx3-ubyte.gz".
+        url: Address that it is downloaded from.
+        md5: The MD5 that its publisher gives, in hexadecimal.
+        md5_of: The bytes that the MD5 is of: "decompressed" (default), which are the same however they are compressed,
+            or "file", the bytes as published.
     """
 
     path: str
     url: str
     md5: str
-    summed: Literal["unpacked", "packed"] = "unpacked"
+    md5_of: Literal["decompressed", "file"] = "decompressed"
 
     def read(self, folder: Path) -> bytes:
-        """The unpacked bytes, their sum verified; raises WorldFault when they cannot be had."""
+        """Return the decompressed content, after its MD5 is verified.
+
+        Raises:
+            WorldFault: When the file is missing and cannot be downloaded, is broken, or has another MD5.
+        """
         path = self.locate(folder)
         try:
-            packed = path.read_bytes()
-            if self.summed == "packed":  # asked first: of a torn file the sum says more than the unpacking would
-                self._verify(packed, path)
-            unpacked = gzip.decompress(packed) if path.suffix == ".gz" else packed
+            content = path.read_bytes()
+            if self.md5_of == "file":  # first: for a truncated file the MD5 says more than an error of gzip
+                self._verify(content, path)
+            if path.suffix == ".gz":
+                content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
-            raise WorldFault(f"{path} cannot be unpacked ({error}); delete it and it is fetched anew.") from error
-        if self.summed == "unpacked":
-            self._verify(unpacked, path)
-        return unpacked
+            raise WorldFault(f"{path} cannot be decompressed ({error}); delete it to download it again.") from error
+        if self.md5_of == "decompressed":
+            self._verify(content, path)
+        return content
 
     def locate(self, folder: Path) -> Path:
-        """Where the file lies, fetched into the folder if it is not there; raises WorldFault when it cannot be had."""
+        """Return the path of the file in this folder, after downloading it if it is not there.
+
+        Raises:
+            WorldFault: When the file is missing and cannot be downloaded.
+        """
         target = folder / self.path
         if not target.exists():
-            self._fetch(target)
+            self._download(target)
         return target
 
     def _verify(self, content: bytes, path: Path) -> None:
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != self.md5:
             raise WorldFault(
-                f"{path} is not the published file (MD5 {found}, expected {self.md5}); delete it to fetch it anew."
+                f"{path} is not the published file (MD5 {found}, expected {self.md5}); delete it to download it again."
             )
 
-    def _fetch(self, target: Path) -> None:
-        if not _fetching.get():
-            raise WorldFault(f"{target} is not there yet; a run fetches it.")
-        partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+    def _download(self, target: Path) -> None:
+        """Download the file with pooch, which leaves a whole file or none, also where two processes download it."""
+        if not _downloads_allowed.get():
+            raise WorldFault(f"{target} does not exist yet; a run downloads it.")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with urllib.request.urlopen(self.url, timeout=TIMEOUT) as answer:
-                partial.write_bytes(answer.read())
-            partial.replace(target)  # atomic: two processes that fetch at once leave one whole file
-        except (OSError, http.client.HTTPException) as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
+            import pooch  # here: whoever finds the file does not need pooch
+        except ImportError as error:
             raise WorldFault(
-                f"{target} is missing and could not be fetched from {self.url} ({error}); "
-                "put the file there, or set SEARCHLAB_DATA to the folder that holds it."
+                f"{target} is missing, and pooch, which downloads it, is not installed (pip install pooch)."
+            ) from error
+        compressed_otherwise = self.md5_of == "decompressed" and target.suffix == ".gz"  # verified after decompression
+        try:
+            with _only_warnings(pooch.get_logger()):
+                pooch.retrieve(
+                    self.url,
+                    known_hash=None if compressed_otherwise else f"md5:{self.md5}",
+                    fname=target.name,
+                    path=target.parent,
+                    downloader=pooch.HTTPDownloader(timeout=DOWNLOAD_TIMEOUT),
+                )
+        except (OSError, ValueError) as error:  # ValueError: the MD5 differs
+            raise WorldFault(
+                f"{target} is missing and could not be downloaded from {self.url} ({str(error).rstrip('.')}); "
+                "put the file there, or set SEARCHLAB_DATA to the folder that has it."
             ) from error
 
 
 @contextlib.contextmanager
-def nothing_fetched() -> Iterator[None]:
-    """Within the block a file that is not there is missing: WorldFault at once, and no network is asked."""
-    before = _fetching.set(False)
+def no_downloads() -> Iterator[None]:
+    """Forbid downloads within the block: a missing file raises WorldFault at once, and the network is not used."""
+    token = _downloads_allowed.set(False)
     try:
         yield
     finally:
-        _fetching.reset(before)
+        _downloads_allowed.reset(token)
 
 
-def data_folder() -> Path:
-    """Where data sets lie: the folder of the environment's SEARCHLAB_DATA, else the user's cache."""
-    named = os.environ.get("SEARCHLAB_DATA")
-    if named:
-        return Path(named).resolve()
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "searchlab"
+@contextlib.contextmanager
+def _only_warnings(logger: logging.Logger) -> Iterator[None]:
+    """Silence a logger's progress messages within the block."""
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""Independent rows, each with one class or with numbers to predict: the data of classifiers and of regression."""
+"""Independent rows, each with one class or with numbers to predict: the data of classification and regression."""
 
 from __future__ import annotations
 
@@ -7,23 +7,39 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from searchlab.backend import Array, Device, select, to_device, to_host, xp_of
+from searchlab.backend import Array, Device, select_rows, to_device, to_host, xp_of
 from searchlab.data.batch import Batch
-from searchlab.data.loaded import LoadedDataset as LoadedDataset
+from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Rows, Split
-from searchlab.data.standardize import Standardized, moments
+from searchlab.data.standardize import Standardized, mean_and_scale
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import Replicas
 
-ROWS_AT_ONCE = 128  # scored in one pass: what a layer makes of them still lies in the cache for the next
+SCORING_BATCH_SIZE = 128  # small enough that a layer's output is still in the CPU cache when the next layer reads it
 
 
 class Examples:
-    """Rows x (N, features) of float32 and what a model with this many `outputs` should say to them.
+    """Independent rows in memory with their targets.
 
-    Targets y are classes (N,), whole numbers in [0, outputs), or numbers (N, outputs) of float32. `image` is (height,
-    width) where a row is a picture, `names` what each output stands for, `groups` (N,) the whole number of each row's
-    group. With `standardize`, every replica sees x with the mean and scale of its own training rows taken out.
+    Args:
+        x: Inputs (N, features) of float32.
+        y: Targets: classes (N,), whole numbers in [0, outputs), or numbers (N, outputs) of float32.
+        outputs: Number of classes, or of numbers to predict for each row.
+        image_shape: (height, width) where each row is an image; default None.
+        target_names: The name of each class or of each number to predict, (outputs,); default None.
+        groups: The group of each row, whole numbers (N,); default None for independent rows.
+        standardize: Whether each replica sees x with the mean and scale of its own training rows taken out; default
+            False.
+
+    Raises:
+        ValueError: When x, y and groups differ in length, or groups are not whole numbers.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.data import Examples
+        >>> data = Examples(np.ones((6, 4), np.float32), np.array([0, 1, 2, 0, 1, 2]), outputs=3)
+        >>> len(data), data.sizes, data.take(np.array([5, 0])).y.tolist()
+        (6, (4, 3), [2, 0])
     """
 
     def __init__(
@@ -32,19 +48,19 @@ class Examples:
         y: Array,
         outputs: int,
         *,
-        image: tuple[int, int] | None = None,
-        names: tuple[str, ...] | None = None,
+        image_shape: tuple[int, int] | None = None,
+        target_names: tuple[str, ...] | None = None,
         groups: Array | None = None,
         standardize: bool = False,
     ) -> None:
         if len(x) != len(y):
-            raise ValueError(f"{len(x)} rows and {len(y)} targets")
+            raise ValueError(f"x has {len(x)} rows and y has {len(y)}")
         if groups is not None and (len(groups) != len(x) or not np.issubdtype(groups.dtype, np.integer)):
-            raise ValueError(f"groups are a whole number for each of {len(x)} rows")
+            raise ValueError(f"groups are one whole number for each of {len(x)} rows")
         self.x, self.y, self.outputs = x, y, outputs
-        self.image, self.names, self.standardize = image, names, standardize
+        self.image_shape, self.target_names, self.standardize = image_shape, target_names, standardize
         self._groups = None if groups is None else to_host(groups)
-        self._moments: dict[bytes, tuple[Array, Array]] = {}  # by fold: every trial of a sweep asks for the same few
+        self._scalings: dict[bytes, tuple[Array, Array]] = {}  # by training rows: all trials of a sweep share folds
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -62,13 +78,13 @@ class Examples:
         return self._groups
 
     @property
-    def ordered(self) -> bool:
-        """False: no row follows from another."""
+    def is_ordered(self) -> bool:
+        """False: rows are independent and may be shuffled."""
         return False
 
     @property
-    def validation(self) -> Array | None:
-        """None: the rows have no part of their own to be judged by."""
+    def validation_rows(self) -> Array | None:
+        """None: the data has no validation part of its own."""
         return None
 
     @property
@@ -78,61 +94,61 @@ class Examples:
 
     @property
     def scaling(self) -> tuple[Array, Array] | None:
-        """None: inputs are seen as they are, until fitted."""
+        """None: inputs are seen as they are; `fitted` standardizes them."""
         return None
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def on(self, device: Device) -> Examples:
-        """The same rows on the device."""
+    def to(self, device: Device) -> Examples:
+        """Return the same rows on the device."""
         return self._with(to_device(self.x, device), to_device(self.y, device), self._groups)
 
     def take(self, rows: Array) -> Examples:
-        """These rows only, as a table of their own."""
+        """Return these rows only: row numbers (n,), on the host."""
         groups = None if self._groups is None else self._groups[rows]
-        return self._with(select(self.x, rows), select(self.y, rows), groups)
+        return self._with(select_rows(self.x, rows), select_rows(self.y, rows), groups)
 
     def fitted(self, split: Split) -> LoadedDataset:
-        """The same rows; with `standardize`, as a Standardized by the training rows of each replica."""
+        """Return these rows, or with `standardize` a `Standardized` by the training rows of each replica."""
         if not self.standardize:
             return self
-        fits = [
-            self._moments_of(rows[:count]) for rows, count in zip(split.train.index, split.train.counts, strict=True)
-        ]
+        train = zip(split.train.index, split.train.counts, strict=True)
+        scalings = [self._scaling_of(rows[:count]) for rows, count in train]
+        means, scales = zip(*scalings, strict=True)
         xp = xp_of(self.x)
-        return Standardized(self, *(xp.stack(parts) for parts in zip(*fits, strict=True)))
+        return Standardized(self, xp.stack(means), xp.stack(scales))
 
-    def steps(self, split: Split, batch_size: int) -> int:
-        """As many full batches as fit in the shortest fold."""
-        return split.shortest // min(batch_size, split.shortest)
+    def steps_per_epoch(self, split: Split, batch_size: int) -> int:
+        """Return how many full batches the smallest fold has."""
+        return split.min_train_rows // min(batch_size, split.min_train_rows)
 
-    def epoch(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
-        """As many full batches as fit in the shortest fold, each replica's rows shuffled by its own seed.
+    def training_batches(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
+        """Yield as many full batches as the smallest fold has, each replica's rows shuffled by its own seed.
 
-        The data is shared: a step gathers its own B rows per replica and nothing is copied R times.
+        The rows are shared: a step gathers B rows for each replica, and nothing is copied R times.
         """
-        size, steps = min(batch_size, split.shortest), self.steps(split, batch_size)
+        size, steps = min(batch_size, split.min_train_rows), self.steps_per_epoch(split, batch_size)
         order = replicas.permutations(split.train.counts, steps * size)  # (R, steps * size)
         rows = to_device(np.take_along_axis(split.train.index, order, axis=1), replicas.device)
         for start in range(0, steps * size, size):
             yield self._gather(rows[:, start : start + size])
 
-    def scoring(self, rows: Rows) -> Iterator[Batch]:
-        """All these rows once, in order; padding has weight 0.
+    def scoring_batches(self, rows: Rows) -> Iterator[Batch]:
+        """Yield all these rows once, in order; padding has weight 0.
 
-        How many at once does not depend on how many replicas there are: BLAS rounds a product of few rows differently.
+        The batch size does not depend on the number of replicas: BLAS rounds a product of few rows differently.
         """
         xp = xp_of(self.x)
         width = rows.index.shape[1]
-        real = np.arange(width) < rows.counts[:, None]  # (R, width)
-        for start in range(0, width, ROWS_AT_ONCE):
-            part = slice(start, start + ROWS_AT_ONCE)
-            weight = None if real[:, part].all() else xp.asarray(real[:, part])
+        is_real = np.arange(width) < rows.counts[:, None]  # (R, width)
+        for start in range(0, width, SCORING_BATCH_SIZE):
+            part = slice(start, start + SCORING_BATCH_SIZE)
+            weight = None if is_real[:, part].all() else xp.asarray(is_real[:, part])
             yield self._gather(xp.asarray(rows.index[:, part]), weight)
 
     def checksum(self) -> str:
-        """SHA-256 of the inputs, the targets, and the groups where there are any."""
+        """Return the SHA-256 of the inputs, the targets, and the groups where there are any."""
         digest = hashlib.sha256()
         for array in (self.x, self.y, self._groups):
             if array is not None:
@@ -141,14 +157,20 @@ class Examples:
 
     def _with(self, x: Array, y: Array, groups: Array | None) -> Examples:
         return Examples(
-            x, y, self.outputs, image=self.image, names=self.names, groups=groups, standardize=self.standardize
+            x,
+            y,
+            self.outputs,
+            image_shape=self.image_shape,
+            target_names=self.target_names,
+            groups=groups,
+            standardize=self.standardize,
         )
 
-    def _moments_of(self, rows: Array) -> tuple[Array, Array]:
+    def _scaling_of(self, rows: Array) -> tuple[Array, Array]:
         key = hashlib.sha256(np.ascontiguousarray(rows).tobytes()).digest()
-        if key not in self._moments:
-            self._moments[key] = moments(self.x, rows)
-        return self._moments[key]
+        if key not in self._scalings:
+            self._scalings[key] = mean_and_scale(self.x, rows)
+        return self._scalings[key]
 
     def _gather(self, rows: Array, weight: Array | None = None) -> Batch:
         return Batch(self.x.take(rows, axis=0), self.y.take(rows, axis=0), weight)

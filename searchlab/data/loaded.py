@@ -1,4 +1,4 @@
-"""What a trainer reads batches from."""
+"""Data in memory: what validation schemes cut into folds and trainers read batches from."""
 
 from __future__ import annotations
 
@@ -7,44 +7,62 @@ from typing import Protocol
 
 from searchlab.backend import Array, Device
 from searchlab.data.batch import Batch
-from searchlab.data.splits import Divisible, Rows, Split
+from searchlab.data.splits import Rows, Split, Splittable
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import Replicas
 
 
-class LoadedDataset(Divisible, Protocol):
-    """Loaded rows: validations cut them into folds, and replicas read their batches."""
+class LoadedDataset(Splittable, Protocol):
+    """Rows in memory, on the host or on a device.
+
+    A `Dataset` describes data and loads it; a `LoadedDataset` is what it loads. A validation scheme cuts its rows into
+    folds, and R replicas, one per fold and trial, read their batches from it side by side. The rows are shared: they
+    are never copied R times. `Examples` implements it for independent rows, `TokenStream` for text, and `Standardized`
+    for rows that each replica sees with its own mean and scale.
+
+    Example:
+        >>> from searchlab.data import KFold, Spiral
+        >>> from searchlab.replicas import Replicas
+        >>> data = Spiral(points=50, classes=2).training()
+        >>> split = KFold(2).split(data)
+        >>> batch = next(data.training_batches(split, Replicas([1, 2]), batch_size=10))
+        >>> batch.x.shape, batch.y.shape  # (R, B, features) and (R, B)
+        ((2, 10, 2), (2, 10))
+    """
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The sizes a model's constructor takes after the replicas."""
+        """The sizes that a model's constructor takes after the replicas: (features, outputs), or (V,) for text."""
 
     @property
-    def image(self) -> tuple[int, int] | None:
-        """Height and width of a row that is an image; None where rows are none."""
+    def image_shape(self) -> tuple[int, int] | None:
+        """Height and width where each row is an image; None otherwise."""
 
     @property
     def scaling(self) -> tuple[Array, Array] | None:
-        """Mean and scale (R, F) that each replica sees its inputs by; None where it sees them as they are."""
+        """Mean and scale, (R, features) each, that inputs are standardized by; None where they are not."""
 
     @property
     def vocabulary(self) -> Vocabulary | None:
-        """The words that ids stand for, where rows are tokens; else None."""
+        """The tokens that ids stand for, where rows are tokens; None otherwise."""
 
-    def on(self, device: Device) -> LoadedDataset:
-        """The same rows on the device."""
+    def to(self, device: Device) -> LoadedDataset:
+        """Return the same rows on the device."""
 
     def fitted(self, split: Split) -> LoadedDataset:
-        """The table as the replicas of this split see it: what it learns from rows, it learns from their own."""
+        """Return the data as the R replicas of this split see it.
 
-    def steps(self, split: Split, batch_size: int) -> int:
-        """How many batches an epoch has."""
+        What is estimated from rows, as a mean and a scale, is estimated for each replica from its own training rows.
+        """
 
-    def epoch(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
-        """One epoch of training batches: in an order of each replica's own, or in the rows' where they are ordered."""
+    def steps_per_epoch(self, split: Split, batch_size: int) -> int:
+        """Return how many training batches an epoch has."""
 
-    def scoring(self, rows: Rows) -> Iterator[Batch]:
-        """All these rows once, in order."""
+    def training_batches(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
+        """Yield the training batches of one epoch, shuffled for each replica, or in order where `is_ordered`."""
+
+    def scoring_batches(self, rows: Rows) -> Iterator[Batch]:
+        """Yield all these rows once, in order."""
 
     def checksum(self) -> str:
-        """SHA-256 of the numbers."""
+        """Return the SHA-256 of the data, in hexadecimal."""

@@ -1,4 +1,4 @@
-"""Data sets in files of the user's own: arrays in an .npz, columns in a .csv."""
+"""Data sets in a user's files: arrays in an .npz, columns in a .csv."""
 
 from __future__ import annotations
 
@@ -15,20 +15,47 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.arrays import Arrays
-from searchlab.data.csv_columns import Columns, as_number
-from searchlab.data.download import data_folder
+from searchlab.data.csv_columns import CsvColumns, parse_number
+from searchlab.data.data_folder import find_file
 from searchlab.data.examples import Examples
 from searchlab.errors import UserMistake, WorldFault
 
-CLASSES_AT_MOST = 100  # distinct whole numbers in a column that are still taken for classes, not for counts or prices
-WHOLE = re.compile(r"[+-]?[0-9]{1,18}")  # what an int64 holds for certain
+Task = Literal["classify", "regress"]
+
+MAX_INTEGER_CLASSES = 100  # a column with more distinct whole numbers is taken for counts or prices, not for classes
+INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # 18 digits always fit into an int64
 
 
 @dataclass(frozen=True)
 class Npz:
-    """The arrays under the keys `x`, `y` and perhaps `groups` of an .npz; its x_test and y_test where it has them.
+    """A data set in an .npz file of plain arrays, with test rows under the keys `x_test` and `y_test` if it has them.
 
-    The path is looked for in the current folder and then in the data folder. The rest is as Arrays takes it.
+    The arrays are what `Arrays` takes. The file is looked for in the current folder and then in the data folder.
+
+    Args:
+        path: The file.
+        x: Key of the inputs, default "x".
+        y: Key of the targets, default "y".
+        groups: Key of the group of each row; default None for independent rows.
+        test_size: Share of the rows to draw as test rows where the file has none, default 0.2.
+        target_names: The name of each class or target; default None.
+        standardize: Whether each replica sees x with mean 0 and scale 1 on its own training rows; default True.
+        image_shape: (height, width) where rows are images; default None.
+        seed: Seed of the draw of test rows, default 0.
+
+    Raises:
+        UserMistake: On loading, when there is no such file or key, or the arrays do not fit together.
+        WorldFault: On loading, when the file is broken.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from searchlab import Npz
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(f"{folder}/data.npz", x=np.ones((10, 3)), y=np.arange(10) % 2)
+        ...     training = Npz(f"{folder}/data.npz").training()
+        >>> len(training), training.sizes
+        (8, (3, 2))
     """
 
     path: str
@@ -36,42 +63,72 @@ class Npz:
     x: str = "x"
     y: str = "y"
     groups: str | None = None
-    test: float = 0.2
-    names: tuple[str, ...] | None = None
+    test_size: float = 0.2
+    target_names: tuple[str, ...] | None = None
     standardize: bool = True
-    image: tuple[int, int] | None = None
+    image_shape: tuple[int, int] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", os.fspath(self.path))
 
     def training(self) -> Examples:
-        """The rows that are not locked."""
-        return self._read().part(locked=False)
+        """Return the training rows."""
+        return self._read().load(is_test=False)
 
     def testing(self) -> Examples:
-        """The test rows in the file, or those drawn."""
-        return self._read().part(locked=True)
+        """Return the test rows in the file, or those drawn."""
+        return self._read().load(is_test=True)
 
     def _read(self) -> Arrays:
         path = find_file(self.path)
         keys = {"x": self.x, "y": self.y, "x_test": "x_test", "y_test": "y_test"}
-        keys |= {} if self.groups is None else {"groups": self.groups}
-        found, there = _load(path, keys.values())
-        for name, key in keys.items():
-            if key not in found and not name.endswith("_test"):
-                has = f"its keys are {', '.join(there)}" if there else "np.savez(path, x=..., y=...) writes some"
-                raise UserMistake(f"{path} has no key {key!r}; {has}.")
-        return _arrays(self, path, {name: found[key] for name, key in keys.items() if key in found})
+        if self.groups is not None:
+            keys["groups"] = self.groups
+        arrays, all_keys = _load_npz(path, keys.values())
+        for argument, key in keys.items():
+            if key not in arrays and not argument.endswith("_test"):
+                hint = f"its keys are {', '.join(all_keys)}" if all_keys else "np.savez(path, x=..., y=...) writes them"
+                raise UserMistake(f"{path} has no key {key!r}; {hint}.")
+        return _build_arrays(self, path, {argument: arrays[key] for argument, key in keys.items() if key in arrays})
 
 
 @dataclass(frozen=True)
 class Csv:
-    """A csv file with a header: the column `target` to predict, or several of numbers; all others are features.
+    """A data set in a CSV file with a header: one or more target columns, all others are features.
 
-    `groups` names a column that is neither, `ignore` more of them. A target of words is classes, one of numbers is to
-    be predicted; whole numbers are classes while no more than 100 differ. `task` says which where that is wrong.
-    The path is looked for in the current folder and then in the data folder. The rest is as Arrays takes it.
+    A target column of strings holds classes, and one of numbers is to be predicted; whole numbers are classes while
+    there are at most 100 distinct ones. `task` overrides this. The file is looked for in the current folder and then
+    in the data folder.
+
+    Args:
+        path: The file, in UTF-8.
+        target: The column to predict, or several columns of numbers.
+        groups: The column of each row's group, which is not a feature; default None for independent rows.
+        ignore: More columns that are not features, default ().
+        delimiter: The character between two cells, default ",".
+        task: "classify" or "regress"; default None decides by the target column.
+        test_size: Share of the rows to draw as test rows, default 0.2.
+        target_names: The name of each class or target; default None.
+        standardize: Whether each replica sees x with mean 0 and scale 1 on its own training rows; default True.
+        image_shape: (height, width) where rows are images; default None.
+        seed: Seed of the draw of test rows, default 0.
+
+    Raises:
+        UserMistake: When options exclude each other; on loading, when there is no such file or column, or a cell is not
+            what its column needs.
+        WorldFault: On loading, when the file is not CSV in UTF-8.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from searchlab import Csv
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "iris.csv")
+        ...     written = file.write_text("length,width,kind\\n" + "5.1,3.5,setosa\\n6.7,3.0,virginica\\n" * 5)
+        ...     training = Csv(file, target="kind").training()
+        >>> training.sizes, training.target_names
+        ((2, 2), ('setosa', 'virginica'))
     """
 
     path: str
@@ -80,88 +137,84 @@ class Csv:
     groups: str | None = None
     ignore: tuple[str, ...] = ()
     delimiter: str = ","
-    task: Literal["classify", "regress"] | None = None
-    test: float = 0.2
-    names: tuple[str, ...] | None = None
+    task: Task | None = None
+    test_size: float = 0.2
+    target_names: tuple[str, ...] | None = None
     standardize: bool = True
-    image: tuple[int, int] | None = None
+    image_shape: tuple[int, int] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", os.fspath(self.path))
         if self.task not in (None, "classify", "regress"):
-            raise UserMistake(f"task is 'classify' or 'regress', or None to go by the column; got {self.task!r}.")
+            raise UserMistake(f"task is 'classify' or 'regress', or None to decide by the column; got {self.task!r}.")
         if len(self.delimiter) != 1 or self.delimiter in '\r\n"':
             raise UserMistake(f"delimiter is one character between two cells, got {self.delimiter!r}.")
         if not isinstance(self.target, str) and (self.task == "classify" or not self.target):
-            raise UserMistake(f"a class is one column, and several targets are numbers; got target={self.target!r}.")
+            raise UserMistake(
+                f"target is one column of classes, or one or more columns of numbers; got target={self.target!r}."
+            )
 
     def training(self) -> Examples:
-        """The rows that are not locked."""
-        return self._read().part(locked=False)
+        """Return the training rows."""
+        return self._read().load(is_test=False)
 
     def testing(self) -> Examples:
-        """The rows drawn to be locked."""
-        return self._read().part(locked=True)
+        """Return the rows drawn as test rows."""
+        return self._read().load(is_test=True)
 
     def _read(self) -> Arrays:
         path = find_file(self.path)
-        columns = Columns.read(path, self.delimiter)
+        columns = CsvColumns.read(path, self.delimiter)
         targets = (self.target,) if isinstance(self.target, str) else self.target
-        apart = {*targets, *self.ignore, *(() if self.groups is None else (self.groups,))}
-        for name in sorted(apart):
-            columns.place(name)
-        arrays: dict[str, Any] = {"x": columns.numbers([name for name in columns.header if name not in apart])}
-        arrays["y"] = self._target(columns)
+        excluded = {*targets, *self.ignore, *(() if self.groups is None else (self.groups,))}
+        for name in sorted(excluded):
+            columns.index_of(name)
+        arrays: dict[str, Any] = {"x": columns.numbers([name for name in columns.header if name not in excluded])}
+        arrays["y"] = self._read_target(columns)
         if self.groups is not None:
-            arrays["groups"] = columns.words(self.groups)
-        return _arrays(self, path, arrays)
+            arrays["groups"] = columns.strings(self.groups)
+        return _build_arrays(self, path, arrays)
 
-    def _target(self, columns: Columns) -> Array:
-        """Classes (N,) of whole numbers or words, or numbers (N, T)."""
+    def _read_target(self, columns: CsvColumns) -> Array:
+        """Return classes (N,) as whole numbers or strings, or numbers (N, T)."""
         if not isinstance(self.target, str):
             return columns.numbers(self.target)
-        words = columns.words(self.target)
-        whole = all(WHOLE.fullmatch(word) for word in words)
-        task = self.task or _task_of(words, whole)
-        if task == "regress":  # here a cell that is not a number is refused, with its line
+        cells = columns.strings(self.target)
+        are_integers = all(INTEGER.fullmatch(cell) for cell in cells)
+        task = self.task or _infer_task(cells, are_integers)
+        if task == "regress":  # raises for a cell that is not a number, with its line
             return columns.numbers([self.target])
-        return np.array([int(word) for word in words]) if whole else np.array(words)
+        return np.array([int(cell) for cell in cells]) if are_integers else np.array(cells)
 
 
-def find_file(path: str) -> Path:
-    """Where the file lies, seen from the current folder or else from the data folder; raises UserMistake if nowhere."""
-    here = Path(path).expanduser()
-    for place in (here, data_folder() / here):
-        if place.is_file():
-            return place
-    elsewhere = "" if here.is_absolute() else f", and none at {data_folder() / here} either"
-    raise UserMistake(f"there is no file {here.absolute()}{elsewhere}.")
-
-
-def _load(path: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[str]]:
-    """Those of the wanted arrays that an .npz holds, by key, and all its keys; raises WorldFault for a broken file."""
+def _load_npz(path: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[str]]:
+    """Return the wanted arrays that an .npz has, by key, and all its keys; raise WorldFault for a broken file."""
     try:
-        with path.open("rb") as file:  # of a torn file, NumPy would leave its own open
-            held = np.load(file, allow_pickle=False)
-            if not isinstance(held, np.lib.npyio.NpzFile):  # an .npy: one array without a key
+        with path.open("rb") as file:  # np.load would leave a truncated file open that it opened itself
+            content = np.load(file, allow_pickle=False)
+            if not isinstance(content, np.lib.npyio.NpzFile):  # an .npy: one array without a key
                 return {}, []
-            with held:
-                return {key: held[key] for key in wanted if key in held.files}, held.files
+            with content:
+                return {key: content[key] for key in wanted if key in content.files}, content.files
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise WorldFault(f"{path} cannot be read as an .npz of plain arrays ({error}).") from error
 
 
-def _task_of(words: list[str], whole: bool) -> Literal["classify", "regress"]:
-    """What a column is for that nobody said: a single number among words is no reason to take them for numbers."""
-    if whole:
-        return "classify" if len(set(words)) <= CLASSES_AT_MOST else "regress"
-    return "classify" if all(as_number(word) is None for word in words) else "regress"
+def _infer_task(cells: list[str], are_integers: bool) -> Task:
+    """Return the task of a target column.
+
+    A column with numbers and strings counts as numbers, so that a mistyped number is reported with its line.
+    """
+    if are_integers:
+        return "classify" if len(set(cells)) <= MAX_INTEGER_CLASSES else "regress"
+    return "classify" if all(parse_number(cell) is None for cell in cells) else "regress"
 
 
-def _arrays(described: Npz | Csv, path: Path, arrays: dict[str, Any]) -> Arrays:
-    """The arrays of a file with the options of their data set; a mistake in them names the file."""
-    options = {name: getattr(described, name) for name in ("test", "names", "standardize", "image", "seed")}
+def _build_arrays(dataset: Npz | Csv, path: Path, arrays: dict[str, Any]) -> Arrays:
+    """Return the arrays of a file with the options of their data set; error messages name the file."""
+    names = ("test_size", "target_names", "standardize", "image_shape", "seed")
+    options = {name: getattr(dataset, name) for name in names}
     build: Callable[..., Arrays] = Arrays
     try:
         return build(**arrays, **options)

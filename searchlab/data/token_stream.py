@@ -1,6 +1,6 @@
-"""A stream of tokens, each to be foretold by those before it: the data of language models.
+"""A stream of tokens, each predicted from the tokens before it: the data of language models.
 
-Truncated backpropagation through time reads it as lanes, one window after the other (Mikolov et al. 2010; Deep
+Truncated backpropagation through time reads it as parallel streams, one window after another (Mikolov et al. 2010; Deep
 Learning from Scratch 2, section 5.5).
 """
 
@@ -14,61 +14,87 @@ import numpy as np
 
 from searchlab.backend import Array, Device, to_device, to_device_of, to_host, xp_of
 from searchlab.data.batch import IGNORED, Batch
+from searchlab.data.joined_rows import JoinedRows
 from searchlab.data.splits import Rows, Split
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.replicas import Replicas
 
-SCORING_LANES = 10  # side by side in scoring, as in the eval_perplexity of Deep Learning from Scratch 2
+SCORING_BATCH_SIZE = 10  # parallel streams in scoring, as in the eval_perplexity of Deep Learning from Scratch 2
 
 
 class TokenStream:
-    """The ids (N,) of a text's tokens, in order; a position's target is the token that follows it.
+    """The tokens of a text, in order; the target of each position is the token that follows it.
 
-    Batches are `window` tokens long. `validation` numbers the positions of the corpus' own validation part, if any.
+    Training cuts the tokens of each replica into `batch_size` parallel streams of equal length, as the batchify of
+    PyTorch's language-model example does. A batch holds the next window of each stream: batch row b of every batch
+    continues stream b, so that a recurrent state carried from batch to batch stays with its stream.
+
+    Args:
+        ids: Token ids (N,) of int32 or int64.
+        vocabulary: The tokens that the ids stand for.
+        window: Tokens per batch and stream, T.
+        validation_rows: The positions (n,) of the validation part that the text's publisher defines; default None.
+
+    Raises:
+        ValueError: When ids are not whole numbers (N,).
+        UserMistake: When the window is not a whole number of at least 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.data import EveryRow, TokenStream, Vocabulary
+        >>> from searchlab.replicas import Replicas
+        >>> data = TokenStream(np.arange(25), Vocabulary(tuple("abcdefghijklmnopqrstuvwxy")), window=3)
+        >>> batch = next(data.training_batches(EveryRow().split(data), Replicas([0]), batch_size=3))
+        >>> batch.x[0].tolist()  # (T, B): three streams, which begin at tokens 0, 8 and 16
+        [[0, 8, 16], [1, 9, 17], [2, 10, 18]]
+        >>> batch.y[0].tolist()  # the token after each
+        [[1, 9, 17], [2, 10, 18], [3, 11, 19]]
     """
 
-    def __init__(self, ids: Array, vocabulary: Vocabulary, window: int, *, validation: Array | None = None) -> None:
+    def __init__(
+        self, ids: Array, vocabulary: Vocabulary, window: int, *, validation_rows: Array | None = None
+    ) -> None:
         if ids.ndim != 1 or ids.dtype not in (np.int32, np.int64):
             raise ValueError(f"ids are whole numbers (N,) of int32 or int64, not {ids.dtype} {ids.shape}")
-        check_window("TokenStream", window)
+        validate_window("TokenStream", window)
         self.ids, self.window = ids, window
         self._vocabulary = vocabulary
-        self._validation = None if validation is None else to_host(validation)
+        self._validation_rows = None if validation_rows is None else to_host(validation_rows)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many words there are: (V,)."""
+        """(V,), the size of the vocabulary."""
         return (len(self._vocabulary),)
 
     @property
     def vocabulary(self) -> Vocabulary | None:
-        """The words that the ids stand for."""
+        """The tokens that the ids stand for."""
         return self._vocabulary
 
     @property
-    def ordered(self) -> bool:
-        """True: a token follows from those before it."""
+    def is_ordered(self) -> bool:
+        """True: each token depends on those before it."""
         return True
 
     @property
-    def validation(self) -> Array | None:
-        """The positions of the corpus' own validation part, on the host; None where it has none."""
-        return self._validation
+    def validation_rows(self) -> Array | None:
+        """The positions (n,) of the text's own validation part, on the host; None where it has none."""
+        return self._validation_rows
 
     @property
     def labels(self) -> Array | None:
-        """None: tokens are not drawn by class."""
+        """None: tokens are not stratified by class."""
         return None
 
     @property
     def groups(self) -> Array | None:
-        """None: blocks keep together what belongs together."""
+        """None: contiguous blocks keep together what belongs together."""
         return None
 
     @property
-    def image(self) -> tuple[int, int] | None:
-        """None."""
+    def image_shape(self) -> tuple[int, int] | None:
+        """None: tokens are not images."""
         return None
 
     @property
@@ -79,95 +105,82 @@ class TokenStream:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def on(self, device: Device) -> TokenStream:
-        """The same stream on the device."""
-        return TokenStream(to_device(self.ids, device), self._vocabulary, self.window, validation=self._validation)
+    def to(self, device: Device) -> TokenStream:
+        """Return the same tokens on the device."""
+        ids = to_device(self.ids, device)
+        return TokenStream(ids, self._vocabulary, self.window, validation_rows=self._validation_rows)
 
     def fitted(self, split: Split) -> TokenStream:
-        """The same stream; raises UserMistake for a fold that holds out a single token, which has no target."""
+        """Return the same tokens.
+
+        Raises:
+            UserMistake: When a fold holds out a single token, which has no target.
+        """
         if (split.held_out.counts == 1).any():
-            raise UserMistake(f"a fold holds out a single one of {len(self):,} tokens, and a score takes at least 2.")
+            raise UserMistake(f"a fold holds out 1 of {len(self):,} tokens, and a score needs at least 2.")
         return self
 
-    def steps(self, split: Split, batch_size: int) -> int:
-        """As many full windows as the lanes of the shortest fold hold; raises UserMistake where they hold none."""
-        steps = (split.shortest // batch_size - 1) // self.window  # a lane's last token is a target alone
+    def steps_per_epoch(self, split: Split, batch_size: int) -> int:
+        """Return how many full windows a stream of the smallest fold has.
+
+        Raises:
+            UserMistake: When it has none.
+        """
+        stream_length = split.min_train_rows // batch_size
+        steps = (stream_length - 1) // self.window  # a stream's last token is a target only
         if steps < 1:
             raise UserMistake(
-                f"{split.shortest:,} training tokens are too few for {batch_size} lanes and windows of {self.window}, "
-                f"which take at least {batch_size * (self.window + 1):,}."
+                f"{split.min_train_rows:,} training tokens are too few for batch size {batch_size} and windows of "
+                f"{self.window}, which need at least {batch_size * (self.window + 1):,}."
             )
         return steps
 
-    def epoch(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
-        """Windows x (R, T, B) and what follows each token, y (R, T, B), of B lanes side by side, never shuffled.
+    def training_batches(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
+        """Yield windows x (R, T, B) of B parallel streams and the token after each, y (R, T, B), never shuffled.
 
-        Each replica's own stream is cut into B lanes of one length, and a batch begins where the one before it ended:
-        a state carried from batch to batch stays in its lane.
+        The training tokens of each replica are cut into B streams of equal length, and each batch begins where the one
+        before it ended.
         """
-        steps, lane = self.steps(split, batch_size), split.shortest // batch_size
-        xp, streams = xp_of(self.ids), _Streams(split.train, self.ids)
-        first = xp.arange(self.window + 1)[:, None] + xp.arange(batch_size) * lane  # (T + 1, B)
+        steps, stream_length = self.steps_per_epoch(split, batch_size), split.min_train_rows // batch_size
+        xp, train = xp_of(self.ids), JoinedRows(split.train, self.ids)
+        window = xp.arange(self.window + 1)[:, None] + xp.arange(batch_size) * stream_length  # (T + 1, B)
         for start in range(0, steps * self.window, self.window):
-            tokens = streams.read(first + start)
-            yield Batch(tokens[:, :-1], tokens[:, 1:].copy())  # apart: what changes its inputs keeps its targets
+            tokens = train.read(window + start)  # (R, T + 1, B)
+            yield Batch(tokens[:, :-1], tokens[:, 1:].copy())  # a copy, so that changed inputs do not change targets
 
-    def scoring(self, rows: Rows) -> Iterator[Batch]:
-        """Every token of these rows but the first, once, as target: x and y (R, T, 10), the state to be carried.
+    def scoring_batches(self, rows: Rows) -> Iterator[Batch]:
+        """Yield every token of these rows except the first, once, as a target: x and y (R, T, 10), state carried on.
 
-        A replica's lanes have one length, the last a shorter one, and go on where the lane before them ends. A stream
-        of less than 10 windows has fewer. What is past a lane's end has the target IGNORED. All shapes, and so all
-        rounding, are the same whatever replicas are read side by side.
+        The tokens of each replica are cut into 10 streams of equal length, of which the last may be shorter; fewer
+        than 10 windows make fewer streams. A stream begins where the stream before it ends. Positions past the end of
+        a stream have the target `IGNORED`. All shapes, and so all rounding, are the same whichever replicas are scored
+        side by side.
         """
         xp, window = xp_of(self.ids), self.window
         targets = np.maximum(rows.counts - 1, 0)  # (R,)
-        lengths = -(-targets // np.clip(targets // window, 1, SCORING_LANES))  # (R,), of a lane, rounded up
+        stream_counts = np.clip(targets // window, 1, SCORING_BATCH_SIZE)  # (R,)
+        lengths = -(-targets // stream_counts)  # (R,), of a stream, rounded up
         if not lengths.any():
             return
-        streams, longest = _Streams(rows, self.ids), int(lengths.max())
-        last, length = (to_device_of(self.ids, each[:, None, None]) for each in (targets, lengths))  # (R, 1, 1)
-        begins = xp.arange(SCORING_LANES) * length  # (R, 1, B)
+        scored, longest = JoinedRows(rows, self.ids), int(lengths.max())
+        last, length = (to_device_of(self.ids, values[:, None, None]) for values in (targets, lengths))  # (R, 1, 1)
+        begins = xp.arange(SCORING_BATCH_SIZE) * length  # (R, 1, B)
         for start in range(0, longest, window):
-            within = xp.arange(window + 1)[:, None] + start  # (T + 1, 1)
-            positions = xp.minimum(begins + within, last)  # (R, T + 1, B): past the stream's end, its last token
-            tokens, real = streams.read(positions), (within[:-1] < length) & (positions[:, :-1] < last)
-            yield Batch(tokens[:, :-1], xp.where(real, tokens[:, 1:], IGNORED))
+            offsets = xp.arange(window + 1)[:, None] + start  # (T + 1, 1)
+            positions = xp.minimum(begins + offsets, last)  # (R, T + 1, B): past the end, the last token
+            tokens, has_target = scored.read(positions), (offsets[:-1] < length) & (positions[:, :-1] < last)
+            yield Batch(tokens[:, :-1], xp.where(has_target, tokens[:, 1:], IGNORED))
 
     def checksum(self) -> str:
-        """SHA-256 of the ids, the vocabulary and the validation part."""
+        """Return the SHA-256 of the ids, the vocabulary and the validation part."""
         digest = hashlib.sha256(np.ascontiguousarray(to_host(self.ids), dtype=np.int64).tobytes())
         digest.update(json.dumps(self._vocabulary.to_json()).encode())
-        if self._validation is not None:
-            digest.update(np.ascontiguousarray(self._validation, dtype=np.int64).tobytes())
+        if self._validation_rows is not None:
+            digest.update(np.ascontiguousarray(self._validation_rows, dtype=np.int64).tobytes())
         return digest.hexdigest()
 
 
-class _Streams:
-    """Each replica's own stream: pieces of the shared ids, joined; what is kept of them is where each piece begins.
-
-    A key is a position in all streams laid end to end, so that one search finds the pieces of all replicas.
-    """
-
-    def __init__(self, rows: Rows, ids: Array) -> None:
-        count, width = rows.index.shape
-        begins, leaps = [], []
-        for r, (index, real) in enumerate(zip(rows.index, rows.counts, strict=True)):
-            at = np.concatenate([[0], np.flatnonzero(np.diff(index[:real]) != 1) + 1])
-            begins.append(at + r * width)
-            leaps.append(index[at] - begins[-1])
-        self.ids = ids
-        self.begins, self.leaps = (to_device_of(ids, np.concatenate(each)) for each in (begins, leaps))  # (pieces,)
-        self.first = to_device_of(ids, np.arange(count)[:, None, None] * width)  # (R, 1, 1): key of each stream's start
-
-    def read(self, positions: Array) -> Array:
-        """The tokens (R, T, B) at these positions, (R, T, B) or (T, B), of each replica's stream."""
-        keys = positions + self.first
-        piece = xp_of(self.ids).searchsorted(self.begins, keys, side="right") - 1
-        tokens: Array = self.ids.take(keys + self.leaps.take(piece))
-        return tokens
-
-
-def check_window(kind: str, window: int) -> None:
-    """Raises UserMistake unless a window holds at least a token."""
+def validate_window(dataset: str, window: int) -> None:
+    """Raise UserMistake unless the window is a whole number of at least 1."""
     if not isinstance(window, int) or window < 1:
-        raise UserMistake(f"{kind}(window=...) is a whole number of tokens, at least 1, got {window!r}.")
+        raise UserMistake(f"{dataset}(window=...) is a whole number of tokens, at least 1, got {window!r}.")

@@ -1,4 +1,4 @@
-"""Words and their ids, both ways: what a text is cut into, and what a model's outputs stand for."""
+"""Tokens and their ids: what a text is cut into, and what a language model's outputs stand for."""
 
 from __future__ import annotations
 
@@ -15,86 +15,118 @@ from searchlab.errors import UserMistake
 
 Unit = Literal["word", "char"]
 UNITS = ("word", "char")
-LINE_END = "<eos>"  # the word that stands for the end of a line, as in Mikolov's Penn Treebank
+LINE_END = "<eos>"  # the token for the end of a line, as in Mikolov's Penn Treebank
 UNKNOWN = "<unk>"
 
 
-def words_of(text: str, unit: Unit = "word") -> list[str]:
-    """The text's words between blanks, each line's end as `<eos>`; or its characters."""
+def tokenize(text: str, unit: Unit = "word") -> list[str]:
+    """Return the words of a text, separated by blanks, with `<eos>` for each line's end; or its characters."""
     return list(text) if unit == "char" else text.replace("\n", f" {LINE_END} ").split()
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The word of each id, and the one of them, if any, that all words stand for which are not among them."""
+    """The V tokens of a language model; a token's id is its place among them.
 
-    entries: tuple[str, ...]
+    Args:
+        tokens: The token of each id, (V,), each once.
+        unknown: The token that stands for all tokens that are not in the vocabulary; default None if there is no such
+            token.
+        unit: Whether a token is a "word" (default) or a "char".
+
+    Raises:
+        UserMistake: When a token occurs twice, the unknown token is not among the tokens, or the unit is another.
+
+    Example:
+        >>> from searchlab.data import Vocabulary
+        >>> vocabulary = Vocabulary.from_tokens("you say goodbye and i say hello".split())
+        >>> vocabulary.encode("i say hello").tolist()
+        [4, 1, 5]
+        >>> vocabulary.decode([0, 1, 2])
+        'you say goodbye'
+    """
+
+    tokens: tuple[str, ...]
     unknown: str | None = None
     unit: Unit = "word"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "entries", tuple(self.entries))
+        object.__setattr__(self, "tokens", tuple(self.tokens))
         if self.unit not in UNITS:
             raise UserMistake(f"unit is 'word' or 'char', got {self.unit!r}.")
-        if len(self._places) != len(self.entries):
-            twice = next(word for word, count in Counter(self.entries).items() if count > 1)
-            raise UserMistake(f"a vocabulary has every word once, and {twice!r} is there more often.")
-        if self.unknown is not None and self.unknown not in self._places:
-            raise UserMistake(f"the unknown word {self.unknown!r} is not in its vocabulary.")
+        if len(self._id_of_token) != len(self.tokens):
+            duplicate = next(token for token, count in Counter(self.tokens).items() if count > 1)
+            raise UserMistake(f"a vocabulary holds each token once, and {duplicate!r} occurs more than once.")
+        if self.unknown is not None and self.unknown not in self._id_of_token:
+            raise UserMistake(f"the unknown token {self.unknown!r} is not in its vocabulary.")
 
     @classmethod
-    def of(cls, words: Iterable[str], *, min_count: int = 1, unknown: str = UNKNOWN, unit: Unit = "word") -> Vocabulary:
-        """Ids by first appearance; words that are rarer than `min_count` share the id of the unknown word.
+    def from_tokens(
+        cls, tokens: Iterable[str], *, min_count: int = 1, unknown: str = UNKNOWN, unit: Unit = "word"
+    ) -> Vocabulary:
+        """Return the vocabulary of a text, with ids in the order of first appearance.
 
-        The unknown word has an id where it is among the words or where any are rare.
+        Args:
+            tokens: The text's tokens.
+            min_count: Tokens that occur less often share the id of the unknown token; default 1.
+            unknown: The unknown token, default "<unk>". It has an id where it is among the tokens or some are rare.
+            unit: Whether a token is a "word" (default) or a "char".
         """
-        counts = Counter(words)  # in the order of first appearance
-        entries = tuple(dict.fromkeys(word if count >= min_count else unknown for word, count in counts.items()))
-        return cls(entries, unknown if unknown in entries else None, unit)
+        counts = Counter(tokens)  # in the order of first appearance
+        kept = tuple(dict.fromkeys(token if count >= min_count else unknown for token, count in counts.items()))
+        return cls(kept, unknown if unknown in kept else None, unit)
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self.tokens)
 
-    def ids(self, words: Iterable[str]) -> Array:
-        """The id of each word (N,); raises UserMistake for an unknown one where no id stands for those."""
-        places = self._places
+    def lookup_ids(self, tokens: Iterable[str]) -> Array:
+        """Return the id of each token, (N,).
+
+        Raises:
+            UserMistake: When a token is not in the vocabulary, and the vocabulary has no unknown token.
+        """
+        ids = self._id_of_token
         if self.unknown is not None:
-            unknown = places[self.unknown]
-            return np.array([places.get(word, unknown) for word in words], dtype=np.int64)
+            unknown_id = ids[self.unknown]
+            return np.array([ids.get(token, unknown_id) for token in tokens], dtype=np.int64)
         try:
-            return np.array([places[word] for word in words], dtype=np.int64)
+            return np.array([ids[token] for token in tokens], dtype=np.int64)
         except KeyError as error:
             missing = f"{'character' if self.unit == 'char' else 'word'} {error.args[0]!r}"
-            raise UserMistake(f"the {missing} is not in the vocabulary, which has none for the unknown.") from None
+            raise UserMistake(f"the {missing} is not in the vocabulary, which has no unknown token.") from None
 
-    def words(self, ids: Array | Sequence[int]) -> list[str]:
-        """The word of each id; raises UserMistake for an id that no word has."""
+    def lookup_tokens(self, ids: Array | Sequence[int]) -> list[str]:
+        """Return the token of each id.
+
+        Raises:
+            UserMistake: When an id is outside the vocabulary.
+        """
         numbers = np.asarray(ids, dtype=np.int64) if isinstance(ids, Sequence) else to_host(ids)
         if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
-            raise UserMistake(f"ids of {len(self)} words go from 0 to {len(self) - 1}, got {numbers.tolist()}.")
-        return [self.entries[number] for number in numbers.tolist()]
+            raise UserMistake(f"the ids of {len(self)} tokens are 0 to {len(self) - 1}, got {numbers.tolist()}.")
+        return [self.tokens[number] for number in numbers.tolist()]
 
     def encode(self, text: str) -> Array:
-        """The ids (N,) of a text's words or characters."""
-        return self.ids(words_of(text, self.unit))
+        """Return the ids (N,) of a text's words or characters."""
+        return self.lookup_ids(tokenize(text, self.unit))
 
     def decode(self, ids: Array | Sequence[int]) -> str:
-        """The text of these ids: words with blanks between, `<eos>` as a line's end; or characters side by side."""
-        words = self.words(ids)
+        """Return the text of these ids: words with blanks between, `<eos>` as a line's end; or characters joined."""
+        tokens = self.lookup_tokens(ids)
         if self.unit == "char":
-            return "".join(words)
-        joined = " ".join("\n" if word == LINE_END else word for word in words)
+            return "".join(tokens)
+        joined = " ".join("\n" if token == LINE_END else token for token in tokens)
         return joined.replace(" \n", "\n").replace("\n ", "\n")
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` makes the vocabulary of again, for an artifact."""
-        return {"unit": self.unit, "unknown": self.unknown, "words": list(self.entries)}
+        """Return the vocabulary as plain values for JSON, which `from_json` reads."""
+        return {"unit": self.unit, "unknown": self.unknown, "words": list(self.tokens)}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Vocabulary:
-        """The vocabulary that `to_json` told of."""
-        return cls(tuple(told["words"]), told["unknown"], told["unit"])
+    def from_json(cls, values: Mapping[str, Any]) -> Vocabulary:
+        """Return the vocabulary that `to_json` gave these values for."""
+        return cls(tuple(values["words"]), values["unknown"], values["unit"])
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {word: place for place, word in enumerate(self.entries)}
+    def _id_of_token(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.tokens)}

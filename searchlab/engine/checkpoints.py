@@ -1,4 +1,4 @@
-"""The latest state of each group at work, kept so that whoever takes the group up again goes on from there."""
+"""Checkpoints: the latest state of each group in training, from which any worker can continue the group."""
 
 from __future__ import annotations
 
@@ -15,124 +15,135 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.engine.blob_store import blob_store_at, unavailable_reason
+from searchlab.engine.blob_store import open_blob_store, unavailable_reason
 from searchlab.fusion.groups import Group
 from searchlab.runs.retry import RetryPolicy
 from searchlab.training import EpochReport
 
-SHARE = 0.05  # of the time may go into writing checkpoints
-PATIENCE = 60.0  # seconds that a store which went away is waited for
+MAX_TIME_SHARE = 0.05  # fraction of a worker's time that may go into writing checkpoints
+STORE_TIMEOUT = 60.0  # seconds that an outage of the store may last
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A group after some epochs: which trials it still held, every report so far, and the trainer's arrays."""
+    """The state of a group after an epoch.
+
+    Attributes:
+        trials: Numbers of the trials that are still trained.
+        reports: Every report so far, each with the trials that were trained in its epoch.
+        state: The trainer's arrays by name, (replicas, ...).
+    """
 
     trials: tuple[int, ...]
-    reports: tuple[tuple[tuple[int, ...], EpochReport], ...]  # the trials at work in that epoch, and what it gave
+    reports: tuple[tuple[tuple[int, ...], EpochReport], ...]
     state: dict[str, Array]
 
     @property
     def epoch(self) -> int:
-        """Epochs trained."""
+        """The number of epochs trained."""
         return self.reports[-1][1].epoch
 
-    def of(self, trials: Container[int]) -> Checkpoint | None:
-        """What it holds of these trials; None when that is nothing. Every array has the replicas in order as axis 0."""
-        left = [at for at, number in enumerate(self.trials) if number in trials]
-        if not left:
+    def select(self, trials: Container[int]) -> Checkpoint | None:
+        """Return the checkpoint with these of its trials only; None when it holds none of them."""
+        positions = [position for position, number in enumerate(self.trials) if number in trials]
+        if not positions:
             return None
         state = {}
         for name, array in self.state.items():
             by_trial = array.reshape(len(self.trials), -1, *array.shape[1:])  # (trials, folds, ...)
-            state[name] = by_trial[left].reshape(-1, *array.shape[1:])
-        return Checkpoint(tuple(self.trials[at] for at in left), self.reports, state)
+            state[name] = by_trial[positions].reshape(-1, *array.shape[1:])
+        return Checkpoint(tuple(self.trials[position] for position in positions), self.reports, state)
 
-    def beside(self, other: Checkpoint) -> Checkpoint:
-        """Both as one: two groups of a structure after as many epochs, the trials of this one first."""
+    def merge(self, other: Checkpoint) -> Checkpoint:
+        """Return one checkpoint of two groups of equal structure after the same epoch, this one's trials first."""
         state = {name: np.concatenate([array, other.state[name]]) for name, array in self.state.items()}
         return Checkpoint(self.trials + other.trials, (*other.reports, *self.reports), state)
 
 
-class Checkpoints:
-    """One piece per group, each replaced whole, in a folder or a bucket: a path, or a URL like s3://BUCKET/PREFIX.
+class CheckpointStore:
+    """The checkpoints of a sweep, one per group, each replaced as a whole.
 
-    Raises WorldFault when the place cannot be used, or a store stays away for a minute.
+    Args:
+        location: A folder, or the URL of a bucket, s3://BUCKET/PREFIX.
+        min_interval: Seconds between two checkpoints, at least; default 1.
+
+    Raises:
+        WorldFault: When the location cannot be used, or a store is unavailable for a minute.
     """
 
-    def __init__(self, place: Path | str, least_seconds: float = 1.0) -> None:
-        self._shelf, self.least_seconds = blob_store_at(place), least_seconds
-        self._patience = RetryPolicy(
-            PATIENCE, f"the store {place}", "the checkpoints in it are kept, and `searchlab resume` goes on from there."
-        )
-        self._next = time.monotonic() + least_seconds
+    def __init__(self, location: Path | str, min_interval: float = 1.0) -> None:
+        self._blobs, self._min_interval = open_blob_store(location), min_interval
+        advice = "the checkpoints in it are kept, and `searchlab resume` continues from them."
+        self._retries = RetryPolicy(STORE_TIMEOUT, f"the store {location}", advice)
+        self._next_due = time.monotonic() + min_interval
 
     def unavailable_reason(self) -> str | None:
-        """Why the place cannot be used; None where a small piece can be written, read back and dropped."""
-        return unavailable_reason(self._shelf)
+        """Return why the store cannot be used; None when a small blob can be written, read and deleted."""
+        return unavailable_reason(self._blobs)
 
-    def due(self) -> bool:
-        """Whether enough time has passed for writing to cost at most a twentieth of it."""
-        return time.monotonic() >= self._next
+    def is_due(self) -> bool:
+        """Return whether enough time has passed that another checkpoint keeps to `MAX_TIME_SHARE`."""
+        return time.monotonic() >= self._next_due
 
     def save(self, group: str, checkpoint: Checkpoint) -> None:
-        """Keep this as the group's latest state."""
-        started = self._patience.call(lambda: self._write(group, checkpoint))
+        """Save this as the latest state of the group with this id."""
+        started = self._retries.call(lambda: self._write(group, checkpoint))
         now = time.monotonic()
-        self._next = now + max(self.least_seconds, (now - started) / SHARE)
+        self._next_due = now + max(self._min_interval, (now - started) / MAX_TIME_SHARE)
 
     def load(self, group: str) -> Checkpoint | None:
-        """The group's latest state; None when there is none that can be read, and the group starts over."""
-        content = self._patience.call(lambda: self._shelf.read(_name(group)))
+        """Return the latest state of the group with this id; None when none can be read, and the group starts over."""
+        content = self._retries.call(lambda: self._blobs.read(_blob_name(group)))
         if content is None:
             return None
         try:
-            with np.load(io.BytesIO(content)) as packed:
-                meta = json.loads(packed["meta"].tobytes())
-                state = {name.removeprefix("state/"): packed[name] for name in packed.files if name != "meta"}
+            with np.load(io.BytesIO(content)) as arrays:
+                meta = json.loads(arrays["meta"].tobytes())
+                state = {name.removeprefix("state/"): arrays[name] for name in arrays.files if name != "meta"}
         except (ValueError, KeyError, zipfile.BadZipFile, EOFError):
             return None
-        reports = tuple((tuple(trials), _report(report)) for trials, report in meta["reports"])
+        reports = tuple((tuple(trials), _report_from_json(report)) for trials, report in meta["reports"])
         return Checkpoint(tuple(meta["trials"]), reports, state)
 
-    def of(self, group: Group) -> Checkpoint | None:
-        """What is kept of a group's trials, be it under the names of the groups that it brings together.
+    def load_group(self, group: Group) -> Checkpoint | None:
+        """Return the latest state of this group's trials, which may be saved under the ids of the groups it merges.
 
-        Of parts that have not trained as long as the longest, nothing is: they start over by themselves.
+        Of merged groups, only those after the latest epoch count; the trials of the others start over.
         """
         saved = self.load(group.id)
-        if saved is None and group.parts:
-            found = [part for name in group.parts if (part := self.load(name)) and (part := part.of(group.trials))]
-            latest = max((part.epoch for part in found), default=0)
-            alike = [part for part in found if part.epoch == latest]
-            saved = reduce(Checkpoint.beside, alike) if alike else None
-        return saved and saved.of(group.trials)
+        if saved is None and group.merged_groups:
+            loaded = [checkpoint for name in group.merged_groups if (checkpoint := self.load(name))]
+            parts = [part for checkpoint in loaded if (part := checkpoint.select(group.trials))]
+            latest = max((part.epoch for part in parts), default=0)
+            parts = [part for part in parts if part.epoch == latest]
+            saved = reduce(Checkpoint.merge, parts) if parts else None
+        return saved and saved.select(group.trials)
 
-    def drop(self, group: str) -> None:
-        """Forget a group that has ended."""
-        self._patience.call(lambda: self._shelf.drop(_name(group)))
+    def delete(self, group: str) -> None:
+        """Delete the state of the group with this id, if there is one."""
+        self._retries.call(lambda: self._blobs.delete(_blob_name(group)))
 
     def _write(self, group: str, checkpoint: Checkpoint) -> float:
-        """Write it once; when that began. The time that a store was away is no cost of writing."""
+        """Write the checkpoint once; return when that started, so that the time of an outage does not count."""
         started = time.monotonic()
-        meta = {"trials": checkpoint.trials, "reports": [(trials, _plain(r)) for trials, r in checkpoint.reports]}
-        packed = io.BytesIO()
-        text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+        reports = [(trials, _report_to_json(report)) for trials, report in checkpoint.reports]
+        meta = json.dumps({"trials": checkpoint.trials, "reports": reports})
         arrays: dict[str, Any] = {f"state/{name}": array for name, array in checkpoint.state.items()}
-        np.savez(packed, allow_pickle=False, **arrays, meta=text)
-        self._shelf.write(_name(group), packed.getvalue())
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **arrays, meta=np.frombuffer(meta.encode(), dtype=np.uint8))
+        self._blobs.write(_blob_name(group), content.getvalue())
         return started
 
 
-def _name(group: str) -> str:
+def _blob_name(group: str) -> str:
     return f"{group}.npz"
 
 
-def _plain(report: EpochReport) -> dict[str, Any]:
+def _report_to_json(report: EpochReport) -> dict[str, Any]:
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(report).items()}
 
 
-def _report(plain: dict[str, Any]) -> EpochReport:
-    """The report again; one written before there were several metrics has no others."""
-    arrays = {name: np.array(plain[name], dtype=np.float64) for name in ("loss", "score", "others") if name in plain}
-    return EpochReport(**(plain | arrays | {"failures": tuple(plain["failures"])}))
+def _report_from_json(values: dict[str, Any]) -> EpochReport:
+    """Return the report; one that was written before a sweep could have several metrics has no `others`."""
+    arrays = {name: np.array(values[name], dtype=np.float64) for name in ("loss", "score", "others") if name in values}
+    return EpochReport(**(values | arrays | {"failures": tuple(values["failures"])}))

@@ -1,55 +1,57 @@
-"""Deaths of workers: a group that one died with is tried again, smaller each time, until the guilty trial is found."""
+"""Retries after worker crashes: the group is trained again in ever smaller parts, until one trial is found to fail."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from searchlab.fusion.groups import Group
-from searchlab.space.byte_size import size
+from searchlab.space.byte_size import format_bytes
 
-MAX_SOLO_CRASHES = 2  # deaths of a worker that a trial alone in it is forgiven, where it finished no epoch in between
+if TYPE_CHECKING:
+    from searchlab.study.study import Study
 
-
-class Told(Protocol):
-    """Who hears of it: the study."""
-
-    def note(self, about: str, text: str) -> None: ...
-
-    def fail(self, numbers: Sequence[int], reason: str) -> None: ...
+# worker crashes that a trial running alone may survive before it fails; a finished epoch resets the count
+MAX_SOLO_CRASHES = 2
 
 
 class CrashRetries:
-    """How often a worker died with each group since that last finished an epoch."""
+    """The number of worker crashes of each group since its last finished epoch, and how the group is retried."""
 
-    def __init__(self, study: Told) -> None:
+    def __init__(self, study: Study) -> None:
         self._study = study
-        self._counts: dict[str, int] = {}  # by group
-        self._weights: dict[int, str] = {}  # by trial: what it is reckoned to need, for people
+        self._crashes: dict[str, int] = {}  # by group id
+        self._memory_notes: dict[int, str] = {}  # by trial: its estimated memory, as a sentence for people
 
-    def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
-        """These trials are reckoned to need so many bytes, where a worker may take so many."""
-        told = f"it is reckoned to need {size(needed)}, and a worker may take {size(memory)}"
-        self._weights |= dict.fromkeys(numbers, told)
+    def report_memory(self, numbers: Sequence[int], needed: int, limit: int) -> None:
+        """Record the estimated bytes that each of these trials needs, of the bytes that a worker may take."""
+        note = f"it needs about {format_bytes(needed)} by estimate, and a worker may take {format_bytes(limit)}"
+        self._memory_notes |= dict.fromkeys(numbers, note)
 
-    def lives(self, group: str) -> None:
-        """The group with this id has finished an epoch: whatever killed its workers before is forgotten."""
-        self._counts.pop(group, None)
+    def record_epoch(self, group: str) -> None:
+        """Reset the count of the group with this id, because it has finished an epoch."""
+        self._crashes.pop(group, None)
 
-    def again(self, group: Group) -> Group | None:
-        """The group that a worker died with, smaller each time, at last each trial alone, until one is given up.
+    def retry(self, group: Group) -> Group | None:
+        """Return the group whose worker crashed, to be trained again; None when no trial of it is left.
 
-        A death may be nobody's fault: what finishes an epoch starts from the beginning. None when nothing is left.
+        The first retry trains all trials side by side, because the crash may have an outside cause; each further one
+        halves the number, down to each trial alone. A trial that crashes its worker then fails.
         """
-        first, deaths = group.trials[0], self._counts.get(group.id, 0) + 1
-        self._counts[group.id] = deaths
-        several = f"trials {', '.join(map(str, group.trials))} are" if len(group.trials) > 1 else f"trial {first} is"
-        self._study.note(f"death {deaths} of {group.id}", f"a worker died; {several} taken up again")
-        most, before = (-(-len(group.trials) // 2 ** (deaths - ago)) for ago in (1, 2))
-        if deaths <= MAX_SOLO_CRASHES or before > 1:
-            return replace(group, room=0, most=most)
-        told = self._weights.get(first, "what it needs is not known")
-        reason = f"infeasible: the process that trained it alone was killed before an epoch was over; {told}"
-        self._study.fail([first], reason)
-        return replace(group.of(group.trials[1:]), room=0, most=1) if len(group.trials) > 1 else None
+        first, count = group.trials[0], self._crashes.get(group.id, 0) + 1
+        self._crashes[group.id] = count
+        trials = f"trials {', '.join(map(str, group.trials))}" if len(group.trials) > 1 else f"trial {first}"
+        self._study.notify(f"crash {count} of {group.id}", f"a worker process died; {trials} will be retried")
+        side_by_side, previous = (-(-len(group.trials) // 2 ** (count - retries)) for retries in (1, 2))
+        if count <= MAX_SOLO_CRASHES or previous > 1:
+            return replace(group, max_followers=0, max_side_by_side=side_by_side)
+        note = self._memory_notes.get(first, "its memory is not known")
+        self._study.fail(
+            [first], f"infeasible: the worker process died before the trial, alone, ended an epoch; {note}"
+        )
+        return (
+            replace(group.subset(group.trials[1:]), max_followers=0, max_side_by_side=1)
+            if len(group.trials) > 1
+            else None
+        )

@@ -1,4 +1,4 @@
-"""Listening: while workers train, the driver hears what the study has to tell, and says when to stop."""
+"""The driver's loop during a search: it forwards the study's events, refreshes the slots, and passes on a stop."""
 
 from __future__ import annotations
 
@@ -12,36 +12,51 @@ from ray.exceptions import RayError
 
 from searchlab.cluster.connection import check_node
 from searchlab.cluster.fair_share import SlotSource
-from searchlab.engine.signals import STOPPING
-from searchlab.runs.events import Tracker, replay
+from searchlab.engine.signals import STOP_MESSAGE
+from searchlab.runs.events import EventHandler, Message, forward
 from searchlab.runs.ray_errors import error_sentence
 
-POLL = 0.2  # seconds between two looks at what the study has to tell
-SILENCE = 30.0  # seconds without an answer after which the study is dead: Ray would end this process after 60
-STUCK = 10.0  # seconds for the search to break off; inside of a call to a dead Ray it cannot
+POLL_INTERVAL = 0.2  # seconds between two requests for events
+STUDY_TIMEOUT = 30.0  # seconds without an answer after which the study counts as dead: Ray ends this process after 60
+ABORT_TIMEOUT = 10.0  # seconds for the search to end after `abort`; a call to a dead Ray cannot be interrupted
 
 
 @contextmanager
-def listening(
-    name: str, desk: Any, tracker: Tracker, seating: SlotSource, stop: threading.Event, break_off: Callable[[], None]
+def forward_events(
+    name: str,
+    study_actor: Any,
+    handler: EventHandler,
+    slots: SlotSource,
+    stop: threading.Event,
+    abort: Callable[[], None],
 ) -> Iterator[None]:
-    """Pass what the study tells to the tracker, from a thread of its own, until the block ends; and `stop` to it.
+    """Within the block, forward the study's events to the handler from a thread of its own.
 
-    Where the desk does not answer any more, the block is broken off with that RayError: Tune would try for minutes.
+    Args:
+        name: Name of the sweep, for error messages.
+        study_actor: The handle of the study's actor.
+        handler: Gets the events.
+        slots: Source of the slots, which the thread sends to the study for as long as the block runs.
+        stop: When it is set, the study is paused.
+        abort: Raises KeyboardInterrupt in the block; called when the study does not answer, because Tune alone would
+            keep trying for minutes.
+
+    Raises:
+        RayError: When the study's actor or this machine's Ray has died.
     """
-    done, lost = threading.Event(), list[RayError]()
-    seating.arrange(desk)
+    done, errors = threading.Event(), list[RayError]()
+    slots.update(study_actor)
 
-    def listen() -> None:
+    def run() -> None:
         try:
-            _listen(desk, tracker, seating, stop, done)
+            _forward_until(done, study_actor, handler, slots, stop)
         except RayError as error:
-            lost.append(error)
-            break_off()
-            if not done.wait(STUCK):  # in a call that ends with this process: then nobody else would say it
-                tracker.note(error_sentence(name, error))
+            errors.append(error)
+            abort()
+            if not done.wait(ABORT_TIMEOUT):  # the block hangs in a call that ends this process: report it from here
+                handler.handle(Message(error_sentence(name, error)))
 
-    thread = threading.Thread(target=listen, name="study-listener", daemon=True)
+    thread = threading.Thread(target=run, name="study-events", daemon=True)
     thread.start()
     try:
         try:
@@ -50,18 +65,20 @@ def listening(
             done.set()
             thread.join()
     except KeyboardInterrupt:
-        raise lost[0] if lost else KeyboardInterrupt from None
-    seating.leave()
-    replay(ray.get(desk.drain.remote()), tracker)
+        raise errors[0] if errors else KeyboardInterrupt from None
+    slots.close()
+    forward(ray.get(study_actor.drain_events.remote()), handler)
 
 
-def _listen(desk: Any, tracker: Tracker, seating: SlotSource, stop: threading.Event, done: threading.Event) -> None:
-    """Until it is done; raises RayError when the desk or this machine's Ray is gone."""
-    paused = False
-    while not done.wait(POLL):
+def _forward_until(
+    done: threading.Event, study_actor: Any, handler: EventHandler, slots: SlotSource, stop: threading.Event
+) -> None:
+    """Forward events until `done` is set; raise RayError when the study's actor or this machine's Ray has died."""
+    is_paused = False
+    while not done.wait(POLL_INTERVAL):
         check_node()
-        if stop.is_set() and not paused:
-            desk.pause.remote(STOPPING)  # not waited for: the study may be waiting for its storage
-            paused = True
-        seating.arrange(desk)
-        replay(ray.get(desk.drain.remote(), timeout=SILENCE), tracker)
+        if stop.is_set() and not is_paused:
+            study_actor.pause.remote(STOP_MESSAGE)  # without waiting: the study may be waiting for its storage
+            is_paused = True
+        slots.update(study_actor)
+        forward(ray.get(study_actor.drain_events.remote(), timeout=STUDY_TIMEOUT), handler)

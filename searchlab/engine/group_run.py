@@ -1,4 +1,4 @@
-"""A group at work: trained epoch by epoch, each reported, with whom the study lets go on."""
+"""The training of one group, epoch by epoch: each epoch is reported, and only the trials that continue stay."""
 
 from __future__ import annotations
 
@@ -10,88 +10,103 @@ import numpy as np
 from searchlab.backend import Device
 from searchlab.data.loaded import LoadedDataset
 from searchlab.engine.checkpoints import Checkpoint
-from searchlab.fusion.groups import Group, build
+from searchlab.fusion.groups import Group, build_trainer
 from searchlab.pruning.pruner import Pruner
 from searchlab.runs.study_client import Decision, PendingDecision, StudyClient
 from searchlab.space.sweep import Sweep
 from searchlab.training import EpochReport, Trainer
 
-AT_ONCE = 0.1  # seconds of an epoch from which the way to the study and back no longer counts
-WORTH = 0.5  # seconds left to train, below which survivors are not saved to be put together with others
+# seconds of an epoch from which the worker waits for the decision: the round trip then costs little in comparison
+URGENT_EPOCH_SECONDS = 0.1
+MIN_MERGE_SECONDS = 0.5  # seconds left to train below which survivors are not returned to be merged with others
 
 
 @dataclass
 class GroupRun:
-    """A group at work: its trainer, the trials still in it, every report so far, and the answer to the latest.
+    """A group in training.
 
-    Where the pruner may stop many, and where an epoch takes long, the answer is waited for. Elsewhere it is taken up
-    after the epoch that follows, so that no time is lost on the way to the study and back. A trial that diverged is
-    dropped at once.
+    The worker waits for the study's decision where the pruner may stop many trials, and where an epoch takes long.
+    Elsewhere the decision takes effect after the following epoch, so that the round trip costs no time. A diverged
+    trial is dropped at once.
+
+    Attributes:
+        study: Where epochs are reported to.
+        pruner: The sweep's pruner.
+        trainer: The trainer of the trials that are left, (R,) replicas.
+        trials: Numbers of the trials that are left.
+        folds: Number of folds of a trial.
+        initial_trials: Number of trials at the start.
+        reports: Every report so far, each with its trials.
+        pending: The decision about the latest report.
+        is_paused: Whether the study wants the group to be saved and returned.
+        remaining_seconds: Estimated seconds of the epochs that are left, from the latest epoch.
     """
 
-    judge: StudyClient
+    study: StudyClient
     pruner: Pruner
     trainer: Trainer
     trials: tuple[int, ...]
     folds: int
+    initial_trials: int
     reports: list[tuple[tuple[int, ...], EpochReport]] = field(default_factory=list)
-    answer: PendingDecision | None = None
-    paused: bool = False
-    began: int = 0  # trials that it began with
-    left: float = 0.0  # seconds that its last epochs will take, by the latest
+    pending: PendingDecision | None = None
+    is_paused: bool = False
+    remaining_seconds: float = 0.0
 
     @classmethod
-    def begin(
+    def start(
         cls,
         group: Group,
         sweep: Sweep,
-        table: LoadedDataset,
-        judge: StudyClient,
+        data: LoadedDataset,
+        study: StudyClient,
         saved: Checkpoint | None,
         device: Device,
     ) -> GroupRun:
-        """Build the group, and go on from what is saved of it."""
+        """Build the trainer of a group, and restore what is saved of it."""
         trials = saved.trials if saved else group.trials
-        split = sweep.validation.split(table)
+        split = sweep.validation.split(data)
         parameters = [group.parameters[group.trials.index(number)] for number in trials]
-        trainer = build(sweep, parameters, table, split, group.seed, device)
-        run = cls(judge, sweep.chosen_pruner, trainer, trials, split.folds, began=len(trials))
+        trainer = build_trainer(sweep, parameters, data, split, group.seed, device)
+        run = cls(study, sweep.effective_pruner, trainer, trials, split.folds, initial_trials=len(trials))
         if saved:
             trainer.restore(saved.epoch, saved.state)
             run.reports += saved.reports
-            judge.recall(saved.reports)  # a study that was killed has forgotten the curves of open trials
+            study.restore_reports(saved.reports)  # a study that was killed has lost the curves of open trials
         return run
 
-    def last(self) -> bool:
-        """Whether the epoch to come is the last."""
+    @property
+    def is_last_epoch(self) -> bool:
+        """Whether the next epoch is the last."""
         return self.trainer.epoch + 1 >= self.trainer.epochs
 
-    def thin(self) -> bool:
-        """Whether so few are left, with so much to train, that they had better be put together with others."""
-        return 2 * len(self.trials) <= self.began and self.left >= WORTH
+    @property
+    def should_return_survivors(self) -> bool:
+        """Whether at most half of the trials are left, and enough training that merging them with others pays."""
+        return 2 * len(self.trials) <= self.initial_trials and self.remaining_seconds >= MIN_MERGE_SECONDS
 
     def advance(self) -> None:
-        """Train an epoch that is not the last, and go on with the trials that are well and were not stopped."""
-        report, before = self.trainer.advance(), self.answer
-        self.left = report.seconds * (self.trainer.epochs - self.trainer.epoch)
+        """Train an epoch that is not the last, and continue with the trials that neither diverged nor were stopped."""
+        report, previous = self.trainer.advance(), self.pending
+        self.remaining_seconds = report.seconds * (self.trainer.epochs - self.trainer.epoch)
         self.reports.append((self.trials, report))
-        at_once = self.pruner.decisive(report.epoch) or report.seconds >= AT_ONCE
-        self.answer = self.judge.report(self.trials, report, at_once=at_once)
-        if at_once:
-            before = self.answer
-        verdict = before() if before else Decision(self.trials)
-        well = [not any(report.failures[at * self.folds : (at + 1) * self.folds]) for at in range(len(self.trials))]
-        self.keep([at for at, number in enumerate(self.trials) if well[at] and number in verdict.stay])
-        self.paused = verdict.pause and bool(self.trials)
+        urgent = self.pruner.worker_waits(report.epoch) or report.seconds >= URGENT_EPOCH_SECONDS
+        self.pending = self.study.report(self.trials, report, urgent=urgent)
+        pending = self.pending if urgent else previous
+        decision = pending() if pending else Decision(self.trials)
+        folds = self.folds
+        diverged = [any(report.failures[i * folds : (i + 1) * folds]) for i in range(len(self.trials))]
+        self._select([i for i, number in enumerate(self.trials) if number in decision.trials and not diverged[i]])
+        self.is_paused = decision.pause and bool(self.trials)
 
     def checkpoint(self) -> Checkpoint:
-        """Where it stands."""
+        """Return the state of the group."""
         return Checkpoint(self.trials, tuple(self.reports), self.trainer.state())
 
-    def keep(self, stay: Sequence[int]) -> None:
-        """Go on with the trials at these positions."""
-        if len(stay) < len(self.trials):
-            self.trials = tuple(self.trials[position] for position in stay)
-            if stay:
-                rows = np.array(stay)[:, None] * self.folds + np.arange(self.folds)
-                self.trainer.keep(rows.reshape(-1))
+    def _select(self, positions: Sequence[int]) -> None:
+        """Continue with the trials at these positions of the group."""
+        if len(positions) < len(self.trials):
+            self.trials = tuple(self.trials[position] for position in positions)
+            if positions:
+                rows = np.array(positions)[:, None] * self.folds + np.arange(self.folds)  # (trials, folds)
+                self.trainer.select_replicas(rows.reshape(-1))

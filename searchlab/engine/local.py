@@ -1,4 +1,4 @@
-"""The local engine: groups train in this process, one after the other. For tests, debugging and notebooks."""
+"""The local engine: groups train in this process, one after another. For tests, debugging and notebooks."""
 
 from __future__ import annotations
 
@@ -8,60 +8,67 @@ from contextlib import AbstractContextManager, nullcontext
 
 from threadpoolctl import threadpool_limits
 
-from searchlab.engine.checkpoints import Checkpoints
-from searchlab.engine.refit import Refit, device_here, refit_here
-from searchlab.engine.signals import STOPPING, interruptible
+from searchlab.engine.checkpoints import CheckpointStore
+from searchlab.engine.refit import Refit, available_device, refit_locally
+from searchlab.engine.signals import STOP_MESSAGE, interruptible
 from searchlab.engine.worker import Worker
 from searchlab.fusion.groups import Group
-from searchlab.runs.events import Tracker
+from searchlab.runs.events import EventHandler
 from searchlab.runs.job import Job, SearchResult
 from searchlab.runs.study_client import PendingDecision
-from searchlab.runs.trials import TrialRecord, ended, retell
+from searchlab.runs.trials import TrialRecord, ended, replay_events
 from searchlab.study.study import Study
 from searchlab.training import EpochReport
 
 
-class _Here:
-    """The study as a worker in its own process sees it: an answer is there at once."""
+class LocalStudy:
+    """The study as a worker in the same process sees it: every decision is ready at once."""
 
     def __init__(self, study: Study, stop: threading.Event) -> None:
-        self.running, self.recall, self.finish, self.fail = study.running, study.recall, study.finish, study.fail
-        self.note, self.grow, self.take_back = study.note, study.grow, study.take_back
+        self.running, self.restore_reports = study.running, study.restore_reports
+        self.finish, self.fail, self.notify = study.finish, study.fail, study.notify
+        self.grow, self.return_survivors = study.grow, study.return_survivors
         self._study, self._stop = study, stop
 
-    def report(self, numbers: Sequence[int], report: EpochReport, *, at_once: bool) -> PendingDecision:
+    def report(self, numbers: Sequence[int], report: EpochReport, *, urgent: bool) -> PendingDecision:
         if self._stop.is_set():
-            self._study.note("pause", STOPPING)
+            self._study.notify("pause", STOP_MESSAGE)
             self._study.pause()
-        verdict = self._study.report(numbers, report)
-        return lambda: verdict
+        decision = self._study.report(numbers, report)
+        return lambda: decision
 
-    def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
-        """Nothing: here no process is killed but this one."""
+    def report_memory(self, numbers: Sequence[int], needed: int, limit: int) -> None:
+        """Do nothing: the numbers are for a study that outlives a worker's crash, and this one does not."""
 
 
 def session(job: Job) -> AbstractContextManager[None]:
-    """What search and refit have in common: nothing but this process."""
+    """Return a context that does nothing: search and refit share this process."""
     return nullcontext()
 
 
 def refit(job: Job, trial: TrialRecord) -> Refit:
-    """The trial trained once more on all training rows."""
-    return refit_here(job.sweep, trial, job.seed, device_here(job.device))
+    """Train the trial once more on all training rows."""
+    return refit_locally(job, trial, available_device(job.config.device))
 
 
-def search(job: Job, tracker: Tracker) -> SearchResult:
-    """Train group after group until the study has no more, or the process is told to stop."""
-    study, stop = Study(job, tracker), threading.Event()
+def search(job: Job, handler: EventHandler) -> SearchResult:
+    """Train group after group until the study has no more, or a signal stops this process."""
+    study, stop = Study(job, handler), threading.Event()
     try:
-        retell(ended(study.records()), tracker)
-        device = device_here(job.device)
-        worker = Worker(job.sweep, _Here(study, stop), Checkpoints(job.checkpoints), device, job.memory)
-        # NumPy is imported already, so the environment cannot say it any more
-        with threadpool_limits(job.sweep.resources.threads), interruptible(stop):
+        replay_events(ended(study.records()), handler)
+        worker = Worker(
+            sweep=job.sweep,
+            rows=job.rows,
+            study=LocalStudy(study, stop),
+            checkpoints=CheckpointStore(job.checkpoints),
+            device=available_device(job.config.device),
+            memory=job.memory,
+        )
+        # NumPy is imported already, so environment variables no longer set its number of threads
+        with threadpool_limits(job.sweep.resources.blas_threads), interruptible(stop):
             while not stop.is_set() and (group := study.ask()):
-                assert isinstance(group, Group), "whoever asks here has nothing at work"
+                assert isinstance(group, Group), "the only worker never has to wait for other groups"
                 worker.train(group)
-        return SearchResult(study.records(), study.over, stop.is_set())
+        return SearchResult(study.records(), study.end_reason, stop.is_set())
     finally:
         study.close()

@@ -1,4 +1,4 @@
-"""How much memory a worker may take on this machine, and whether a sweep fits into it at all."""
+"""How much memory a worker may take, and whether a sweep fits into it at all."""
 
 from __future__ import annotations
 
@@ -7,113 +7,108 @@ from contextlib import suppress
 from pathlib import Path
 
 from searchlab.backend import Device, free_memory, total_memory
-from searchlab.engine.refit import device_here
+from searchlab.data.training_rows import TrainingRows
+from searchlab.engine.refit import available_device
 from searchlab.errors import UserMistake
-from searchlab.fusion.corner_points import extreme
-from searchlab.fusion.memory import Needs
-from searchlab.space.resources import Placement, Resources, devices_of
+from searchlab.fusion.corner_points import corner_point
+from searchlab.fusion.memory import MemoryModel
+from searchlab.runs.config import RunConfig
+from searchlab.space.resources import DeviceOption, Resources, allowed_devices
 from searchlab.space.sweep import Sweep
 
-SHARE = 0.8  # of what is free: the rest is for the processes themselves, the record, and what an allocator loses
-MEMINFO, GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+# fraction of the memory that groups may take; the rest is for the processes, the record, and allocator overhead
+USABLE_FRACTION = 0.8
+MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
-def cores() -> int:
-    """Cores this process may use."""
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def allowance(
-    memory: float | None, resources: Resources, placement: Placement, workers: int | None, address: str | None
-) -> int | None:
-    """Bytes that each worker may take: `memory` GB if given, or what the sweep's resources say.
+def default_workers(resources: Resources) -> int:
+    """Return the number of workers that this machine has cores for."""
+    return max(1, int(available_cores() / resources.cpus))
 
-    None where each worker is to say, as on a cluster. Raises UserMistake for less than nothing.
+
+def worker_memory(config: RunConfig, resources: Resources) -> int | None:
+    """Return the bytes that each worker may take: the configuration's `memory`, or what the sweep's resources say.
+
+    None where each worker finds out by itself, as on a cluster.
     """
-    if memory is not None:
-        return allowed(memory)
-    if resources.bytes is not None or address or workers is None or placement == "either":
-        return resources.bytes
-    return share(device_here(placement), workers, resources.gpus)
+    if config.memory is not None:
+        return int(config.memory * 1e9)
+    if resources.memory_bytes is not None or config.address or config.processes is None or config.device == "either":
+        return resources.memory_bytes
+    return memory_per_worker(available_device(config.device), config.processes, resources.gpus)
 
 
-def allowed(memory: float) -> int:
-    """Bytes of so many GB; raises UserMistake for no such amount."""
-    if not 0.0 < memory < float("inf"):
-        raise UserMistake(f"--memory is a number of GB above 0, got {memory}.")
-    return int(memory * 1e9)
+def memory_per_worker(device: Device, workers: int, gpus: float = 1.0) -> int | None:
+    """Return the bytes that each of this many workers may take of what is free on this machine; None if unknown.
 
-
-def share(device: Device, workers: int, gpus: float = 1.0) -> int | None:
-    """Bytes that each of so many workers may take here; None where the machine does not say what is free.
-
-    A worker on a GPU has it to itself, unless `gpus` says that others share it.
+    A worker on a GPU has it to itself, unless `gpus` is a fraction of one.
     """
     if device == "cuda":
         free, total = free_memory(), total_memory()
-        return int(SHARE * min(free, total * min(gpus, 1.0)))
-    free_here = available()
-    return None if free_here is None else int(SHARE * free_here / workers)
+        return int(USABLE_FRACTION * min(free, total * min(gpus, 1.0)))
+    available = available_memory()
+    return None if available is None else int(USABLE_FRACTION * available / workers)
 
 
-def node_share(device: Device, resources: Resources) -> int:
-    """Bytes that a worker of a cluster may take: of all this node has, as many workers as it has cores for.
+def cluster_worker_memory(device: Device, resources: Resources) -> int:
+    """Return the bytes that a worker may take on this node of a cluster, when workers use all of the node's cores.
 
-    Not of what is free at the moment: others' workers come and go.
+    The node's total memory counts, not what is free now, because other sweeps' workers come and go.
     """
     if device == "cuda":
-        return int(SHARE * total_memory() * min(resources.gpus, 1.0))
-    import ray  # here alone: whoever reads the memory of this machine needs no cluster
+        return int(USABLE_FRACTION * total_memory() * min(resources.gpus, 1.0))
+    import ray  # here, because this machine's memory is read without a cluster too
 
-    here, nodes = ray.get_runtime_context().get_node_id(), ray.nodes()  # type: ignore[no-untyped-call]
-    node: dict[str, float] = next(one["Resources"] for one in nodes if one["NodeID"] == here)
-    return int(SHARE * node["memory"] / max(1, int(node.get("CPU", 1.0) / resources.cpus)))
-
-
-def workers_here(resources: Resources) -> int:
-    """Workers that this machine has cores for."""
-    return max(1, int(cores() / resources.cpus))
+    node_id, nodes = ray.get_runtime_context().get_node_id(), ray.nodes()  # type: ignore[no-untyped-call]
+    total: dict[str, float] = next(node["Resources"] for node in nodes if node["NodeID"] == node_id)
+    return int(USABLE_FRACTION * total["memory"] / max(1, int(total.get("CPU", 1.0) / resources.cpus)))
 
 
-def available() -> int | None:
-    """Bytes of this machine that are free or can be had at once, or of the container that it is; None if unknown."""
-    machine = _field(MEMINFO, "MemAvailable:")
-    container = _container()
-    known = [bytes_ for bytes_ in (machine and machine * 1024, container) if bytes_ is not None]
-    return min(known) if known else None
+def available_memory() -> int | None:
+    """Return the bytes that are free or reclaimable on this machine, or in this container; None if unknown."""
+    machine = _read_field(MEMINFO, "MemAvailable:")  # in KiB
+    limits = [limit for limit in (machine and machine * 1024, _container_memory()) if limit is not None]
+    return min(limits) if limits else None
 
 
-def validate_memory(sweep: Sweep, placement: Placement, limit: int | None) -> None:
-    """Raises UserMistake when not even one trial of the smallest structure fits, or the data cannot be split.
+def validate_memory(sweep: Sweep, placement: DeviceOption, limit: int | None, rows: TrainingRows) -> None:
+    """Raise UserMistake when not even one trial of the smallest structure fits, or the data cannot be split.
 
-    What the space's own parts refuse is no matter of memory, and is left to the search to tell.
+    Errors that the space's own parts raise concern no memory, and are left for the search to report.
     """
-    needs, told = Needs(sweep, sweep.data.training(), devices_of(placement)[-1]), None
-    with suppress(Exception):  # in a model's own code
-        told = None if limit is None else _too_large(sweep, needs, limit)
-    if told:
-        raise UserMistake(f"{told}; fewer workers would leave each of them more, and --memory says how much.")
+    model, shortage = MemoryModel(sweep, rows.load(), allowed_devices(placement)[-1]), None
+    with suppress(Exception):  # in a network's own code
+        shortage = None if limit is None else _shortage(sweep, model, limit)
+    if shortage:
+        raise UserMistake(f"{shortage}; use fewer workers, so that each has more memory, or set --memory.")
 
 
-def _too_large(sweep: Sweep, needs: Needs, limit: int) -> str | None:
-    """Why not one trial of the smallest structure fits; None if one does."""
-    point = extreme(sweep, largest=False)
-    if needs.most([point], limit):
+def _shortage(sweep: Sweep, model: MemoryModel, limit: int) -> str | None:
+    """Return why not even one trial of the smallest structure fits; None if one does."""
+    point = corner_point(sweep, largest=False)
+    if model.max_trials([point], limit):
         return None
-    point = extreme(sweep, largest=False, weigh=lambda one: needs.of(one).replica)
-    return None if needs.most([point], limit) else needs.told(point, limit)
+    point = corner_point(sweep, largest=False, cost=lambda parameters: model.measure(parameters).replica_bytes)
+    return None if model.max_trials([point], limit) else model.shortage_message(point, limit)
 
 
-def _container() -> int | None:
-    """Bytes that the container's limit leaves; the pages it only keeps of files count as free."""
+def _container_memory() -> int | None:
+    """Return the bytes that the container's limit leaves, cached pages of files included; None without a limit."""
     with suppress(OSError, ValueError):
-        most = int((GROUP / "memory.max").read_text())  # "max" where there is no limit
-        used = int((GROUP / "memory.current").read_text()) - (_field(GROUP / "memory.stat", "inactive_file") or 0)
-        return max(0, most - used)
+        limit = int((CGROUP / "memory.max").read_text())  # "max" without a limit
+        cached = _read_field(CGROUP / "memory.stat", "inactive_file") or 0
+        used = int((CGROUP / "memory.current").read_text()) - cached
+        return max(0, limit - used)
     return None
 
 
-def _field(path: Path, name: str) -> int | None:
+def _read_field(path: Path, name: str) -> int | None:
+    """Return the number that follows this name in a file of the system; None where there is none."""
     with suppress(OSError, ValueError, IndexError):
         for line in path.read_text().splitlines():
             words = line.split()

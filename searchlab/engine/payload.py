@@ -1,4 +1,4 @@
-"""The parcel: a job as it travels to the processes of a cluster, and the training rows that may go with it."""
+"""The payload: a job as bytes for the processes of a cluster, with the training rows where they are shipped."""
 
 from __future__ import annotations
 
@@ -11,47 +11,55 @@ import cloudpickle
 import ray
 
 from searchlab.cluster.shipped_data import ShippedData
+from searchlab.data.training_rows import TrainingRows
 from searchlab.runs.job import Job
 from searchlab.space.loader import MODULE_PREFIX
 
 
 @dataclass(frozen=True)
 class JobPayload:
-    """A job in bytes and its name, the folders its modules are imported from, and a reference to the training rows;
-    None where workers read them by themselves."""
+    """A job as bytes.
+
+    Attributes:
+        name: Name of the sweep.
+        content: The pickled job.
+        import_path: Folders that the job's modules are imported from.
+        rows: Reference to the training rows in Ray's object store; None where each worker reads them itself.
+    """
 
     name: str
     content: bytes
-    path: tuple[str, ...]
+    import_path: tuple[str, ...]
     rows: Any = None
 
     def open(self) -> Job:
-        """The job, in the process that received it."""
-        extend_path(self.path)
+        """Return the job, in the process that received it."""
+        extend_import_path(self.import_path)
         job: Job = cloudpickle.loads(self.content)
-        return (
-            job if self.rows is None else replace(job, sweep=replace(job.sweep, data=ShippedData(ray.get(self.rows))))
-        )
+        if self.rows is None:
+            return job
+        data = ShippedData(ray.get(self.rows))
+        return replace(job, sweep=replace(job.sweep, data=data), rows=TrainingRows(data))
 
 
 def payload_for_study(job: Job) -> JobPayload:
-    """All of the job."""
-    return JobPayload(job.name, _packed(job), _path_of(job))
+    """Return the payload with the whole job."""
+    return JobPayload(job.name, _serialize(job), _import_path(job))
 
 
 def payload_for_workers(job: Job) -> JobPayload:
-    """What a worker needs of the job; rows that travel lie in the object store, where each node fetches them once."""
-    rows = ray.put(job.sweep.data.training()) if job.ship_data else None
-    return JobPayload(job.name, _packed(job.for_workers()), _path_of(job), rows)
+    """Return the payload with what a worker needs; shipped rows go into the object store, and to each node once."""
+    rows = ray.put(job.rows.load()) if job.config.ship_data else None
+    return JobPayload(job.name, _serialize(job.for_workers()), _import_path(job), rows)
 
 
-def extend_path(path: Sequence[str]) -> None:
-    """Put the sweep's project first on this process' import path, once."""
-    sys.path[:0] = [entry for entry in path if entry not in sys.path]
+def extend_import_path(folders: Sequence[str]) -> None:
+    """Put these folders first on this process's import path, unless they are on it."""
+    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
 
 
-def _packed(job: Job) -> bytes:
-    """The job as bytes. What the sweep file itself defines goes along by value: no worker could import it by name."""
+def _serialize(job: Job) -> bytes:
+    """Return the job as bytes, with what the sweep file itself defines by value: no worker could import it by name."""
     for name, module in list(sys.modules.items()):
         if name.startswith(MODULE_PREFIX):
             cloudpickle.register_pickle_by_value(module)
@@ -59,5 +67,5 @@ def _packed(job: Job) -> bytes:
     return content
 
 
-def _path_of(job: Job) -> tuple[str, ...]:
+def _import_path(job: Job) -> tuple[str, ...]:
     return (str(job.root),) if job.root else ()

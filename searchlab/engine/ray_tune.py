@@ -1,7 +1,7 @@
-"""The Ray Tune engine: one Tune trial is one worker's shift; the study is an actor that every worker reports to.
+"""The Ray Tune engine: each worker is a Tune trial, and the study is an actor that every worker reports to.
 
-Ray Tune decides where and when a shift begins, with what resources, and begins it anew elsewhere when its worker or its
-node dies. It is never asked what happened: the study knows.
+Tune decides where and when a worker starts and with which resources, and restarts it elsewhere when its process or its
+node dies. Results are read from the study, never from Tune.
 """
 
 from __future__ import annotations
@@ -22,150 +22,154 @@ from ray.tune.execution import class_cache
 
 from searchlab.backend import Device
 from searchlab.cluster.connection import connected, on_this_node
-from searchlab.cluster.fair_share import one_slot, slot_source_of
-from searchlab.engine.driver_loop import POLL, listening
+from searchlab.cluster.fair_share import create_slot_source, reserve_one_slot
+from searchlab.engine.driver_loop import POLL_INTERVAL, forward_events
 from searchlab.engine.payload import JobPayload, payload_for_study, payload_for_workers
-from searchlab.engine.refit import Refit, device_here, refit_here
+from searchlab.engine.refit import Refit, available_device, refit_locally
 from searchlab.engine.signals import interruptible
 from searchlab.engine.study_actor import StudyActor
 from searchlab.engine.tune_worker import (
-    RETRIES,
+    MAX_RESTARTS,
     IdleStopper,
     RecoveryCallback,
     TuneWorker,
     WorkerSearcher,
-    bundle,
-    keep_keys,
+    placement_group,
+    withhold_store_keys,
 )
 from searchlab.errors import WorldFault
-from searchlab.runs.events import Tracker, replay
+from searchlab.runs.events import EventHandler, forward
 from searchlab.runs.job import Job, SearchResult
 from searchlab.runs.ray_errors import as_searchlab_error
-from searchlab.runs.trials import TrialRecord, ended, retell
-from searchlab.space.resources import devices_of
+from searchlab.runs.trials import TrialRecord, ended, replay_events
+from searchlab.space.resources import allowed_devices
 
 
 def session(job: Job) -> AbstractContextManager[None]:
-    """What search and refit have in common: on a cluster one connection, so that its own of it is made once.
+    """Return a context in which search and refit share one connection to a cluster.
 
-    A cluster of this machine ends with its search, and its memory is the refit's.
+    A Ray of this machine ends with its search instead, so that the refit has its memory.
     """
-    return connected(job) if job.address else nullcontext()
+    return connected(job) if job.config.address else nullcontext()
 
 
-def search(job: Job, tracker: Tracker) -> SearchResult:
-    """Train group after group on the workers of a Ray cluster until the study has no more, or the process is stopped.
+def search(job: Job, handler: EventHandler) -> SearchResult:
+    """Train groups on the workers of a Ray cluster until the study has no more, or a signal stops this process.
 
-    Raises WorldFault when the search had to stop early; the study keeps what was reached. Raises UserMistake where
-    another process keeps the study.
+    Raises WorldFault when the search had to stop early; the study keeps what was reached. Raises UserMistake when
+    another process owns the study.
     """
     try:
-        return _search(job, tracker)
+        return _search(job, handler)
     except (RayError, TuneError) as error:
         raise as_searchlab_error(job.name, error) from error
 
 
 def refit(job: Job, trial: TrialRecord) -> Refit:
-    """The trial trained once more on all training rows: here, or by a worker of the cluster that has the device.
+    """Train the trial once more on all training rows: in this process, or on the cluster.
 
-    Raises WorldFault when the cluster could not, UserMistake where its worker met one.
+    Raises WorldFault when the cluster cannot, and UserMistake when its worker raises one.
     """
-    if job.address is None:
-        return refit_here(job.sweep, trial, job.seed, device_here(job.device))
+    if job.config.address is None:
+        return refit_locally(job, trial, available_device(job.config.device))
     try:
-        with connected(job), one_slot(job):
-            device = _device_there(job)
-            needs = job.sweep.resources.on(device)
-            there: Any = ray.remote(_refit_there).options(
-                num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), memory=needs.get("memory"), max_retries=RETRIES
+        with connected(job), reserve_one_slot(job):
+            device = _cluster_device(job)
+            needs = job.sweep.resources.ray_resources(device)
+            task: Any = ray.remote(_refit_payload).options(
+                num_cpus=needs["CPU"],
+                num_gpus=needs.get("GPU", 0),
+                memory=needs.get("memory"),
+                max_retries=MAX_RESTARTS,
             )
-            refitted: Refit = ray.get(there.remote(payload_for_workers(job), trial, device))
-            return refitted
+            result: Refit = ray.get(task.remote(payload_for_workers(job), trial, device))
+            return result
     except RayError as error:
         raise as_searchlab_error(job.name, error) from error
 
 
-def _search(job: Job, tracker: Tracker) -> SearchResult:
+def _search(job: Job, handler: EventHandler) -> SearchResult:
     stop = threading.Event()
-    with connected(job), interruptible(stop) as break_off:  # in this order: Ray would take the signals for itself
-        desk = _desk(job)
-        _open(desk, tracker, stop)
-        retell(ended(ray.get(desk.records.remote())), tracker)
-        with listening(job.name, desk, tracker, slot_source_of(job, tracker), stop, break_off):
-            _fit(job, desk)
-        found = SearchResult(ray.get(desk.records.remote()), ray.get(desk.over.remote()), stop.is_set())
-        halted: str | None = ray.get(desk.halted.remote())
-        ray.get(desk.close.remote())
-    if halted:
-        raise WorldFault(halted)
-    return found
+    with connected(job), interruptible(stop) as abort:  # in this order: Ray installs signal handlers of its own
+        study_actor = _create_study_actor(job)
+        _open_study(study_actor, handler, stop)
+        replay_events(ended(ray.get(study_actor.records.remote())), handler)
+        with forward_events(job.name, study_actor, handler, create_slot_source(job, handler), stop, abort):
+            _run_tuner(job, study_actor)
+        result = SearchResult(
+            trials=ray.get(study_actor.records.remote()),
+            over=ray.get(study_actor.end_reason.remote()),
+            paused=stop.is_set(),
+        )
+        stop_reason: str | None = ray.get(study_actor.stop_reason.remote())
+        ray.get(study_actor.close.remote())
+    if stop_reason:
+        raise WorldFault(stop_reason)
+    return result
 
 
-def _desk(job: Job) -> Any:
-    """The study's actor, on the driver's node: with the driver it lives, and with no worker it dies."""
+def _create_study_actor(job: Job) -> Any:
+    """Start the study's actor on the driver's node: it ends with the driver, and outlives every worker."""
     remote: Any = ray.remote
-    actor = remote(concurrency_groups={"news": 1})(
-        StudyActor
-    )  # news are told also while the study waits for its storage
+    actor = remote(concurrency_groups={"events": 1})(StudyActor)  # events come even while the study waits
     return actor.options(num_cpus=0, scheduling_strategy=on_this_node()).remote(payload_for_study(job))
 
 
-def _open(desk: Any, tracker: Tracker, stop: threading.Event) -> None:
-    """Have the study opened; whoever watches hears what it has to wait for, and may leave it at that."""
-    opening, news = desk.open.remote(), desk.drain.remote()
-    while not ray.wait([opening], timeout=POLL)[0]:
+def _open_study(study_actor: Any, handler: EventHandler, stop: threading.Event) -> None:
+    """Open the study, and forward its events while it waits; raise KeyboardInterrupt when `stop` is set meanwhile."""
+    opening, events = study_actor.open.remote(), study_actor.drain_events.remote()
+    while not ray.wait([opening], timeout=POLL_INTERVAL)[0]:
         if stop.is_set():
             raise KeyboardInterrupt
-        if ray.wait([news], timeout=0)[0]:  # not waited for: its process may take long to start
-            replay(ray.get(news), tracker)
-            news = desk.drain.remote()
-    for told in (news, desk.drain.remote()):  # the first may be from before the end
-        replay(ray.get(told), tracker)
+        if ray.wait([events], timeout=0)[0]:  # without waiting: the actor's process may take long to start
+            forward(ray.get(events), handler)
+            events = study_actor.drain_events.remote()
+    for remaining in (events, study_actor.drain_events.remote()):  # the first call may be from before the last event
+        forward(ray.get(remaining), handler)
     ray.get(opening)
 
 
-def _fit(job: Job, desk: Any) -> None:
+def _run_tuner(job: Job, study_actor: Any) -> None:
     folder = tempfile.mkdtemp(prefix="searchlab-tune-")
-    body = tune.with_parameters(TuneWorker, parcel=payload_for_workers(job), desk=desk)
+    worker = tune.with_parameters(TuneWorker, payload=payload_for_workers(job), study_actor=study_actor)
     tuner = tune.Tuner(
-        tune.with_resources(body, partial(bundle, job.sweep.resources)),
-        tune_config=tune.TuneConfig(search_alg=WorkerSearcher(desk), num_samples=-1),
+        tune.with_resources(worker, partial(placement_group, job.sweep.resources)),
+        tune_config=tune.TuneConfig(search_alg=WorkerSearcher(study_actor), num_samples=-1),
         run_config=tune.RunConfig(
             name=job.name,
             storage_path=folder,
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
-            callbacks=[RecoveryCallback(desk)],
-            stop=IdleStopper(desk),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # a worker keeps its own, per group
+            failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
+            callbacks=[RecoveryCallback(study_actor)],
+            stop=IdleStopper(study_actor),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # workers save checkpoints per group
         ),
     )
     try:
-        with _keys_stay():
+        with _store_keys_withheld():
             tuner.fit()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _keys_stay() -> Iterator[None]:
-    """Within the block Tune passes no keys of a store on; after it, Tune does for others in this process as before."""
-    passed_on = class_cache.ENV_VARS_TO_PROPAGATE
-    keep_keys()
+def _store_keys_withheld() -> Iterator[None]:
+    """Within the block, have Tune pass no store's keys on; restore Tune's own setting afterwards."""
+    previous = class_cache.ENV_VARS_TO_PROPAGATE
+    withhold_store_keys()
     try:
         yield
     finally:
-        class_cache.ENV_VARS_TO_PROPAGATE = passed_on
+        class_cache.ENV_VARS_TO_PROPAGATE = previous
 
 
-def _device_there(job: Job) -> Device:
-    """Where the cluster has it done: on a GPU if the sweep may use one and there is one."""
-    *others, last = devices_of(job.device)
-    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return others[0] if others and there.get("GPU") else last
+def _cluster_device(job: Job) -> Device:
+    """Return the device of a refit on the cluster: a GPU if the sweep may use one and the cluster has one."""
+    *preferred, last = allowed_devices(job.config.device)
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return preferred[0] if preferred and resources.get("GPU") else last
 
 
-def _refit_there(parcel: JobPayload, trial: TrialRecord, device: Device) -> Refit:
-    """The refit as a worker of the cluster does it."""
-    job = parcel.open()
-    return refit_here(job.sweep, trial, job.seed, device)
+def _refit_payload(payload: JobPayload, trial: TrialRecord, device: Device) -> Refit:
+    """Return the refit that a worker of the cluster carries out, without what cannot travel."""
+    return refit_locally(payload.open(), trial, device).without_trainer()

@@ -1,72 +1,87 @@
-"""The refit: the trial that may win, trained once more on all training rows, wherever the device for it is."""
+"""The refit: a candidate for the winner is trained once more, on all training rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from threadpoolctl import threadpool_limits
 
 from searchlab.backend import Array, Device, unavailable_reason
+from searchlab.data.holdout import EveryRow
 from searchlab.data.loaded import LoadedDataset
-from searchlab.data.splits import EveryRow
 from searchlab.data.vocabulary import Vocabulary
-from searchlab.engine.text_samples import sample_text
-from searchlab.fusion.groups import build
+from searchlab.engine.text_samples import generate_sample
+from searchlab.fusion.groups import build_trainer
+from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord
-from searchlab.space.resources import Placement, devices_of
-from searchlab.space.sweep import Sweep
+from searchlab.space.resources import DeviceOption, allowed_devices
 from searchlab.training import Trainer
 
-REFIT = 0x5EED  # set beside the sweep's seed: the refit's weights and row orders are none that a fold had
+# combined with the sweep's seed, so that the initial weights and row orders of the refit are those of no fold
+REFIT_SEED = 0x5EED
 
 
 @dataclass(frozen=True)
 class Refit:
-    """What a refit came to: the trainer's state as host arrays (1, ...) by name, what a language model wrote after each
-    epoch, and why it diverged, if it did."""
+    """A trial trained on all training rows.
+
+    Attributes:
+        state: The trainer's state as host arrays (1, ...) by name; empty where training diverged.
+        texts: What a language model generated after each epoch.
+        failure: Why training diverged; None where it did not.
+        trainer: The trainer itself, where it was trained in this process.
+    """
 
     state: Mapping[str, Array]
     texts: tuple[str, ...] = ()
-    unavailable_reason: str | None = None
+    failure: str | None = None
+    trainer: Trainer | None = field(default=None, repr=False, compare=False)
+
+    def without_trainer(self) -> Refit:
+        """Return the refit without its trainer, as it is sent to another process."""
+        return replace(self, trainer=None)
 
 
-Refitting = Callable[[TrialRecord], Refit]  # who does it, and where
+RefitTrial = Callable[[TrialRecord], Refit]
 
 
-def refit_here(sweep: Sweep, trial: TrialRecord, seed: int, device: Device) -> Refit:
-    """Train the trial on all training rows, for as many epochs as cross-validation found best."""
-    table = sweep.data.training().on(device)
-    trainer, vocabulary = trainer_of(sweep, trial, seed, table, device), vocabulary_of(table)
+def refit_locally(job: Job, trial: TrialRecord, device: Device) -> Refit:
+    """Train the trial in this process on all training rows, for as many epochs as cross-validation found best."""
+    data, seed = job.rows.load().to(device), job.config.seed
+    trainer, vocabulary = _new_trainer(job, trial, data, device), vocabulary_of(data)
     texts: list[str] = []
-    with threadpool_limits(sweep.resources.threads):
+    with threadpool_limits(job.sweep.resources.blas_threads):
         for _ in range(trial.epoch or 0):
             report = trainer.advance()
             if report.failures[0]:
                 return Refit({}, tuple(texts), report.failures[0])
             if vocabulary:
-                texts.append(sample_text(trainer.model, table, vocabulary, seed))
-    return Refit(trainer.state(), tuple(texts))
+                texts.append(generate_sample(trainer.model, data, vocabulary, seed))
+    return Refit(trainer.state(), tuple(texts), trainer=trainer)
 
 
-def trainer_of(sweep: Sweep, trial: TrialRecord, seed: int, table: LoadedDataset, device: Device) -> Trainer:
-    """The trainer of one replica of this trial that sees every row and has trained no epoch."""
-    return build(sweep, [trial.parameters], table, EveryRow().split(table), seed ^ REFIT, device)
-
-
-def restored(refit: Refit, sweep: Sweep, trial: TrialRecord, seed: int, device: Device) -> Trainer:
-    """The trainer at the end of a refit, wherever that was done."""
-    trainer = trainer_of(sweep, trial, seed, sweep.data.training().on(device), device)
+def restore_trainer(refit: Refit, job: Job, trial: TrialRecord, device: Device) -> Trainer:
+    """Return the trainer at the end of a refit; build it and restore its state when another process trained it."""
+    if refit.trainer is not None:
+        return refit.trainer
+    trainer = _new_trainer(job, trial, job.rows.load().to(device), device)
     trainer.restore(trial.epoch or 0, dict(refit.state))
     return trainer
 
 
-def vocabulary_of(table: LoadedDataset) -> Vocabulary | None:
-    """The table's; None for a table of one's own that never heard of any."""
-    found: Vocabulary | None = getattr(table, "vocabulary", None)
-    return found
+def vocabulary_of(data: LoadedDataset) -> Vocabulary | None:
+    """Return the vocabulary of text; None for other data, and for a custom data set that has no such attribute."""
+    vocabulary: Vocabulary | None = getattr(data, "vocabulary", None)
+    return vocabulary
 
 
-def device_here(placement: Placement) -> Device:
-    """The best device that this machine has of those that are meant; the processor where it has none of them."""
-    return next((device for device in devices_of(placement) if unavailable_reason(device) is None), "cpu")
+def available_device(placement: DeviceOption) -> Device:
+    """Return the first device of the placement that this machine has; the CPU when it has none of them."""
+    return next((device for device in allowed_devices(placement) if unavailable_reason(device) is None), "cpu")
+
+
+def _new_trainer(job: Job, trial: TrialRecord, data: LoadedDataset, device: Device) -> Trainer:
+    """Return a trainer of one replica of this trial, which sees every row and has trained no epoch."""
+    seed = job.config.seed ^ REFIT_SEED
+    return build_trainer(job.sweep, [trial.parameters], data, EveryRow().split(data), seed, device)

@@ -1,4 +1,4 @@
-"""The study as a worker sees it from another process: what it asks goes to the desk and is answered from there."""
+"""The study as a worker in another process sees it: every call goes to the study's actor."""
 
 from __future__ import annotations
 
@@ -13,64 +13,65 @@ from searchlab.fusion.groups import Group
 from searchlab.runs.study_client import Decision, PendingDecision, StudyUnreachable
 from searchlab.training import EpochReport
 
-OFTEN = 0.02  # seconds between two reports of a group whose epochs take less: a call costs both sides a millisecond
+# seconds between two reports of a group whose epochs are shorter: a call costs both processes a millisecond
+REPORT_INTERVAL = 0.02
 
 
 class RemoteStudy:
-    """The study as a worker sees it from another process. Epochs that take no time are told a handful at a time."""
+    """A client of the study's actor. The reports of very short epochs are sent several at a time."""
 
-    def __init__(self, desk: Any) -> None:
-        self._desk = desk
-        self._untold: list[tuple[Sequence[int], EpochReport]] = []
-        self._told = 0.0  # when reports were last sent
+    def __init__(self, study_actor: Any) -> None:
+        self._study_actor = study_actor
+        self._unsent: list[tuple[Sequence[int], EpochReport]] = []
+        self._last_sent = 0.0  # monotonic time of the last call that sent reports
 
     def running(self, numbers: Sequence[int]) -> list[int]:
-        return list(self._ask("running", numbers))
+        return list(self._call("running", numbers))
 
-    def report(self, numbers: Sequence[int], report: EpochReport, *, at_once: bool) -> PendingDecision:
-        self._untold.append((numbers, report))
-        if not at_once and time.monotonic() - self._told < OFTEN:
+    def report(self, numbers: Sequence[int], report: EpochReport, *, urgent: bool) -> PendingDecision:
+        self._unsent.append((numbers, report))
+        if not urgent and time.monotonic() - self._last_sent < REPORT_INTERVAL:
             return lambda: Decision(tuple(numbers))
-        self._told = time.monotonic()
-        sent, self._untold = self._desk.reports.remote(self._untold), []
-        answer: PendingDecision = lambda: _heard(sent)  # noqa: E731
-        return answer
+        self._last_sent = time.monotonic()
+        reference, self._unsent = self._study_actor.report_epochs.remote(self._unsent), []
+        pending: PendingDecision = lambda: _result(reference)  # noqa: E731
+        return pending
 
-    def recall(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
-        self._ask("recall", reports)
+    def restore_reports(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
+        self._call("restore_reports", reports)
 
     def finish(self, numbers: Sequence[int], report: EpochReport) -> None:
-        self._ask("finish", numbers, report)
+        self._call("finish", numbers, report)
 
     def fail(self, numbers: Sequence[int], reason: str) -> None:
-        self._ask("fail", numbers, reason)
+        self._call("fail", numbers, reason)
 
-    def note(self, about: str, text: str) -> None:
-        self._ask("note", about, text)
+    def notify(self, topic: str, text: str) -> None:
+        self._call("notify", topic, text)
 
-    def grow(self, group: Group, pays: int) -> Group:
-        grown: Group = self._ask("grow", group, pays)
+    def grow(self, group: Group, size: int) -> Group:
+        grown: Group = self._call("grow", group, size)
         return grown
 
-    def take_back(self, group: Group, epoch: int) -> bool:
-        return bool(self._ask("take_back", group, epoch))
+    def return_survivors(self, group: Group, epoch: int) -> bool:
+        return bool(self._call("return_survivors", group, epoch))
 
-    def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
-        self._ask("weigh", numbers, needed, memory)
+    def report_memory(self, numbers: Sequence[int], needed: int, limit: int) -> None:
+        self._call("report_memory", numbers, needed, limit)
 
-    def _ask(self, method: str, *given: Any) -> Any:
-        """The desk's answer, which has heard everything before it: a caller's calls are served in their order."""
-        if self._untold:
-            self._desk.reports.remote(self._untold)
-            self._untold = []
-        return _heard(getattr(self._desk, method).remote(*given))
+    def _call(self, method: str, *arguments: Any) -> Any:
+        """Call the actor after all unsent reports: Ray runs the calls of one caller in their order."""
+        if self._unsent:
+            self._study_actor.report_epochs.remote(self._unsent)
+            self._unsent = []
+        return _result(getattr(self._study_actor, method).remote(*arguments))
 
 
-def _heard(answer: Any) -> Any:
-    """The desk's answer; raises Parted where the way to it is cut, which is no trial's fault."""
+def _result(reference: Any) -> Any:
+    """Return the result of a call; raise StudyUnreachable when the connection is cut, which is no trial's fault."""
     try:
-        return ray.get(answer)
+        return ray.get(reference)
     except RayTaskError:
-        raise  # it was reached, and this is what it says
+        raise  # the call reached the study, and failed there
     except RayError as error:
         raise StudyUnreachable(str(error).strip().splitlines()[0]) from error

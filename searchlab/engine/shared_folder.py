@@ -1,30 +1,30 @@
-"""Visible: whether the folder of the checkpoints is one that every node sees, asked by each worker when it begins."""
+"""Validation that every node of a cluster sees the same checkpoints; each worker validates its node when it starts."""
 
 from __future__ import annotations
 
 import socket
 from pathlib import Path
 
-from searchlab.engine.checkpoints import Checkpoints
+from searchlab.engine.checkpoints import CheckpointStore
 from searchlab.errors import WorldFault
 
-MARK = ".of-this-cluster"  # lies in the folder, and was written where the study is
+MARKER_NAME = ".of-this-cluster"  # a file that the study's node writes into the folder
 
 
-def mark(place: Path | str) -> None:
-    """Leave the mark in the folder; a store needs none, for it is one place wherever it is asked from."""
-    if isinstance(place, Path):
-        place.mkdir(parents=True, exist_ok=True)
-        (place / MARK).touch()
+def create_marker(location: Path | str) -> None:
+    """Write the marker file into a folder; a bucket needs none, because its URL means the same bucket on every node."""
+    if isinstance(location, Path):
+        location.mkdir(parents=True, exist_ok=True)
+        (location / MARKER_NAME).touch()
 
 
-def refuse_unseen(place: Path | str) -> None:
-    """Raises WorldFault where this node does not see the folder or the store: nobody could go on from what it saves."""
-    if isinstance(place, Path) and not (place / MARK).exists():
+def validate_visible(location: Path | str) -> None:
+    """Raise WorldFault when this node does not see the checkpoints of the others, or cannot write there."""
+    if isinstance(location, Path) and not (location / MARKER_NAME).exists():
         raise WorldFault(
-            f"the node {socket.gethostname()} does not see {place}, where the others keep their checkpoints; mount it "
-            "there, or give --checkpoints a folder that every node sees, or an s3:// URL."
+            f"the node {socket.gethostname()} does not see {location}, where the other nodes keep their checkpoints; "
+            "mount the folder there, or set --checkpoints to a folder that every node sees or to an s3:// URL."
         )
-    why = Checkpoints(place).unavailable_reason()
-    if why:
-        raise WorldFault(f"the node {socket.gethostname()} cannot keep checkpoints in {place}: {why}.")
+    reason = CheckpointStore(location).unavailable_reason()
+    if reason:
+        raise WorldFault(f"the node {socket.gethostname()} cannot keep checkpoints in {location}: {reason}.")

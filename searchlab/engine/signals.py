@@ -1,4 +1,4 @@
-"""Ctrl-C: once, and every group finishes its epoch and is saved; twice, and the search stops at once."""
+"""Signals that stop a search: the first one has every group finish its epoch and be saved, the second stops at once."""
 
 from __future__ import annotations
 
@@ -10,42 +10,44 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)  # a terminal's, and what a container or a cluster sends before it kills
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what a container or a cluster sends before it kills
 
-ECHO = 0.5  # seconds: who tells a process and its group, as timeout(1) does, tells it twice and means it once
+# seconds in which further signals count as the first one: timeout(1) signals both a process and its group
+DUPLICATE_WINDOW = 0.5
 
-STOPPING = "stopping: every group finishes its epoch and is saved; once more stops at once"
+STOP_MESSAGE = "stopping: every group finishes its epoch and is saved; a second signal stops at once"
 
 
 @contextmanager
 def interruptible(stop: threading.Event) -> Iterator[Callable[[], None]]:
-    """Within the block, the first signal sets `stop` and a second one, no echo of it, raises KeyboardInterrupt.
+    """Within the block, set `stop` at the first signal, and raise KeyboardInterrupt at a second one.
 
-    What it gives may be called from any thread, and breaks the block off as the second signal does. Signals reach the
-    main thread alone; in another, nothing changes.
+    The block gets a function that any thread may call to raise KeyboardInterrupt in it at once. Python handles signals
+    in the main thread only; in another thread this context does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
 
     main = threading.get_ident()
-    since, broken = math.inf, False  # when the first was heard; whether nothing is waited for any more
+    first_signal, is_aborted = math.inf, False  # monotonic time of the first signal
 
-    def heard(number: int, frame: FrameType | None) -> None:
-        nonlocal since
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal first_signal
         stop.set()
-        since = min(since, time.monotonic())
-        if broken or time.monotonic() > since + ECHO:
+        first_signal = min(first_signal, time.monotonic())
+        if is_aborted or time.monotonic() > first_signal + DUPLICATE_WINDOW:
             raise KeyboardInterrupt
 
-    def break_off() -> None:
-        nonlocal broken
-        broken = True
-        signal.pthread_kill(main, signal.SIGTERM)  # to that thread, lest it waits on; Ray blocks Ctrl-C's in its jobs
+    def abort() -> None:
+        nonlocal is_aborted
+        is_aborted = True
+        # to the main thread, so that a call that it waits in returns; SIGINT is blocked in Ray's jobs
+        signal.pthread_kill(main, signal.SIGTERM)
 
-    before = {number: signal.signal(number, heard) for number in SIGNALS}
+    previous = {number: signal.signal(number, handle) for number in SIGNALS}
     try:
-        yield break_off
+        yield abort
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,8 +1,7 @@
-"""The study as a Ray actor: the desk that workers on any machine report to, and the driver asks for news."""
+"""The study as a Ray actor: workers on any machine report to it, and the driver collects its events."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
@@ -11,11 +10,12 @@ import ray
 
 from searchlab.backend import Device
 from searchlab.engine.crash_retries import CrashRetries
+from searchlab.engine.garbage_collection import tune_garbage_collector
 from searchlab.engine.payload import JobPayload
-from searchlab.engine.shared_folder import mark
+from searchlab.engine.shared_folder import create_marker
 from searchlab.engine.worker_pool import WorkerPool
-from searchlab.fusion.groups import Group, Later
-from searchlab.runs.events import Buffer, Event
+from searchlab.fusion.groups import Group, NoGroupYet
+from searchlab.runs.events import Event, EventBuffer
 from searchlab.runs.study_client import Decision
 from searchlab.runs.trials import TrialRecord
 from searchlab.training import EpochReport
@@ -23,141 +23,136 @@ from searchlab.training import EpochReport
 if TYPE_CHECKING:
     from searchlab.study.study import Study
 
-SELDOM = 10_000  # a full collection comes after so many of the middle ones; Python's own number is 10
-
 
 class StudyActor:
-    """The study as an actor, with a buffer of what it has to tell. Only its news are told before it is open."""
+    """The study, its workers and its events in one process.
+
+    Until `open` returns, only `drain_events` and `set_slots` may be called. A worker is identified by its Tune trial,
+    which stays the same when Tune restarts the worker; `process` identifies its process.
+    """
 
     _study: Study
-    _deaths: CrashRetries
+    _crash_retries: CrashRetries
 
-    def __init__(self, parcel: JobPayload) -> None:
-        self._parcel, self._buffer = parcel, Buffer()
-        self._shifts = WorkerPool()
-        self._more = True  # as of the last call that could change it: asked for by a thread that must not wait
-        self._trained = False  # whether any worker has
-        self._life: dict[str, str] = {}  # the process that a shift is, by its own mark
-        self._gone: set[str] = set()  # processes that were given up, and may live on behind a cut network
-        self._group_of: dict[int, str] = {}
-        self._halted: str | None = None
+    def __init__(self, payload: JobPayload) -> None:
+        self._payload, self._events = payload, EventBuffer()
+        self._workers = WorkerPool()
+        self._has_work = True  # updated by every call that may change it, for `set_slots`, which must not wait
+        self._has_trained = False  # whether any worker has reported an epoch
+        self._group_by_trial: dict[int, str] = {}
+        self._stop_reason: str | None = None
 
     def open(self) -> None:
-        """Open the study, which may have to wait for its database or for an earlier owner; the news say so meanwhile.
+        """Open the study; while it waits for its database or for an earlier owner, its events report that.
 
-        Raises what Study does.
+        Raises what the constructor of Study raises.
         """
-        job = self._parcel.open()
-        from searchlab.study.study import Study  # here alone: a worker imports this file and needs no Optuna
+        job = self._payload.open()
+        from searchlab.study.study import Study  # here, because workers import this module without Optuna
 
-        if job.address:
-            mark(job.checkpoints)
-        self._study = Study(job, self._buffer)
-        self._deaths = CrashRetries(self._study)
-        if _in_actor():
+        if job.config.address:
+            create_marker(job.checkpoints)
+        self._study = Study(job, self._events)
+        self._crash_retries = CrashRetries(self._study)
+        if _is_actor_process():
             tune_garbage_collector()
 
-    @ray.method(concurrency_group="news")
-    def seat(self, seats: Mapping[Device, int]) -> tuple[int, bool]:
-        """So many workers may train at once on each device; how many do, and whether there is work for more.
+    @ray.method(concurrency_group="events")
+    def set_slots(self, slots: Mapping[Device, int]) -> tuple[int, bool]:
+        """Set the number of workers that may train on each device; return how many do, and whether there is more work.
 
-        It answers also while the study waits for its storage.
+        It returns at once even while the study waits for its storage.
         """
-        self._shifts.seats = seats
-        return len(self._shifts), self._more
+        self._workers.slots = slots
+        return len(self._workers), self._has_work
 
-    def opening(self, shift: str) -> Device | Literal["later", "never"]:
-        """The device that this new shift is to train on, unless there is no seat or no work now, or will be none."""
-        self._look()
-        if self._halted or self._study.done():
+    def start_worker(self, worker: str) -> Device | Literal["later", "never"]:
+        """Return the device for a new worker; "later" while no slot is free or no work is left, "never" at the end."""
+        self._update_has_work()
+        if self._stop_reason or self._study.is_done():
             return "never"
-        device = self._shifts.free() if self._more else None
+        device = self._workers.next_free_device() if self._has_work else None
         if device is None:
             return "later"
-        self._shifts.begin(shift, device)
+        self._workers.assign_slot(worker, device)
         return device
 
-    def take(self, shift: str, life: str = "", device: Device | None = None, node: str = "") -> Group | Later | None:
-        """A group for this shift: the one its worker died with, else the next; None when it is over.
+    def next_group(
+        self, worker: str, process: str = "", device: Device | None = None, node: str = ""
+    ) -> Group | NoGroupYet | None:
+        """Return the next group for this worker: the one that its last process crashed with, or else a new one.
 
-        `life` tells its process from another of the same shift: one that was given up gets nothing any more. `node` is
-        where it is.
+        None tells the worker to end. A process that counts as dead gets None.
         """
-        if not self._lives(shift, life) or not self._seated(shift, device, node):
+        if not self._workers.is_current_process(worker, process) or not self._obtain_slot(worker, device, node):
             return None
-        held = self._shifts.let_go(shift)
-        again = self._left_of(shift, held) if held else None
-        if self._shifts.too_many(shift) or self._shifts.was_asked(shift):
-            self._shifts.end(shift)
-            if again:
-                self._study.put_back(again)
-            self._look()
+        previous = self._workers.release_group(worker)
+        unfinished = self._unfinished(worker, previous) if previous else None
+        if self._workers.exceeds_slots(worker) or self._workers.is_preempted(worker):
+            self._workers.remove(worker)
+            if unfinished:
+                self._study.return_group(unfinished)
+            self._update_has_work()
             return None
-        self._study.workers = len(self._shifts) or self._study.workers
-        group = again or (None if self._halted else self._study.ask())
+        self._study.workers = len(self._workers) or self._study.workers
+        group = unfinished or (None if self._stop_reason else self._study.ask())
         if isinstance(group, Group):
-            self._hold(shift, group)
+            self._assign(worker, group)
         elif group is None:
-            self._shifts.end(shift)
-        self._look()
+            self._workers.remove(worker)
+        self._update_has_work()
         return group
 
-    def lose(self, shift: str) -> None:
-        """The shift's worker is gone, and Tune begins it anew: what it held is handed out again at once."""
-        self._let_go(shift)
-        self._shifts.lose(shift)
+    def worker_lost(self, worker: str) -> None:
+        """Return the group of a worker whose process died to the study at once; Tune restarts the worker."""
+        self._return_group(worker)
+        self._workers.mark_lost(worker)
 
-    def leave(self, shift: str) -> None:
-        """The shift is over, or was given up after many deaths: what it may hold still is handed out again."""
-        self._let_go(shift)
-        self._shifts.end(shift)
+    def worker_ended(self, worker: str) -> None:
+        """Return the group of a worker that has ended, or that Tune does not restart any more, to the study."""
+        self._return_group(worker)
+        self._workers.remove(worker)
 
-    def _let_go(self, shift: str) -> None:
-        self._gone |= {life} if (life := self._life.pop(shift, "")) else set()
-        held = self._shifts.let_go(shift)
-        again = self._left_of(shift, held) if held else None
-        if again:
-            self._study.put_back(again)
-        self._look()
-
-    def unfit(self, reason: str) -> None:
-        """A worker cannot train where it is: that ends a search in which nobody has trained, and no other."""
-        if self._trained:
-            self._study.note(reason, reason)
+    def report_unusable_node(self, reason: str) -> None:
+        """Stop the search when no worker has trained yet; otherwise only notify, because other nodes can train."""
+        if self._has_trained:
+            self._study.notify(reason, reason)
         else:
-            self.halt(reason)
+            self.stop(reason)
 
-    def idle(self, shift: str, life: str) -> bool:
-        """Whether a worker that cannot train is to stay: as long as it keeps its seat, no other begins in its place."""
-        stays = self._lives(shift, life) and not (self._halted or self._study.done() or self._shifts.too_many(shift))
-        if not stays:
-            self._shifts.end(shift)
-        return stays
+    def should_wait(self, worker: str, process: str) -> bool:
+        """Return whether a worker on an unusable node must wait: it keeps its slot, so that no other starts there."""
+        is_ending = self._stop_reason or self._study.is_done() or self._workers.exceeds_slots(worker)
+        if self._workers.is_current_process(worker, process) and not is_ending:
+            return True
+        self._workers.remove(worker)
+        return False
 
-    def vacant(self) -> bool:
-        """Whether nobody trains and nobody will: a shift that still waits for a node need not begin."""
-        return (self._halted is not None or self._study.done()) and not len(self._shifts)
+    def is_idle(self) -> bool:
+        """Return whether no worker trains and none will, even if a Tune trial still waits for a node."""
+        return (self._stop_reason is not None or self._study.is_done()) and not len(self._workers)
 
-    def grow(self, group: Group, pays: int) -> Group:
-        grown = self._study.grow(group, pays)
-        shift = self._shifts.holder(group.id)
-        if shift:
-            self._hold(shift, grown)
+    def grow(self, group: Group, size: int) -> Group:
+        """Return the group with more trials, see `StudyClient.grow`; its worker now trains all of them."""
+        grown = self._study.grow(group, size)
+        worker = self._workers.worker_of(group.id)
+        if worker:
+            self._assign(worker, grown)
         return grown
 
     def running(self, numbers: Sequence[int]) -> list[int]:
         return self._study.running(numbers)
 
-    def reports(self, epochs: Sequence[tuple[Sequence[int], EpochReport]]) -> Decision:
-        """Take in one epoch of a group or several in a row; who goes on after the last."""
-        group = self._group_of.get(epochs[0][0][0], "")
-        self._deaths.lives(group)
-        self._trained = True
-        verdict = [self._study.report(numbers, report) for numbers, report in epochs][-1]
-        return replace(verdict, pause=verdict.pause or self._shifts.ask_to_leave(group))
+    def report_epochs(self, epochs: Sequence[tuple[Sequence[int], EpochReport]]) -> Decision:
+        """Report one or several consecutive epochs of a group; return the decision after the last one."""
+        group = self._group_by_trial.get(epochs[0][0][0], "")
+        self._crash_retries.record_epoch(group)
+        self._has_trained = True
+        decision = [self._study.report(numbers, report) for numbers, report in epochs][-1]
+        return replace(decision, pause=decision.pause or self._workers.preempt(group))
 
-    def recall(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
-        self._study.recall(reports)
+    def restore_reports(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
+        self._study.restore_reports(reports)
 
     def finish(self, numbers: Sequence[int], report: EpochReport) -> None:
         self._study.finish(numbers, report)
@@ -165,90 +160,86 @@ class StudyActor:
     def fail(self, numbers: Sequence[int], reason: str) -> None:
         self._study.fail(numbers, reason)
 
-    def note(self, about: str, text: str) -> None:
-        self._study.note(about, text)
+    def notify(self, topic: str, text: str) -> None:
+        self._study.notify(topic, text)
 
-    def take_back(self, group: Group, epoch: int) -> bool:
-        taken = self._study.take_back(group, epoch)
-        if taken:
-            self._shifts.drop(group.id)
-            self._look()
-        return taken
+    def return_survivors(self, group: Group, epoch: int) -> bool:
+        """Return whether the study keeps these survivors, see `StudyClient`; their worker is then free."""
+        is_kept = self._study.return_survivors(group, epoch)
+        if is_kept:
+            self._workers.forget_group(group.id)
+            self._update_has_work()
+        return is_kept
 
-    def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
-        self._deaths.weigh(numbers, needed, memory)
+    def report_memory(self, numbers: Sequence[int], needed: int, limit: int) -> None:
+        self._crash_retries.report_memory(numbers, needed, limit)
 
     def pause(self, text: str) -> None:
-        """Hand out no more, and have every group saved after its epoch."""
-        self._study.note("pause", text)
+        """Give out no more groups, have every group saved after its epoch, and notify with this text."""
+        self._study.notify("pause", text)
         self._study.pause()
 
-    def halt(self, reason: str) -> None:
-        """Hand out no more: every group would meet the same fault. Open trials stay open, for another day."""
-        self._halted = reason
+    def stop(self, reason: str) -> None:
+        """Give out no more groups, because each would fail for this reason. Open trials stay open for `resume`."""
+        self._stop_reason = reason
 
-    def halted(self) -> str | None:
-        return self._halted
+    def stop_reason(self) -> str | None:
+        """Return why the search was stopped; None when it was not."""
+        return self._stop_reason
 
-    def over(self) -> str | None:
-        return self._study.over
+    def end_reason(self) -> str | None:
+        """Return why the study ended the search before all its trials; None when it did not."""
+        return self._study.end_reason
 
-    @ray.method(concurrency_group="news")
-    def drain(self) -> list[Event]:
-        return self._buffer.drain()
+    @ray.method(concurrency_group="events")
+    def drain_events(self) -> list[Event]:
+        """Return the events since the last call, in order."""
+        return self._events.drain()
 
     def records(self) -> list[TrialRecord]:
+        """Return every trial so far."""
         return self._study.records()
 
     def close(self) -> None:
+        """Close the study, so that another process can open it."""
         self._study.close()
 
-    def _look(self) -> None:
-        """See whether there is work for more workers."""
-        self._more = not self._halted and self._study.more()
+    def _update_has_work(self) -> None:
+        self._has_work = not self._stop_reason and self._study.has_more()
 
-    def _lives(self, shift: str, life: str) -> bool:
-        """Whether this process is the shift's; the newest is, and those before it are given up."""
-        if life in self._gone:
-            return False
-        before = self._life.setdefault(shift, life)
-        if before != life:
-            self._gone.add(before)
-            self._life[shift] = life
-        return True
-
-    def _seated(self, shift: str, device: Device | None, node: str) -> bool:
-        """Whether the shift has a seat, or there is one for it again; where nobody counts, always."""
-        if self._shifts.seats is None or device is None:
+    def _obtain_slot(self, worker: str, device: Device | None, node: str) -> bool:
+        """Return whether the worker has a slot, or gets one again after a restart; always without a limit of slots."""
+        if self._workers.slots is None or device is None:
             return True
-        self._shifts.back(shift)
-        if shift not in self._shifts and not self._shifts.has_free(device):
+        self._workers.mark_restarted(worker)
+        if worker not in self._workers and not self._workers.has_free_slot(device):
             return False
-        self._shifts.begin(shift, device, node)
+        self._workers.assign_slot(worker, device, node)
         return True
 
-    def _left_of(self, shift: str, held: Group) -> Group | None:
-        """What is to be trained of the group that this shift had: saved because it was told to, or died with."""
-        left = self._study.running(held.trials)
-        if not left or self._study.paused:
+    def _return_group(self, worker: str) -> None:
+        self._workers.abandon_process(worker)
+        group = self._workers.release_group(worker)
+        unfinished = self._unfinished(worker, group) if group else None
+        if unfinished:
+            self._study.return_group(unfinished)
+        self._update_has_work()
+
+    def _unfinished(self, worker: str, group: Group) -> Group | None:
+        """Return what is left to train of this worker's group, which it has saved if preempted, or crashed with."""
+        numbers = self._study.running(group.trials)
+        if not numbers or self._study.paused:
             return None
-        return replace(held.of(left), room=0) if self._shifts.was_asked(shift) else self._deaths.again(held.of(left))
+        unfinished = group.subset(numbers)
+        if self._workers.is_preempted(worker):
+            return replace(unfinished, max_followers=0)
+        return self._crash_retries.retry(unfinished)
 
-    def _hold(self, shift: str, group: Group) -> None:
-        self._shifts.hold(shift, group)
-        self._group_of |= dict.fromkeys(group.trials, group.id)
+    def _assign(self, worker: str, group: Group) -> None:
+        self._workers.assign_group(worker, group)
+        self._group_by_trial |= dict.fromkeys(group.trials, group.id)
 
 
-def _in_actor() -> bool:
-    """Whether this process is a Ray actor's, with nothing to do but this: not a test's, nor a notebook's."""
+def _is_actor_process() -> bool:
+    """Return whether this process runs nothing but a Ray actor, unlike that of a test or a notebook."""
     return ray.is_initialized() and ray.get_runtime_context().get_actor_id() is not None
-
-
-def tune_garbage_collector() -> None:
-    """Keep the garbage collector from going through all trials time and again: it never finds one to free."""
-    # A simulated search of 100,000 trials (bench/simulate.py), run and opened again: 30 full collections, 37 s in all,
-    # up to 4.1 s in which every worker waits, to free 40 objects. With this: none once the study is open, the longest
-    # wait 0.6 s instead of 7.8 s, and no more memory. The collections of what is new go on, and find what they found.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*gc.get_threshold()[:2], SELDOM)

@@ -1,4 +1,4 @@
-"""What a language model writes after each epoch of the refit: how it learns to, for people to read."""
+"""Text that a language model generates after each epoch of the refit, so that people can see how it learns."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from searchlab.backend import to_host
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Rows
 from searchlab.data.vocabulary import Vocabulary
-from searchlab.nn.generation import sample
+from searchlab.nn.generation import generate
 from searchlab.nn.module import Model
 
-LENGTHS = {"word": (5, 30), "char": (20, 120)}  # how much of the training text is gone on with, and by how much
-TOP_K = 20
+LENGTHS = {"word": (5, 30), "char": (20, 120)}  # tokens of the prompt, and tokens generated after it, by unit
+TOP_K = 20  # tokens are sampled from so many likeliest ones
 
 
-def sample_text(model: Model, table: LoadedDataset, vocabulary: Vocabulary, seed: int) -> str:
-    """What a single replica goes on with from the table's first words, as many as are in a window.
+def generate_sample(model: Model, table: LoadedDataset, vocabulary: Vocabulary, seed: int) -> str:
+    """Return text that a model of a single replica generates after a prompt: the first tokens of the table.
 
-    It draws from a seed of its own: training goes on as if nothing had been asked.
+    It samples with a seed of its own, so that training does not depend on it.
     """
-    first, length = LENGTHS[vocabulary.unit]
-    begin = Rows.of([np.arange(min(first + 1, len(table)))])  # the last of them is only a target
-    start = to_host(next(iter(table.scoring(begin))).x)[:, :first, 0]
-    skip = [] if vocabulary.unknown is None else vocabulary.ids([vocabulary.unknown]).tolist()
+    prompt_length, length = LENGTHS[vocabulary.unit]
+    rows = Rows.from_folds([np.arange(min(prompt_length + 1, len(table)))])  # the last row is only a target
+    prompt = to_host(next(iter(table.scoring_batches(rows))).x)[:, :prompt_length, 0]
+    skip = [] if vocabulary.unknown is None else vocabulary.lookup_ids([vocabulary.unknown]).tolist()
     with np.errstate(all="ignore"):
-        ids = sample(model, start, length, seed=seed, top_k=min(TOP_K, len(vocabulary)), skip=skip)
+        ids = generate(model, prompt, length, seed=seed, top_k=min(TOP_K, len(vocabulary)), skip_ids=skip)
     return vocabulary.decode(ids[0])
 
 
-def by_epoch(texts: Sequence[str]) -> str:
-    """The texts, each beside the number of its epoch."""
-    wide = len(str(len(texts)))
+def join_samples(texts: Sequence[str]) -> str:
+    """Return the texts of all epochs, each indented behind the number of its epoch."""
+    width = len(str(len(texts)))
     lines = []
     for epoch, text in enumerate(texts, start=1):
-        margin = f"epoch {epoch:{wide}}  "
-        lines += [margin + text.replace("\n", "\n" + " " * len(margin)), ""]
+        label = f"epoch {epoch:{width}}  "
+        lines += [label + text.replace("\n", "\n" + " " * len(label)), ""]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A shift: the body of a Tune trial, in which one worker trains group after group; and what has Tune begin them."""
+"""A worker as a Ray Tune trial, and the searcher, callback and stopper through which Tune manages workers."""
 
 from __future__ import annotations
 
@@ -15,143 +15,159 @@ from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
 from searchlab.backend import unavailable_reason
-from searchlab.engine.checkpoints import Checkpoints
-from searchlab.engine.memory_limits import node_share
+from searchlab.engine.checkpoints import CheckpointStore
+from searchlab.engine.memory_limits import cluster_worker_memory
 from searchlab.engine.remote_study import RemoteStudy
-from searchlab.engine.shared_folder import refuse_unseen
+from searchlab.engine.shared_folder import validate_visible
 from searchlab.engine.worker import Worker
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.fusion.groups import Later
+from searchlab.fusion.groups import NoGroupYet
 from searchlab.runs.ray_errors import error_sentence
 from searchlab.space.resources import Resources
 
-RETRIES = 100  # times a shift is begun anew after its worker died; the desk gives up on its trials long before
-IDLE = 1.0  # seconds between two looks of who has nothing to do
-LATER = 0.02  # seconds until a worker asks again for a group that has to wait for others to end
+# restarts of a worker whose process died; the study gives up the trials that cause it after far fewer
+MAX_RESTARTS = 100
+IDLE_POLL_INTERVAL = 1.0  # seconds between two calls to the study while there is nothing to do
+GROUP_POLL_INTERVAL = 0.02  # seconds between two requests for a group while other groups must end first
 
 
 class TuneWorker(tune.Trainable):
-    """One step that trains group after group, until there are no more or its seat is given to another sweep."""
+    """A worker as a Tune trial: Tune places it on a node with its resources, and restarts it when its process dies."""
 
-    def setup(self, config: dict[str, Any], **given: Any) -> None:
-        """Take the parcel in."""
-        self._desk, self._shift, self._device = given["desk"], config["shift"], config["device"]
-        self._parcel, self._life = given["parcel"], uuid.uuid4().hex
-        self._node = ray.get_runtime_context().get_node_id()
+    def setup(self, config: dict[str, Any], **parameters: Any) -> None:
+        """Keep the worker's configuration, the job and the study's actor."""
+        self._worker_id, self._device = config["worker"], config["device"]
+        self._study_actor, self._payload = parameters["study_actor"], parameters["payload"]
+        self._process, self._node = uuid.uuid4().hex, ray.get_runtime_context().get_node_id()
 
     def step(self) -> dict[str, Any]:
-        """The whole shift. Raises RayError or Parted where the way to the study is cut: Tune begins it anew then."""
+        """Run the only Tune iteration of this trial: train group after group until the study has none for this worker.
+
+        Raises RayError or StudyUnreachable when the connection to the study is cut; Tune then restarts the worker.
+        """
         try:
-            worker = self._worker()
-        except (UserMistake, WorldFault, OSError) as fault:  # another one in its place would meet it too
-            ray.get(self._desk.unfit.remote(str(fault)))
-            while ray.get(self._desk.idle.remote(self._shift, self._life)):
-                time.sleep(IDLE)
+            worker = self._create_worker()
+        except (UserMistake, WorldFault, OSError) as fault:  # another worker on this node would meet it too
+            ray.get(self._study_actor.report_unusable_node.remote(str(fault)))
+            while ray.get(self._study_actor.should_wait.remote(self._worker_id, self._process)):
+                time.sleep(IDLE_POLL_INTERVAL)
             return {"done": True}
         try:
-            self._train(worker)
-        except RayTaskError as error:  # what the study met
-            ray.get(self._desk.halt.remote(error_sentence(self._parcel.name, error)))
-        except (UserMistake, WorldFault, OSError) as fault:  # of this process: the next group would meet it too
-            ray.get(self._desk.halt.remote(str(fault)))
+            self._train_groups(worker)
+        except RayTaskError as error:  # raised by the study
+            ray.get(self._study_actor.stop.remote(error_sentence(self._payload.name, error)))
+        except (UserMistake, WorldFault, OSError) as fault:  # raised in this process, and the next group would meet it
+            ray.get(self._study_actor.stop.remote(str(fault)))
         return {"done": True}
 
-    def _train(self, worker: Worker) -> None:
-        while group := ray.get(self._desk.take.remote(self._shift, self._life, self._device, self._node)):
-            if isinstance(group, Later):
-                time.sleep(LATER)
+    def _train_groups(self, worker: Worker) -> None:
+        while group := self._next_group():
+            if isinstance(group, NoGroupYet):
+                time.sleep(GROUP_POLL_INTERVAL)
             else:
                 worker.train(group)
 
-    def _worker(self) -> Worker:
-        job, missing = self._parcel.open(), unavailable_reason(self._device)
-        if missing:  # Ray counts a GPU that CuPy cannot use: so would every group of this node
+    def _next_group(self) -> Any:
+        next_group = self._study_actor.next_group
+        return ray.get(next_group.remote(self._worker_id, self._process, self._device, self._node))
+
+    def _create_worker(self) -> Worker:
+        """Return a worker on this node; raise UserMistake, WorldFault or OSError when the node cannot train."""
+        job, missing = self._payload.open(), unavailable_reason(self._device)
+        if missing:  # Ray counts GPUs that CuPy cannot use, so every group on this node would fail
             raise WorldFault(f"the node {socket.gethostname()} cannot train on {self._device}: {missing}.")
-        if job.address:
-            refuse_unseen(job.checkpoints)
-        memory = node_share(self._device, job.sweep.resources) if job.memory is None else job.memory
-        worker = Worker(job.sweep, RemoteStudy(self._desk), Checkpoints(job.checkpoints), self._device, memory)
-        _refuse_without_data(worker)
+        if job.config.address:
+            validate_visible(job.checkpoints)
+        memory = cluster_worker_memory(self._device, job.sweep.resources) if job.memory is None else job.memory
+        worker = Worker(
+            sweep=job.sweep,
+            rows=job.rows,
+            study=RemoteStudy(self._study_actor),
+            checkpoints=CheckpointStore(job.checkpoints),
+            device=self._device,
+            memory=memory,
+        )
+        _load_data(worker)
         return worker
 
 
 class WorkerSearcher(Searcher):
-    """Tune's searcher: suggests a shift for every free seat while there is work, and tells the desk when one is over.
+    """A searcher that suggests a new worker for every free slot while there is work.
 
-    The groups themselves are drawn when their worker is there to train them: by then more trials have ended to learn
-    from.
+    The trials of a group are drawn later, when its worker is ready, because by then the sampler knows more results.
     """
 
-    def __init__(self, desk: Any) -> None:
+    def __init__(self, study_actor: Any) -> None:
         super().__init__(metric="done", mode="max")
-        self._desk = desk
+        self._study_actor = study_actor
 
     def suggest(self, trial_id: str) -> Any:
-        """The device of the next shift; None while there is no seat."""
-        keep_keys()  # here, where Tune runs: through Ray's client that is a process of the cluster
-        opening = ray.get(self._desk.opening.remote(trial_id))
-        if opening in ("later", "never"):
-            return None if opening == "later" else Searcher.FINISHED
-        return {"shift": trial_id, "device": opening}
+        """Return the configuration of the next worker; None while no slot is free."""
+        withhold_store_keys()  # here, where Tune runs: through Ray's client that is a process of the cluster
+        device = ray.get(self._study_actor.start_worker.remote(trial_id))
+        if device == "later":
+            return None
+        return Searcher.FINISHED if device == "never" else {"worker": trial_id, "device": device}
 
     def on_trial_complete(self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False) -> None:
-        """A shift is over, or was given up after many deaths; those of its groups are counted at the desk."""
-        ray.get(self._desk.leave.remote(trial_id))
+        """Report to the study that a worker has ended, or that Tune does not restart it any more."""
+        ray.get(self._study_actor.worker_ended.remote(trial_id))
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: a new run asks the study."""
+        """Do nothing: the study holds the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: a new run asks the study."""
+        """Do nothing: the study holds the state."""
 
 
 class RecoveryCallback(tune.Callback):
-    """Tells the desk when a shift's worker is gone, so that others take up what it held before Tune begins it anew."""
+    """A callback that reports a worker's death to the study, so that others continue its group before it restarts."""
 
-    def __init__(self, desk: Any) -> None:
-        self._desk = desk
+    def __init__(self, study_actor: Any) -> None:
+        self._study_actor = study_actor
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A shift is to be begun anew."""
-        ray.get(self._desk.lose.remote(trial.trial_id))
+        """Report to the study that the process of this worker died."""
+        ray.get(self._study_actor.worker_lost.remote(trial.trial_id))
 
 
 class IdleStopper(tune.Stopper):
-    """Ends Tune when nobody trains and nobody will, though a shift still waits for a node that never comes."""
+    """A stopper that ends Tune when no worker runs and none will, even if a trial is still pending."""
 
-    def __init__(self, desk: Any) -> None:
-        self._desk, self._asked = desk, time.monotonic()
+    def __init__(self, study_actor: Any) -> None:
+        self._study_actor, self._last_call = study_actor, time.monotonic()
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """No single shift is ended by what it says."""
+        """Return False: no trial is stopped because of its result."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether there is nothing left to wait for; the desk is asked once a second."""
-        if time.monotonic() - self._asked < IDLE:
+        """Return whether Tune should end; Tune calls this often, and the study is called once a second."""
+        if time.monotonic() - self._last_call < IDLE_POLL_INTERVAL:
             return False
-        self._asked = time.monotonic()
-        return bool(ray.get(self._desk.vacant.remote()))
+        self._last_call = time.monotonic()
+        return bool(ray.get(self._study_actor.is_idle.remote()))
 
 
-def keep_keys() -> None:
-    """Have Tune in this process hand no keys of a store to those it starts: Ray's agents log what they get.
+def withhold_store_keys() -> None:
+    """Have Tune in this process pass no AWS_ variables on to the processes it starts, because Ray's agents log them.
 
-    A node that reaches the store has keys of its own.
+    A node that uses the store has credentials of its own.
     """
     class_cache.ENV_VARS_TO_PROPAGATE = {n for n in class_cache.ENV_VARS_TO_PROPAGATE if not n.startswith("AWS_")}
 
 
-def bundle(resources: Resources, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-    """What the shift with this config takes of its node."""
-    return tune.PlacementGroupFactory([resources.on(config["device"])])
+def placement_group(resources: Resources, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    """Return the resources that the worker with this configuration takes of its node."""
+    return tune.PlacementGroupFactory([resources.ray_resources(config["device"])])
 
 
-def _refuse_without_data(worker: Worker) -> None:
-    """Raises WorldFault where this node cannot read the rows. The driver has read them, so no trial is to blame."""
+def _load_data(worker: Worker) -> None:
+    """Load the worker's data, which the driver could read; raise WorldFault when this node cannot."""
     try:
-        _ = worker.table
+        _ = worker.data
     except UserMistake as mistake:
         raise WorldFault(
-            f"the node {socket.gethostname()} cannot read the data: {str(mistake).rstrip('.')}; --ship-data sends them."
+            f"the node {socket.gethostname()} cannot read the data: {str(mistake).rstrip('.')}; "
+            "--ship-data sends the rows to the nodes."
         ) from mistake

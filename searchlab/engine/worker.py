@@ -1,4 +1,4 @@
-"""What a worker does with a group: build it or take it up from its checkpoint, train it, and report every epoch."""
+"""A worker trains groups: it splits them to its memory, continues them from checkpoints, and reports every epoch."""
 
 from __future__ import annotations
 
@@ -10,170 +10,185 @@ from typing import Literal, TypeAlias
 
 from searchlab.backend import Device, unavailable_reason
 from searchlab.data.loaded import LoadedDataset
-from searchlab.engine.checkpoints import Checkpoints
+from searchlab.data.training_rows import TrainingRows
+from searchlab.engine.checkpoints import CheckpointStore
 from searchlab.engine.group_run import GroupRun
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.groups import Group
-from searchlab.fusion.memory import Needs
-from searchlab.fusion.speed import Speeds
+from searchlab.fusion.memory import MemoryModel
+from searchlab.fusion.speed import SpeedModel
 from searchlab.runs.study_client import StudyClient, StudyUnreachable
-from searchlab.space.byte_size import size
+from searchlab.space.byte_size import format_bytes
 from searchlab.space.sweep import Sweep
 
-Outcome: TypeAlias = Literal["ended", "back", "paused"]  # of training a group
+GroupState: TypeAlias = Literal["ended", "returned", "paused"]  # "returned": its survivors wait for other trials
 
 
 @dataclass(frozen=True)
 class Worker:
-    """Trains groups of one sweep on one device. The data is read once, however many groups come.
+    """A worker for one sweep on one device; it reads the data once for all groups.
 
-    A group that would take more than `memory` bytes, its data included, trains in parts, one after the other: what is
-    drawn and what comes of it are the same on every machine. None is as much as there is.
+    A group that needs more than `memory` bytes, its data included, trains in parts one after the other, so that the
+    trials and their results are the same on every machine.
+
+    Args:
+        sweep: The sweep.
+        rows: The training rows.
+        study: Where groups are reported to.
+        checkpoints: Where groups are saved.
+        device: Device to train on; default "cpu".
+        memory: Bytes that the data and a group may take; default: no limit.
     """
 
     sweep: Sweep
-    judge: StudyClient
-    checkpoints: Checkpoints
+    rows: TrainingRows
+    study: StudyClient
+    checkpoints: CheckpointStore
     device: Device = "cpu"
     memory: int | None = None
 
     @cached_property
-    def table(self) -> LoadedDataset:
-        """The training rows on the device; raises UserMistake when there is no such device."""
-        missing = unavailable_reason(self.device)
-        if missing:
-            raise UserMistake(f"device {self.device!r} cannot be used here: {missing}.")
-        return self.sweep.data.training().on(self.device)
+    def data(self) -> LoadedDataset:
+        """The training rows on the device; raise UserMistake when the device cannot be used."""
+        reason = unavailable_reason(self.device)
+        if reason:
+            raise UserMistake(f"device {self.device!r} cannot be used here: {reason}.")
+        return self.rows.load().to(self.device)
 
     @cached_property
-    def needs(self) -> Needs:
-        """What structures take. It is measured on the host, so for another device the rows are read once more."""
-        return Needs(self.sweep, self.table if self.device == "cpu" else self.sweep.data.training(), self.device)
+    def memory_model(self) -> MemoryModel:
+        """The memory needs of the sweep's structures, measured on the host."""
+        return MemoryModel(self.sweep, self.rows.load(), self.device)
 
     @cached_property
-    def speeds(self) -> Speeds:
-        """How many trials of a structure train fastest side by side."""
-        return Speeds(self.sweep, self.table, self.device)
+    def speed_model(self) -> SpeedModel:
+        """The speeds of the sweep's structures, measured on the device."""
+        return SpeedModel(self.sweep, self.data, self.device)
 
     def train(self, group: Group) -> None:
-        """Train a group to its end, or until it is put back. What goes wrong in its own code fails its trials."""
+        """Train a group until it ends or is saved and returned. Exceptions in the network's code fail its trials."""
         parts: list[Group] = []
         try:
-            with self._answering(group):
-                group = self._grown(group)
-                parts = self._parts(group)
-        except MemoryError:  # measuring takes more than training may
-            parts = [replace(group, room=0)]
+            with self._failing(group):
+                group = self._add_followers(group)
+                parts = self._split(group)
+        except MemoryError:  # to measure takes more memory than to train may take
+            parts = [replace(group, max_followers=0)]
         for part in parts:
-            outcome = self._attempt(part, whole=len(parts) == 1)
-            if outcome == "paused":
+            state = self._train_within_memory(part, may_return=len(parts) == 1)
+            if state == "paused":
                 return
-            if outcome == "ended":
-                self.checkpoints.drop(group.id)
+            if state == "ended":
+                self.checkpoints.delete(group.id)
 
-    def _grown(self, group: Group) -> Group:
-        """The group with the followers that are worth it, where it has room for any."""
-        if not group.room:
+    def _add_followers(self, group: Group) -> Group:
+        """Return the group with as many more trials as make it faster and fit, if it may have any."""
+        if not group.max_followers:
             return group
-        leader, most = group.parameters[0], 1 + group.room
+        leader, size = group.parameters[0], 1 + group.max_followers
         if self.memory is not None:
-            most = max(1, self.needs.most([leader] * most, self.memory))
-        return self.judge.grow(group, self.speeds.best(leader, most))
+            size = max(1, self.memory_model.max_trials([leader] * size, self.memory))
+        return self.study.grow(group, self.speed_model.best_group_size(leader, size))
 
-    def _parts(self, group: Group) -> list[Group]:
-        """The group cut to what fits, first what its checkpoint holds; nothing where not one trial fits: all fail."""
-        most = self._most(group)
-        if not most:
+    def _split(self, group: Group) -> list[Group]:
+        """Return parts of the group that fit into memory, trials in its checkpoint first; none when all have failed."""
+        size = self._max_side_by_side(group)
+        if not size:
             return []
-        saved = self.checkpoints.of(group)
-        begun = [number for number in group.trials if saved and number in saved.trials]
-        rest = [number for number in group.trials if number not in begun]
-        cuts = [some[at : at + most] for some in (begun, rest) for at in range(0, len(some), most)]
-        return [group.of(numbers) for numbers in cuts]
+        saved = self.checkpoints.load_group(group)
+        started = [number for number in group.trials if saved and number in saved.trials]
+        new = [number for number in group.trials if number not in started]
+        parts = [numbers[i : i + size] for numbers in (started, new) for i in range(0, len(numbers), size)]
+        return [group.subset(numbers) for numbers in parts]
 
-    def _most(self, group: Group) -> int:
-        """How many of its trials may train side by side; 0 where not one fits, and all have failed."""
+    def _max_side_by_side(self, group: Group) -> int:
+        """Return how many of its trials may train side by side; when not even one fits, fail all and return 0."""
         count = len(group.trials)
-        most = count if group.most is None else min(count, group.most)
+        allowed = count if group.max_side_by_side is None else min(count, group.max_side_by_side)
         if self.memory is None:
-            return most
-        fit = self.needs.most(group.parameters, self.memory)
-        if group.most is not None:
-            needed = self.needs.of(group.parameters[0]).bytes(self.needs.folds) + self.needs.data
-            self.judge.weigh(group.trials, needed, self.memory)
-        if not fit:
-            self.judge.fail(group.trials, f"infeasible: {self.needs.told(group.parameters[0], self.memory)}")
-            self.checkpoints.drop(group.id)
-        elif fit < most:
-            self._tell_cut(group, fit, self.memory)
-        return min(most, fit)
+            return allowed
+        model = self.memory_model
+        fitting = model.max_trials(group.parameters, self.memory)
+        if group.max_side_by_side is not None:  # a worker has crashed: the message may need these numbers
+            needed = model.measure(group.parameters[0]).total_bytes(model.folds) + model.data_bytes
+            self.study.report_memory(group.trials, needed, self.memory)
+        if not fitting:
+            shortage = model.shortage_message(group.parameters[0], self.memory)
+            self.study.fail(group.trials, f"infeasible: {shortage}")
+            self.checkpoints.delete(group.id)
+        elif fitting < allowed:
+            self._notify_split(group, fitting, self.memory)
+        return min(allowed, fitting)
 
-    def _tell_cut(self, group: Group, most: int, memory: int) -> None:
-        needs, parameters = self.needs, group.parameters[0]
-        name, each = needs.named(parameters) or "this structure", needs.of(parameters).replica
-        self.judge.note(
+    def _notify_split(self, group: Group, fitting: int, memory: int) -> None:
+        model, parameters = self.memory_model, group.parameters[0]
+        name = model.structure_name(parameters) or "this structure"
+        replica_bytes = format_bytes(model.measure(parameters).replica_bytes)
+        self.study.notify(
             name,
-            f"memory: {name} takes {size(each)} a replica, {needs.folds} a trial; of a group of {len(group.trials)} "
-            f"trials {most} at a time fit into the {size(memory)} of a worker",
+            f"memory: {name} needs {replica_bytes} per replica, with {model.folds} replicas per trial; of a group of "
+            f"{len(group.trials)} trials, {fitting} at a time fit into the {format_bytes(memory)} of a worker",
         )
 
     @contextmanager
-    def _answering(self, group: Group) -> Iterator[None]:
-        """What goes wrong within fails these trials."""
+    def _failing(self, group: Group) -> Iterator[None]:
+        """Fail the trials of this group for an exception within the block, unless another trial would meet it too."""
         try:
             yield
         except (WorldFault, MemoryError, StudyUnreachable):
-            raise  # the disk, the data or the network, not the trial: the same would happen to the next one
+            raise  # from the disk, the data or the network, or handled by the caller
         except Exception as error:
-            self.judge.fail(group.trials, _reason(error))
+            self.study.fail(group.trials, _failure_reason(error))
 
-    def _attempt(self, group: Group, *, whole: bool) -> Outcome:
-        """Train the group; where its memory runs out, its halves one after the other, at last each trial alone."""
-        outcome: Outcome = "ended"
+    def _train_within_memory(self, group: Group, *, may_return: bool) -> GroupState:
+        """Train the group; when memory runs out, train its halves one after the other, down to each trial alone."""
+        state: GroupState = "ended"
         try:
-            with self._answering(group):
-                outcome = self._train(group, whole=whole)
-            return outcome
+            with self._failing(group):
+                state = self._train(group, may_return=may_return)
+            return state
         except MemoryError as error:
-            told = str(error).strip() or "there was no memory left"
-        left = self.judge.running(group.trials)  # outside of `except`, which would hold on to what the group took
-        if len(left) == 1:
-            self.judge.fail(left, f"infeasible: alone in its worker, it ran out of memory ({told})")
-        half = (len(left) + 1) // 2
-        for numbers in (left[:half], left[half:]) if len(left) > 1 else ():
-            outcome = self._attempt(group.of(numbers), whole=False)
-            if outcome == "paused":
+            reason = str(error).strip() or "no memory was left"
+        numbers = self.study.running(group.trials)  # after `except`, whose traceback keeps the group's arrays alive
+        if len(numbers) == 1:
+            self.study.fail(numbers, f"infeasible: the trial ran out of memory alone in its worker ({reason})")
+        half = (len(numbers) + 1) // 2
+        for part in (numbers[:half], numbers[half:]) if len(numbers) > 1 else ():
+            state = self._train_within_memory(group.subset(part), may_return=False)
+            if state == "paused":
                 break
-        return outcome
+        return state
 
-    def _train(self, group: Group, *, whole: bool) -> Outcome:
-        run = GroupRun.begin(group, self.sweep, self.table, self.judge, self.checkpoints.of(group), self.device)
-        if group.parts:
+    def _train(self, group: Group, *, may_return: bool) -> GroupState:
+        saved = self.checkpoints.load_group(group)
+        run = GroupRun.start(group, self.sweep, self.data, self.study, saved, self.device)
+        if group.merged_groups:
             self._save(group, run)
-            for part in group.parts:
-                self.checkpoints.drop(part)
-        while run.trials and not run.last():
-            before = len(run.trials)
+            for merged in group.merged_groups:
+                self.checkpoints.delete(merged)
+        while run.trials and not run.is_last_epoch:
+            count = len(run.trials)
             run.advance()
-            if run.paused:
+            if run.is_paused:
                 self._save(group, run)
                 return "paused"
-            if run.trials and whole and len(run.trials) < before and run.thin():
+            if run.trials and may_return and len(run.trials) < count and run.should_return_survivors:
                 self._save(group, run)
-                if self.judge.take_back(group.of(run.trials), run.trainer.epoch):
-                    return "back"
-            elif run.trials and self.checkpoints.due():
+                if self.study.return_survivors(group.subset(run.trials), run.trainer.epoch):
+                    return "returned"
+            elif run.trials and self.checkpoints.is_due():
                 self._save(group, run)
         if run.trials:
-            self.judge.finish(run.trials, run.trainer.advance())
+            self.study.finish(run.trials, run.trainer.advance())
         return "ended"
 
     def _save(self, group: Group, run: GroupRun) -> None:
         self.checkpoints.save(group.id, run.checkpoint())
 
 
-def _reason(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    if isinstance(error, UserMistake) and text:
-        return text[0]  # a sentence for people: the class adds nothing
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+def _failure_reason(error: Exception) -> str:
+    """Return the first line of an exception, for the trial's record."""
+    lines = str(error).strip().splitlines()
+    if isinstance(error, UserMistake) and lines:
+        return lines[0]  # a sentence for people, to which the class adds nothing
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

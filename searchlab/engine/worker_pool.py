@@ -1,124 +1,146 @@
-"""Shifts: which workers train, each by its Tune trial, what each holds, and who makes room when seats get fewer."""
+"""The workers of a search: their slots, the groups they train, and which of them leave when slots are withdrawn."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from searchlab.backend import Device
 from searchlab.fusion.groups import Group
 
-Claim = tuple[float, int]  # the number of a shift's node, and when it came, counted: the smallest stay
-NOWHERE = float("inf")
+Priority: TypeAlias = tuple[float, int]  # number of the worker's node, order of arrival; the smallest keep their slots
+UNKNOWN_NODE = float("inf")  # node number of a worker that has no process yet
 
 
 @dataclass
 class WorkerPool:
-    """The workers of one search, in the order in which they came.
+    """The workers of one search, each with a slot, in the order in which they arrived.
 
-    `seats` is how many may train at once on each device; None where nobody counts. When it falls, those leave that have
-    no node yet, then those on the node that was used last, the newest first: a group of another sweep's that takes more
-    than one of theirs finds room on one node. What is asked with every report takes as long for a thousand workers as
-    for one.
+    When the number of slots falls, workers without a node are preempted first, then those on the node that was used
+    last, the newest first. So a group of another sweep that needs several of these slots finds room on one node. The
+    queries that come with every report take as long for a thousand workers as for one.
+
+    Args:
+        slots: Number of workers that may train at the same time on each device; default: unlimited.
     """
 
-    seats: Mapping[Device, int] | None = None
-    _there: dict[str, tuple[Claim, Device]] = field(default_factory=dict)
-    _at: dict[Device, list[Claim]] = field(default_factory=dict)  # of those on this device, in order
-    _nodes: dict[str, int] = field(default_factory=dict)  # in the order in which they were used first
-    _absent: dict[str, Device] = field(default_factory=dict)  # whose worker is gone, and who are begun anew
-    _begun: int = 0
-    _held: dict[str, Group] = field(default_factory=dict)  # by the shift that trains it
-    _holders: dict[str, str] = field(default_factory=dict)  # by group: an id is held by one shift at a time
-    _leaving: set[str] = field(default_factory=set)  # told to save what they hold and make room
+    slots: Mapping[Device, int] | None = None
+    _active: dict[str, tuple[Priority, Device]] = field(default_factory=dict)  # by worker
+    _priorities: dict[Device, list[Priority]] = field(default_factory=dict)  # of the active workers, sorted
+    _node_numbers: dict[str, int] = field(default_factory=dict)  # in the order in which nodes were used first
+    _restarting: dict[str, Device] = field(default_factory=dict)  # workers whose process died, until Tune restarts them
+    _arrivals: int = 0
+    _group_by_worker: dict[str, Group] = field(default_factory=dict)
+    _worker_by_group: dict[str, str] = field(default_factory=dict)  # by the group's id
+    _preempted: set[str] = field(default_factory=set)  # workers that must save their group and give up their slot
+    _process_by_worker: dict[str, str] = field(default_factory=dict)
+    _abandoned: set[str] = field(default_factory=set)  # processes that count as dead, and may run behind a cut network
 
     def __len__(self) -> int:
-        return len(self._there)
+        return len(self._active)
 
-    def __contains__(self, shift: str) -> bool:
-        return shift in self._there
+    def __contains__(self, worker: str) -> bool:
+        return worker in self._active
 
-    def free(self) -> Device | None:
-        """A device that one more shift may begin on, the preferred one first; None where every seat is taken."""
-        return next((device for device in self.seats or {} if self.has_free(device)), None)
-
-    def has_free(self, device: Device) -> bool:
-        """Whether one more shift may begin on this device; a seat is kept for one that is begun anew."""
-        absent = sum(there == device for there in self._absent.values())
-        return len(self._at.get(device, ())) + absent < (self.seats or {}).get(device, 0)
-
-    def lose(self, shift: str) -> None:
-        """The shift's worker is gone, and will be another: it has no say in who makes room until it is there."""
-        device = self._there[shift][1] if shift in self else None
-        self.end(shift)
-        if device is not None:
-            self._absent[shift] = device
-
-    def back(self, shift: str) -> None:
-        """A shift that was lost is there again, and wants a seat as any other."""
-        self._absent.pop(shift, None)
-
-    def begin(self, shift: str, device: Device, node: str | None = None) -> None:
-        """A shift has a seat on this device, of this node once it is known; told again, it came when told first."""
-        before = self._give_up(shift)
-        if before is None:
-            before, self._begun = (NOWHERE, self._begun), self._begun + 1
-        number = before[0] if node is None else self._nodes.setdefault(node, len(self._nodes))
-        self._there[shift] = claim, _ = (number, before[1]), device
-        insort(self._at.setdefault(device, []), claim)
-
-    def end(self, shift: str) -> Group | None:
-        """The shift is over; what it held."""
-        self._give_up(shift)
-        self._absent.pop(shift, None)
-        self._leaving.discard(shift)
-        return self.let_go(shift)
-
-    def too_many(self, shift: str) -> bool:
-        """Whether the seats do not reach for this shift any more."""
-        if self.seats is None or shift not in self._there:
+    def is_current_process(self, worker: str, process: str) -> bool:
+        """Return whether this is the worker's latest process; from now on, processes before it count as dead."""
+        if process in self._abandoned:
             return False
-        claim, device = self._there[shift]
-        alike, reach = self._at[device], self.seats.get(device, 0)
-        return reach < len(alike) and claim >= alike[reach]
+        known = self._process_by_worker.setdefault(worker, process)
+        if known != process:
+            self._abandoned.add(known)
+            self._process_by_worker[worker] = process
+        return True
 
-    def ask_to_leave(self, group: str) -> bool:
-        """Whether the shift that holds this group is to save it and make room; it is remembered that it was told."""
-        shift = self.holder(group)
-        if shift is not None and self.too_many(shift):
-            self._leaving.add(shift)
-        return shift in self._leaving
+    def abandon_process(self, worker: str) -> None:
+        """Count the worker's latest process as dead."""
+        process = self._process_by_worker.pop(worker, "")
+        if process:
+            self._abandoned.add(process)
 
-    def was_asked(self, shift: str) -> bool:
-        """Whether this shift was told to make room: it has saved what it holds, and did not die with it."""
-        return shift in self._leaving
+    def next_free_device(self) -> Device | None:
+        """Return a device with a free slot, the preferred device first; None when every slot is taken."""
+        return next((device for device in self.slots or {} if self.has_free_slot(device)), None)
 
-    def hold(self, shift: str, group: Group) -> None:
-        """The shift trains this group, and what it had before no more."""
-        self.let_go(shift)
-        self._held[shift], self._holders[group.id] = group, shift
+    def has_free_slot(self, device: Device) -> bool:
+        """Return whether one more worker may start on this device; a restarting worker keeps its slot."""
+        restarting = sum(other == device for other in self._restarting.values())
+        return len(self._priorities.get(device, ())) + restarting < (self.slots or {}).get(device, 0)
 
-    def let_go(self, shift: str) -> Group | None:
-        """The shift holds nothing any more; what it held."""
-        group = self._held.pop(shift, None)
-        if group and self._holders.get(group.id) == shift:
-            del self._holders[group.id]
+    def mark_lost(self, worker: str) -> None:
+        """Record that the worker's process died and Tune restarts it; until then it does not count in preemption."""
+        device = self._active[worker][1] if worker in self else None
+        self.remove(worker)
+        if device is not None:
+            self._restarting[worker] = device
+
+    def mark_restarted(self, worker: str) -> None:
+        """Record that a lost worker is back; it needs a slot like any other."""
+        self._restarting.pop(worker, None)
+
+    def assign_slot(self, worker: str, device: Device, node: str | None = None) -> None:
+        """Give the worker a slot on this device, or record its node; it keeps its order of arrival."""
+        priority = self._release_slot(worker)
+        if priority is None:
+            priority, self._arrivals = (UNKNOWN_NODE, self._arrivals), self._arrivals + 1
+        number = priority[0] if node is None else self._node_numbers.setdefault(node, len(self._node_numbers))
+        priority = (number, priority[1])
+        self._active[worker] = priority, device
+        insort(self._priorities.setdefault(device, []), priority)
+
+    def remove(self, worker: str) -> Group | None:
+        """Remove a worker that has ended, and return the group that it was training."""
+        self._release_slot(worker)
+        self._restarting.pop(worker, None)
+        self._preempted.discard(worker)
+        return self.release_group(worker)
+
+    def exceeds_slots(self, worker: str) -> bool:
+        """Return whether there are no longer enough slots for this worker."""
+        if self.slots is None or worker not in self._active:
+            return False
+        priority, device = self._active[worker]
+        priorities, slots = self._priorities[device], self.slots.get(device, 0)
+        return slots < len(priorities) and priority >= priorities[slots]
+
+    def preempt(self, group: str) -> bool:
+        """Return whether the worker of this group must save it and leave, and remember that it was requested to."""
+        worker = self.worker_of(group)
+        if worker is not None and self.exceeds_slots(worker):
+            self._preempted.add(worker)
+        return worker in self._preempted
+
+    def is_preempted(self, worker: str) -> bool:
+        """Return whether this worker was requested to leave: it has saved its group, and did not crash."""
+        return worker in self._preempted
+
+    def assign_group(self, worker: str, group: Group) -> None:
+        """Record that the worker trains this group, and no longer its previous one."""
+        self.release_group(worker)
+        self._group_by_worker[worker], self._worker_by_group[group.id] = group, worker
+
+    def release_group(self, worker: str) -> Group | None:
+        """Record that the worker trains no group, and return the group that it was training."""
+        group = self._group_by_worker.pop(worker, None)
+        if group and self._worker_by_group.get(group.id) == worker:
+            del self._worker_by_group[group.id]
         return group
 
-    def holder(self, group: str) -> str | None:
-        """The shift that holds the group with this id."""
-        return self._holders.get(group)
+    def worker_of(self, group: str) -> str | None:
+        """Return the worker that trains the group with this id."""
+        return self._worker_by_group.get(group)
 
-    def drop(self, group: str) -> None:
-        """Nobody holds the group with this id any more."""
-        shift = self.holder(group)
-        if shift is not None:
-            self.let_go(shift)
+    def forget_group(self, group: str) -> None:
+        """Record that no worker trains the group with this id."""
+        worker = self.worker_of(group)
+        if worker is not None:
+            self.release_group(worker)
 
-    def _give_up(self, shift: str) -> Claim | None:
-        """The shift leaves its seat; its claim to it, None if it had none."""
-        claim, device = self._there.pop(shift, (None, None))
-        if claim is not None and device is not None:
-            del self._at[device][bisect_left(self._at[device], claim)]
-        return claim
+    def _release_slot(self, worker: str) -> Priority | None:
+        """Take the worker's slot away, and return its priority; None if it had no slot."""
+        priority, device = self._active.pop(worker, (None, None))
+        if priority is not None and device is not None:
+            del self._priorities[device][bisect_left(self._priorities[device], priority)]
+        return priority

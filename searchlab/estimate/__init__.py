@@ -1,1 +1,1 @@
-"""The prediction behind `searchlab plan`: time, memory and trials per group."""
+"""Estimates behind `searchlab plan` and `searchlab show`: the time, the memory and the group sizes of a sweep."""

@@ -1,11 +1,11 @@
-"""What a sweep will take, told before it is run: by structure what was measured, and in all what follows from it."""
+"""The estimate of what a sweep takes: measurements by structure, and a simulation of the search."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum
 from pathlib import Path
 from typing import Any
@@ -13,27 +13,40 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Device
-from searchlab.engine.memory_limits import allowance, cores, validate_memory, workers_here
+from searchlab.data.training_rows import TrainingRows
+from searchlab.engine.memory_limits import available_cores, default_workers, validate_memory, worker_memory
 from searchlab.errors import UserMistake
-from searchlab.estimate.simulation import Simulation, SimulationConfig, simulate
-from searchlab.estimate.structures import Structure, Structures, turns
-from searchlab.fusion.groups import Fuse, group_size
+from searchlab.estimate.point_sample import PointSample, sample_points
+from searchlab.estimate.simulation import SimulationConfig, SimulationResult, simulate
+from searchlab.estimate.structures import Structure, StructureEstimates
+from searchlab.fusion.groups import FuseOption, group_size
 from searchlab.pruning.pruner import NoPruning
-from searchlab.runs.config import Engine, whole_trials
+from searchlab.runs.config import EngineName, RunConfig
 from searchlab.space.sweep import Sweep
 
-START: Mapping[Engine, float] = {"tune": 6.0, "local": 1.0}  # seconds until the first trial: Ray, the record's store
-CROWDED = 1.2  # times as long as at work: what is worth telling
-END = 3.0  # seconds of the pictures and the record once the winner has been trained again
+# seconds until the first trial: Ray and the tracking store have to start
+START_SECONDS: Mapping[EngineName, float] = {"tune": 6.0, "local": 1.0}
+FINISH_SECONDS = 3.0  # of figures and recording, once the winner is refitted
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a search is expected to take: from its first trial to its last with its pruning, and `whole` without.
+    """What a search is expected to take.
 
-    `slowed` is by how much other programs lengthened what was measured; it is part of all seconds.
-    `start` and `winner` are seconds before and after. Early stopping is not foreseen, nor what a sampler makes of what
-    it learns.
+    All seconds include the slowdown by other programs. Early stopping, and what the sampler learns, are not predicted.
+
+    Attributes:
+        sweep: Name of the sweep.
+        trials: Number of trials.
+        workers: Number of workers.
+        machine: The machine that was measured.
+        structures: The structures of the space, the most frequent first.
+        search: The search from its first trial to its last, with its pruner.
+        unpruned_search: The same without pruning.
+        slowdown: Factor by which other programs slowed down the measurement.
+        start_seconds: Seconds before the first trial.
+        winner_seconds: Seconds after the last trial, for refitting the winner.
+        has_early_stopping: Whether trials may end earlier by early stopping.
     """
 
     sweep: str
@@ -41,118 +54,133 @@ class Estimate:
     workers: int
     machine: str
     structures: tuple[Structure, ...]
-    search: Simulation
-    whole: Simulation
-    slowed: float
-    start: float
-    winner: float
-    early_stopping: bool
+    search: SimulationResult
+    unpruned_search: SimulationResult
+    slowdown: float
+    start_seconds: float
+    winner_seconds: float
+    has_early_stopping: bool
 
-    @property
-    def told(self) -> str:
-        """What a person asks first, in two lines."""
-        told = f"about {seconds(self.search.seconds)} of searching on {_count(self.workers, 'worker')}"
-        told += f", {self.search.epochs:,} epochs"
-        if self.search.stopped:
-            told += f"; without pruning {seconds(self.whole.seconds)}, {self.whole.epochs:,} epochs"
-        told += f"\nbefore it about {seconds(self.start)} for the start, after it {seconds(self.winner)} for the winner"
-        told += "; early stopping may end trials sooner" if self.early_stopping else ""
-        if self.slowed > CROWDED:
-            alone = seconds(self.search.seconds / self.slowed)
-            told += f"\nother programs are at work here: with the machine to itself, the search takes about {alone}"
-        return told
-
-    def plain(self) -> dict[str, Any]:
-        """The same as JSON values."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the estimate as JSON values."""
+        seconds = {"start": self.start_seconds, "search": self.search.seconds, "winner": self.winner_seconds}
+        unpruned = self.unpruned_search
         return {
             "sweep": self.sweep,
             "trials": self.trials,
             "workers": self.workers,
             "machine": self.machine,
-            "seconds": {"start": self.start, "search": self.search.seconds, "winner": self.winner},
-            "slowed": self.slowed,
+            "seconds": seconds,
+            "slowdown": self.slowdown,
             "epochs": self.search.epochs,
-            "stopped": self.search.stopped,
-            "without_pruning": {"search": self.whole.seconds, "epochs": self.whole.epochs},
-            "structures": [_plain(structure) for structure in self.structures],
+            "pruned": self.search.pruned,
+            "without_pruning": {"search": unpruned.seconds, "epochs": unpruned.epochs},
+            "structures": [_structure_json(structure) for structure in self.structures],
         }
 
 
-def estimate(
-    sweep: Sweep,
-    *,
-    trials: int | None = None,
-    values: Mapping[str, Any] | None = None,
-    workers: int | None = None,
-    device: Device = "cpu",
-    fuse: Fuse = "auto",
-    engine: Engine = "tune",
-    memory: float | None = None,
-) -> Estimate:
-    """Measure the structures of `sweep` and tell what `run` with the same arguments will take.
+def estimate(sweep: Sweep, config: RunConfig) -> Estimate:
+    """Measure the structures of a sweep, and predict what a run with this configuration takes on this machine.
 
-    Raises UserMistake where `run` would, and where no structure can be trained.
+    Raises:
+        UserMistake: When the run would raise it, no structure can be trained, or the device is "either".
     """
-    sweep = sweep.with_values(values or {})
-    trials = sweep.asked(None if trials is None else whole_trials(trials))
-    if workers is not None and workers < 1:
-        raise UserMistake(f"--workers is at least 1, got {workers}.")
-    workers = (workers or workers_here(sweep.resources)) if engine == "tune" else 1
-    limit = allowance(memory, sweep.resources, device, workers, None)
-    validate_memory(sweep, device, limit)
-    fuse = 1 if sweep.sampler.alone(sweep) else fuse
-    points, start_up = turns(sweep, trials), sweep.sampler.start_up
-    begun = min(start_up, trials - 1)  # the largest groups come first once it has started up
-    most = group_size(fuse, trials=trials, begun=begun, workers=workers, start_up=start_up, alike=points.alike)
-    found = Structures(sweep, points, most=most, workers=workers, device=device, memory=limit)
-    trained = [kind for point in points.points if (kind := found.of(point).kind)]
-    ends = points.ends if len(trained) == len(points.points) else None
-    cast = SimulationConfig(
-        trained, trials, workers, sweep.validation.folds, found.slowed, workers >= cores(), fuse, start_up, ends,
-        sweep.budget,
-    )  # fmt: skip
-    search, whole = (simulate(cast, pruner) for pruner in (sweep.chosen_pruner, NoPruning()))
-    alone = fsum(one.share * one.kind.epochs * one.kind.epoch(1) for one in found.all if one.kind)
+    sweep = sweep.with_values(config.values)
+    trials, device = sweep.resolve_trials(config.trials), config.device
+    if device == "either":
+        raise UserMistake("a plan is for one device, got device 'either'; use 'cpu' or 'cuda'.")
+    config = replace(config, workers=config.workers or default_workers(sweep.resources), address=None)
+    workers = config.processes or 1
+    memory_limit = worker_memory(config, sweep.resources)
+    validate_memory(sweep, device, memory_limit, TrainingRows(sweep.data))
+    fuse: FuseOption = 1 if sweep.sampler.one_trial_per_group(sweep) else config.fuse
+    sample = sample_points(sweep, trials)
+    estimates = StructureEstimates(
+        sweep,
+        sample,
+        max_trials=_largest_group(sweep, sample, trials=trials, workers=workers, fuse=fuse),
+        workers=workers,
+        device=device,
+        memory_limit=memory_limit,
+    )
+    simulation = _simulation_config(sweep, sample, estimates, trials=trials, workers=workers, fuse=fuse)
+    structures = estimates.by_frequency
+    mean_trial_seconds = fsum(
+        structure.share * structure.kind.epochs * structure.kind.epoch_seconds(1)
+        for structure in structures
+        if structure.kind
+    )
     return Estimate(
-        sweep.name, trials, workers, _machine(device, workers), found.all, search, whole, found.slowed,
-        found.slowed * START[engine], found.slowed * END + alone, sweep.early_stopping is not None,
-    )  # fmt: skip
+        sweep=sweep.name,
+        trials=trials,
+        workers=workers,
+        machine=_machine_text(device, workers),
+        structures=structures,
+        search=simulate(simulation, sweep.effective_pruner),
+        unpruned_search=simulate(simulation, NoPruning()),
+        slowdown=estimates.slowdown,
+        start_seconds=estimates.slowdown * START_SECONDS[config.engine],
+        winner_seconds=estimates.slowdown * FINISH_SECONDS + mean_trial_seconds,
+        has_early_stopping=sweep.early_stopping is not None,
+    )
 
 
-def seconds(number: float) -> str:
-    """A span of time for people, as far as it is worth saying: 0.3 s, 35 s, 12 min, 3.4 h."""
-    if number < 9.5:
-        return f"{number:.1f} s"
-    if number < 120:
-        return f"{number:.0f} s"
-    return f"{number / 60:.0f} min" if number < 5400 else f"{number / 3600:.1f} h"
+def _largest_group(sweep: Sweep, sample: PointSample, *, trials: int, workers: int, fuse: FuseOption) -> int:
+    """Return the size of the largest group: groups are largest right after the startup trials."""
+    startup_trials = sweep.sampler.startup_trials
+    return group_size(
+        fuse,
+        trials=trials,
+        started=min(startup_trials, trials - 1),
+        workers=workers,
+        startup_trials=startup_trials,
+        same_structure=sample.longest_structure_run,
+    )
 
 
-def _plain(structure: Structure) -> dict[str, Any]:
+def _simulation_config(
+    sweep: Sweep, sample: PointSample, estimates: StructureEstimates, *, trials: int, workers: int, fuse: FuseOption
+) -> SimulationConfig:
+    """Return the search to simulate, with the trials of the sample that can train."""
+    kinds = [kind for point in sample.points if (kind := estimates.for_point(point).kind)]
+    return SimulationConfig(
+        kinds,
+        trials=trials,
+        workers=workers,
+        folds=sweep.validation.folds,
+        slowdown=estimates.slowdown,
+        cores_are_busy=workers >= available_cores(),
+        fuse=fuse,
+        startup_trials=sweep.sampler.startup_trials,
+        structure_ends=sample.structure_ends if len(kinds) == len(sample.points) else None,
+        budget=sweep.budget,
+    )
+
+
+def _structure_json(structure: Structure) -> dict[str, Any]:
     kind = structure.kind
-    numbers = {"together": kind.together, "epochs": kind.epochs} if kind else {"together": 0, "epochs": 0}
     return {
         "structure": structure.name,
         "share": structure.share,
-        "trials_in_a_group": numbers["together"],
-        "step_seconds": structure.step,
-        "epochs": numbers["epochs"],
-        "trial_seconds": structure.seconds,
-        "memory": structure.memory,
-        "measured": structure.measured,
+        "trials_per_group": kind.group_size if kind else 0,
+        "step_seconds": structure.step_seconds,
+        "epochs": kind.epochs if kind else 0,
+        "trial_seconds": structure.trial_seconds,
+        "memory_bytes": structure.memory_bytes,
+        "measured": structure.is_measured,
         "unavailable_reason": structure.unavailable_reason or None,
     }
 
 
-def _machine(device: Device, workers: int) -> str:
-    """What the figures were measured on."""
+def _machine_text(device: Device, workers: int) -> str:
+    """Return what the estimate was measured on."""
     model = platform.machine()
     with suppress(OSError, StopIteration, IndexError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         model = next(line for line in lines if line.startswith("model name")).split(":", 1)[1].strip()
-    place = f"{_count(cores(), 'core')} of {model}" + (", on its CUDA device" if device == "cuda" else "")
-    return f"{place}, NumPy {np.__version__}, by {_count(workers, 'process')} at once"
+    hardware = f"{_count(available_cores(), 'core')} of {model}" + (", on its CUDA device" if device == "cuda" else "")
+    return f"{hardware}, NumPy {np.__version__}, by {_count(workers, 'process')} at once"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}{'es' if what.endswith('s') else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('s') else 's'}"

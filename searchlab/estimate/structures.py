@@ -1,180 +1,135 @@
-"""The structures that a search will meet: in which turn, how often, and what each was measured to take."""
+"""The structures that a search will train: how frequent each is, and what its trials are measured to take."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import fmean, median_low
-
-import numpy as np
 
 from searchlab.backend import Device
 from searchlab.errors import UserMistake
-from searchlab.estimate.simulation import Kind
-from searchlab.estimate.timing import Timing, measured
-from searchlab.fusion.memory import Needs, kind_of
-from searchlab.space.constraints import Candidates
-from searchlab.space.domains import Choice, Domain, Float, Int, Scalar
-from searchlab.space.structure import structural
+from searchlab.estimate.point_sample import PointSample
+from searchlab.estimate.simulation import TrialKind
+from searchlab.estimate.timing import StructureTiming, measure_in_processes
+from searchlab.fusion.memory import MemoryModel, cost_key
+from searchlab.space.domains import ParameterValues
+from searchlab.space.structure import structural_parameters
 from searchlab.space.sweep import Sweep
-
-LONG = 400  # trials that stand for more
-FEW = 200  # random points that tell how often each structure comes, where there are fewer trials
-IN_VAIN = 50  # times as many draws that break the constraint end the drawing
-
-Parameters = Mapping[str, Scalar]
-
-
-@dataclass(frozen=True)
-class Turns:
-    """Points as they will be tried, or some that stand for them; `ends` says where those like each one end."""
-
-    points: Sequence[Parameters]
-    ends: Sequence[int] | None
-
-    @property
-    def alike(self) -> int | None:
-        """The longest run of one structure, where the points are known beforehand."""
-        return max((end - at for at, end in enumerate(self.ends)), default=1) if self.ends else None
 
 
 @dataclass(frozen=True)
 class Structure:
-    """Trials of one structure: how often they come, how many of them train side by side, and what they take.
+    """Trials of one structure: how frequent they are, and what they take.
 
-    Seconds and bytes are those of one trial in such a group. `measured` is False where they are those of structures
-    near to it; `unavailable_reason` is the reason where such a trial cannot train at all.
+    Seconds and bytes are those of one trial in a group of `kind.group_size` trials.
+
+    Attributes:
+        name: Its open arguments as text.
+        share: Share of all trials, from 0 to 1.
+        kind: Group size, epochs and seconds of an epoch; None where such trials cannot train.
+        step_seconds: Seconds of a training step of a whole group.
+        memory_bytes: Bytes of one trial with its folds.
+        is_measured: Whether it was measured; otherwise the numbers are those of similar structures.
+        unavailable_reason: Why such trials cannot train; empty where they can.
     """
 
     name: str
-    share: float  # of all trials
-    kind: Kind | None = None
-    step: float = math.nan  # seconds of a training step of a whole group
-    memory: int = 0
-    measured: bool = True
+    share: float
+    kind: TrialKind | None = None
+    step_seconds: float = math.nan
+    memory_bytes: int = 0
+    is_measured: bool = True
     unavailable_reason: str = ""
 
     @property
-    def seconds(self) -> float:
-        """Of one trial that trains to its end."""
+    def trial_seconds(self) -> float:
+        """Seconds of one trial that is not pruned."""
         kind = self.kind
-        return kind.epochs * kind.epoch(kind.together) / kind.together if kind else math.nan
+        return kind.epochs * kind.epoch_seconds(kind.group_size) / kind.group_size if kind else math.nan
 
 
-def turns(sweep: Sweep, trials: int) -> Turns:
-    """The points of a grid, or whole blocks of it that stand for all; else points drawn at random.
+class StructureEstimates:
+    """Estimates of all structures among some points: the most frequent are measured, the others compared with them.
 
-    Raises UserMistake where all that is drawn breaks the constraint.
-    """
-    plan = sweep.plan()
-    if not plan:
-        return Turns(_drawn(sweep, max(FEW, min(trials, LONG))), None)
-    limits = sorted({0, *(end for end in plan.ends if end < trials), trials})
-    blocks = list(pairwise(limits))[:: max(1, trials // LONG)]
-    points: list[Parameters] = []
-    ends: list[int] = []
-    for begin, end in blocks:
-        ends += [len(points) + end - begin] * (end - begin)
-        points += plan.points[begin:end]
-    return Turns(points, ends)
+    Seconds include the influence of other programs that ran during the measurement.
 
+    Attributes:
+        slowdown: Factor by which other programs slowed down the measurement.
 
-class Structures:
-    """All structures among some points: the most frequent are measured, the others go by those near to them.
-
-    Seconds are those that pass where others take the processors as they did while it was measured: `slowed` times
-    what the machine would need to itself. Raises UserMistake where none of them can be built.
+    Raises:
+        UserMistake: When none of the structures can be trained.
     """
 
     def __init__(
-        self, sweep: Sweep, found: Turns, *, most: int, workers: int, device: Device, memory: int | None
+        self,
+        sweep: Sweep,
+        sample: PointSample,
+        *,
+        max_trials: int,
+        workers: int,
+        device: Device,
+        memory_limit: int | None,
     ) -> None:
-        self.sweep, self._memory = sweep, memory
-        self._needs = Needs(sweep, sweep.data.training(), device)
-        self._points: dict[Hashable, Parameters] = {}
-        counts: Counter[Hashable] = Counter()
-        for point in found.points:
-            key = kind_of(sweep, point)
-            self._points.setdefault(key, point)
-            counts[key] += 1
-        order = [key for key, _ in counts.most_common()]
-        answer = measured(sweep, [self._points[key] for key in order], most=most, workers=workers, device=device)
-        told = dict(zip(order, answer.found, strict=True))
-        self.slowed = answer.slowed
-        self._timings = {key: one for key, one in told.items() if isinstance(one, Timing)}
-        refused = {key: one for key, one in told.items() if isinstance(one, str)}
+        self.sweep, self._memory_limit = sweep, memory_limit
+        self._memory = MemoryModel(sweep, sweep.data.training(), device)
+        counts = Counter(cost_key(sweep, point) for point in sample.points)
+        self._points: dict[Hashable, ParameterValues] = {}
+        for point in sample.points:
+            self._points.setdefault(cost_key(sweep, point), point)
+        keys = [key for key, _ in counts.most_common()]
+        reply = measure_in_processes(
+            sweep, [self._points[key] for key in keys], max_trials=max_trials, workers=workers, device=device
+        )
+        results = dict(zip(keys, reply.timings, strict=True))
+        self.slowdown = reply.slowdown
+        self._timings = {key: timing for key, timing in results.items() if isinstance(timing, StructureTiming)}
+        errors = {key: error for key, error in results.items() if isinstance(error, str)}
         if not self._timings:
-            raise UserMistake(f"no structure of {sweep.name!r} can be trained: {next(iter(refused.values()))}")
+            raise UserMistake(f"no structure of {sweep.name!r} can be trained: {next(iter(errors.values()))}")
         total = counts.total()
-        self._found = {key: self._of(key, counts[key] / total, refused.get(key, "")) for key in order}
+        self._structures = {key: self._estimate(key, counts[key] / total, errors.get(key, "")) for key in keys}
 
-    def of(self, point: Parameters) -> Structure:
-        """The structure of one of the points."""
-        return self._found[kind_of(self.sweep, point)]
+    def for_point(self, point: ParameterValues) -> Structure:
+        """Return the structure of one of the points."""
+        return self._structures[cost_key(self.sweep, point)]
 
     @property
-    def all(self) -> tuple[Structure, ...]:
-        """The most frequent first."""
-        return tuple(self._found.values())
+    def by_frequency(self) -> tuple[Structure, ...]:
+        """All structures, the most frequent first."""
+        return tuple(self._structures.values())
 
-    def _of(self, key: Hashable, share: float, refused: str) -> Structure:
+    def _estimate(self, key: Hashable, share: float, error: str) -> Structure:
         point = self._points[key]
-        name = self._needs.named(point) or "all trials"
-        if refused:
-            return Structure(name, share, unavailable_reason=refused)
-        near = [self._timings[key]] if key in self._timings else self._near(point)
-        need = max((timing.need for timing in near), key=lambda need: need.replica)
-        fit = math.inf if self._memory is None else need.most(self._memory - self._needs.data, self._needs.folds)
-        if not fit:
-            return Structure(name, share, unavailable_reason=self._needs.told(point, self._memory or 0))
-        together = int(min(fit, median_low([timing.speed.best for timing in near])))
-        epochs = self.sweep.settle(point).training.settled.get("epochs", near[0].speed.epochs)
-        slowed = self.slowed
-        kind = Kind(lambda trials: slowed * fmean(timing.epoch(trials) for timing in near), together, int(epochs))
-        step = slowed * fmean(timing.speed.step(together) for timing in near)
-        return Structure(name, share, kind, step, need.bytes(self._needs.folds), key in self._timings)
+        name = self._memory.structure_name(point) or "all trials"
+        if error:
+            return Structure(name, share, unavailable_reason=error)
+        timings = [self._timings[key]] if key in self._timings else self._nearest_timings(point)
+        need = max((timing.memory for timing in timings), key=lambda need: need.replica_bytes)
+        limit, folds = self._memory_limit, self._memory.folds
+        max_trials = math.inf if limit is None else need.max_trials(limit - self._memory.data_bytes, folds)
+        if not max_trials:
+            return Structure(name, share, unavailable_reason=self._memory.shortage_message(point, limit or 0))
+        size = int(min(max_trials, median_low([timing.speed.best_group_size for timing in timings])))
+        epochs = self.sweep.configuration(point).training.keywords.get("epochs", timings[0].speed.epochs)
+        slowdown = self.slowdown
+        return Structure(
+            name,
+            share,
+            kind=TrialKind(
+                lambda trials: slowdown * fmean(timing.epoch_seconds(trials) for timing in timings), size, int(epochs)
+            ),
+            step_seconds=slowdown * fmean(timing.speed.seconds_per_step(size) for timing in timings),
+            memory_bytes=need.total_bytes(folds),
+            is_measured=key in self._timings,
+        )
 
-    def _near(self, point: Parameters) -> list[Timing]:
-        """Of the measured structures those that differ from this one in the fewest arguments."""
-        mine = structural(self.sweep, point).items()
-        distances = {key: len(mine ^ structural(self.sweep, self._points[key]).items()) for key in self._timings}
-        least = min(distances.values())
-        return [self._timings[key] for key, distance in distances.items() if distance == least]
-
-
-def _drawn(sweep: Sweep, number: int) -> list[Parameters]:
-    """So many points at random, each on its range's own scale, without those that break the constraint."""
-    generator, candidates = np.random.default_rng(0), Candidates(sweep, sweep.data.training)
-    points: list[Parameters] = []
-    for _ in range(IN_VAIN * number):
-        point: dict[str, Scalar] = {}
-
-        def ask(path: str, domain: Domain, point: dict[str, Scalar] = point) -> Scalar:
-            return point.setdefault(path, _random(domain, generator))
-
-        sweep.draw(ask)
-        if candidates.excess(point) <= 0:
-            points.append(point)
-        if len(points) == number:
-            break
-    if not points:
-        raise UserMistake(f"none of {IN_VAIN * number:,} points drawn at random keeps to the constraint.")
-    return points
-
-
-def _random(domain: Domain, generator: np.random.Generator) -> Scalar:
-    """One value of a domain."""
-    if isinstance(domain, Choice):
-        names = list(domain.labels)
-        return names[int(generator.integers(len(names)))]
-    assert isinstance(domain, (Float, Int))
-    if domain.log:
-        value = math.exp(generator.uniform(math.log(domain.low), math.log(domain.high)))
-        return round(value) if isinstance(domain, Int) else min(max(value, domain.low), domain.high)
-    if domain.step is None:
-        return float(generator.uniform(domain.low, domain.high))
-    steps = int((domain.high - domain.low) / domain.step + 1e-9)
-    return domain.low + domain.step * int(generator.integers(steps + 1))
+    def _nearest_timings(self, point: ParameterValues) -> list[StructureTiming]:
+        """Return the timings of the measured structures that differ from this one in the fewest arguments."""
+        structure = structural_parameters(self.sweep, point).items()
+        distances = {
+            key: len(structure ^ structural_parameters(self.sweep, self._points[key]).items()) for key in self._timings
+        }
+        smallest = min(distances.values())
+        return [self._timings[key] for key, distance in distances.items() if distance == smallest]

@@ -1,7 +1,7 @@
-"""What structures take, measured by as many processes as the search will have workers, all at the same time.
+"""Measurements of structures in as many processes as the search has workers, all at the same time.
 
-Workers slow each other down: they share caches and the way to memory. So a step is timed while the others time theirs,
-in processes of the environment that workers have.
+Workers slow each other down: they share caches and memory bandwidth. So each process times steps while the others do
+the same, with the environment variables of a worker.
 """
 
 from __future__ import annotations
@@ -24,102 +24,130 @@ from threadpoolctl import threadpool_limits
 from searchlab.backend import Device
 from searchlab.environment import worker_environment
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.fusion.memory import Need, Needs
-from searchlab.fusion.speed import Speed, Speeds, between, scoring_seconds
-from searchlab.space.domains import Scalar
+from searchlab.fusion.memory import MemoryModel, MemoryNeed
+from searchlab.fusion.speed import SpeedModel, SpeedProfile, interpolate_seconds, time_scoring
+from searchlab.space.domains import ParameterValues
 from searchlab.space.loader import MODULE_PREFIX
 from searchlab.space.sweep import Sweep
 
-SECONDS = 8.0  # after which a process begins with no other structure
+TIME_LIMIT_SECONDS = 8.0  # after which a process measures no other structure
 
 
 @dataclass(frozen=True)
-class Request:
-    """What one process is asked: to measure structures, each by one of its points, in this order."""
+class TimingRequest:
+    """What one process measures: structures, each given by one of its points, in this order.
+
+    Attributes:
+        sweep: The sweep of the points.
+        points: One point of each structure.
+        max_trials: Largest number of trials side by side.
+        device: Device to train on.
+        time_limit: Seconds after which no other structure is measured.
+    """
 
     sweep: Sweep
-    points: Sequence[Mapping[str, Scalar]]
-    most: int  # trials side by side
+    points: Sequence[ParameterValues]
+    max_trials: int
     device: Device
-    seconds: float
+    time_limit: float
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one process measured of its points: a sentence for one that cannot be built, None for one left out.
+class StructureTiming:
+    """The cost of trials of one structure.
 
-    `slowed` is how many times as long it took as it was at work: above 1 where others took the processor meanwhile.
+    Attributes:
+        speed: Seconds of training steps.
+        scoring_seconds: Seconds of scoring the held-out rows after an epoch, by trials side by side.
+        memory: Memory of the replicas.
     """
 
-    found: Sequence[Timing | str | None]
-    slowed: float
+    speed: SpeedProfile
+    scoring_seconds: Mapping[int, float]
+    memory: MemoryNeed
+
+    def epoch_seconds(self, trials: int) -> float:
+        """Return the seconds of an epoch with this many trials side by side, of training and scoring."""
+        training = self.speed.steps_per_epoch * self.speed.seconds_per_step(trials)
+        return training + interpolate_seconds(self.scoring_seconds, trials)
 
 
 @dataclass(frozen=True)
-class Timing:
-    """What trials of one structure take: steps, an epoch's scoring by trials side by side, and memory."""
+class TimingReply:
+    """The measurements of one process, or of all processes together.
 
-    speed: Speed
-    scoring: Mapping[int, float]
-    need: Need
+    Attributes:
+        timings: For each point its timing; a sentence where its structure cannot be built; None where it was left out.
+        slowdown: Wall-clock time divided by CPU time; above 1 where other programs used the processor meanwhile.
+    """
 
-    def epoch(self, trials: int) -> float:
-        """Seconds of an epoch of so many trials side by side, trained and scored."""
-        return self.speed.steps_per_epoch * self.speed.step(trials) + between(self.scoring, trials)
+    timings: Sequence[StructureTiming | str | None]
+    slowdown: float
 
 
-def measured(
+def measure_in_processes(
     sweep: Sweep,
-    points: Sequence[Mapping[str, Scalar]],
+    points: Sequence[ParameterValues],
     *,
-    most: int,
+    max_trials: int,
     workers: int,
     device: Device = "cpu",
-    seconds: float = SECONDS,
-) -> Answer:
-    """The timing of each point's structure, in order, by so many processes at once.
+    time_limit: float = TIME_LIMIT_SECONDS,
+) -> TimingReply:
+    """Return the timing of each point's structure, in order, measured by this many processes at the same time.
 
-    Raises WorldFault when a process dies.
+    Raises:
+        WorldFault: When a process dies.
     """
     shares = [points[start::workers] for start in range(workers)]
-    shares = [share or points for share in shares]  # none idles: those to come will not either
-    running = [_begin(Request(sweep, share, most, device, seconds)) for share in shares]
-    answers = [_answer(process) for process in running]
-    in_turn = chain.from_iterable(zip_longest(*(answer.found for answer in answers[: len(points)])))
-    return Answer(list(in_turn)[: len(points)], statistics.fmean(answer.slowed for answer in answers))
+    shares = [share or points for share in shares]  # no process is idle, just as later no worker is
+    processes = [_start_process(TimingRequest(sweep, share, max_trials, device, time_limit)) for share in shares]
+    replies = [_read_reply(process) for process in processes]
+    timings = chain.from_iterable(zip_longest(*(reply.timings for reply in replies[: len(points)])))
+    return TimingReply(list(timings)[: len(points)], statistics.fmean(reply.slowdown for reply in replies))
 
 
-def measure(request: Request) -> Answer:
-    """Measure in this process, until the time is used up: at least one structure."""
-    table = request.sweep.data.training()
-    speeds = Speeds(request.sweep, table.on(request.device), request.device, share=math.inf, settle=statistics.median)
-    needs = Needs(request.sweep, table, request.device)
-    found: list[Timing | str | None] = []
-    started, worked = time.perf_counter(), time.thread_time()
+def measure_request(request: TimingRequest) -> TimingReply:
+    """Measure in this process until the time limit, and at least one structure."""
+    data = request.sweep.data.training()
+    speeds = SpeedModel(
+        request.sweep,
+        data.to(request.device),
+        request.device,
+        measuring_share=math.inf,
+        summarize=statistics.median,
+    )
+    memory = MemoryModel(request.sweep, data, request.device)
+    timings: list[StructureTiming | str | None] = []
+    wall_start, cpu_start = time.perf_counter(), time.thread_time()
     for parameters in request.points:
-        late = found and time.perf_counter() - started > request.seconds
-        found.append(None if late else _timing(speeds, needs, parameters, request.most))
-    whole, worked = time.perf_counter() - started, time.thread_time() - worked
-    return Answer(found, max(1.0, whole / worked) if request.device == "cpu" else 1.0)
+        is_late = timings and time.perf_counter() - wall_start > request.time_limit
+        timings.append(None if is_late else _measure_structure(speeds, memory, parameters, request.max_trials))
+    wall_seconds, cpu_seconds = time.perf_counter() - wall_start, time.thread_time() - cpu_start
+    return TimingReply(timings, max(1.0, wall_seconds / cpu_seconds) if request.device == "cpu" else 1.0)
 
 
-def _timing(speeds: Speeds, needs: Needs, parameters: Mapping[str, Scalar], most: int) -> Timing | str:
+def _measure_structure(
+    speeds: SpeedModel, memory: MemoryModel, parameters: ParameterValues, max_trials: int
+) -> StructureTiming | str:
+    """Return the timing of one structure, or a sentence where its parts cannot be built."""
     try:
-        speed = speeds.of(parameters, most)
-        scoring = {}
-        for trials in sorted({1, speed.best}):
-            trainer = speeds.trainer(parameters, trials)
-            rows = trainer.split[np.zeros(1, dtype=int)].held_out
-            scoring[trials] = scoring_seconds(trainer, sum(1 for _ in trainer.data.scoring(rows)))
-        return Timing(speed, scoring, needs.of(parameters))
+        profile = speeds.profile(parameters, max_trials)
+        scoring_seconds = {}
+        for trials in sorted({1, profile.best_group_size}):
+            trainer = speeds.build_trainer(parameters, trials)
+            held_out = trainer.split[np.zeros(1, dtype=int)].held_out
+            batches = sum(1 for _ in trainer.data.scoring_batches(held_out))
+            scoring_seconds[trials] = time_scoring(trainer, batches)
+        return StructureTiming(profile, scoring_seconds, memory.measure(parameters))
     except WorldFault:
         raise
-    except Exception as error:  # of a part that the user wrote
+    except Exception as error:  # raised by a part that the user wrote
         return str(error) if isinstance(error, UserMistake) else f"{type(error).__name__}: {error}"
 
 
-def _begin(request: Request) -> subprocess.Popen[bytes]:
-    """A process at work on the request. What the sweep file itself defines goes along by value."""
+def _start_process(request: TimingRequest) -> subprocess.Popen[bytes]:
+    """Start a process that measures; what the sweep file itself defines is pickled by value."""
     for name, module in list(sys.modules.items()):
         if name.startswith(MODULE_PREFIX):
             cloudpickle.register_pickle_by_value(module)
@@ -133,18 +161,21 @@ def _begin(request: Request) -> subprocess.Popen[bytes]:
     return process
 
 
-def _answer(process: subprocess.Popen[bytes]) -> Answer:
-    told, _ = process.communicate()
+def _read_reply(process: subprocess.Popen[bytes]) -> TimingReply:
+    output, _ = process.communicate()
     if process.returncode:
-        raise WorldFault(f"a process that measured structures died with code {process.returncode}; nothing was begun.")
-    answer: Answer = pickle.loads(told)
-    return answer
+        raise WorldFault(
+            f"a process that measured structures died with exit code {process.returncode}; no search was started, and "
+            "the command can be repeated."
+        )
+    reply: TimingReply = pickle.loads(output)
+    return reply
 
 
 def main() -> None:
-    """Read a request on stdin and answer on stdout, which is nobody else's: what a model prints goes to stderr."""
-    answer = os.fdopen(os.dup(1), "wb")
+    """Read a request from stdin and write the reply to stdout; what a model prints goes to stderr."""
+    reply = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    request: Request = cloudpickle.load(sys.stdin.buffer)
-    with threadpool_limits(1), answer:
-        answer.write(pickle.dumps(measure(request)))
+    request: TimingRequest = cloudpickle.load(sys.stdin.buffer)
+    with threadpool_limits(1), reply:
+        reply.write(pickle.dumps(measure_request(request)))

@@ -1,1 +1,1 @@
-"""Groups of trials that train fused, and how many fit in memory and pay off."""
+"""Groups of trials that train fused, and how many trials of a group fit in memory and speed up the search."""

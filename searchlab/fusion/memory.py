@@ -1,185 +1,198 @@
-"""Memory: what trials of one structure will take, measured on a few throw-away replicas before any group is built.
+"""The memory that trials of one structure take, measured on a few replicas before any group is built.
 
-No table of layers: one replica, and where it is small a few, are built, take a step, are scored and copied as for a
-checkpoint, while tracemalloc counts what NumPy asks for. A structure is measured once.
+There is no table of memory by layer: one replica, and a few more where a replica is small, are built, trained for a
+step, scored and copied as for a checkpoint, while tracemalloc counts what NumPy allocates. Each structure is measured
+once.
 """
 
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeAlias
 
 import numpy as np
 
 from searchlab.backend import Device
 from searchlab.data.loaded import LoadedDataset
-from searchlab.fusion.groups import build
-from searchlab.space.byte_size import size
-from searchlab.space.domains import Scalar
-from searchlab.space.structure import structural
+from searchlab.fusion.groups import build_trainer
+from searchlab.space.byte_size import format_bytes
+from searchlab.space.domains import ParameterValues
+from searchlab.space.structure import structural_parameters
 from searchlab.space.sweep import Sweep
 from searchlab.training import Trainer
 
-SMALL = 16 * 2**20  # bytes of a replica below which what replicas share counts, and is told apart
-SAMPLE = 3  # replicas measured beside the one, to tell that
-UNCUT = 2  # arrays the size of the parameters that an optimizer's step makes on a GPU, where it is not cut into blocks
-
-Parameters: TypeAlias = Mapping[str, Scalar]
+SMALL_REPLICA_BYTES = 16 * 2**20  # below it, what replicas share is not negligible and is measured separately
+SAMPLE_REPLICAS = 3  # replicas of that second measurement
+GPU_STEP_COPIES = 2  # copies of the parameters in an optimizer step on a GPU; on a CPU it works in small blocks
+MAX_LIST_ITEMS = 100  # items of a list that are searched for arrays
 
 
 @dataclass(frozen=True)
-class Need:
-    """What a structure takes: bytes of each replica, and those that do not depend on their number."""
+class MemoryNeed:
+    """The memory that trials of one structure take.
 
-    parameters: int  # of one replica
-    replica: int
-    shared: int = 0
+    Attributes:
+        parameter_count: Number of weights of one replica.
+        replica_bytes: Bytes of each replica.
+        shared_bytes: Bytes that do not depend on the number of replicas.
+    """
 
-    def bytes(self, replicas: int) -> int:
-        """What so many replicas take side by side, without the data."""
-        return self.shared + replicas * self.replica
+    parameter_count: int
+    replica_bytes: int
+    shared_bytes: int = 0
 
-    def most(self, limit: int, folds: int) -> int:
-        """How many trials of so many folds fit side by side into so many bytes."""
-        return max(0, (limit - self.shared) // (folds * self.replica))
+    def total_bytes(self, replicas: int) -> int:
+        """Return the bytes of this many replicas side by side, without the data."""
+        return self.shared_bytes + replicas * self.replica_bytes
+
+    def max_trials(self, limit: int, folds: int) -> int:
+        """Return how many trials of this many folds fit side by side into a limit in bytes."""
+        return max(0, (limit - self.shared_bytes) // (folds * self.replica_bytes))
 
 
-class Needs:
-    """What the structures of one sweep take on these rows, which lie on the host; `data` is what the rows take."""
+class MemoryModel:
+    """The memory needs of the structures of one sweep on these training rows, which lie on the host.
 
-    def __init__(self, sweep: Sweep, table: LoadedDataset, device: Device = "cpu") -> None:
-        self.sweep, self.device, self._table = sweep, device, table
-        self._split = sweep.validation.split(table)
-        self.folds, self.data = self._split.folds, _held(table) + _held(self._split)
-        self._bounds: dict[Hashable, Need] = {}
-        self._found: dict[Hashable, Need] = {}
+    Attributes:
+        folds: Number of folds of a trial.
+        data_bytes: Bytes of the rows and of their split.
+    """
 
-    def most(self, trials: Sequence[Parameters], limit: int) -> int:
-        """How many of these trials, all of one structure, fit side by side into so many bytes; 0 if not one does."""
-        for measure in (self.bound, self.of):  # the second takes longer, and is asked where the first says no
-            need = max((measure(parameters) for parameters in trials), key=lambda need: need.replica)
-            most = need.most(limit - self.data, self.folds)
-            if most >= len(trials):
+    def __init__(self, sweep: Sweep, data: LoadedDataset, device: Device = "cpu") -> None:
+        self.sweep, self.device, self._data = sweep, device, data
+        self._split = sweep.validation.split(data)
+        self.folds, self.data_bytes = self._split.folds, _array_bytes(data) + _array_bytes(self._split)
+        self._upper_bounds: dict[Hashable, MemoryNeed] = {}
+        self._needs: dict[Hashable, MemoryNeed] = {}
+
+    def max_trials(self, trials: Sequence[ParameterValues], limit: int) -> int:
+        """Return how many of these trials, all of one structure, fit side by side into a limit in bytes; may be 0."""
+        for measure in (self.upper_bound, self.measure):  # the second takes longer and is often not necessary
+            need = max((measure(parameters) for parameters in trials), key=lambda need: need.replica_bytes)
+            count = need.max_trials(limit - self.data_bytes, self.folds)
+            if count >= len(trials):
                 break
-        return min(most, len(trials))
+        return min(count, len(trials))
 
-    def of(self, parameters: Parameters) -> Need:
-        """What replicas of this structure take."""
-        bound = self.bound(parameters)
-        if bound.replica >= SMALL:
+    def measure(self, parameters: ParameterValues) -> MemoryNeed:
+        """Return what replicas of this structure take."""
+        bound = self.upper_bound(parameters)
+        if bound.replica_bytes >= SMALL_REPLICA_BYTES:
             return bound
-        return _once(self._found, self._key(parameters), lambda: self._sampled(parameters, bound))
+        return _measure_once(self._needs, self._key(parameters), lambda: self._measure_sample(parameters, bound))
 
-    def bound(self, parameters: Parameters) -> Need:
-        """At most this: one replica is measured, and what replicas share is counted for each."""
+    def upper_bound(self, parameters: ParameterValues) -> MemoryNeed:
+        """Return an upper bound, measured on one replica: what replicas share is counted for each."""
 
-        def measure() -> Need:
-            taken, count = self._measure(parameters, 1)
-            return Need(count, taken)
+        def measure() -> MemoryNeed:
+            used, parameter_count = self._measure_peak(parameters, 1)
+            return MemoryNeed(parameter_count, used)
 
-        return _once(self._bounds, self._key(parameters), measure)
+        return _measure_once(self._upper_bounds, self._key(parameters), measure)
 
-    def told(self, parameters: Parameters, limit: int) -> str:
-        """Why not one trial fits, with the numbers."""
-        need, of = self.of(parameters), self.named(parameters)
-        total, data = need.bytes(self.folds) + self.data, f", and {size(self.data)} of data" if self.data else ""
+    def shortage_message(self, parameters: ParameterValues, limit: int) -> str:
+        """Return why not even one trial of this structure fits into a limit in bytes, with the numbers."""
+        need, name = self.measure(parameters), self.structure_name(parameters)
+        total = format_bytes(need.total_bytes(self.folds) + self.data_bytes)
+        data = f", and {format_bytes(self.data_bytes)} of data" if self.data_bytes else ""
         return (
-            f"one trial{of and ' of '}{of} needs {size(total)} ({self.folds} folds x {size(need.replica)}{data}) "
-            f"and a worker has {size(limit)}"
+            f"one trial{f' of {name}' if name else ''} needs {total} "
+            f"({self.folds} folds x {format_bytes(need.replica_bytes)}{data}) and a worker has {format_bytes(limit)}"
         )
 
-    def named(self, parameters: Parameters) -> str:
-        """What is open in the structure: hidden=512, layers=2."""
-        open_ones = structural(self.sweep, parameters).items()
-        return ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in open_ones)
+    def structure_name(self, parameters: ParameterValues) -> str:
+        """Return the open arguments of the structure as text: hidden=512, layers=2."""
+        structure = structural_parameters(self.sweep, parameters)
+        return ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in structure.items())
 
-    def _sampled(self, parameters: Parameters, bound: Need) -> Need:
-        taken, count = self._measure(parameters, SAMPLE)
-        replica = max(1, (taken - bound.replica) // (SAMPLE - 1))
-        return Need(count, replica, max(0, bound.replica - replica))
+    def _measure_sample(self, parameters: ParameterValues, bound: MemoryNeed) -> MemoryNeed:
+        used, parameter_count = self._measure_peak(parameters, SAMPLE_REPLICAS)
+        replica_bytes = max(1, (used - bound.replica_bytes) // (SAMPLE_REPLICAS - 1))
+        return MemoryNeed(parameter_count, replica_bytes, max(0, bound.replica_bytes - replica_bytes))
 
-    def _measure(self, parameters: Parameters, replicas: int) -> tuple[int, int]:
-        """Bytes that so many replicas take at most, and the parameters of one."""
+    def _measure_peak(self, parameters: ParameterValues, replicas: int) -> tuple[int, int]:
+        """Return the peak bytes of this many replicas, and the number of weights of one."""
         split = self._split[np.arange(replicas) % self.folds]
-        with _taken() as taken:
-            trainer = build(self.sweep, [parameters], self._table, split, 0, "cpu")
-            _train_a_little(trainer)
+        with _peak_bytes() as peak:
+            trainer = build_trainer(self.sweep, [parameters], self._data, split, 0, "cpu")
+            _train_briefly(trainer)
             state = trainer.state()
             packed = [array.copy() for array in state.values()]  # a checkpoint is packed before it is written
             del state, packed
-        count = trainer.parameters.count
-        uncut = 0 if self.device == "cpu" else UNCUT * trainer.parameters.values.nbytes
-        return taken[0] + uncut, count
+        copies = 0 if self.device == "cpu" else GPU_STEP_COPIES * trainer.parameters.values.nbytes
+        return peak[0] + copies, trainer.parameters.count
 
-    def _key(self, parameters: Parameters) -> Hashable:
-        return kind_of(self.sweep, parameters)
+    def _key(self, parameters: ParameterValues) -> Hashable:
+        return cost_key(self.sweep, parameters)
 
 
-def kind_of(sweep: Sweep, parameters: Parameters) -> Hashable:
-    """What tells trials apart that take other memory or time: the structure, and which of the other values are 0.
+def cost_key(sweep: Sweep, parameters: ParameterValues) -> Hashable:
+    """Return a key that is equal for trials of equal memory and time.
 
-    What is switched off may take nothing.
+    It holds the structure, and which of the other values are 0: dropout that is switched off, say, allocates nothing.
     """
-    structure = structural(sweep, parameters)
+    structure = structural_parameters(sweep, parameters)
     return tuple(sorted((path, structure.get(path, bool(value))) for path, value in parameters.items()))
 
 
-def _once(found: dict[Hashable, Need], key: Hashable, measure: Callable[[], Need]) -> Need:
-    if key not in found:
-        found[key] = measure()
-    return found[key]
+def _measure_once(known: dict[Hashable, MemoryNeed], key: Hashable, measure: Callable[[], MemoryNeed]) -> MemoryNeed:
+    if key not in known:
+        known[key] = measure()
+    return known[key]
 
 
-def _train_a_little(trainer: Trainer) -> None:
-    """A step, a batch scored, and a step: each pass meets what the one before it left, as between two epochs."""
+def _train_briefly(trainer: Trainer) -> None:
+    """Train a step, score a batch and train a step: each pass allocates beside what the one before left allocated."""
     with np.errstate(all="ignore"):
-        _step(trainer)
+        _train_step(trainer)
         if trainer.split.held_out.counts.any():
             for metric in trainer.metrics:
-                metric.measure(trainer.model, islice(trainer.data.scoring(trainer.split.held_out), 1))
-        _step(trainer)
+                metric.measure(trainer.model, islice(trainer.data.scoring_batches(trainer.split.held_out), 1))
+        _train_step(trainer)
 
 
-def _step(trainer: Trainer) -> None:
-    for batch in islice(trainer.data.epoch(trainer.split, trainer.replicas, trainer.batch_size), 1):
+def _train_step(trainer: Trainer) -> None:
+    for batch in islice(trainer.data.training_batches(trainer.split, trainer.replicas, trainer.batch_size), 1):
         trainer.step(batch)
 
 
 @contextmanager
-def _taken() -> Iterator[list[int]]:
-    """Bytes taken at most within the block, filled in at its end. Goes well with someone else's tracing."""
-    taken: list[int] = []
-    tracing = tracemalloc.is_tracing()
-    if not tracing:
+def _peak_bytes() -> Iterator[list[int]]:
+    """Measure the peak of the bytes allocated within the block; the list holds it once the block has ended.
+
+    A tracing of tracemalloc that was already running goes on.
+    """
+    peak: list[int] = []
+    was_tracing = tracemalloc.is_tracing()
+    if not was_tracing:
         tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
-        yield taken
-        taken.append(tracemalloc.get_traced_memory()[1] - before)
+        yield peak
+        peak.append(tracemalloc.get_traced_memory()[1] - before)
     finally:
-        if not tracing:
+        if not was_tracing:
             tracemalloc.stop()
 
 
-def _held(holder: object) -> int:
-    """Bytes of the arrays that an object holds, itself or in what it is made of."""
-    found: dict[int, int] = {}
-    _weigh(holder, found)
-    return sum(found.values())
+def _array_bytes(owner: object) -> int:
+    """Return the bytes of the arrays that an object holds, directly or in its attributes."""
+    sizes: dict[int, int] = {}
+    _collect_array_bytes(owner, sizes)
+    return sum(sizes.values())
 
 
-def _weigh(value: object, found: dict[int, int]) -> None:
+def _collect_array_bytes(value: object, sizes: dict[int, int]) -> None:
     if hasattr(value, "nbytes"):
-        found[id(value)] = int(value.nbytes)
+        sizes[id(value)] = int(value.nbytes)
     elif isinstance(value, (list, tuple)):
-        for item in value[:100]:  # arrays come in small numbers; a list of a million words holds none
-            _weigh(item, found)
-    elif hasattr(value, "__dict__") and id(value) not in found and not isinstance(value, type):
-        found[id(value)] = 0
+        for item in value[:MAX_LIST_ITEMS]:  # arrays come in small numbers; a list of a million words holds none
+            _collect_array_bytes(item, sizes)
+    elif hasattr(value, "__dict__") and id(value) not in sizes and not isinstance(value, type):
+        sizes[id(value)] = 0
         for item in vars(value).values():
-            _weigh(item, found)
+            _collect_array_bytes(item, sizes)

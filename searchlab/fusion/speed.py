@@ -1,7 +1,7 @@
-"""Speed: how many trials of one structure train fused best, found by a few timed steps before the first group is built.
+"""How many trials of one structure train fastest side by side, measured on a few steps before a group is built.
 
-What fusing gains depends on the machine as much as on the structure: small networks share what every step costs
-anyhow, large ones wait for arithmetic or memory and gain nothing. A structure is measured once.
+What fusing gains depends on the machine as much as on the structure: small networks share the fixed cost of every step,
+large ones are bound by arithmetic or memory and gain nothing. A structure is measured once.
 """
 
 from __future__ import annotations
@@ -19,150 +19,162 @@ from searchlab.backend import Device, to_host
 from searchlab.data.batch import Batch
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Rows, Split
-from searchlab.fusion.groups import LARGEST, build
-from searchlab.fusion.memory import kind_of
+from searchlab.fusion.groups import MAX_GROUP_TRIALS, build_trainer
+from searchlab.fusion.memory import cost_key
 from searchlab.nn.module import Carry
-from searchlab.space.domains import Scalar
+from searchlab.space.domains import ParameterValues
 from searchlab.space.sweep import Sweep
 from searchlab.training import Trainer
 
-ASSUMED = 8  # trials side by side where measuring would cost too much: what small networks gain from at least
-GAIN = 0.10  # of the rate, that twice the trials must bring for more to be tried
-NEAR = 0.05  # of the best rate, that is given up for a smaller group: the sampler learns sooner
-SHARE = 0.03  # of the time that groups train may go into measuring
-FEWEST, MOST = 3, 6  # steps timed of each size
-PARTS = 8  # of a trial's share of steps: one for each size, the rest for building what is timed
+ASSUMED_GROUP_SIZE = 8  # where measuring would cost too much; small networks gain up to at least this many trials
+MIN_RATE_GAIN = 0.10  # of the rate, which doubling the trials must gain for more trials to be tried
+RATE_TOLERANCE = 0.05  # of the best rate, which is given up for a smaller group: the sampler learns sooner
+MEASURING_SHARE = 0.03  # of the time that groups train; it may be spent on measuring
+MIN_TIMED_STEPS, MAX_TIMED_STEPS = 3, 6  # for each group size
+SHARES_OF_TRIAL = 8  # a trial's measuring time is divided by this: one share per size, the rest for building trainers
 
 
 @dataclass(frozen=True)
-class Speed:
-    """How fast trials of one structure train on this machine; `steps` is empty where none was timed."""
+class SpeedProfile:
+    """How fast trials of one structure train on this machine.
 
-    steps: Mapping[int, float]  # trials side by side -> seconds of one training step of all their replicas
+    Attributes:
+        step_seconds: Seconds of one training step of all replicas, by trials side by side; empty where none was timed.
+        steps_per_epoch: Training steps of an epoch.
+        epochs: Epochs of a trial.
+        max_trials: Largest number of trials side by side that was requested.
+        is_complete: Whether all sizes up to `max_trials` were timed, or up to the size where more gain nothing.
+    """
+
+    step_seconds: Mapping[int, float]
     steps_per_epoch: int
     epochs: int
-    most: int = LARGEST  # trials side by side that were asked about
-    settled: bool = True  # whether all sizes were timed up to `most`, or to where more gain nothing
+    max_trials: int = MAX_GROUP_TRIALS
+    is_complete: bool = True
 
     @property
-    def best(self) -> int:
-        """The smallest number of trials side by side whose rate lies within 5 % of the best one timed.
+    def best_group_size(self) -> int:
+        """The smallest number of trials side by side whose rate is within 5 % of the best rate timed.
 
-        Where it has not been settled, 8 if no more were timed.
+        While the profile is not complete, it is 8, or the largest size timed where that is more.
         """
-        if not self.settled or not self.steps:
-            return min(self.most, max(ASSUMED, *self.steps, 1))
-        rates = {trials: trials / seconds for trials, seconds in self.steps.items()}
-        enough = (1.0 - NEAR) * max(rates.values())
-        return min(trials for trials, rate in rates.items() if rate >= enough)
+        if not self.is_complete or not self.step_seconds:
+            return min(self.max_trials, max(ASSUMED_GROUP_SIZE, *self.step_seconds, 1))
+        rates = {trials: trials / seconds for trials, seconds in self.step_seconds.items()}
+        sufficient = (1.0 - RATE_TOLERANCE) * max(rates.values())
+        return min(trials for trials, rate in rates.items() if rate >= sufficient)
 
-    def step(self, trials: int) -> float:
-        """Seconds of one step of so many trials: timed, or between two that were; beyond them, by the last one's rate.
-
-        NaN where nothing was timed.
-        """
-        return between(self.steps, trials)
+    def seconds_per_step(self, trials: int) -> float:
+        """Return the seconds of one step with this many trials; see `interpolate_seconds`."""
+        return interpolate_seconds(self.step_seconds, trials)
 
 
-class Speeds:
-    """How fast the structures of one sweep train on these rows, which lie on the device.
+class SpeedModel:
+    """The speed of the structures of one sweep on these training rows, which lie on the device.
 
-    Every question stands for a group about to be trained, and earns `share` of the seconds that it will take; what
-    has been earned goes into measuring. So long trials are measured at once, short ones when their structure has come
-    up often enough. `settle` makes one number of the seconds of some steps: the least, because whatever else the
-    machine does can only slow a step down, and sizes are compared.
+    Each question stands for a group that is about to train, and adds `measuring_share` of the seconds that the group
+    will take to the measuring budget. So long trials are measured at once, and short ones when their structure has been
+    requested often enough. `summarize` makes one number of the seconds of some steps: the minimum, because other
+    programs can only slow a step down, and sizes are compared with each other.
+
+    Attributes:
+        budget_seconds: Seconds that may still be spent on measuring.
     """
 
     def __init__(
         self,
         sweep: Sweep,
-        table: LoadedDataset,
+        data: LoadedDataset,
         device: Device = "cpu",
         *,
-        share: float = SHARE,
-        settle: Callable[[Sequence[float]], float] = min,
+        measuring_share: float = MEASURING_SHARE,
+        summarize: Callable[[Sequence[float]], float] = min,
     ) -> None:
-        self.sweep, self.device, self.share, self.settle, self._table = sweep, device, share, settle, table
-        self._split = sweep.validation.split(table)
-        self._found: dict[Hashable, _Timings] = {}
-        self.left = 0.0  # seconds earned and not yet spent
+        self.sweep, self.device, self._data = sweep, device, data
+        self.measuring_share, self.summarize = measuring_share, summarize
+        self._split = sweep.validation.split(data)
+        self._timers: dict[Hashable, _StructureTimer] = {}
+        self.budget_seconds = 0.0
 
-    def of(self, parameters: Mapping[str, Scalar], most: int = LARGEST) -> Speed:
-        """The speed of 1, 2, 4, ... trials of this structure side by side, `most` at most and never more than 16.
+    def profile(self, parameters: ParameterValues, max_trials: int = MAX_GROUP_TRIALS) -> SpeedProfile:
+        """Return the speed of 1, 2, 4, ... trials of this structure side by side, up to `max_trials` and to 16.
 
         More are tried only while doubling them gains a tenth of the rate.
         """
-        key = kind_of(self.sweep, parameters)
-        if key not in self._found:
-            self._found[key] = _Timings(self, parameters)
-        return self._found[key].up_to(max(1, min(most, LARGEST)))
+        key = cost_key(self.sweep, parameters)
+        if key not in self._timers:
+            self._timers[key] = _StructureTimer(self, parameters)
+        return self._timers[key].profile(max(1, min(max_trials, MAX_GROUP_TRIALS)))
 
-    def best(self, parameters: Mapping[str, Scalar], most: int) -> int:
-        """How many trials of this structure, at most so many, train best side by side; one needs no measuring."""
-        return 1 if most <= 1 else self.of(parameters, most).best
+    def best_group_size(self, parameters: ParameterValues, max_trials: int) -> int:
+        """Return how many trials of this structure, up to `max_trials`, train fastest side by side."""
+        return 1 if max_trials <= 1 else self.profile(parameters, max_trials).best_group_size
 
-    def trainer(self, parameters: Mapping[str, Scalar], trials: int) -> Trainer:
-        """A trainer of so many copies of one trial, to be timed and thrown away."""
-        return build(self.sweep, [parameters] * trials, self._table, self._split, 0, self.device)
+    def build_trainer(self, parameters: ParameterValues, trials: int) -> Trainer:
+        """Return a trainer of this many copies of one trial, for timing only."""
+        return build_trainer(self.sweep, [parameters] * trials, self._data, self._split, 0, self.device)
 
 
-class _Timings:
-    """The steps of one structure that were timed so far, and whether more trials side by side are worth a try."""
+class _StructureTimer:
+    """The timed steps of one structure, and whether more trials side by side are worth timing."""
 
-    def __init__(self, speeds: Speeds, parameters: Mapping[str, Scalar]) -> None:
-        self.speeds, self.parameters = speeds, parameters
-        self.steps: dict[int, float] = {}
-        self.gains = True
-        self.cost = 0.0  # seconds that the size timed last took, to build and to time
-        self.clock = clock_of(speeds.device)
-        trainer = self._built(1)
-        self.epochs, self.steps_per_epoch = trainer.epochs, trainer.data.steps(trainer.split, trainer.batch_size)
-        wanted = min(float(MOST), speeds.share * self.steps_per_epoch * self.epochs / PARTS)
-        self.timed = max(FEWEST, int(wanted)) if wanted >= 1.0 else 0  # steps
-        if self.timed:
+    def __init__(self, model: SpeedModel, parameters: ParameterValues) -> None:
+        self.model, self.parameters = model, parameters
+        self.step_seconds: dict[int, float] = {}  # by trials side by side
+        self.gains = True  # whether the last doubling of the trials gained enough
+        self.last_cost = 0.0  # seconds that building and timing the latest size took
+        self.clock = device_clock(model.device)
+        trainer = self._build(1)
+        self.epochs = trainer.epochs
+        self.steps_per_epoch = trainer.data.steps_per_epoch(trainer.split, trainer.batch_size)
+        affordable = model.measuring_share * self.steps_per_epoch * self.epochs / SHARES_OF_TRIAL
+        affordable = min(float(MAX_TIMED_STEPS), affordable)
+        self.timed_steps = max(MIN_TIMED_STEPS, int(affordable)) if affordable >= 1.0 else 0
+        if self.timed_steps:
             self._time(trainer, 1)
 
-    def up_to(self, most: int) -> Speed:
-        """What is known of at most so many trials, after timing what is not yet and can be afforded."""
-        if self.timed:
-            self._earn(self._told(most))
-        while self._open(most) and 2 * self.cost <= self.speeds.left:
-            before = max(self.steps)
-            trials = min(2 * before, most)
-            self._time(self._built(trials), trials)
-            grown = (trials / self.steps[trials]) / (before / self.steps[before])
-            self.gains = grown >= (1.0 + GAIN) ** math.log2(trials / before)
-        return self._told(most)
+    def profile(self, max_trials: int) -> SpeedProfile:
+        """Return the speed of up to this many trials, after timing the missing sizes that the budget allows."""
+        if self.timed_steps:
+            self._add_to_budget(self._known_profile(max_trials))
+        while self._has_untimed_size(max_trials) and 2 * self.last_cost <= self.model.budget_seconds:
+            before = max(self.step_seconds)
+            trials = min(2 * before, max_trials)
+            self._time(self._build(trials), trials)
+            gain = (trials / self.step_seconds[trials]) / (before / self.step_seconds[before])
+            self.gains = gain >= (1.0 + MIN_RATE_GAIN) ** math.log2(trials / before)
+        return self._known_profile(max_trials)
 
-    def _open(self, most: int) -> bool:
-        return bool(self.timed) and self.gains and max(self.steps) < most
+    def _has_untimed_size(self, max_trials: int) -> bool:
+        return bool(self.timed_steps) and self.gains and max(self.step_seconds) < max_trials
 
-    def _told(self, most: int) -> Speed:
-        known = {trials: seconds for trials, seconds in self.steps.items() if trials <= most}
-        return Speed(known, self.steps_per_epoch, self.epochs, most, bool(self.timed) and not self._open(most))
+    def _known_profile(self, max_trials: int) -> SpeedProfile:
+        known = {trials: seconds for trials, seconds in self.step_seconds.items() if trials <= max_trials}
+        is_complete = bool(self.timed_steps) and not self._has_untimed_size(max_trials)
+        return SpeedProfile(known, self.steps_per_epoch, self.epochs, max_trials, is_complete)
 
-    def _earn(self, speed: Speed) -> None:
-        """A share of what the group will train, reckoned by what was timed: too little rather than too much."""
-        seconds = speed.steps.get(speed.best, max(speed.steps.values()))
-        self.speeds.left += self.speeds.share * seconds * self.steps_per_epoch * self.epochs
+    def _add_to_budget(self, profile: SpeedProfile) -> None:
+        """Add a share of the group's training time, estimated from the timed sizes: rather too little than too much."""
+        seconds = profile.step_seconds.get(profile.best_group_size, max(profile.step_seconds.values()))
+        self.model.budget_seconds += self.model.measuring_share * seconds * self.steps_per_epoch * self.epochs
 
-    def _built(self, trials: int) -> Trainer:
+    def _build(self, trials: int) -> Trainer:
         started = self.clock()
-        trainer = self.speeds.trainer(self.parameters, trials)
-        self.cost = self.clock() - started
+        trainer = self.model.build_trainer(self.parameters, trials)
+        self.last_cost = self.clock() - started
         return trainer
 
     def _time(self, trainer: Trainer, trials: int) -> None:
         started = self.clock()
-        self.steps[trials] = self.speeds.settle(step_seconds(trainer, self.timed))
-        self.cost += self.clock() - started
-        self.speeds.left -= self.cost
+        self.step_seconds[trials] = self.model.summarize(time_steps(trainer, self.timed_steps))
+        self.last_cost += self.clock() - started
+        self.model.budget_seconds -= self.last_cost
 
 
-def between(timed: Mapping[int, float], trials: int) -> float:
-    """Seconds of so many trials side by side, from those of some sizes: in between, and beyond them in proportion.
+def interpolate_seconds(timed: Mapping[int, float], trials: int) -> float:
+    """Return the seconds for this many trials side by side, interpolated between the timed numbers of trials.
 
-    NaN where nothing was timed.
+    Beyond the largest timed number, the seconds grow in proportion. NaN where nothing was timed.
     """
     if not timed:
         return math.nan
@@ -171,53 +183,54 @@ def between(timed: Mapping[int, float], trials: int) -> float:
     return seconds * max(1.0, trials / sizes[-1])
 
 
-def clock_of(device: Device) -> Callable[[], float]:
-    """Seconds that this thread has spent on a processor; for another device, seconds that have passed."""
+def device_clock(device: Device) -> Callable[[], float]:
+    """Return a clock in seconds: the CPU time of this thread, or for a GPU the wall clock."""
     return time.thread_time if device == "cpu" else time.perf_counter
 
 
-def step_seconds(trainer: Trainer, count: int) -> list[float]:
-    """Seconds of so many training steps, each with its batch gathered, after one that is not counted.
+def time_steps(trainer: Trainer, count: int) -> list[float]:
+    """Return the seconds of this many training steps, each with reading its batch, after one step that is not timed.
 
-    On the CPU those that the processor spent, so that other programs count for little.
+    On the CPU it is CPU time, so that other programs have little influence.
     """
-    clock = clock_of(trainer.replicas.device)
-    found: list[float] = []
+    clock = device_clock(trainer.replicas.device)
+    seconds: list[float] = []
     carry: Carry = None
     with np.errstate(all="ignore"):
-        batches = _batches(trainer, count + 1)
+        batches = _endless_batches(trainer, count + 1)
         for _ in range(count + 1):
             started = clock()
             loss, carry = trainer.step(next(batches), carry)
-            to_host(loss)  # waits for a device
-            found.append(clock() - started)
-    return found[1:]
+            to_host(loss)  # waits for the device
+            seconds.append(clock() - started)
+    return seconds[1:]
 
 
-def scoring_seconds(trainer: Trainer, batches: int) -> float:
-    """Seconds of scoring so many batches of held-out rows by every metric, of which a few are timed again and again."""
-    count, found, clock = min(batches, FEWEST), list[float](), clock_of(trainer.replicas.device)
+def time_scoring(trainer: Trainer, batches: int) -> float:
+    """Return the seconds of scoring this many batches of held-out rows by every metric, from a few timed repeatedly."""
+    count, clock = min(batches, MIN_TIMED_STEPS), device_clock(trainer.replicas.device)
+    seconds: list[float] = []
     with np.errstate(all="ignore"):
-        for _ in range(FEWEST + 1):
+        for _ in range(MIN_TIMED_STEPS + 1):
             started = clock()
             for metric in trainer.metrics:
-                rows = trainer.data.scoring(trainer.split.held_out)
-                to_host(metric.measure(trainer.model, islice(rows, count)))  # waits for a device
-            found.append(clock() - started)
-    return statistics.median(found[1:]) * batches / max(1, count)
+                held_out = trainer.data.scoring_batches(trainer.split.held_out)
+                to_host(metric.measure(trainer.model, islice(held_out, count)))  # waits for the device
+            seconds.append(clock() - started)
+    return statistics.median(seconds[1:]) * batches / max(1, count)
 
 
-def _batches(trainer: Trainer, count: int) -> Iterator[Batch]:
-    """Training batches without end, from an epoch of at least so many where the folds have them.
+def _endless_batches(trainer: Trainer, count: int) -> Iterator[Batch]:
+    """Yield training batches without end, from repeated epochs over rows for at least `count` batches.
 
-    It is cut short because to shuffle all rows of all replicas would cost more than the steps. Rows that may be
-    shuffled are taken from all over the table, so that they come from as far as in a whole epoch.
+    An epoch is cut short because shuffling all rows of all replicas would take longer than the timed steps. Rows that
+    may be shuffled are taken from the whole table, so that gathering them takes as long as in a whole epoch.
     """
     data, split = trainer.data, trainer.split
-    whole = split.shortest
-    rows = min(whole, math.ceil(whole * (count + 1) / data.steps(split, trainer.batch_size)))
-    places = np.arange(rows) if data.ordered else np.arange(rows) * whole // rows
-    train = Rows(split.train.index[:, places], np.full(len(split.train.counts), rows))
+    total = split.min_train_rows
+    rows = min(total, math.ceil(total * (count + 1) / data.steps_per_epoch(split, trainer.batch_size)))
+    positions = np.arange(rows) if data.is_ordered else np.arange(rows) * total // rows
+    train = Rows(split.train.index[:, positions], np.full(len(split.train.counts), rows))
     short = Split(train, split.held_out, rows)
     while True:
-        yield from data.epoch(short, trainer.replicas, trainer.batch_size)
+        yield from data.training_batches(short, trainer.replicas, trainer.batch_size)

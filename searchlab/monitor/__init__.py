@@ -1,1 +1,1 @@
-"""The state of sweeps that any process drives: status, live snapshots, and stopping."""
+"""The state of sweeps that any process runs: status, live snapshots, and stopping."""

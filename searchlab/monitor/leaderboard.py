@@ -1,128 +1,129 @@
-"""The score board: trials counted as they end, with the best few, why others failed, and how fast they come."""
+"""Trials counted as they end, with the best few, the reasons of failures, and the rate at which trials end."""
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from searchlab.monitor.snapshot import FailureSummary, Leader, Snapshot
+from searchlab.monitor.reasons import ReasonCounter
+from searchlab.monitor.snapshot import Snapshot, TopTrial
 
 if TYPE_CHECKING:
     from searchlab.metrics import Goal
-    from searchlab.runs.trials import TrialRecord
+    from searchlab.runs.trials import State, TrialRecord
 
-TOP = 5  # trials that are told
-MISHAPS = 3  # reasons that are told
-NUMBER = re.compile(r"\d[\d.,]*(?:e[+-]?\d+)?")  # reasons that differ in numbers alone are one
+TOP_TRIALS = 5  # trials kept as the best ones
+TOP_REASONS = 3  # reasons of failures in a snapshot
 
 
 class Leaderboard:
-    """Counts trials by how they ended. The same end may be told twice, and counts once."""
+    """Counts trials by state and keeps the best. A start or an end that is added twice counts once."""
 
     def __init__(self, goal: Goal) -> None:
         self._sign = -1.0 if goal == "max" else 1.0
-        self._counts: Counter[str] = Counter()
-        self._begun: set[int] = set()
+        self._counts: Counter[State] = Counter()
+        self._started: set[int] = set()
         self._ended: set[int] = set()
-        self._starts: list[float] = []  # seconds since 1970, in order
-        self._ends: list[float] = []  # alike, of trials that count
-        self._top: list[tuple[float, int, Leader]] = []
-        self._mishaps: dict[tuple[str, str], FailureSummary] = {}
+        self._start_times: list[float] = []  # seconds since 1970, sorted
+        self._end_times: list[float] = []  # the same, without infeasible trials
+        self._top: list[tuple[float, int, TopTrial]] = []
+        self._failures = ReasonCounter()
 
     @property
-    def begun(self) -> int:
-        """How many trials have begun."""
-        return len(self._begun)
+    def started(self) -> int:
+        """Number of trials that have started."""
+        return len(self._started)
 
     @property
     def ended(self) -> int:
-        """How many trials have ended, in whatever way."""
+        """Number of trials that have ended, in whatever state."""
         return len(self._ended)
 
     @property
-    def latest(self) -> float:
-        """When something was last begun or ended, in seconds since 1970; 0 when nothing was."""
-        return max(self._starts[-1:] + self._ends[-1:], default=0.0)
+    def last_change(self) -> float:
+        """When a trial last started or ended, in seconds since 1970; 0 before the first has started."""
+        return max(self._start_times[-1:] + self._end_times[-1:], default=0.0)
 
-    def begin(self, number: int, time: float) -> None:
-        """A trial has begun."""
-        if number not in self._begun:
-            self._begun.add(number)
-            insort(self._starts, time)
+    @property
+    def best(self) -> TopTrial | None:
+        """The best complete trial; of two with the same score, the earlier one."""
+        return self._top[0][2] if self._top else None
 
-    def end(self, number: int, state: str, time: float) -> bool:
-        """A trial has ended; whether that was news."""
-        if number in self._ended:
+    def count(self, state: State) -> int:
+        """Return the number of trials that ended in this state."""
+        return self._counts[state]
+
+    def add_start(self, trial: int, time: float) -> None:
+        """Count a trial that has started."""
+        if trial not in self._started:
+            self._started.add(trial)
+            insort(self._start_times, time)
+
+    def add_end(self, trial: int, state: State, time: float) -> bool:
+        """Count a trial that has ended; return whether it was not counted before."""
+        if trial in self._ended:
             return False
-        self._ended.add(number)
+        self._ended.add(trial)
         self._counts[state] += 1
         if state != "INFEASIBLE":
-            insort(self._ends, time)
+            insort(self._end_times, time)
         return True
 
-    def leads(self, number: int, score: float) -> bool:
-        """Whether a complete trial with this score is one of the best; the earlier of two equals is better."""
-        return len(self._top) < TOP or (self._sign * score, number) < self._top[-1][:2]
+    def is_top_score(self, trial: int, score: float) -> bool:
+        """Return whether a complete trial with this score is one of the best."""
+        return len(self._top) < TOP_TRIALS or (self._sign * score, trial) < self._top[-1][:2]
 
-    def lead(self, leader: Leader) -> None:
-        """Put a complete trial where it belongs, if it is one of the best."""
-        insort(self._top, (self._sign * leader.score, leader.trial, leader), key=lambda entry: entry[:2])
-        del self._top[TOP:]
+    def add_top_trial(self, top: TopTrial) -> None:
+        """Insert a complete trial into the best ones, by its score."""
+        insort(self._top, (self._sign * top.score, top.trial, top), key=lambda entry: entry[:2])
+        del self._top[TOP_TRIALS:]
 
-    def miss(self, number: int, state: str, reason: str | None) -> None:
-        """A trial failed or was infeasible, for this reason; of others, nothing is kept."""
-        if state not in ("FAIL", "INFEASIBLE"):
-            return
-        told = reason or "no reason was kept"
-        kind = (state, NUMBER.sub("#", told))
-        known = self._mishaps.get(kind) or FailureSummary(
-            "failed" if state == "FAIL" else "infeasible", told, 0, number
-        )
-        self._mishaps[kind] = replace(known, count=known.count + 1)
+    def add_failure(self, trial: int, state: State, reason: str | None) -> None:
+        """Count the reason of a trial that failed or is infeasible; other trials are ignored."""
+        if state in ("FAIL", "INFEASIBLE"):
+            self._failures.add(trial, state, reason)
 
     def fill(self, snapshot: Snapshot, since: float, now: float) -> Snapshot:
-        """The snapshot with all that is known here; the rate is that of a run since then. Times in seconds since 1970.
+        """Return the snapshot with the counts, the best trials, and the rate of the run that began at `since`.
 
-        What remains is as many trials as are asked for and have not ended, at that rate.
+        Times are in seconds since 1970.
         """
-        count, mishaps = self._counts, sorted(self._mishaps.values(), key=lambda one: (-one.count, one.first))
         filled = replace(
             snapshot,
-            complete=count["COMPLETE"],
-            pruned=count["PRUNED"],
-            failed=count["FAIL"],
-            infeasible=count["INFEASIBLE"],
-            open=max(0, len(self._begun) - len(self._ended)),
-            top=tuple(leader for *_, leader in self._top),
-            mishaps=tuple(mishaps[:MISHAPS]),
+            complete=self.count("COMPLETE"),
+            pruned=self.count("PRUNED"),
+            failed=self.count("FAIL"),
+            infeasible=self.count("INFEASIBLE"),
+            unfinished=max(0, self.started - self.ended),
+            top=tuple(top for *_, top in self._top),
+            failures=self._failures.most_common(TOP_REASONS),
         )
-        rate, lacking = self._rate(since, now), filled.asked - filled.ended
-        if filled.state != "running" or filled.searched or not rate:
+        rate, remaining = self._rate(since, now), filled.requested - filled.ended
+        if filled.state != "running" or filled.is_search_over or not rate:
             return filled
-        return replace(filled, rate=rate, left=lacking / rate if lacking > 0 else None)
+        return replace(filled, trials_per_second=rate, seconds_left=remaining / rate if remaining > 0 else None)
 
     def _rate(self, since: float, now: float) -> float | None:
-        """Trials that ended in a second of this run, from when it began one; None while none did."""
-        ends = len(self._ends) - bisect_left(self._ends, since)
-        first = bisect_left(self._starts, since)
-        begun = self._starts[first] if first < len(self._starts) else since  # all it does was begun by an earlier run
-        return ends / (now - begun) if ends and now > begun else None
+        """Return how many trials per second ended since the run's first trial started; None while none has ended."""
+        ends = len(self._end_times) - bisect_left(self._end_times, since)
+        first = bisect_left(self._start_times, since)
+        begin = self._start_times[first] if first < len(self._start_times) else since  # it resumes trials and adds none
+        return ends / (now - begin) if ends and now > begin else None
 
 
 def leaderboard_of(trials: Iterable[TrialRecord], goal: Goal) -> Leaderboard:
-    """The board of trials that are loaded already."""
+    """Return the leaderboard of trials that are already loaded."""
     board = Leaderboard(goal)
     for trial in trials:
-        board.begin(trial.number, trial.started)
+        board.add_start(trial.number, trial.started)
         if trial.state == "RUNNING":
             continue
-        board.end(trial.number, trial.state, trial.ended or trial.started)
-        board.miss(trial.number, trial.state, trial.reason)
-        if trial.state == "COMPLETE" and trial.value is not None and board.leads(trial.number, trial.value):
+        board.add_end(trial.number, trial.state, trial.ended or trial.started)
+        board.add_failure(trial.number, trial.state, trial.reason)
+        if trial.state == "COMPLETE" and trial.value is not None and board.is_top_score(trial.number, trial.value):
             std = trial.std if trial.epoch else None
-            board.lead(Leader(trial.number, trial.value, std, trial.epoch, dict(trial.parameters)))
+            board.add_top_trial(TopTrial(trial.number, trial.value, std, trial.epoch, dict(trial.parameters)))
     return board

@@ -1,25 +1,35 @@
-"""The sweeps of a home and how each one stands, for whoever asks while they run or after."""
+"""The states of all sweeps of a workspace, while they run and afterwards."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from searchlab.monitor.tally import Tally, tally, tally_of
-from searchlab.runs.config import RunConfig
+from searchlab.monitor.snapshot import SweepState
+from searchlab.monitor.study_reader import open_study
 from searchlab.runs.file_lock import lock_holder_pid
+from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.workspace import SweepFolder, Workspace
-
-SweepState = Literal["running", "finished", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
 class SweepStatus:
-    """One sweep: how it stands, how its trials ended, and the best score so far with the trial that reached it."""
+    """The state of one sweep.
+
+    Attributes:
+        sweep: Name of the sweep.
+        state: Whether it is running, finished, failed (without a winner) or interrupted.
+        requested: Number of trials requested.
+        complete: Number of complete trials; `pruned`, `failed` and `infeasible` count the others that have ended.
+        best: The best score so far, None before a trial is complete.
+        trial: Number of the trial with that score.
+        created: When the sweep was created, in seconds since 1970.
+    """
 
     sweep: str
     state: SweepState
-    asked: int
+    requested: int
     complete: int
     pruned: int
     failed: int
@@ -28,58 +38,53 @@ class SweepStatus:
     trial: int | None
     created: float
 
-    def plain(self) -> dict[str, Any]:
-        """The overview as JSON values."""
-        return asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        """Return the status as JSON values; the number of requested trials is called "asked", as by every command."""
+        values = asdict(self)
+        return {"asked" if name == "requested" else name: value for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> SweepStatus:
+        """Return the status with these JSON values."""
+        return cls(**{"requested" if name == "asked" else name: value for name, value in values.items()})
 
 
-def all_statuses(home: Workspace) -> list[SweepStatus]:
-    """Every sweep of the home, oldest first."""
-    return [status_of(folder) for folder in home.sweeps()]
+def all_statuses(workspace: Workspace) -> list[SweepStatus]:
+    """Return the status of every sweep of the workspace, the oldest first."""
+    return [status_of(folder) for folder in workspace.sweeps()]
 
 
 def status_of(folder: SweepFolder) -> SweepStatus:
-    """One sweep; raises UserMistake when there is none in the folder."""
-    order, driven = (
-        RunConfig.of(folder),
-        lock_holder_pid(folder.lock) is not None,
-    )  # in this order: when it is free, all is stored
-    counted = _count(folder, order)
-    value, number = counted.best or (None, None)
+    """Return the status of the sweep in this folder; raise UserMistake when there is none."""
+    manifest = SweepManifest.load(folder)
+    is_running = lock_holder_pid(folder.lock) is not None  # read before the study, so that this is final
+    storage = manifest.study_storage(folder)
+    board = open_study(storage, manifest.name, manifest.goal, with_parameters=False).read()
     return SweepStatus(
-        sweep=order.name,
-        state="running" if driven else final_state(folder, order.trials, counted.ended),
-        asked=order.trials,
-        complete=counted.complete,
-        pruned=counted.pruned,
-        failed=counted.failed,
-        infeasible=counted.infeasible,
-        best=value,
-        trial=number,
-        created=order.created,
+        sweep=manifest.name,
+        state="running" if is_running else final_state(folder, manifest.trials, board.ended),
+        requested=manifest.trials,
+        complete=board.count("COMPLETE"),
+        pruned=board.count("PRUNED"),
+        failed=board.count("FAIL"),
+        infeasible=board.count("INFEASIBLE"),
+        best=board.best.score if board.best else None,
+        trial=board.best.trial if board.best else None,
+        created=manifest.created,
     )
 
 
-def _count(folder: SweepFolder, order: RunConfig) -> Tally:
-    goal = order.goal
-    if order.storage is None:
-        return tally(folder.study, goal)
-    from searchlab.study.reading import peek  # here alone: it takes a second, and few sweeps have a database
+def final_state(folder: SweepFolder, requested: int, ended: int) -> SweepState:
+    """Return the state of a sweep that no process is running, of whose requested trials so many have ended.
 
-    return tally_of(peek(order.storage, order.name), goal)
-
-
-def final_state(folder: SweepFolder, asked: int, ended: int) -> SweepState:
-    """How a sweep stands that nobody drives and of whose trials so many have ended.
-
-    A result that is of other trials than there are now was written before the sweep was gone on with.
+    A result for other numbers of trials is out of date: the sweep was resumed after the result was written.
     """
     result = folder.read("result")
-    if result is None or (asked, ended) != _told(result["trials"]):
+    if result is None or (requested, ended) != _trial_numbers(result["trials"]):
         return "interrupted"
     return "finished" if result["state"] == "FINISHED" else "failed"
 
 
-def _told(trials: dict[str, int]) -> tuple[int, int]:
-    """How many trials a result was asked for, and how many had ended."""
-    return trials["asked"], sum(count for state, count in trials.items() if state != "asked")
+def _trial_numbers(counts: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many trials a result was to have, and how many had ended."""
+    return counts["asked"], sum(count for name, count in counts.items() if name != "asked")

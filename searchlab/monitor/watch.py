@@ -1,4 +1,4 @@
-"""Watches a sweep from what is stored, whoever drives it, until nobody does any more."""
+"""A sweep watched through what is stored of it, whichever process runs it, until none does."""
 
 from __future__ import annotations
 
@@ -8,91 +8,99 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from searchlab.monitor.journal_tail import DatabaseReader, JournalTail
+from searchlab.monitor.journal_tail import JournalTail
 from searchlab.monitor.leaderboard import Leaderboard
-from searchlab.monitor.snapshot import OVER, Snapshot, Stage
+from searchlab.monitor.snapshot import FINAL_STATES, Snapshot, SnapshotState
 from searchlab.monitor.status import final_state
-from searchlab.runs.config import RunConfig
+from searchlab.monitor.study_reader import DatabaseReader, open_study
 from searchlab.runs.file_lock import lock_holder
+from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.workspace import SweepFolder
 
-REST = 9.0  # times as long as a look takes the next one waits at least: to look costs a tenth of one core at most
+PAUSE_RATIO = 9.0  # a pause lasts at least this many times as long as a read, which keeps to a tenth of one core
 
 
-def snapshots(
+def watch_sweep(
     folder: SweepFolder, interval: float = 1.0, wait: float = 0.0, storage: Path | str | None = None
 ) -> Iterator[Snapshot]:
-    """How the sweep stands, whenever that has changed; the last one tells how it ended.
+    """Yield a snapshot of the sweep whenever it has changed; the last one says how it ended.
 
-    For up to `wait` seconds it may be missing, or interrupted and about to be gone on with. `storage` is where its
-    study is, None for where its order says. Raises UserMistake when no sweep has this name.
+    Args:
+        folder: Folder of the sweep.
+        interval: Seconds between two reads, at least.
+        wait: Seconds for which the sweep may be missing, or interrupted and about to be resumed.
+        storage: Where the study is, if not where the sweep's manifest says.
+
+    Raises:
+        UserMistake: When there is no sweep in the folder.
     """
-    sight, last, patience = SweepObserver(folder, storage), None, time.monotonic() + wait
+    observer, last, deadline = SweepObserver(folder, storage), None, time.monotonic() + wait
     while True:
         began = time.monotonic()
-        seen, waits = sight.look(), began < patience
-        if seen is None or (seen.state == "interrupted" and waits):
-            if not waits:
-                RunConfig.of(folder)  # raises
-            seen = replace(seen or Snapshot(folder.name, "starting"), state="starting")
-        elif seen.state in ("starting", "running"):
-            patience = began
-        took = time.monotonic() - began if last else 0.0  # the first look reads all there is
-        if seen != last:
-            yield seen
-            last = seen
-        if seen.state in OVER:
+        snapshot, is_waiting = observer.snapshot(), began < deadline
+        if snapshot is None or (snapshot.state == "interrupted" and is_waiting):
+            if not is_waiting:
+                SweepManifest.load(folder)  # raises UserMistake
+            snapshot = replace(snapshot or Snapshot(folder.name, "starting"), state="starting")
+        elif snapshot.state in ("starting", "running"):
+            deadline = began
+        took = time.monotonic() - began if last else 0.0  # the first read is long and is not repeated
+        if snapshot != last:
+            yield snapshot
+            last = snapshot
+        if snapshot.state in FINAL_STATES:
             return
-        time.sleep(max(interval, REST * took))
+        time.sleep(max(interval, PAUSE_RATIO * took))
 
 
 class SweepObserver:
-    """A sweep seen from outside; what was read of it is kept between two looks."""
+    """A reader of one sweep that keeps what it has read for the next snapshot."""
 
     def __init__(self, folder: SweepFolder, storage: Path | str | None = None) -> None:
         self._folder, self._storage = folder, storage
-        self._order: RunConfig | None = None
-        self._written = -1  # when its order was, in nanoseconds
+        self._manifest: SweepManifest | None = None
+        self._manifest_time = -1  # when the manifest was written, in nanoseconds
         self._study: JournalTail | DatabaseReader | None = None
 
-    def look(self) -> Snapshot | None:
-        """How it stands now; None while there is no such sweep, and nobody is about to begin it."""
-        driven = lock_holder(self._folder.lock) is not None  # first: when it is free, all that follows is final
-        order = self._read_order()
-        if order is None:
-            return Snapshot(self._folder.name, "starting") if driven else None
-        self._study = self._study or self._open(order)
+    def snapshot(self) -> Snapshot | None:
+        """Return the state of the sweep; None while it does not exist and no process is about to create it."""
+        is_running = lock_holder(self._folder.lock) is not None  # first: once the lock is free, the rest is final
+        manifest = self._read_manifest()
+        if manifest is None:
+            return Snapshot(self._folder.name, "starting") if is_running else None
+        if self._study is None:
+            storage = self._storage or manifest.study_storage(self._folder)
+            self._study = open_study(storage, manifest.name, manifest.goal)
         board = self._study.read()
-        driven = driven or lock_holder(self._folder.lock) is not None  # or somebody has gone on with it meanwhile
-        state: Stage = "running" if board.begun else "starting"
-        if not driven:
-            state = final_state(self._folder, order.trials, board.ended)
-        return self._snapshot(order, board, state)
+        is_running = is_running or lock_holder(self._folder.lock) is not None  # it may have been resumed since
+        state: SnapshotState = "running" if board.started else "starting"
+        if not is_running:
+            state = final_state(self._folder, manifest.trials, board.ended)
+        return self._fill(manifest, board, state)
 
-    def _read_order(self) -> RunConfig | None:
-        """What was asked for; it may be extended."""
+    def _read_manifest(self) -> SweepManifest | None:
+        """Return the manifest, read again when the sweep was extended."""
         with suppress(FileNotFoundError):
             written = (self._folder.path / "sweep.json").stat().st_mtime_ns
-            if written != self._written:
-                self._order, self._written = RunConfig.of(self._folder), written
-        return self._order
+            if written != self._manifest_time:
+                self._manifest, self._manifest_time = SweepManifest.load(self._folder), written
+        return self._manifest
 
-    def _open(self, order: RunConfig) -> JournalTail | DatabaseReader:
-        storage = self._storage or order.storage or self._folder.study
-        if isinstance(storage, Path):
-            return JournalTail(storage, order.goal)
-        return DatabaseReader(storage, order.name, order.goal)
-
-    def _snapshot(self, order: RunConfig, board: Leaderboard, state: Stage) -> Snapshot:
+    def _fill(self, manifest: SweepManifest, board: Leaderboard, state: SnapshotState) -> Snapshot:
         result = (self._folder.read("result") or {}) if state in ("finished", "failed") else {}
         lock, now = self._folder.lock, time.time()
-        since = lock.stat().st_mtime if lock.exists() else order.created  # it is written when it is taken
-        seconds = result["seconds"]["total"] if result else (board.latest if state in OVER else now) - since
-        drawn = Snapshot(
-            order.name, state, order.trials, metric=order.metric, goal=order.goal, over=result.get("over"),
-            seconds=max(0.0, seconds),
-        )  # fmt: skip
-        filled, budget = board.fill(drawn, since, now), order.values.get("budget.seconds")
-        if budget and filled.left is not None:
-            return replace(filled, left=min(filled.left, max(0.0, budget - filled.seconds)))
+        since = lock.stat().st_mtime if lock.exists() else manifest.created  # the lock file is written when it is taken
+        until = board.last_change if state in FINAL_STATES else now
+        snapshot = Snapshot(
+            sweep=manifest.name,
+            state=state,
+            requested=manifest.trials,
+            metric=manifest.metric,
+            goal=manifest.goal,
+            over=result.get("over"),
+            seconds=result["seconds"]["total"] if result else max(0.0, until - since),
+        )
+        filled, budget = board.fill(snapshot, since, now), manifest.config.values.get("budget.seconds")
+        if budget and filled.seconds_left is not None:
+            return replace(filled, seconds_left=min(filled.seconds_left, max(0.0, budget - filled.seconds)))
         return filled

@@ -1,4 +1,4 @@
-"""Layers of R networks at once: what a model is built from, and what a layer of one's own is written with."""
+"""Layers and losses of R networks at once, and the parts from which custom layers and models are written."""
 
 from searchlab.backend import Array, as_matrices, xp_of
 from searchlab.nn.activations import Gelu, LeakyRelu, Relu, Sigmoid, Tanh
@@ -9,7 +9,7 @@ from searchlab.nn.dropout import Dropout
 from searchlab.nn.embedding import Embedding
 from searchlab.nn.gru import GRU
 from searchlab.nn.initializers import (
-    Initial,
+    Initializer,
     glorot_normal,
     glorot_uniform,
     he_normal,
@@ -23,7 +23,7 @@ from searchlab.nn.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, Sof
 from searchlab.nn.lstm import LSTM
 from searchlab.nn.module import Carry, Layer, Model, Module, Sequential
 from searchlab.nn.parameter import Parameter, Parameters
-from searchlab.nn.rnn import RNN, Recurrent
+from searchlab.nn.rnn import RNN, RecurrentLayer
 from searchlab.nn.softmax_output import SoftmaxOutput
 from searchlab.replicas import PerReplica, Replicas, align
 
@@ -39,7 +39,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Gelu",
-    "Initial",
+    "Initializer",
     "Layer",
     "LeakyRelu",
     "Loss",
@@ -49,7 +49,7 @@ __all__ = [
     "Parameter",
     "Parameters",
     "PerReplica",
-    "Recurrent",
+    "RecurrentLayer",
     "Relu",
     "Replicas",
     "Sequential",

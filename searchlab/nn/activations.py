@@ -1,4 +1,4 @@
-"""Layers that act on each number alone: activations and dropout."""
+"""Activation layers: functions of each number alone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,24 @@ from searchlab.backend import Array, xp_of
 from searchlab.nn.module import Layer
 from searchlab.replicas import PerReplica, Replicas, align
 
-GELU_SCALE, GELU_CUBE = (2.0 / math.pi) ** 0.5, 0.044715
+GELU_SCALE, GELU_CUBIC = (2.0 / math.pi) ** 0.5, 0.044715
 
 
 class Relu(Layer):
-    """y = max(x, 0)."""
+    """The rectified linear unit: y = max(x, 0).
+
+    Args:
+        replicas: The replicas; the layer draws nothing.
+
+    Reference:
+        Deep Learning from Scratch 1, section 3.2.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> Relu(Replicas([1])).forward(np.array([[[-2.0, 3.0]]]), train=False).tolist()
+        [[[0.0, 3.0]]]
+    """
 
     def __init__(self, replicas: Replicas) -> None:
         self._zeros: Array | None = None
@@ -20,7 +33,7 @@ class Relu(Layer):
     def forward(self, x: Array, *, train: bool) -> Array:
         xp = xp_of(x)
         if self._zeros is None or self._zeros.shape[1:] != x.shape[1:]:
-            # one replica's worth of zeros: NumPy's maximum of two arrays is 3 times as fast as of an array and a number
+            # zeros for one replica: NumPy's maximum of two arrays is 3 times as fast as of an array and a number
             self._zeros = xp.zeros((1, *x.shape[1:]), dtype=x.dtype)
         y: Array = xp.maximum(x, self._zeros)
         self._y = y
@@ -32,28 +45,57 @@ class Relu(Layer):
 
 
 class LeakyRelu(Layer):
-    """y = x where x > 0, else slope x (Maas, Hannun and Ng 2013); the slope is 0.3 in Keras and 0.01 in the paper."""
+    """The leaky rectified linear unit: y = x where x > 0, else slope x.
+
+    Args:
+        replicas: The replicas; the layer draws nothing.
+        slope: Derivative below 0; default 0.01 as in the paper (Keras: 0.3).
+
+    Reference:
+        Maas, Hannun and Ng (2013).
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> LeakyRelu(Replicas([1]), slope=0.5).forward(np.array([[[-2.0, 3.0]]]), train=False).tolist()
+        [[[-1.0, 3.0]]]
+    """
 
     def __init__(self, replicas: Replicas, *, slope: PerReplica = 0.01) -> None:
         self.slope = replicas.vector(slope)  # (R,)
 
     def forward(self, x: Array, *, train: bool) -> Array:
         xp = xp_of(x)
-        self._gain = xp.where(x > 0.0, xp.ones((), x.dtype), align(self.slope, x))  # (R, ...)
-        y: Array = x * self._gain
+        self._derivative = xp.where(x > 0.0, xp.ones((), x.dtype), align(self.slope, x))  # (R, ...)
+        y: Array = x * self._derivative
         return y
 
     def backward(self, dy: Array) -> Array:
-        dx: Array = dy * self._gain
+        dx: Array = dy * self._derivative
         return dx
 
 
 class Gelu(Layer):
-    """y = x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), the closed form of Hendrycks and Gimpel 2016."""
+    """The Gaussian error linear unit: y = x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+
+    This is the paper's approximation by tanh.
+
+    Args:
+        replicas: The replicas; the layer draws nothing.
+
+    Reference:
+        Hendrycks and Gimpel (2016).
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> Gelu(Replicas([1])).forward(np.array([[[-1.0, 0.0, 1.0]]]), train=False).round(3).tolist()
+        [[[-0.159, 0.0, 0.841]]]
+    """
 
     def forward(self, x: Array, *, train: bool) -> Array:
         self._x, self._square = x, x * x
-        inner = self._square * (GELU_CUBE * GELU_SCALE)
+        inner = self._square * (GELU_CUBIC * GELU_SCALE)
         inner += GELU_SCALE
         inner *= x
         self._tanh = xp_of(x).tanh(inner, out=inner)
@@ -62,19 +104,29 @@ class Gelu(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        slope = self._square * (3.0 * GELU_CUBE * GELU_SCALE)
-        slope += GELU_SCALE  # of what tanh is taken of
-        slope *= 1.0 - self._tanh * self._tanh
-        slope *= self._x
-        slope += 1.0 + self._tanh
-        slope *= 0.5
-        slope *= dy
-        dx: Array = slope
+        derivative = self._square * (3.0 * GELU_CUBIC * GELU_SCALE)
+        derivative += GELU_SCALE  # so far that of the argument of tanh
+        derivative *= 1.0 - self._tanh * self._tanh
+        derivative *= self._x
+        derivative += 1.0 + self._tanh
+        derivative *= 0.5
+        derivative *= dy
+        dx: Array = derivative
         return dx
 
 
 class Tanh(Layer):
-    """y = tanh(x)."""
+    """The hyperbolic tangent: y = tanh(x).
+
+    Args:
+        replicas: The replicas; the layer draws nothing.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> Tanh(Replicas([1])).forward(np.array([[[0.0, 1.0]]]), train=False).round(3).tolist()
+        [[[0.0, 0.762]]]
+    """
 
     def forward(self, x: Array, *, train: bool) -> Array:
         y: Array = xp_of(x).tanh(x)
@@ -89,7 +141,20 @@ class Tanh(Layer):
 
 
 class Sigmoid(Layer):
-    """y = 1 / (1 + exp(-x)), computed as (1 + tanh(x / 2)) / 2, which cannot overflow."""
+    """The logistic function: y = 1 / (1 + exp(-x)), computed as (1 + tanh(x / 2)) / 2, which cannot overflow.
+
+    Args:
+        replicas: The replicas; the layer draws nothing.
+
+    Reference:
+        Deep Learning from Scratch 1, section 3.2.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> Sigmoid(Replicas([1])).forward(np.array([[[0.0, 2.0]]]), train=False).round(3).tolist()
+        [[[0.5, 0.881]]]
+    """
 
     def forward(self, x: Array, *, train: bool) -> Array:
         self._y: Array = x * 0.5

@@ -1,4 +1,4 @@
-"""Dropout, with a rate of its own for each replica."""
+"""Dropout, with one rate per replica."""
 
 from __future__ import annotations
 
@@ -8,32 +8,49 @@ from searchlab.replicas import PerReplica, Replicas, align
 
 
 class Dropout(Layer):
-    """Zeroes each number with probability `rate` in training and scales the rest by 1 / (1 - rate).
+    """Inverted dropout: training zeroes each number with probability `rate` and scales the rest by 1 / (1 - rate).
 
-    Inverted dropout (Srivastava et al. 2014): nothing happens outside training. With `over_time`, x is (R, T, B, F) and
-    the same features are dropped at all moments of a window (Gal and Ghahramani 2016). Raises ValueError for a rate
-    outside [0, 1).
+    Outside training the layer returns its input.
+
+    Args:
+        replicas: The replicas, which draw the masks.
+        rate: Probability of a zero, in [0, 1); default 0.5.
+        variational: Whether x is (R, T, B, F) and the same features are dropped at all time steps of a window; default
+            False.
+
+    Raises:
+        ValueError: When a rate lies outside [0, 1).
+
+    Reference:
+        Srivastava et al. (2014); for `variational`, Gal and Ghahramani (2016).
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> dropout = Dropout(Replicas([1]), rate=0.5)
+        >>> sorted(set(dropout.forward(np.ones((1, 8, 8), np.float32), train=True).ravel().tolist()))
+        [0.0, 2.0]
     """
 
-    def __init__(self, replicas: Replicas, rate: PerReplica = 0.5, *, over_time: bool = False) -> None:
-        self.replicas, self.over_time = replicas, over_time
+    def __init__(self, replicas: Replicas, rate: PerReplica = 0.5, *, variational: bool = False) -> None:
+        self.replicas, self.variational = replicas, variational
         self.rate = replicas.vector(rate)  # (R,)
         rates = to_host(self.rate)
         if not ((rates >= 0.0) & (rates < 1.0)).all():
-            raise ValueError(f"a dropout rate lies in [0, 1); got {rates.tolist()}")
+            raise ValueError(f"Dropout needs a rate in [0, 1); got {rates.tolist()}")
         self._scale = 1.0 / (1.0 - self.rate)  # (R,)
-        self._active = bool(rates.any())  # known from the constructor's numbers: no device is asked in a step
+        self._is_active = bool(rates.any())  # from the constructor's numbers: a step must not wait for the device
 
     def forward(self, x: Array, *, train: bool) -> Array:
         self._mask = None
         if not train:
             return x
-        if not self._active:
+        if not self._is_active:
             self.replicas.skip_draw()
             return x
-        shape = (x.shape[0], 1, *x.shape[2:]) if self.over_time else x.shape
-        dropped = self.replicas.dropped(self.rate, shape)
-        self._mask = align(self._scale, x) * ~dropped  # (R, ...): 0 or 1 / (1 - rate)
+        shape = (x.shape[0], 1, *x.shape[2:]) if self.variational else x.shape
+        is_dropped = self.replicas.bernoulli(self.rate, shape)
+        self._mask = align(self._scale, x) * ~is_dropped  # (R, ...): 0 or 1 / (1 - rate)
         y: Array = x * self._mask
         return y
 

@@ -1,28 +1,58 @@
-"""An embedding: a learned vector for each id."""
+"""An embedding: one trainable vector per id."""
 
 from __future__ import annotations
 
-from searchlab.backend import Array, as_matrices, take_rows, xp_of
-from searchlab.nn.initializers import Initial, random_normal
+from searchlab.backend import Array, as_matrices, gather_rows, xp_of
+from searchlab.nn.initializers import Initializer, random_normal
 from searchlab.nn.module import Module
 from searchlab.nn.parameter import Parameter
 from searchlab.replicas import Replicas
 
 
 class Embedding(Module):
-    """A vector of W (R, V, F) for each id (Deep Learning from Scratch 2, chapter 4): ids (R, ...) to (R, ..., F)."""
+    """A lookup of one vector per id: ids (R, ...) to vectors (R, ..., F).
 
-    def __init__(self, replicas: Replicas, words: int, features: int, *, initial: Initial = random_normal) -> None:
-        self.W = Parameter(initial(replicas, words, features))
+    Args:
+        replicas: The replicas, which draw the vectors.
+        vocabulary_size: Number V of ids, 0 to V - 1.
+        embedding_size: Size F of each vector.
+        initializer: Draws the initial vectors; default `random_normal`.
+
+    Attributes:
+        W: Vectors (R, V, F).
+
+    Reference:
+        Deep Learning from Scratch 2, chapter 4.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> Embedding(Replicas([1, 2]), 10, 3).forward(np.zeros((2, 5), int), train=False).shape
+        (2, 5, 3)
+    """
+
+    def __init__(
+        self,
+        replicas: Replicas,
+        vocabulary_size: int,
+        embedding_size: int,
+        *,
+        initializer: Initializer = random_normal,
+    ) -> None:
+        self.W = Parameter(initializer(replicas, vocabulary_size, embedding_size))
 
     def forward(self, ids: Array, *, train: bool) -> Array:
-        """The vectors (R, ..., F) of ids (R, ...)."""
+        """Return the vectors (R, ..., F) of ids (R, ...).
+
+        Raises:
+            IndexError: When an id lies outside the vocabulary; on the host only, since a device does not check.
+        """
         xp, (R, _, F) = xp_of(ids), self.W.value.shape
         self._ids = ids.reshape(R, -1)
         vectors: Array = xp.empty((R, self._ids.shape[1], F), dtype=self.W.value.dtype)
-        take_rows(self.W.value, self._ids, vectors)
+        gather_rows(self.W.value, self._ids, vectors)
         return vectors.reshape(*ids.shape, F)
 
     def backward(self, dy: Array) -> None:
-        """Sets the gradient of the vectors that were asked for."""
-        self.W.learn_rows(self._ids, as_matrices(dy))
+        """Set the gradient of the vectors of the latest ids, from dy (R, ..., F)."""
+        self.W.add_gradient_rows(self._ids, as_matrices(dy))

@@ -1,4 +1,4 @@
-"""Texts written by a language model, one word after the other, all replicas side by side."""
+"""Text generation by a language model, one word after the other, all replicas side by side."""
 
 from __future__ import annotations
 
@@ -12,80 +12,100 @@ from searchlab.errors import UserMistake
 from searchlab.nn.module import Carry, Model
 from searchlab.replicas import Replicas, fold_seeds
 
-FAR = 1e30  # stands for an infinite score
+MAX_SCORE = 1e30  # replaces an infinite score
 
 
-def sample(
+def generate(
     model: Model,
-    start: Array,
+    prompt: Array,
     length: int,
     *,
     seed: int | Sequence[int] = 0,
     temperature: float = 1.0,
     top_k: int | None = None,
-    skip: Sequence[int] = (),
+    skip_ids: Sequence[int] = (),
 ) -> Array:
-    """The start (R, S), or (S,) for all, and `length` ids drawn after it, each by what was said of it: (R, S + length).
+    """Return the prompt followed by `length` ids, each drawn from the model's distribution of the next word.
 
-    Ids are drawn with the softmax of the scores divided by `temperature`, 0 being the likeliest always; `top_k` keeps
-    the k likeliest (Fan et al. 2018), and those in `skip` never come (Deep Learning from Scratch 2, section 7.1). Each
-    replica draws from a seed of its own, one of the R given or the r-th that one number stands for, so that it writes
-    the same alone. One whose scores are NaN draws from all ids alike. On the host.
-    Raises UserMistake for a start of no words and for what cannot be drawn by.
+    Each replica draws by a seed of its own, so it writes the same text alone. A replica whose scores are NaN draws from
+    all ids with equal probability.
+
+    Args:
+        model: A language model.
+        prompt: Ids (R, S), or (S,) for all replicas.
+        length: How many ids to draw.
+        seed: A seed for each replica, or one number from which they are derived; default 0.
+        temperature: Divisor of the scores before the softmax; 0 always takes the likeliest id; default 1.
+        top_k: How many of the likeliest ids may be drawn; default None, all.
+        skip_ids: Ids that are never drawn; default none.
+
+    Returns:
+        Ids (R, S + length), on the host.
+
+    Raises:
+        UserMistake: When the prompt is empty or has another number of replicas, or when an argument is out of range.
+
+    Reference:
+        Deep Learning from Scratch 2, section 7.1; for `top_k`, Fan et al. (2018).
     """
-    place = next(parameter.value for _, parameter in model.parameters())
-    ids = _started(start, len(place), length)
-    _check(temperature, top_k)
+    like = next(parameter.value for _, parameter in model.named_parameters())
+    ids = _with_prompt(prompt, len(like), length)
+    _validate_sampling(temperature, top_k)
     seeds = fold_seeds(seed, len(ids)) if isinstance(seed, int) else seed
     drawn = (Replicas(seeds, dtype=np.float64).uniform(length) + 1.0) / 2.0  # (R, length), in [0, 1)
-    begun = start.shape[-1]
+    prompt_length = prompt.shape[-1]
     carry: Carry = None
-    for at in range(begun, begun + length):
-        new = to_device_of(place, ids[:, 0 if at == begun else at - 1 : at, None])  # (R, T, 1)
+    for t in range(prompt_length, prompt_length + length):
+        new = to_device_of(like, ids[:, 0 if t == prompt_length else t - 1 : t, None])  # (R, T, 1)
         scores, carry = model.predict(Batch(new, new), carry)
-        said = to_host(scores[:, -1, 0]).astype(np.float64)  # (R, V)
-        ids[:, at] = _choose(_allowed(said, skip), drawn[:, at - begun], temperature, top_k)
+        last_scores = to_host(scores[:, -1, 0]).astype(np.float64)  # (R, V)
+        ids[:, t] = _choose(_masked(last_scores, skip_ids), drawn[:, t - prompt_length], temperature, top_k)
     return ids
 
 
-def _started(start: Array, replicas: int, length: int) -> Array:
-    """Ids (R, S + length) of int64 that begin with the start."""
-    begun = np.atleast_2d(start)
-    if begun.shape[1] == 0 or length < 0:
-        raise UserMistake(f"a text goes on from at least 1 word, by 0 or more; got {begun.shape[1]} and {length}.")
-    if len(begun) not in (1, replicas):
-        raise UserMistake(f"a start is one for all or one for each of {replicas} networks; got {len(begun)}.")
-    ids = np.zeros((replicas, begun.shape[1] + length), dtype=np.int64)
-    ids[:, : begun.shape[1]] = begun
+def _with_prompt(prompt: Array, replicas: int, length: int) -> Array:
+    """Return int64 ids (R, S + length) that begin with the prompt."""
+    prompts = np.atleast_2d(prompt)
+    if prompts.shape[1] == 0 or length < 0:
+        raise UserMistake(
+            f"a text needs a prompt of at least 1 word and a length of 0 or more; got {prompts.shape[1]} and {length}."
+        )
+    if len(prompts) not in (1, replicas):
+        raise UserMistake(f"a prompt is one for all or one for each of {replicas} networks; got {len(prompts)}.")
+    ids = np.zeros((replicas, prompts.shape[1] + length), dtype=np.int64)
+    ids[:, : prompts.shape[1]] = prompts
     return ids
 
 
-def _check(temperature: float, top_k: int | None) -> None:
+def _validate_sampling(temperature: float, top_k: int | None) -> None:
     if not 0.0 <= temperature < np.inf:
-        raise UserMistake(f"temperature is 0 (the likeliest word always) or more, and finite; got {temperature}.")
+        raise UserMistake(f"temperature is finite and at least 0 (always the likeliest word); got {temperature}.")
     if top_k is not None and top_k < 1:
-        raise UserMistake(f"top_k keeps at least 1 word; got {top_k}.")
+        raise UserMistake(f"top_k is at least 1 word; got {top_k}.")
 
 
-def _allowed(scores: Array, skip: Sequence[int]) -> Array:
-    """Finite scores (R, V), but for -inf at the words that never come."""
+def _masked(scores: Array, skip_ids: Sequence[int]) -> Array:
+    """Return finite scores (R, V), except -inf for the ids that are never drawn."""
     words = scores.shape[1]
-    unknown = [word for word in skip if not 0 <= word < words]
-    if unknown or len(set(skip)) == words:
-        raise UserMistake(f"of {words} words, 0 to {words - 1}, some may be skipped and not all; got {list(skip)}.")
-    scores = np.nan_to_num(scores, nan=0.0, posinf=FAR, neginf=-FAR)
-    scores[:, list(skip)] = -np.inf
+    unknown = [word for word in skip_ids if not 0 <= word < words]
+    if unknown or len(set(skip_ids)) == words:
+        raise UserMistake(f"skip_ids are some, not all, of the {words} ids 0 to {words - 1}; got {list(skip_ids)}.")
+    scores = np.nan_to_num(scores, nan=0.0, posinf=MAX_SCORE, neginf=-MAX_SCORE)
+    scores[:, list(skip_ids)] = -np.inf
     return scores
 
 
 def _choose(scores: Array, drawn: Array, temperature: float, top_k: int | None) -> Array:
-    """An id (R,) for each row of scores (R, V), by a number (R,) drawn from [0, 1): the likeliest come first in it."""
+    """Return an id (R,) per row of scores (R, V), by a number (R,) drawn from [0, 1).
+
+    The ids divide [0, 1) in proportion to their probabilities, the likeliest first.
+    """
     order = np.argsort(-scores, axis=1, kind="stable")[:, : 1 if temperature == 0.0 else top_k]  # (R, k)
     best = np.take_along_axis(scores, order, axis=1)
     with np.errstate(over="ignore", under="ignore"):
-        shares = np.exp((best - best[:, :1]) / (temperature or 1.0))
-    up_to = shares.cumsum(axis=1)
-    place = (up_to <= drawn[:, None] * up_to[:, -1:]).sum(axis=1)
-    last = (shares > 0.0).sum(axis=1) - 1  # rounding must not reach what has no share
-    chosen: Array = order[np.arange(len(order)), np.minimum(place, last)]
+        weights = np.exp((best - best[:, :1]) / (temperature or 1.0))
+    cumulative = weights.cumsum(axis=1)
+    position = (cumulative <= drawn[:, None] * cumulative[:, -1:]).sum(axis=1)
+    last = (weights > 0.0).sum(axis=1) - 1  # rounding must not choose an id of weight 0
+    chosen: Array = order[np.arange(len(order)), np.minimum(position, last)]
     return chosen

@@ -5,82 +5,100 @@ from __future__ import annotations
 from typing import ClassVar
 
 from searchlab.backend import Array, xp_of
-from searchlab.nn.rnn import Recurrent, States
+from searchlab.nn.rnn import RecurrentLayer, RecurrentState
 
 
-class GRU(Recurrent):
-    """h = (1 - u) h + u n, with u, r = sigmoid(x Wx + h Wh + b) and n = tanh(x Wx + (r h) Wh + b).
+class GRU(RecurrentLayer):
+    """Gated recurrent unit.
 
-    Cho et al. 2014, as Deep Learning from Scratch 2, appendix C writes it: the reset gate r meets the state before the
-    product. The gates lie in the order u, r, n in Wx (R, I, 3 H), Wh (R, H, 3 H) and b (R, 1, 3 H).
+    u, r = sigmoid(x_t Wx + h_{t-1} Wh + b); n = tanh(x_t Wx + (r h_{t-1}) Wh + b), each with its third of the weights;
+    h_t = (1 - u) h_{t-1} + u n.
+
+    The reset gate r is applied to the state before the product. The gates are stored in the order u, r, n.
+
+    Args:
+        replicas: The replicas, which draw the weights.
+        input_size: Size I of each input.
+        hidden_size: Size H of the hidden state.
+        initializer: Draws Wx (R, I, 3 H) and Wh (R, H, 3 H); default `lecun_normal`. Biases b (R, 1, 3 H) start at 0.
+
+    Reference:
+        Cho et al. (2014), as Deep Learning from Scratch 2, appendix C writes it.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> h, (h_T,) = GRU(Replicas([1, 2]), 3, 4).forward(np.ones((2, 6, 5, 3), np.float32), train=False)
+        >>> h.shape, bool((h[:, -1] == h_T).all())
+        ((2, 6, 5, 4), True)
     """
 
-    gates: ClassVar[int] = 3
+    num_gates: ClassVar[int] = 3
 
-    def run(self, z: Array, start: States) -> States:
-        xp, (R, T, B, _), H = xp_of(z), z.shape, self.hidden
+    def scan(self, z: Array, start: RecurrentState) -> RecurrentState:
+        xp, (R, T, B, _), H = xp_of(z), z.shape, self.hidden_size
         self._gates = z
-        self._h = h = self.array(xp, "h", (R, T + 1, B, H))
-        self._reset = reset = self.array(xp, "reset", (R, T, B, H))  # r h
-        added, new = self.array(xp, "added", (R, B, 2 * H)), self.array(xp, "new", (R, B, H))
-        W_ur, W_n = self._parts()
+        self._h = h = self.work_array(xp, "h", (R, T + 1, B, H))
+        self._reset_h = reset_h = self.work_array(xp, "reset h", (R, T, B, H))  # r h
+        h_Wh, buffer = self.work_array(xp, "h Wh", (R, B, 2 * H)), self.work_array(xp, "buffer", (R, B, H))
+        Wh_ur, Wh_n = self._split_Wh()
         h[:, 0] = start[0]
         for t in range(T):
             sigmoids, n, h_t = z[:, t, :, : 2 * H], z[:, t, :, 2 * H :], h[:, t]
-            sigmoids += xp.matmul(h_t, W_ur, out=added)
+            sigmoids += xp.matmul(h_t, Wh_ur, out=h_Wh)
             sigmoids *= 0.5
             xp.tanh(sigmoids, out=sigmoids)
             sigmoids *= 0.5
             sigmoids += 0.5
-            xp.multiply(sigmoids[..., H:], h_t, out=reset[:, t])
-            n += xp.matmul(reset[:, t], W_n, out=new)
+            xp.multiply(sigmoids[..., H:], h_t, out=reset_h[:, t])
+            n += xp.matmul(reset_h[:, t], Wh_n, out=buffer)
             xp.tanh(n, out=n)
-            xp.subtract(n, h_t, out=new)
-            new *= sigmoids[..., :H]
-            xp.add(h_t, new, out=h[:, t + 1])
+            xp.subtract(n, h_t, out=buffer)
+            buffer *= sigmoids[..., :H]
+            xp.add(h_t, buffer, out=h[:, t + 1])
         return (h[:, T],)
 
-    def run_back(self, dy: Array) -> Array:
+    def scan_backward(self, dy: Array) -> Array:
         xp, (R, T, B, H) = xp_of(dy), dy.shape
-        dz = self.array(xp, "dz", (R, T, B, 3 * H))
-        back, dh, d_reset = (self.array(xp, name, (R, B, H)) for name in ("back", "dh", "d reset"))
-        W_urT, W_nT = self._turned()
+        dz = self.work_array(xp, "dz", (R, T, B, 3 * H))
+        dh_before, dh, dreset_h = (self.work_array(xp, name, (R, B, H)) for name in ("dh before", "dh", "dreset h"))
+        Wh_urT, Wh_nT = self._split_transposed_Wh()
         dh[...] = dy[:, -1]
         for t in range(T - 1, -1, -1):
-            u, r, n = (self._gates[:, t, :, at * H : (at + 1) * H] for at in range(3))
+            u, r, n = (self._gates[:, t, :, gate * H : (gate + 1) * H] for gate in range(3))
             h_t, dz_t = self._h[:, t], dz[:, t]
-            du, dr, dn = (dz_t[..., at * H : (at + 1) * H] for at in range(3))
+            du, dr, dn = (dz_t[..., gate * H : (gate + 1) * H] for gate in range(3))
             xp.multiply(dh, u, out=dn)
             dn *= 1.0 - n * n
             xp.subtract(n, h_t, out=du)
             du *= dh
             du *= u * (1.0 - u)
-            xp.matmul(dn, W_nT, out=d_reset)
-            xp.multiply(d_reset, h_t, out=dr)
+            xp.matmul(dn, Wh_nT, out=dreset_h)
+            xp.multiply(dreset_h, h_t, out=dr)
             dr *= r * (1.0 - r)
             if t:
                 dh *= 1.0 - u
-                d_reset *= r
-                dh += d_reset
-                dh += xp.matmul(dz_t[..., : 2 * H], W_urT, out=back)
+                dreset_h *= r
+                dh += dreset_h
+                dh += xp.matmul(dz_t[..., : 2 * H], Wh_urT, out=dh_before)
                 dh += dy[:, t - 1]
         return dz
 
-    def learn_recurrent(self, before: Array, dz: Array) -> None:
-        """The candidate's part meets r h instead of h."""
-        H, xp = self.hidden, xp_of(dz)
-        gradient = self.array(xp, "dWh", self.Wh.value.shape)
-        reset = self._reset.reshape(len(dz), -1, H).swapaxes(1, 2)
-        gradient[..., : 2 * H] = xp.matmul(before, dz[..., : 2 * H])
-        gradient[..., 2 * H :] = xp.matmul(reset, dz[..., 2 * H :])
-        self.Wh.learn(gradient)
+    def add_recurrent_gradient(self, h_before: Array, dz: Array) -> None:
+        """Add the gradient of Wh; the part of n was multiplied by r h instead of h."""
+        H, xp = self.hidden_size, xp_of(dz)
+        gradient = self.work_array(xp, "dWh", self.Wh.value.shape)
+        reset_h = self._reset_h.reshape(len(dz), -1, H).swapaxes(1, 2)
+        gradient[..., : 2 * H] = xp.matmul(h_before, dz[..., : 2 * H])
+        gradient[..., 2 * H :] = xp.matmul(reset_h, dz[..., 2 * H :])
+        self.Wh.add_gradient(gradient)
 
-    def _parts(self) -> tuple[Array, Array]:
-        """Wh for u and r (R, H, 2 H), and for n (R, H, H)."""
-        H = self.hidden
+    def _split_Wh(self) -> tuple[Array, Array]:
+        """Return the parts of Wh for u and r (R, H, 2 H), and for n (R, H, H)."""
+        H = self.hidden_size
         return self.Wh.value[..., : 2 * H], self.Wh.value[..., 2 * H :]
 
-    def _turned(self) -> tuple[Array, Array]:
-        """The same turned round, in one piece each."""
-        WhT, H = self.transposed(), self.hidden
+    def _split_transposed_Wh(self) -> tuple[Array, Array]:
+        """Return the same parts transposed, (R, 2 H, H) and (R, H, H), each matrix contiguous."""
+        WhT, H = self.transposed_Wh(), self.hidden_size
         return WhT[:, : 2 * H], WhT[:, 2 * H :]

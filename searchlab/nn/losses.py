@@ -1,4 +1,4 @@
-"""Losses: what a network says and what it should have said in, one mean loss per replica out."""
+"""Losses: outputs of a network and targets in, one mean loss per replica out."""
 
 from __future__ import annotations
 
@@ -11,53 +11,73 @@ from searchlab.replicas import PerReplica, Replicas, align
 
 
 class Loss(Module, ABC):
-    """What a model is trained to make small, and its slope. A constructor takes the replicas first.
+    """The quantity that training minimizes, and its gradient. A constructor takes the replicas first.
 
-    Targets are labels (R, ...) of integers in [0, O), or numbers (R, ..., O) shaped as the outputs: one-hot rows,
-    probabilities, or whatever is to be met.
+    Targets are integer labels (R, ...) in [0, O), or numbers (R, ..., O) in the shape of the outputs: one-hot rows,
+    probabilities, or values to predict.
+
+    Args:
+        replicas: The replicas.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> class MeanAbsoluteError(Loss):
+        ...     def forward(self, outputs, targets):
+        ...         self._error = outputs - targets
+        ...         return abs(self._error).mean(axis=(1, 2))
+        ...     def backward(self):
+        ...         return np.sign(self._error) / self._error[0].size
+        >>> MeanAbsoluteError(Replicas([1])).forward(np.array([[[1.0], [4.0]]]), np.zeros((1, 2, 1))).tolist()
+        [2.5]
     """
 
     def __init__(self, replicas: Replicas) -> None:
-        self._starts: Array | None = None  # (R N,): where each row of outputs starts, kept from step to step
+        self._row_starts: Array | None = None  # (R N,): where each row of the flat outputs starts, cached between steps
         self._shape: tuple[int, ...] = ()  # of the latest outputs
 
     @abstractmethod
     def forward(self, outputs: Array, targets: Array) -> Array:
-        """The mean loss (R,) of outputs (R, ..., O)."""
+        """Return the mean loss of each replica (R,).
+
+        Args:
+            outputs: Outputs of the network (R, ..., O), which are not changed.
+            targets: Labels (R, ...) or numbers (R, ..., O).
+        """
 
     @abstractmethod
     def backward(self) -> Array:
-        """d loss / d outputs (R, ..., O) of the latest forward pass."""
+        """Return the gradient of the loss by the latest outputs (R, ..., O)."""
 
-    def _rows(self, outputs: Array) -> Array:
-        """The outputs as matrices (R, N, O) in one piece: what is made of them can be changed through a flat view."""
+    def _matrices(self, outputs: Array) -> Array:
+        """Return the outputs as contiguous matrices (R, N, O), so that a flat view can change what is made of them."""
         self._shape = outputs.shape
-        rows: Array = xp_of(outputs).ascontiguousarray(as_matrices(outputs))
-        return rows
+        matrices: Array = xp_of(outputs).ascontiguousarray(as_matrices(outputs))
+        return matrices
 
-    def _at_labels(self, outputs: Array, labels: Array) -> Array:
-        """Where each label's output lies in the flattened outputs (R N,)."""
-        if self._starts is None or self._starts.size != labels.size:
-            self._starts = xp_of(outputs).arange(labels.size) * outputs.shape[-1]
-        positions: Array = self._starts + labels.reshape(-1)
+    def _label_positions(self, outputs: Array, labels: Array) -> Array:
+        """Return the position of each label's output in the flat outputs (R N,)."""
+        if self._row_starts is None or self._row_starts.size != labels.size:
+            self._row_starts = xp_of(outputs).arange(labels.size) * outputs.shape[-1]
+        positions: Array = self._row_starts + labels.reshape(-1)
         return positions
 
-    def _minus(self, matrices: Array, targets: Array) -> Array:
-        """The matrices (R, N, O), changed in place: the targets taken away, labels as one-hot rows."""
+    def _subtract_targets(self, matrices: Array, targets: Array) -> Array:
+        """Subtract the targets, labels as one-hot rows, from the matrices (R, N, O) in place, and return them."""
         if targets.ndim == len(self._shape):
             matrices -= as_matrices(targets)
         else:
-            matrices.reshape(-1)[self._at_labels(matrices, targets)] -= 1.0
+            matrices.reshape(-1)[self._label_positions(matrices, targets)] -= 1.0
         return matrices
 
-    def keep_own(self, rows: Array) -> None:
-        """Rows are counted anew for the replicas that go on."""
-        self._starts = None
-        super().keep_own(rows)
+    def _select_own(self, rows: Array) -> None:
+        """Discard the cached row starts, which depend on the number of replicas."""
+        self._row_starts = None
+        super()._select_own(rows)
 
 
-def _means(losses: Array, outputs: int = 1) -> Array:
-    """The mean (R,) of losses (R, N, 1), each a sum over so many outputs."""
+def _mean_losses(losses: Array, outputs: int = 1) -> Array:
+    """Return the mean (R,) of losses (R, N, 1), each of which is a sum over this many outputs."""
     means: Array = column_sums(losses).reshape(-1)
     means *= 1.0 / (losses.shape[1] * outputs)
     return means
@@ -66,66 +86,100 @@ def _means(losses: Array, outputs: int = 1) -> Array:
 class SoftmaxCrossEntropy(Loss):
     """Cross entropy of softmax(logits) against labels or rows of probabilities, in nats per target.
 
-    With label smoothing a share `smoothing` of every target is spread evenly over the classes (Szegedy et al. 2016).
-    Raises ValueError for a smoothing outside [0, 1), and UserMistake for a single output, whose softmax is always 1.
+    Args:
+        replicas: The replicas.
+        smoothing: Label smoothing: the share of every target that is spread evenly over the classes, in [0, 1);
+            default 0.
+
+    Raises:
+        ValueError: When a smoothing lies outside [0, 1).
+        UserMistake: In `forward`, when there is a single output, whose softmax is always 1.
+
+    Reference:
+        Deep Learning from Scratch 1, section 5.6; for label smoothing, Szegedy et al. (2016).
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> loss = SoftmaxCrossEntropy(Replicas([1]))
+        >>> loss.forward(np.zeros((1, 3, 2)), np.array([[0, 1, 1]])).round(3).tolist()  # log(2)
+        [0.693]
+        >>> loss.backward().round(3)[0, 0].tolist()
+        [-0.167, 0.167]
     """
 
     def __init__(self, replicas: Replicas, *, smoothing: PerReplica = 0.0) -> None:
         super().__init__(replicas)
         self.smoothing = replicas.vector(smoothing)  # (R,)
-        shares = to_host(self.smoothing)
-        if not ((shares >= 0.0) & (shares < 1.0)).all():
-            raise ValueError(f"label smoothing lies in [0, 1); got {shares.tolist()}")
-        self._smooth = bool(shares.any())  # known from the constructor's numbers: no device is asked in a step
+        values = to_host(self.smoothing)
+        if not ((values >= 0.0) & (values < 1.0)).all():
+            raise ValueError(f"SoftmaxCrossEntropy needs a label smoothing in [0, 1); got {values.tolist()}")
+        self._is_smoothed = bool(values.any())  # from the constructor's numbers: a step must not wait for the device
 
     def forward(self, outputs: Array, targets: Array) -> Array:
         if outputs.shape[-1] == 1:
-            raise UserMistake("SoftmaxCrossEntropy tells classes apart, and there is one output: use MeanSquaredError.")
+            raise UserMistake(
+                "SoftmaxCrossEntropy needs at least two outputs, one per class; got 1: use MeanSquaredError."
+            )
         xp = xp_of(outputs)
-        matrices = self._rows(outputs)  # (R, N, O)
-        shifted = matrices - row_maxima(matrices)
-        self._picked = self._target = None
-        if self._smooth or targets.ndim == outputs.ndim:
-            self._target = self._spread(shifted, targets)  # (R, N, O)
-            at_target = row_sums(shifted * self._target)
+        matrices = self._matrices(outputs)  # (R, N, O)
+        logits = matrices - row_maxima(matrices)
+        self._label_at = self._target = None
+        if self._is_smoothed or targets.ndim == outputs.ndim:
+            self._target = self._target_probabilities(logits, targets)  # (R, N, O)
+            target_logits = row_sums(logits * self._target)
         else:
-            self._picked = self._at_labels(outputs, targets)
-            at_target = shifted.reshape(-1)[self._picked]
-        probability = xp.exp(shifted, out=shifted)
+            self._label_at = self._label_positions(outputs, targets)
+            target_logits = logits.reshape(-1)[self._label_at]
+        probability = xp.exp(logits, out=logits)
         total = row_sums(probability)
         probability /= total
         self._probability = probability
-        return _means(xp.log(total) - at_target.reshape(total.shape))
+        return _mean_losses(xp.log(total) - target_logits.reshape(total.shape))
 
     def backward(self) -> Array:
-        """The softmax, less the target, over the number of targets."""
+        """Return the softmax minus the target, divided by the number of targets."""
         dlogits = self._probability
         if self._target is not None:
             dlogits -= self._target
         else:
-            dlogits.reshape(-1)[self._picked] -= 1.0
+            dlogits.reshape(-1)[self._label_at] -= 1.0
         dlogits *= 1.0 / dlogits.shape[1]
         shaped: Array = dlogits.reshape(self._shape)
         return shaped
 
-    def _spread(self, matrices: Array, targets: Array) -> Array:
-        """Rows of probabilities (R, N, O), smoothed."""
-        xp, share = xp_of(matrices), align(self.smoothing, matrices)
+    def _target_probabilities(self, matrices: Array, targets: Array) -> Array:
+        """Return the targets as rows of probabilities (R, N, O), smoothed."""
+        xp, smoothing = xp_of(matrices), align(self.smoothing, matrices)
         if targets.ndim == len(self._shape):
             rows = as_matrices(targets).astype(matrices.dtype)
         else:
             rows = xp.zeros_like(matrices)
-            rows.reshape(-1)[self._at_labels(matrices, targets)] = 1.0
-        smoothed: Array = rows * (1.0 - share) + share / matrices.shape[2]
+            rows.reshape(-1)[self._label_positions(matrices, targets)] = 1.0
+        smoothed: Array = rows * (1.0 - smoothing) + smoothing / matrices.shape[2]
         return smoothed
 
 
 class MeanSquaredError(Loss):
-    """The squared error, averaged over outputs and targets as Keras does; labels stand for one-hot rows."""
+    """The squared error, averaged over outputs and targets as in Keras; labels count as one-hot rows.
+
+    Args:
+        replicas: The replicas.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> loss = MeanSquaredError(Replicas([1]))
+        >>> loss.forward(np.array([[[1.0, 2.0]]]), np.zeros((1, 1, 2))).tolist()
+        [2.5]
+        >>> loss.backward().tolist()
+        [[[1.0, 2.0]]]
+    """
 
     def forward(self, outputs: Array, targets: Array) -> Array:
-        self._error = self._minus(self._rows(outputs).copy(), targets)  # (R, N, O); the layer below keeps its outputs
-        return _means(row_sums(self._error * self._error), outputs.shape[-1])
+        # copied, since the layer below may keep its outputs; (R, N, O)
+        self._error = self._subtract_targets(self._matrices(outputs).copy(), targets)
+        return _mean_losses(row_sums(self._error * self._error), outputs.shape[-1])
 
     def backward(self) -> Array:
         error = self._error
@@ -135,29 +189,44 @@ class MeanSquaredError(Loss):
 
 
 class SigmoidCrossEntropy(Loss):
-    """Cross entropy of sigmoid(logits) against targets in [0, 1], each output a question of its own; the mean in nats.
+    """Binary cross entropy of sigmoid(logits) against targets in [0, 1], each output on its own; the mean in nats.
 
-    Averaged over outputs and targets, as Keras' binary cross entropy; labels stand for one-hot rows.
+    It is averaged over outputs and targets, as Keras' binary cross entropy; labels count as one-hot rows.
+
+    Args:
+        replicas: The replicas.
+
+    Reference:
+        Deep Learning from Scratch 2, section 4.2.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> loss = SigmoidCrossEntropy(Replicas([1]))
+        >>> loss.forward(np.zeros((1, 1, 2)), np.array([[[1.0, 0.0]]])).round(3).tolist()  # log(2)
+        [0.693]
+        >>> loss.backward().tolist()
+        [[[-0.25, 0.25]]]
     """
 
     def forward(self, outputs: Array, targets: Array) -> Array:
         xp = xp_of(outputs)
-        logits = self._rows(outputs)
-        half = xp.tanh(logits * 0.5)
+        logits = self._matrices(outputs)
+        probability = xp.tanh(logits * 0.5)  # sigmoid(z) = (1 + tanh(z / 2)) / 2, completed below
         # -log sigmoid(|z|) + max(z, 0) - z t, which cannot overflow
         losses = xp.log1p(xp.exp(-xp.abs(logits))) + xp.maximum(logits, 0.0)
         if targets.ndim == outputs.ndim:
             losses -= logits * as_matrices(targets)
         else:
-            at = self._at_labels(outputs, targets)
-            losses.reshape(-1)[at] -= logits.reshape(-1)[at]
-        half += 1.0
-        half *= 0.5
-        self._error = self._minus(half, targets)  # (R, N, O)
-        return _means(row_sums(losses), outputs.shape[-1])
+            label_at = self._label_positions(outputs, targets)
+            losses.reshape(-1)[label_at] -= logits.reshape(-1)[label_at]
+        probability += 1.0
+        probability *= 0.5
+        self._error = self._subtract_targets(probability, targets)  # (R, N, O)
+        return _mean_losses(row_sums(losses), outputs.shape[-1])
 
     def backward(self) -> Array:
-        """sigmoid(logits), less the target, over the number of outputs and targets."""
+        """Return sigmoid(logits) minus the target, divided by the number of outputs and targets."""
         error = self._error
         error *= 1.0 / (error.shape[1] * error.shape[2])
         shaped: Array = error.reshape(self._shape)

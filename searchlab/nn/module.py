@@ -1,4 +1,4 @@
-"""What a layer and a model are, and the walk that finds the parameters in them."""
+"""The interfaces of a layer and a model, and the walk that finds their parameters."""
 
 from __future__ import annotations
 
@@ -9,22 +9,31 @@ from typing import Any, TypeAlias
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
 from searchlab.nn.parameter import Parameter
-from searchlab.replicas import Fused, Replicas
+from searchlab.replicas import HasReplicaAxis, Replicas
 
 Carry: TypeAlias = Any
-"""What a recurrent model hands from one batch to the next; None for a model that remembers nothing."""
+"""The state that a recurrent model passes from one batch to the next; None for a model without state."""
 
 
-class Module(Fused):
-    """Anything made of parameters: finds them in its attributes, in lists of them and in the modules it holds."""
+class Module(HasReplicaAxis):
+    """An object made of parameters: it finds them in its attributes, in lists of them and in the modules it contains.
 
-    def parameters(self) -> list[tuple[str, Parameter]]:
-        """Every parameter with its dotted name, as often as it is held: a shared one appears more than once."""
+    Example:
+        >>> from searchlab.nn import Affine, Replicas
+        >>> class TwoLayers(Module):
+        ...     def __init__(self, replicas):
+        ...         self.layers = [Affine(replicas, 4, 3), Affine(replicas, 3, 2)]
+        >>> [name for name, _ in TwoLayers(Replicas([1])).named_parameters()]
+        ['layers.0.W', 'layers.0.b', 'layers.1.W', 'layers.1.b']
+    """
+
+    def named_parameters(self) -> list[tuple[str, Parameter]]:
+        """Return every parameter with its dotted name; a shared one appears once per place that holds it."""
         return list(_walk(self, ""))
 
 
-def _walk(holder: object, prefix: str) -> Iterator[tuple[str, Parameter]]:
-    items = enumerate(holder) if isinstance(holder, (list, tuple)) else vars(holder).items()
+def _walk(container: object, prefix: str) -> Iterator[tuple[str, Parameter]]:
+    items = enumerate(container) if isinstance(container, (list, tuple)) else vars(container).items()
     for name, value in items:
         if isinstance(value, Parameter):
             yield f"{prefix}{name}", value
@@ -33,30 +42,69 @@ def _walk(holder: object, prefix: str) -> Iterator[tuple[str, Parameter]]:
 
 
 class Layer(Module, ABC):
-    """A forward pass over arrays (R, ..., features), and the backward pass that undoes the latest forward one.
+    """A forward pass over arrays (R, ..., features), and the backward pass of the latest forward pass.
 
-    A constructor takes the replicas first, then sizes, and its hyperparameters by keyword. A layer may keep what it was
-    given and what it gave until the backward pass; nobody changes either.
+    A constructor takes the replicas first, then sizes, and its hyperparameters by keyword. A layer may keep its input
+    and its output until the backward pass; neither the layer nor its caller may change them.
+
+    Args:
+        replicas: The replicas; a layer without parameters and random numbers does not need them.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> class Square(Layer):
+        ...     def forward(self, x, *, train):
+        ...         self._x = x
+        ...         return x * x
+        ...     def backward(self, dy):
+        ...         return 2.0 * self._x * dy
+        >>> Square(Replicas([1])).forward(np.array([[[1.0, 3.0]]]), train=True).tolist()
+        [[[1.0, 9.0]]]
     """
 
     def __init__(self, replicas: Replicas) -> None:
-        """A layer that learns nothing and draws nothing asks nothing of its replicas."""
+        """Accept the replicas, and ignore them: a layer without parameters and random numbers needs nothing of them."""
 
     @abstractmethod
     def forward(self, x: Array, *, train: bool) -> Array:
-        """The layer's output for x (R, ..., features); x is left as it is."""
+        """Return the layer's output.
+
+        Args:
+            x: The input (R, ..., features), which is not changed.
+            train: Whether this is a training step, where dropout and batch statistics are in use.
+        """
 
     @abstractmethod
     def backward(self, dy: Array) -> Array:
-        """Sets the gradients of the parameters and returns dx, from dy of the latest output."""
+        """Set the gradients of the parameters, and return dx.
+
+        Args:
+            dy: Gradient of the loss by the latest output (R, ..., features).
+
+        Returns:
+            Gradient of the loss by the latest input, in its shape.
+        """
 
     def backward_parameters(self, dy: Array) -> None:
-        """Sets the gradients of the parameters only: the first layer of a model needs no dx."""
+        """Set the gradients of the parameters only: the first layer of a model needs no dx."""
         self.backward(dy)
 
 
 class Sequential(Layer):
-    """Layers one after the other."""
+    """A chain of layers; the output of each is the input of the next.
+
+    Args:
+        *layers: The layers in forward order.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Affine, Relu, Replicas
+        >>> replicas = Replicas([1, 2])
+        >>> layers = Sequential(Affine(replicas, 4, 3), Relu(replicas))
+        >>> layers.forward(np.ones((2, 5, 4), np.float32), train=False).shape
+        (2, 5, 3)
+    """
 
     def __init__(self, *layers: Layer) -> None:
         self.layers = list(layers)
@@ -80,18 +128,53 @@ class Sequential(Layer):
 class Model(Module, ABC):
     """R networks of one structure: a batch in, one loss per replica out.
 
-    A constructor takes the replicas and the data's sizes by position and its hyperparameters by keyword; those
-    annotated PerReplica may differ between the replicas of one group, all others are structure.
+    A constructor takes the replicas and the sizes of the data by position and its hyperparameters by keyword. Those
+    annotated PerReplica may differ between the replicas of one group; all others are structure.
+
+    Example:
+        >>> from searchlab.data import Batch
+        >>> from searchlab.nn import Affine, MeanSquaredError, Replicas
+        >>> class LinearRegression(Model):
+        ...     def __init__(self, replicas, features, outputs):
+        ...         self.affine, self.loss = Affine(replicas, features, outputs), MeanSquaredError(replicas)
+        ...     def forward(self, batch, carry=None, *, train):
+        ...         return self.loss.forward(self.affine.forward(batch.x, train=train), batch.y), None
+        ...     def backward(self):
+        ...         self.affine.backward_parameters(self.loss.backward())
+        ...     def predict(self, batch, carry=None):
+        ...         return self.affine.forward(batch.x, train=False), None
+        >>> replicas = Replicas([1, 2, 3])
+        >>> batch = Batch(replicas.normal(8, 4), replicas.normal(8, 1))
+        >>> loss, carry = LinearRegression(replicas, 4, 1).forward(batch, train=True)
+        >>> loss.shape
+        (3,)
     """
 
     @abstractmethod
     def forward(self, batch: Batch, carry: Carry = None, *, train: bool) -> tuple[Array, Carry]:
-        """The mean loss per target of each replica (R,), in nats, and the carry for the batch that follows."""
+        """Return the loss of each replica, and the carry for the next batch.
+
+        Args:
+            batch: Inputs and targets, replica first.
+            carry: The carry that the batch before returned; None at the start of a sequence.
+            train: Whether a backward pass may follow.
+
+        Returns:
+            The mean loss per target of each replica (R,), in nats, and the carry.
+        """
 
     @abstractmethod
     def backward(self) -> None:
-        """Sets the gradients of all parameters, from the latest forward pass with train=True."""
+        """Set the gradients of all parameters, from the latest forward pass with train=True."""
 
     @abstractmethod
     def predict(self, batch: Batch, carry: Carry = None) -> tuple[Array, Carry]:
-        """What the model says of batch.x: scores (R, ..., outputs), larger is likelier, and the carry."""
+        """Return the scores of batch.x, and the carry for the next batch.
+
+        Args:
+            batch: Inputs, replica first; the targets are not read.
+            carry: The carry that the batch before returned; None at the start of a sequence.
+
+        Returns:
+            Scores (R, ..., outputs), where larger is likelier, and the carry.
+        """

@@ -1,126 +1,184 @@
-"""A learned array of R networks, and the store that lays all of a model's parameters side by side in memory."""
+"""A trainable array of R networks, and the store that lays all of a model's parameters side by side in memory."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from searchlab.backend import Array, add_rows, select, to_device_of, to_host, xp_of
-from searchlab.replicas import Fused, align
+from searchlab.backend import Array, scatter_add_rows, select_rows, to_device_of, to_host, xp_of
+from searchlab.replicas import HasReplicaAxis, align
 
 
 class Parameter:
-    """A learned array (R, ...) with its gradient. Layers that share a weight hold the same Parameter.
+    """A trainable array (R, ...) with its gradient. Layers that share a weight hold the same Parameter.
 
-    Weight decay acts on it if it `decays`, as the weights of a layer do and its biases do not. One that is not
-    `learned` (a running mean) is kept and saved with the others, and moved by its layer alone.
+    The first gradient of a backward pass replaces that of the pass before; further ones are added where layers share
+    the parameter.
+
+    Args:
+        value: The initial value (R, ...).
+        apply_weight_decay: Whether weight decay acts on it, as on the weights of a layer and not on its biases.
+        trainable: Whether an optimizer updates it. One that is not trainable (a running mean) is saved with the others,
+            and only its layer changes it.
+
+    Attributes:
+        value: The value (R, ...).
+        grad: The gradient (R, ...) of the latest backward pass.
+        is_shared: Whether more than one layer holds it; `Parameters` finds out.
+        has_gradient: Whether one of the layers that share it has added its gradient in the current backward pass.
+
+    Example:
+        >>> import numpy as np
+        >>> b = Parameter(np.zeros((2, 3)))
+        >>> b.add_gradient(np.ones((2, 3)))
+        >>> b.grad.tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
 
-    def __init__(self, value: Array, *, decays: bool = False, learned: bool = True) -> None:
-        self.value, self.decays, self.learned = value, decays, learned
+    def __init__(self, value: Array, *, apply_weight_decay: bool = False, trainable: bool = True) -> None:
+        self.value, self.apply_weight_decay, self.trainable = value, apply_weight_decay, trainable
         self.grad = xp_of(value).zeros_like(value)
-        self.shared = False  # True once a store has found it in more than one layer
-        self.learning = False  # True once a layer of those that share it has given its gradient in this pass
+        self.is_shared = False
+        self.has_gradient = False
 
-    def learn(self, gradient: Array) -> None:
-        """Take the gradient of the latest backward pass; layers that share the parameter add theirs up."""
-        if self._adds_up():
+    def add_gradient(self, gradient: Array) -> None:
+        """Add the gradient (R, ...) of one layer in the current backward pass."""
+        if self._accumulates():
             self.grad += gradient
         else:
             self.grad[...] = gradient
 
-    def learn_product(self, a: Array, b: Array) -> None:
-        """Take the gradient a @ b, written in place where nothing has to be added up."""
+    def add_gradient_product(self, a: Array, b: Array) -> None:
+        """Add the gradient a @ b, which is written in place where nothing has to be added up."""
         xp = xp_of(a)
-        if self._adds_up():
+        if self._accumulates():
             self.grad += xp.matmul(a, b)
         else:
             xp.matmul(a, b, out=self.grad)
 
-    def learn_rows(self, rows: Array, gradients: Array) -> None:
-        """Take gradients (R, N, F) for these rows (R, N) of a parameter (R, V, F); a row named twice adds up."""
-        if not self._adds_up():
-            self.grad[...] = 0.0
-        add_rows(self.grad, rows, gradients)
+    def add_gradient_rows(self, rows: Array, gradients: Array) -> None:
+        """Add gradients of some rows of a parameter (R, V, F); a row that occurs twice receives both.
 
-    def _adds_up(self) -> bool:
-        before, self.learning = self.learning, self.shared
+        Args:
+            rows: Row numbers (R, N).
+            gradients: The gradient of each (R, N, F).
+        """
+        if not self._accumulates():
+            self.grad[...] = 0.0
+        scatter_add_rows(self.grad, rows, gradients)
+
+    def _accumulates(self) -> bool:
+        """Return whether the next gradient is added to the current one, and note that there is one."""
+        before, self.has_gradient = self.has_gradient, self.is_shared
         return before
 
 
-class Parameters(Fused):
+class Parameters(HasReplicaAxis):
     """All parameters of a model as two arrays (R, P), values and gradients; each Parameter becomes a view of them.
 
     An optimizer then needs one pass over one array, whatever the number of layers: few calls on a CPU, few kernel
-    launches on a GPU. Dropping replicas is one row selection. Parameters that are not learned stand apart, in `kept`.
+    launches on a GPU. Removing replicas is one row selection. Parameters that are not trainable stay arrays of their
+    own, in `buffers`.
+
+    Args:
+        named_parameters: Names and parameters, as `Module.named_parameters` returns them.
+
+    Attributes:
+        values: All trainable values (R, P).
+        grads: All gradients (R, P).
+        decay_mask: 1 where weight decay acts and 0 elsewhere (1, P).
+        trainable: The trainable parameters by name, each shared one once.
+        buffers: The parameters that are not trainable, by name.
+
+    Raises:
+        ValueError: When no parameter is trainable.
+
+    Example:
+        >>> from searchlab.nn import Affine, Replicas
+        >>> parameters = Parameters(Affine(Replicas([1, 2]), 4, 3).named_parameters())
+        >>> parameters.count, parameters.values.shape, list(parameters.trainable)
+        (15, (2, 15), ['W', 'b'])
     """
 
-    def __init__(self, found: list[tuple[str, Parameter]]) -> None:
-        self.named: dict[str, Parameter] = {}
-        self.kept: dict[str, Parameter] = {}
-        for name, parameter in found:
-            group = self.named if parameter.learned else self.kept
+    def __init__(self, named_parameters: list[tuple[str, Parameter]]) -> None:
+        self.trainable: dict[str, Parameter] = {}
+        self.buffers: dict[str, Parameter] = {}
+        for name, parameter in named_parameters:
+            group = self.trainable if parameter.trainable else self.buffers
             if any(parameter is known for known in group.values()):
-                parameter.shared = True
+                parameter.is_shared = True
             else:
                 group[name] = parameter
-        if not self.named:
-            raise ValueError("the model has no parameters: keep each Parameter in an attribute, a list or a layer")
-        self._shared = [parameter for parameter in self.named.values() if parameter.shared]
-        pieces = [p.value.reshape(len(p.value), -1) for p in self.named.values()]
-        self._shapes = [p.value.shape[1:] for p in self.named.values()]
-        self._sizes = [piece.shape[1] for piece in pieces]
-        self.values: Array = xp_of(pieces[0]).concatenate(pieces, axis=1)  # (R, P)
-        self.grads: Array = xp_of(pieces[0]).zeros_like(self.values)  # (R, P)
-        self.decaying: Array = xp_of(pieces[0]).concatenate(
+        if not self.trainable:
+            raise ValueError("the model has no parameters: store each Parameter in an attribute, a list or a layer")
+        self._shared = [parameter for parameter in self.trainable.values() if parameter.is_shared]
+        flat_values = [p.value.reshape(len(p.value), -1) for p in self.trainable.values()]
+        self._shapes = [p.value.shape[1:] for p in self.trainable.values()]
+        self._sizes = [flat.shape[1] for flat in flat_values]
+        xp = xp_of(flat_values[0])
+        self.values: Array = xp.concatenate(flat_values, axis=1)  # (R, P)
+        self.grads: Array = xp.zeros_like(self.values)  # (R, P)
+        self.decay_mask: Array = xp.concatenate(
             [
-                xp_of(piece).full((1, size), parameter.decays, piece.dtype)
-                for piece, size, parameter in zip(pieces, self._sizes, self.named.values(), strict=True)
+                xp.full((1, size), parameter.apply_weight_decay, flat.dtype)
+                for flat, size, parameter in zip(flat_values, self._sizes, self.trainable.values(), strict=True)
             ],
             axis=1,
-        )  # (1, P): 1 where weight decay acts, else 0
-        self._bind()
+        )  # (1, P)
+        self._bind_views()
 
     @property
     def count(self) -> int:
-        """Parameters of one replica, P."""
+        """The number of trainable parameters of one replica, P."""
         return int(self.values.shape[1])
 
-    def start_pass(self) -> None:
-        """Let gradients that add up begin anew: call before each backward pass."""
+    def reset_gradients(self) -> None:
+        """Let the next gradient of each parameter replace the old one; call it before each backward pass."""
         for parameter in self._shared:
-            parameter.learning = False
+            parameter.has_gradient = False
 
-    def decay(self, share: Array) -> None:
-        """Add share (R,) of each decaying parameter to its gradient: the slope of share / 2 times its squares' sum."""
-        for parameter in self.named.values():
-            if parameter.decays:
-                parameter.grad += align(share, parameter.value) * parameter.value
+    def add_l2_gradient(self, l2: Array) -> None:
+        """Add the gradient of l2 / 2 times the sum of squares, for the parameters on which weight decay acts.
 
-    def keep_own(self, rows: Array) -> None:
-        """Select these rows and point every Parameter at its new place."""
-        self.values, self.grads = select(self.values, rows), select(self.grads, rows)
-        for parameter in self.kept.values():
-            parameter.value = select(parameter.value, rows)
-        self._bind()
+        Args:
+            l2: One coefficient per replica (R,).
+        """
+        for parameter in self.trainable.values():
+            if parameter.apply_weight_decay:
+                parameter.grad += align(l2, parameter.value) * parameter.value
+
+    def _select_own(self, rows: Array) -> None:
+        """Select these rows, and let every Parameter be a view of the new arrays."""
+        self.values, self.grads = select_rows(self.values, rows), select_rows(self.grads, rows)
+        for parameter in self.buffers.values():
+            parameter.value = select_rows(parameter.value, rows)
+        self._bind_views()
 
     def state(self) -> dict[str, Array]:
-        """Every parameter by name, on the host: {name: (R, ...)}."""
+        """Return a copy of every parameter on the host, by name: (R, ...) each."""
         return {name: to_host(parameter.value).copy() for name, parameter in self._all().items()}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Take the values of `state`; raises ValueError when a name or a shape differs."""
+        """Take the values of `state`.
+
+        Args:
+            state: Arrays (R, ...) by name, as `state` returns them.
+
+        Raises:
+            ValueError: When a name or a shape differs from those of this model.
+        """
         if set(state) != set(self._all()):
-            raise ValueError(f"expected the parameters {sorted(self._all())}, got {sorted(state)}")
+            raise ValueError(f"expected the parameters {sorted(self._all())}; got {sorted(state)}")
         for name, parameter in self._all().items():
-            if state[name].shape != parameter.value.shape:
-                raise ValueError(f"{name} is {parameter.value.shape} here and {state[name].shape} in the saved state")
-            parameter.value[...] = to_device_of(parameter.value, state[name].astype(parameter.value.dtype))
+            shape, saved = parameter.value.shape, state[name]
+            if saved.shape != shape:
+                raise ValueError(f"{name} has shape {shape} here and {saved.shape} in the saved state")
+            parameter.value[...] = to_device_of(parameter.value, saved.astype(parameter.value.dtype))
 
     def _all(self) -> dict[str, Parameter]:
-        return self.named | self.kept
+        return self.trainable | self.buffers
 
-    def _bind(self) -> None:
+    def _bind_views(self) -> None:
         stops = np.cumsum(self._sizes)
-        for parameter, shape, size, stop in zip(self.named.values(), self._shapes, self._sizes, stops, strict=True):
+        for parameter, shape, size, stop in zip(self.trainable.values(), self._shapes, self._sizes, stops, strict=True):
             parameter.value = self.values[:, stop - size : stop].reshape(len(self.values), *shape)
             parameter.grad = self.grads[:, stop - size : stop].reshape(len(self.grads), *shape)

@@ -1,160 +1,228 @@
-"""Recurrent layers over sequences (R, T, B, features): what they share, and the plain one."""
+"""Recurrent layers over sequences (R, T, B, features): their shared part, and the plain recurrent network."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, TypeAlias
 
-from searchlab.backend import Array, add_rows, as_matrices, ones_row, take_rows, xp_of
-from searchlab.nn.initializers import Initial, lecun_normal
+from searchlab.backend import Array, as_matrices, gather_rows, ones_row, scatter_add_rows, xp_of
+from searchlab.nn.initializers import Initializer, lecun_normal
 from searchlab.nn.module import Module
 from searchlab.nn.parameter import Parameter
 from searchlab.replicas import Replicas
 
-States: TypeAlias = tuple[Array, ...]
-"""What a recurrent layer remembers between two windows: arrays (R, B, H)."""
+RecurrentState: TypeAlias = tuple[Array, ...]
+"""The state of a recurrent layer between two windows: arrays (R, B, H)."""
 
 
-class Recurrent(Module, ABC):
-    """A state that moves on with time; each window goes on from where the one before it ended, if it is given a carry.
+class RecurrentLayer(Module, ABC):
+    """A layer whose state advances with time; a window continues the one before it when it is given its carry.
 
-    Weights are Wx (R, I, G H), Wh (R, H, G H) and b (R, 1, G H) for the G gates of a cell. The inputs of all moments
-    meet Wx in one product, and only the state goes step by step. Gradients are cut off where a window begins
-    (truncated backpropagation through time; Williams and Peng 1990; Deep Learning from Scratch 2, chapter 5). Work
-    arrays are used again by the next pass: what a pass gave lasts until then.
+    The inputs of all time steps are multiplied by Wx in one product; only the product with the state goes step by step.
+    Gradients are cut off where a window begins (truncated backpropagation through time). Work arrays are reused by the
+    next pass: the output of a pass is valid until then. A subclass sets `num_gates` and `num_states`, and defines
+    `scan` and `scan_backward`.
+
+    Args:
+        replicas: The replicas, which draw the weights.
+        input_size: Size I of each input.
+        hidden_size: Size H of the hidden state.
+        initializer: Draws Wx and Wh; default `lecun_normal`. Biases start at 0.
+
+    Attributes:
+        num_gates: Number G of gates of a cell.
+        num_states: Number of arrays in a carry.
+        Wx: Input weights (R, I, G H).
+        Wh: Recurrent weights (R, H, G H).
+        b: Biases (R, 1, G H).
+
+    Reference:
+        Williams and Peng (1990); Deep Learning from Scratch 2, chapter 5.
+
+    Example:
+        >>> from searchlab.nn import LSTM
+        >>> issubclass(LSTM, RecurrentLayer), LSTM.num_gates, LSTM.num_states
+        (True, 4, 2)
     """
 
-    gates: ClassVar[int] = 1
-    states: ClassVar[int] = 1  # arrays in a carry
+    num_gates: ClassVar[int] = 1
+    num_states: ClassVar[int] = 1
     _h: Array  # (R, T + 1, B, H)
 
-    def __init__(self, replicas: Replicas, n_in: int, hidden: int, *, initial: Initial = lecun_normal) -> None:
-        self.hidden, self.dtype = hidden, replicas.dtype
-        self.Wx = Parameter(initial(replicas, n_in, self.gates * hidden), decays=True)
-        self.Wh = Parameter(initial(replicas, hidden, self.gates * hidden), decays=True)
-        self.b = Parameter(replicas.zeros(1, self.gates * hidden))
-        self._made: dict[str, Array] = {}
-        self._seen: Array | None = None  # the array that `_moments` are cut from
-        self._moments: list[tuple[Array, ...]] = []
+    def __init__(
+        self, replicas: Replicas, input_size: int, hidden_size: int, *, initializer: Initializer = lecun_normal
+    ) -> None:
+        self.hidden_size, self.dtype = hidden_size, replicas.dtype
+        self.Wx = Parameter(initializer(replicas, input_size, self.num_gates * hidden_size), apply_weight_decay=True)
+        self.Wh = Parameter(initializer(replicas, hidden_size, self.num_gates * hidden_size), apply_weight_decay=True)
+        self.b = Parameter(replicas.zeros(1, self.num_gates * hidden_size))
+        self._work_arrays: dict[str, Array] = {}
+        self._viewed: Array | None = None  # the array of which `_step_views` are views
+        self._step_views: list[tuple[Array, ...]] = []
 
     @abstractmethod
-    def run(self, z: Array, start: States) -> States:
-        """Go through the window: z (R, T, B, G H) is what the inputs add to each gate, and may be used up.
+    def scan(self, z: Array, start: RecurrentState) -> RecurrentState:
+        """Advance the state through the window, and set `self._h`.
 
-        Sets `self._h` (R, T + 1, B, H), the hidden state from before the first moment to after the last.
+        `self._h` (R, T + 1, B, H) is the hidden state from before the first time step to after the last.
+
+        Args:
+            z: What the inputs add to each gate (R, T, B, G H); it may be overwritten.
+            start: The state before the window.
+
+        Returns:
+            The state after the window.
         """
 
     @abstractmethod
-    def run_back(self, dy: Array) -> Array:
-        """Go back through the latest window: dz (R, T, B, G H), from dy (R, T, B, H) of every hidden state."""
+    def scan_backward(self, dy: Array) -> Array:
+        """Return dz (R, T, B, G H) of the latest window, from dy (R, T, B, H) of every hidden state."""
 
-    def forward(self, x: Array, carry: States | None = None, *, train: bool) -> tuple[Array, States]:
-        """The hidden states (R, T, B, H) for inputs x (R, T, B, I), and the carry for the window that follows."""
+    def forward(self, x: Array, carry: RecurrentState | None = None, *, train: bool) -> tuple[Array, RecurrentState]:
+        """Return the hidden states and the carry for the next window.
+
+        Args:
+            x: Inputs (R, T, B, I).
+            carry: The carry that the window before returned; None for a state of zeros.
+            train: Not used: the layer is the same in training and outside it.
+
+        Returns:
+            Hidden states (R, T, B, H), and the carry.
+        """
         xp, (R, T, B, _) = xp_of(x), x.shape
-        z = self.array(xp, "z", (R, T, B, self.gates * self.hidden))
-        self._meet(as_matrices(x), as_matrices(z))
-        return self._window(z, carry)
+        z = self.work_array(xp, "z", (R, T, B, self.num_gates * self.hidden_size))
+        self._project(as_matrices(x), as_matrices(z))
+        return self._scan_window(z, carry)
 
-    def forward_rows(self, table: Array, ids: Array, carry: States | None = None) -> tuple[Array, States]:
-        """The same for inputs table[ids], of a table (R, V, I) and ids (R, T, B).
+    def forward_lookup(
+        self, table: Array, ids: Array, carry: RecurrentState | None = None
+    ) -> tuple[Array, RecurrentState]:
+        """Return what `forward` returns for the inputs table[ids].
 
-        Each row of the table meets Wx once, not each input: with fewer rows than inputs, that is less work.
+        Each row of the table is multiplied by Wx once, instead of each input: less work with fewer rows than inputs.
+
+        Args:
+            table: Possible inputs (R, V, I).
+            ids: Row numbers (R, T, B).
+            carry: The carry that the window before returned; None for a state of zeros.
+
+        Returns:
+            Hidden states (R, T, B, H), and the carry.
         """
         xp, (R, T, B) = xp_of(table), ids.shape
-        rows = self.array(xp, "rows", (R, table.shape[1], self.gates * self.hidden))
-        self._meet(table, rows)
+        projected = self.work_array(xp, "projected", (R, table.shape[1], self.num_gates * self.hidden_size))
+        self._project(table, projected)
         self._ids = ids.reshape(R, T * B)
-        z = self.array(xp, "z", (R, T, B, self.gates * self.hidden))
-        take_rows(rows, self._ids, as_matrices(z))
-        return self._window(z, carry)
+        z = self.work_array(xp, "z", (R, T, B, self.num_gates * self.hidden_size))
+        gather_rows(projected, self._ids, as_matrices(z))
+        return self._scan_window(z, carry)
 
     def backward(self, dy: Array) -> Array:
-        """Sets the gradients of the weights and returns dx (R, T, B, I), from dy (R, T, B, H)."""
-        return self._learn_inputs(self._learn(dy)).reshape(*dy.shape[:-1], -1)
+        """Set the gradients of the weights, and return dx (R, T, B, I), from dy (R, T, B, H)."""
+        return self._project_backward(self._scan_window_backward(dy)).reshape(*dy.shape[:-1], -1)
 
-    def backward_rows(self, dy: Array) -> Array:
-        """Sets the gradients of the weights and returns that of the table (R, V, I), after `forward_rows`."""
-        dz = self._learn(dy)
-        drows = self.array(xp_of(dz), "drows", (len(dz), self._x.shape[1], dz.shape[2]))
-        drows[...] = 0.0
-        add_rows(drows, self._ids, dz)
-        return self._learn_inputs(drows)
+    def backward_lookup(self, dy: Array) -> Array:
+        """Set the gradients of the weights, and return that of the table (R, V, I), after `forward_lookup`."""
+        dz = self._scan_window_backward(dy)
+        dprojected = self.work_array(xp_of(dz), "dprojected", (len(dz), self._x.shape[1], dz.shape[2]))
+        dprojected[...] = 0.0
+        scatter_add_rows(dprojected, self._ids, dz)
+        return self._project_backward(dprojected)
 
-    def _meet(self, x: Array, z: Array) -> None:
-        """z = x Wx + b."""
+    def _project(self, x: Array, z: Array) -> None:
+        """Write x Wx + b into z (R, N, G H), for x (R, N, I)."""
         self._x = x
         xp_of(x).matmul(x, self.Wx.value, out=z)
         z += self.b.value
 
-    def _window(self, z: Array, carry: States | None) -> tuple[Array, States]:
-        R, _, B, _ = z.shape
-        start = carry or tuple(xp_of(z).zeros((R, B, self.hidden), z.dtype) for _ in range(self.states))
-        end = self.run(z, start)
-        return self._h[:, 1:], tuple(state.copy() for state in end)
-
-    def _learn(self, dy: Array) -> Array:
-        """Sets the gradient of Wh; dz (R, T B, G H)."""
-        dz = as_matrices(self.run_back(dy))
-        self.learn_recurrent(as_matrices(self._h[:, :-1]).swapaxes(1, 2), dz)
-        return dz
-
-    def _learn_inputs(self, dz: Array) -> Array:
-        """Sets the gradients of Wx and b and returns dx, of the rows that met Wx: dz (R, N, G H) to (R, N, I)."""
+    def _project_backward(self, dz: Array) -> Array:
+        """Set the gradients of Wx and b, and return dx (R, N, I), from dz (R, N, G H)."""
         xp = xp_of(dz)
-        self.Wx.learn_product(self._x.swapaxes(1, 2), dz)
-        self.b.learn_product(ones_row(xp, dz.dtype, dz.shape[1]), dz)
+        self.Wx.add_gradient_product(self._x.swapaxes(1, 2), dz)
+        self.b.add_gradient_product(ones_row(xp, dz.dtype, dz.shape[1]), dz)
         dx: Array = xp.matmul(dz, self.Wx.value.swapaxes(1, 2))
         return dx
 
-    def learn_recurrent(self, before: Array, dz: Array) -> None:
-        """Sets the gradient of Wh, from the states before each moment (R, H, T B) and dz (R, T B, G H)."""
-        self.Wh.learn_product(before, dz)
+    def _scan_window(self, z: Array, carry: RecurrentState | None) -> tuple[Array, RecurrentState]:
+        R, _, B, _ = z.shape
+        start = carry or tuple(xp_of(z).zeros((R, B, self.hidden_size), z.dtype) for _ in range(self.num_states))
+        end = self.scan(z, start)
+        return self._h[:, 1:], tuple(state.copy() for state in end)
 
-    def transposed(self) -> Array:
-        """Wh as (R, G H, H), in one piece: T products with it are faster than with a view turned round."""
-        turned = self.Wh.value.swapaxes(1, 2)
-        copy = self.array(xp_of(turned), "WhT", turned.shape)
-        copy[...] = turned
-        return copy
+    def _scan_window_backward(self, dy: Array) -> Array:
+        """Set the gradient of Wh, and return dz (R, T B, G H)."""
+        dz = as_matrices(self.scan_backward(dy))
+        self.add_recurrent_gradient(as_matrices(self._h[:, :-1]).swapaxes(1, 2), dz)
+        return dz
 
-    def array(self, xp: Any, name: str, shape: tuple[int, ...]) -> Array:
-        """The work array of this name, as it was left by the last pass of this shape: fresh ones cost page faults."""
-        made = self._made.get(name)
-        if made is None or made.shape != shape:
-            made = self._made[name] = xp.empty(shape, dtype=self.dtype)
-        return made
+    def add_recurrent_gradient(self, h_before: Array, dz: Array) -> None:
+        """Add the gradient of Wh, from the hidden states before each time step (R, H, T B) and dz (R, T B, G H)."""
+        self.Wh.add_gradient_product(h_before, dz)
 
-    def keep_own(self, rows: Array) -> None:
-        """Forget the work arrays."""
-        self._made, self._seen, self._moments = {}, None, []
-        super().keep_own(rows)
+    def transposed_Wh(self) -> Array:
+        """Return Wh as a contiguous (R, G H, H): T products with it are faster than with a transposed view."""
+        transposed = self.Wh.value.swapaxes(1, 2)
+        contiguous = self.work_array(xp_of(transposed), "WhT", transposed.shape)
+        contiguous[...] = transposed
+        return contiguous
+
+    def work_array(self, xp: Any, name: str, shape: tuple[int, ...]) -> Array:
+        """Return the work array of this name, reused from the last pass of this shape: new ones cost page faults."""
+        array = self._work_arrays.get(name)
+        if array is None or array.shape != shape:
+            array = self._work_arrays[name] = xp.empty(shape, dtype=self.dtype)
+        return array
+
+    def _select_own(self, rows: Array) -> None:
+        """Discard the work arrays, and select these rows of the others."""
+        self._work_arrays, self._viewed, self._step_views = {}, None, []
+        super()._select_own(rows)
 
 
-class RNN(Recurrent):
-    """h = tanh(x Wx + h Wh + b), h the state before (Elman 1990; Deep Learning from Scratch 2, chapter 5)."""
+class RNN(RecurrentLayer):
+    """The plain recurrent layer: h_t = tanh(x_t Wx + h_{t-1} Wh + b).
 
-    def run(self, z: Array, start: States) -> States:
+    Args:
+        replicas: The replicas, which draw the weights.
+        input_size: Size I of each input.
+        hidden_size: Size H of the hidden state.
+        initializer: Draws Wx (R, I, H) and Wh (R, H, H); default `lecun_normal`. Biases b (R, 1, H) start at 0.
+
+    Reference:
+        Elman (1990); Deep Learning from Scratch 2, chapter 5.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> rnn, window = RNN(Replicas([1, 2]), 3, 4), np.ones((2, 6, 5, 3), np.float32)
+        >>> h, carry = rnn.forward(window, train=False)
+        >>> h, carry = rnn.forward(window, carry, train=False)  # continues the first window
+        >>> h.shape
+        (2, 6, 5, 4)
+    """
+
+    def scan(self, z: Array, start: RecurrentState) -> RecurrentState:
         xp, (R, T, B, H) = xp_of(z), z.shape
-        self._h = h = self.array(xp, "h", (R, T + 1, B, H))
+        self._h = h = self.work_array(xp, "h", (R, T + 1, B, H))
         h[:, 0] = start[0]
-        added, Wh = self.array(xp, "added", (R, B, H)), self.Wh.value
+        h_Wh, Wh = self.work_array(xp, "h Wh", (R, B, H)), self.Wh.value
         for t in range(T):
             z_t = z[:, t]
-            z_t += xp.matmul(h[:, t], Wh, out=added)
+            z_t += xp.matmul(h[:, t], Wh, out=h_Wh)
             xp.tanh(z_t, out=h[:, t + 1])
         return (h[:, T],)
 
-    def run_back(self, dy: Array) -> Array:
+    def scan_backward(self, dy: Array) -> Array:
         xp, (R, T, B, H) = xp_of(dy), dy.shape
-        slope = self.array(xp, "slope", (R, T, B, H))
-        xp.multiply(self._h[:, 1:], self._h[:, 1:], out=slope)
-        xp.subtract(1.0, slope, out=slope)
-        dz, back = self.array(xp, "dz", (R, T, B, H)), self.array(xp, "back", (R, B, H))
-        WhT, dh = self.transposed(), dy[:, -1]
+        derivative = self.work_array(xp, "derivative", (R, T, B, H))  # of tanh: 1 - h²
+        xp.multiply(self._h[:, 1:], self._h[:, 1:], out=derivative)
+        xp.subtract(1.0, derivative, out=derivative)
+        dz, dh_before = self.work_array(xp, "dz", (R, T, B, H)), self.work_array(xp, "dh before", (R, B, H))
+        WhT, dh = self.transposed_Wh(), dy[:, -1]
         for t in range(T - 1, -1, -1):
             dz_t = dz[:, t]
-            xp.multiply(dh, slope[:, t], out=dz_t)
+            xp.multiply(dh, derivative[:, t], out=dz_t)
             if t:
-                dh = xp.matmul(dz_t, WhT, out=back)
+                dh = xp.matmul(dz_t, WhT, out=dh_before)
                 dh += dy[:, t - 1]
         return dz

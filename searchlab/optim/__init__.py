@@ -1,7 +1,9 @@
-"""Optimizers over all parameters of R networks at once: rates and slots have the replica as axis 0."""
+"""Optimizers over all parameters of R networks at once: learning rates and slots have the replica as axis 0."""
 
-from searchlab.optim.adaptive import AdaGrad, Adam, AdamW, RMSprop
+from searchlab.optim.adagrad import AdaGrad
+from searchlab.optim.adam import Adam, AdamW
 from searchlab.optim.optimizer import Optimizer, clip_joint_norm
+from searchlab.optim.rmsprop import RMSprop
 from searchlab.optim.sgd import SGD, Momentum, Nesterov
 
 __all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer", "RMSprop", "clip_joint_norm"]

@@ -1,4 +1,4 @@
-"""What all optimizers share: one step over the arrays of all replicas, cut into blocks that a core's cache holds."""
+"""The interface of an optimizer: one step over the arrays of all replicas, in blocks that fit a core's cache."""
 
 from __future__ import annotations
 
@@ -9,104 +9,153 @@ import numpy as np
 
 from searchlab.backend import Array, to_device_of, to_host, xp_of
 from searchlab.nn.parameter import Parameters
-from searchlab.replicas import Fused
+from searchlab.replicas import HasReplicaAxis
 
-# Numbers of one array that a block holds: 512 kB as float32. Adam's ten passes then find its four arrays in the cache,
+# Numbers of one array in a block: 512 kB as float32. Adam's ten passes then find its four arrays in the cache, which is
 # 1.4 times as fast on five networks of two million parameters; with a quarter of that, the calls begin to cost.
-BLOCK = 2**17
+BLOCK_VALUES = 2**17
 
-Arrays: TypeAlias = tuple[Array, ...]
+ArrayTuple: TypeAlias = tuple[Array, ...]
 
 
 def clip_joint_norm(grads: Array, limit: Array) -> None:
-    """Scale each row of grads (R, P) down, in place, to at most its Euclidean norm limit (R,).
+    """Scale the gradients of each replica down, in place, to at most a Euclidean norm over all parameters together.
 
-    The norm is taken over all parameters together (Pascanu, Mikolov and Bengio 2013).
+    Args:
+        grads: Gradients of all parameters (R, P), changed in place.
+        limit: Largest norm of each replica (R,).
+
+    Reference:
+        Pascanu, Mikolov and Bengio (2013).
+
+    Example:
+        >>> import numpy as np
+        >>> grads = np.array([[3.0, 4.0], [0.3, 0.4]])
+        >>> clip_joint_norm(grads, np.array([1.0, 1.0]))
+        >>> grads.round(3).tolist()
+        [[0.6, 0.8], [0.3, 0.4]]
     """
     xp = xp_of(grads)
     norm = xp.sqrt(xp.matmul(grads[:, None, :], grads[:, :, None])[:, 0, 0])  # (R,)
     grads *= xp.minimum(limit / (norm + 1e-6), 1.0)[:, None]
 
 
-class Optimizer(Fused, ABC):
-    """Moves the parameters by their gradients, which it may use up.
+class Optimizer(HasReplicaAxis, ABC):
+    """An update rule of parameters by their gradients, which a step may overwrite.
 
-    A constructor takes the parameters and replicas by position and its hyperparameters by keyword. An optimizer that a
-    schedule can move keeps its rate in `lr` (R,), on the device, and reads it anew at every update.
+    A constructor takes the parameters and the replicas by position and its hyperparameters by keyword. An optimizer
+    whose learning rate a schedule can change keeps it in `lr` and reads it at every step.
+
+    Args:
+        parameters: The parameters to update.
+
+    Attributes:
+        lr: Learning rate of each replica (R,), on the device.
+
+    Example:
+        >>> from searchlab.nn import Affine, Parameters, Replicas
+        >>> class SignSGD(Optimizer):
+        ...     def __init__(self, parameters, replicas, *, lr=0.25):
+        ...         super().__init__(parameters)
+        ...         self.lr = replicas.vector(lr)
+        ...     def step_coefficients(self):
+        ...         return (self.lr[:, None],)
+        ...     def step_block(self, arrays, coefficients):
+        ...         values, grads = arrays
+        ...         values -= coefficients[0] * ((grads > 0.0) * 2.0 - 1.0).astype(grads.dtype)
+        >>> replicas = Replicas([1])
+        >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())
+        >>> parameters.grads[...] = 3.0
+        >>> SignSGD(parameters, replicas).update()
+        >>> parameters.trainable["b"].value.tolist()
+        [[[-0.25]]]
     """
 
     lr: Array
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
-        self._blocks: list[tuple[slice, Arrays]] = []  # which replicas, and views of their arrays
-        self._blocks_of: Array | None = None  # the values that they are views of
+        self._blocks: list[tuple[slice, ArrayTuple]] = []  # rows of the replica axis, and views of their arrays
+        self._viewed: Array | None = None  # the values of which the blocks are views
 
     @abstractmethod
-    def prepare(self) -> Arrays:
-        """Count the step, and give the numbers of each replica that `move` needs for it, (R, 1) each."""
+    def step_coefficients(self) -> ArrayTuple:
+        """Count the step, and return the numbers of each replica that `step_block` needs for it, (R, 1) each."""
 
     @abstractmethod
-    def move(self, arrays: Arrays, rates: Arrays) -> None:
-        """The step on one block: values, gradients and `own_arrays`, all (r, p), with their replicas' rates (r, 1).
+    def step_block(self, arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
+        """Update one block in place.
 
-        A block is some neighbouring columns of some replicas, so it may use no number of other columns.
+        A block is some neighboring columns of some replicas, so a number may not depend on other columns.
+
+        Args:
+            arrays: Values, gradients and `extra_arrays` of the block, (r, p) each.
+            coefficients: What `step_coefficients` returned for these replicas, (r, 1) each.
         """
 
-    def own_arrays(self) -> Arrays:
-        """The arrays (R, P) that `move` needs besides values and gradients; (1, P) where replicas share one."""
+    def extra_arrays(self) -> ArrayTuple:
+        """Return the arrays that `step_block` needs besides values and gradients: (R, P), or (1, P) where shared."""
         return ()
 
     def update(self) -> None:
-        """One step for all replicas."""
-        rates = self.prepare()
-        if self._blocks_of is not self.parameters.values:
+        """Take one step for all replicas."""
+        coefficients = self.step_coefficients()
+        if self._viewed is not self.parameters.values:
             self._cut_blocks()
-        if len(self._blocks) == 1:  # small networks: not even the slicing of rates
-            self.move(self._blocks[0][1], rates)
+        if len(self._blocks) == 1:  # small networks: save even the slicing of coefficients
+            self.step_block(self._blocks[0][1], coefficients)
         else:
             for rows, arrays in self._blocks:
-                self.move(arrays, tuple([rate[rows] for rate in rates]))
+                self.step_block(arrays, tuple([coefficient[rows] for coefficient in coefficients]))
 
     def slots(self) -> dict[str, Array]:
-        """What it remembers from step to step, by name; axis 0 is the replica."""
+        """Return the arrays that are kept from step to step, by name; axis 0 is the replica."""
         return {}
 
-    def keep_own(self, rows: Array) -> None:
-        """Select these rows of the slots; blocks are cut anew at the next update."""
-        self._blocks, self._blocks_of = [], None
-        super().keep_own(rows)
+    def _select_own(self, rows: Array) -> None:
+        """Select these rows of the slots; the next update cuts new blocks."""
+        self._blocks, self._viewed = [], None
+        super()._select_own(rows)
 
     def state(self) -> dict[str, Array]:
-        """Its slots on the host."""
+        """Return a copy of the slots on the host, by name."""
         return {name: to_host(slot).copy() for name, slot in self.slots().items()}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Take the slots of `state`; raises ValueError when they are another optimizer's."""
+        """Take the slots of `state`.
+
+        Args:
+            state: Arrays by name, as `state` returns them.
+
+        Raises:
+            ValueError: When a name or a shape differs from those of this optimizer.
+        """
         slots = self.slots()
         if set(state) != set(slots):
-            raise ValueError(f"expected the slots {sorted(slots)}, got {sorted(state)}")
+            raise ValueError(f"expected the slots {sorted(slots)}; got {sorted(state)}")
         for name, slot in slots.items():
             if state[name].shape != slot.shape:
-                raise ValueError(f"{name} is {slot.shape} here and {state[name].shape} in the saved state")
+                raise ValueError(f"{name} has shape {slot.shape} here and {state[name].shape} in the saved state")
             slot[...] = to_device_of(slot, state[name])
 
     def _cut_blocks(self) -> None:
         values = self.parameters.values
         replicas, count = values.shape
-        arrays = (values, self.parameters.grads, *self.own_arrays())
-        most = BLOCK if xp_of(values) is np else values.size  # on a GPU every block would be a launch of every kernel
+        arrays = (values, self.parameters.grads, *self.extra_arrays())
+        limit = BLOCK_VALUES if xp_of(values) is np else values.size  # on a GPU each block would launch every kernel
         self._blocks = [
             (rows, tuple(array[rows if len(array) > 1 else slice(1), columns] for array in arrays))
-            for rows, columns in _pieces(replicas, count, most)
+            for rows, columns in _block_slices(replicas, count, limit)
         ]
-        self._blocks_of = values
+        self._viewed = values
 
 
-def _pieces(rows: int, columns: int, most: int) -> list[tuple[slice, slice]]:
-    """Cut (rows, columns) into whole rows, or parts of one row, of at most this many numbers.
+def _block_slices(rows: int, columns: int, limit: int) -> list[tuple[slice, slice]]:
+    """Split (rows, columns) into whole rows, or parts of one row, of at most `limit` numbers.
 
-    Either lies in one piece in memory: the same columns of many rows would take up to three times as long.
+    Each block is contiguous in memory: the same columns of many rows would take up to three times as long.
     """
-    tall, wide = max(1, most // columns), min(columns, most)
-    return [(slice(r, r + tall), slice(c, c + wide)) for r in range(0, rows, tall) for c in range(0, columns, wide)]
+    height, width = max(1, limit // columns), min(columns, limit)
+    return [
+        (slice(r, r + height), slice(c, c + width)) for r in range(0, rows, height) for c in range(0, columns, width)
+    ]

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: what each replica's rate is multiplied by, step by step; all arrays live on the host."""
+"""Learning-rate schedules: the factor of each replica's learning rate, step by step; all arrays live on the host."""
 
 from __future__ import annotations
 
@@ -9,68 +9,157 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.errors import UserMistake
-from searchlab.replicas import Fused, PerReplica, Replicas
+from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
 
 
-class Schedule(Fused, ABC):
-    """What the learning rate is multiplied by as training goes on: `factors`, times a rise over the first epochs.
+class Schedule(HasReplicaAxis, ABC):
+    """The factor of the learning rate over the course of training: that of `factors`, times that of the warm-up.
 
-    A constructor takes the replicas and the number of epochs by position and the rest by keyword. The rate rises
-    linearly over the first `warmup` epochs (Goyal et al. 2017), while the schedule itself goes on as it would without.
+    A constructor takes the replicas and the number of epochs by position and the rest by keyword. During warm-up the
+    factor rises linearly, and multiplies that of the schedule, which is not delayed.
+
+    Args:
+        replicas: The replicas.
+        epochs: Number of epochs of the whole training.
+        warmup: Number of warm-up epochs, a fraction allowed; default 0.
+
+    Raises:
+        UserMistake: When an argument is out of range.
+
+    Reference:
+        For the warm-up, Goyal et al. (2017).
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> class LinearDecay(Schedule):
+        ...     def factors(self, elapsed):
+        ...         return 1.0 - elapsed[:, None] / self.epochs
+        >>> [LinearDecay(Replicas([1]), 4).epoch_factors(epoch, 1).tolist() for epoch in range(4)]
+        [[[1.0]], [[0.75]], [[0.5]], [[0.25]]]
     """
 
     def __init__(self, replicas: Replicas, epochs: int, *, warmup: PerReplica = 0.0) -> None:
         self.epochs = epochs
-        self.warmup = self._given(replicas, "warmup", warmup, "of at least 0", lambda epochs: epochs >= 0.0)
+        self.warmup = self._validated_vector(
+            replicas, "warmup", warmup, "of at least 0", is_valid=lambda epochs: epochs >= 0.0
+        )
 
     @abstractmethod
     def factors(self, elapsed: Array) -> Array:
-        """The factor when so many epochs (steps,) have gone by, fractions among them: (steps, R), or (1, R) for all."""
+        """Return the factors without warm-up.
 
-    def epoch(self, epoch: int, steps: int) -> Array:
-        """The factors (steps, R), warm-up included, at each step of the epoch that follows `epoch` finished ones."""
-        done = epoch + np.arange(steps + 1) / steps  # before each step, and after the last
-        risen = done[1:, None] / np.maximum(self.warmup, 1e-9)  # after each step: even the first one moves
-        factors: Array = self.factors(done[:-1]) * np.minimum(risen, 1.0)
+        Args:
+            elapsed: Epochs since the start of training, fractions included (steps,).
+
+        Returns:
+            Factors (steps, R), or (1, R) where they are the same at all steps.
+        """
+
+    def epoch_factors(self, epoch: int, steps: int) -> Array:
+        """Return the factors at each step of one epoch, warm-up included.
+
+        Args:
+            epoch: Number of epochs that are finished.
+            steps: Number of steps of the epoch.
+
+        Returns:
+            Factors (steps, R), float64.
+        """
+        elapsed = epoch + np.arange(steps + 1) / steps  # before each step, and after the last
+        # warm-up counts from the end of a step, so that even the first step changes the parameters
+        warmup_progress = elapsed[1:, None] / np.maximum(self.warmup, 1e-9)
+        factors: Array = self.factors(elapsed[:-1]) * np.minimum(warmup_progress, 1.0)
         return factors
 
-    def see(self, value: Array) -> None:
-        """Learn how an epoch went: value (R,), smaller is better, NaN where it diverged."""
+    def record(self, value: Array) -> None:
+        """Record the result of an epoch.
+
+        Args:
+            value: One value per replica (R,), where smaller is better, and NaN means that the replica diverged.
+        """
 
     def state(self) -> dict[str, Array]:
-        """What it remembers from epoch to epoch, by the name of the attribute: (R,) each."""
+        """Return what is kept from epoch to epoch, by attribute name: (R,) each."""
         return {}
 
     def restore(self, state: dict[str, Array]) -> None:
-        """Take what `state` gave; raises ValueError when it is another schedule's."""
-        mine = self.state()
-        if set(state) != set(mine):
-            raise ValueError(f"{type(self).__name__} expected {sorted(mine)}, got {sorted(state)}")
+        """Take the arrays of `state`.
+
+        Args:
+            state: Arrays (R,) by name, as `state` returns them.
+
+        Raises:
+            ValueError: When a name or a shape differs from those of this schedule.
+        """
+        own = self.state()
+        if set(state) != set(own):
+            raise ValueError(f"{type(self).__name__} expected the state {sorted(own)}; got {sorted(state)}")
         for name, value in state.items():
-            if value.shape != mine[name].shape:
-                raise ValueError(f"{name} is {mine[name].shape} here and {value.shape} in the saved state")
+            if value.shape != own[name].shape:
+                raise ValueError(f"{name} has shape {own[name].shape} here and {value.shape} in the saved state")
             setattr(self, name, np.array(value, dtype=np.float64))
 
-    def _given(
-        self, replicas: Replicas, name: str, value: PerReplica, needed: str, fine: Callable[[Array], Array]
+    def _validated_vector(
+        self, replicas: Replicas, name: str, value: PerReplica, requirement: str, *, is_valid: Callable[[Array], Array]
     ) -> Array:
-        """An argument as a host vector (R,) of float64; raises UserMistake where it is not `fine`."""
+        """Return an argument as a host vector (R,) of float64; raise UserMistake where it is not valid."""
         values = Replicas(range(replicas.count), dtype=np.float64).vector(value)
-        wrong = values[~(np.isfinite(values) & fine(values))]
+        wrong = values[~(np.isfinite(values) & is_valid(values))]
         if wrong.size:
-            raise UserMistake(f"{type(self).__name__} needs a finite {name} {needed}, got {wrong[0]:g}.")
+            raise UserMistake(f"{type(self).__name__} needs a finite {name} {requirement}, got {wrong[0]:g}.")
         return values
+
+    def _validated_factor(self, replicas: Replicas, name: str, value: PerReplica) -> Array:
+        """Return an argument in (0, 1] as a host vector (R,) of float64; raise UserMistake otherwise."""
+        return self._validated_vector(
+            replicas, name, value, "above 0 and at most 1", is_valid=lambda factors: (factors > 0.0) & (factors <= 1.0)
+        )
 
 
 class Constant(Schedule):
-    """The rate stays as it is, after the warm-up if there is one."""
+    """A constant learning rate, after the warm-up if there is one.
+
+    Args:
+        replicas: The replicas.
+        epochs: Number of epochs of the whole training.
+        warmup: Number of warm-up epochs; default 0.
+
+    Raises:
+        UserMistake: When an argument is out of range.
+
+    Example:
+        >>> from searchlab.nn import Replicas
+        >>> Constant(Replicas([1, 2]), 10, warmup=[0, 1]).epoch_factors(0, 2).tolist()  # two steps, two replicas
+        [[1.0, 0.5], [1.0, 1.0]]
+    """
 
     def factors(self, elapsed: Array) -> Array:
         return np.ones((len(elapsed), len(self.warmup)))
 
 
 class StepDecay(Schedule):
-    """The rate is multiplied by `factor` after each `every` epochs (Krizhevsky et al. 2012 and He et al. 2016: 0.1)."""
+    """A learning rate that is multiplied by `factor` after each `every` epochs.
+
+    Args:
+        replicas: The replicas.
+        epochs: Number of epochs of the whole training.
+        every: Epochs between two decreases, above 0.
+        factor: Factor of each decrease, in (0, 1]; default 0.5 (0.1 in the references).
+        warmup: Number of warm-up epochs; default 0.
+
+    Raises:
+        UserMistake: When an argument is out of range.
+
+    Reference:
+        Krizhevsky et al. (2012); He et al. (2016).
+
+    Example:
+        >>> from searchlab.nn import Replicas
+        >>> schedule = StepDecay(Replicas([1]), 10, every=2)
+        >>> [schedule.epoch_factors(epoch, 1).item() for epoch in range(5)]
+        [1.0, 1.0, 0.5, 0.5, 0.25]
+    """
 
     def __init__(
         self,
@@ -82,8 +171,8 @@ class StepDecay(Schedule):
         warmup: PerReplica = 0.0,
     ) -> None:
         super().__init__(replicas, epochs, warmup=warmup)
-        self.every = self._given(replicas, "every", every, "above 0", lambda every: every > 0.0)
-        self.factor = self._given(replicas, "factor", factor, "above 0 and at most 1", _is_share)
+        self.every = self._validated_vector(replicas, "every", every, "above 0", is_valid=lambda every: every > 0.0)
+        self.factor = self._validated_factor(replicas, "factor", factor)
 
     def factors(self, elapsed: Array) -> Array:
         factors: Array = self.factor ** np.floor(elapsed[:, None] / self.every)
@@ -91,11 +180,26 @@ class StepDecay(Schedule):
 
 
 class ExponentialDecay(Schedule):
-    """The rate is multiplied by `rate` per epoch, a little at every step: rate ** epochs gone by."""
+    """A learning rate that is multiplied by `rate` per epoch, a little at every step: rate ** elapsed epochs.
+
+    Args:
+        replicas: The replicas.
+        epochs: Number of epochs of the whole training.
+        rate: Factor per epoch, in (0, 1]; default 0.95.
+        warmup: Number of warm-up epochs; default 0.
+
+    Raises:
+        UserMistake: When an argument is out of range.
+
+    Example:
+        >>> from searchlab.nn import Replicas
+        >>> ExponentialDecay(Replicas([1]), 10, rate=0.25).epoch_factors(1, 2).tolist()  # after 1 and 1.5 epochs
+        [[0.25], [0.125]]
+    """
 
     def __init__(self, replicas: Replicas, epochs: int, *, rate: PerReplica = 0.95, warmup: PerReplica = 0.0) -> None:
         super().__init__(replicas, epochs, warmup=warmup)
-        self.rate = self._given(replicas, "rate", rate, "above 0 and at most 1", _is_share)
+        self.rate = self._validated_factor(replicas, "rate", rate)
 
     def factors(self, elapsed: Array) -> Array:
         factors: Array = self.rate ** elapsed[:, None]
@@ -103,26 +207,67 @@ class ExponentialDecay(Schedule):
 
 
 class CosineDecay(Schedule):
-    """The rate falls along half a cosine, to `floor` times itself when all epochs are done.
+    """A learning rate that falls along half a cosine, to `floor` times itself after the last epoch.
 
-    Loshchilov and Hutter (2017), without their warm restarts.
+    Args:
+        replicas: The replicas.
+        epochs: Number of epochs of the whole training.
+        floor: Factor after the last epoch, in [0, 1]; default 0.
+        warmup: Number of warm-up epochs; default 0.
+
+    Raises:
+        UserMistake: When an argument is out of range.
+
+    Reference:
+        Loshchilov and Hutter (2017), without their warm restarts.
+
+    Example:
+        >>> from searchlab.nn import Replicas
+        >>> schedule = CosineDecay(Replicas([1]), 4)
+        >>> [round(schedule.epoch_factors(epoch, 1).item(), 3) for epoch in range(4)]
+        [1.0, 0.854, 0.5, 0.146]
     """
 
     def __init__(self, replicas: Replicas, epochs: int, *, floor: PerReplica = 0.0, warmup: PerReplica = 0.0) -> None:
         super().__init__(replicas, epochs, warmup=warmup)
-        self.floor = self._given(replicas, "floor", floor, "from 0 to 1", lambda floor: (floor >= 0) & (floor <= 1))
+        self.floor = self._validated_vector(
+            replicas, "floor", floor, "from 0 to 1", is_valid=lambda floor: (floor >= 0) & (floor <= 1)
+        )
 
     def factors(self, elapsed: Array) -> Array:
-        share = np.minimum(elapsed[:, None] / self.epochs, 1.0)
-        factors: Array = self.floor + (1.0 - self.floor) * (1.0 + np.cos(np.pi * share)) / 2.0
+        progress = np.minimum(elapsed[:, None] / self.epochs, 1.0)
+        factors: Array = self.floor + (1.0 - self.floor) * (1.0 + np.cos(np.pi * progress)) / 2.0
         return factors
 
 
 class Plateau(Schedule):
-    """A replica's rate is multiplied by `factor` when what it sees gets better no more.
+    """A learning rate that is multiplied by `factor` when a replica's recorded values stop improving.
 
-    Better is lower than the best so far by more than `threshold`; NaN is not. `patience` epochs in a row that are not
-    better are borne before the rate falls. To a quarter, after the first: Deep Learning from Scratch 2, chapter 6.
+    A value improves when it is below the best one by more than `threshold`; NaN does not improve. The rate falls after
+    more than `patience` epochs in a row without improvement.
+
+    Args:
+        replicas: The replicas.
+        epochs: Number of epochs of the whole training.
+        factor: Factor of each decrease, in (0, 1]; default 0.25.
+        patience: Epochs without improvement that are tolerated, at least 0; default 0.
+        threshold: Smallest decrease that counts as improvement, at least 0; default 0.
+        warmup: Number of warm-up epochs; default 0.
+
+    Raises:
+        UserMistake: When an argument is out of range.
+
+    Reference:
+        Deep Learning from Scratch 2, chapter 6, with a factor of 0.25 and no patience; Keras' ReduceLROnPlateau.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Replicas
+        >>> schedule = Plateau(Replicas([1, 2]), 10)
+        >>> schedule.record(np.array([3.0, 3.0]))
+        >>> schedule.record(np.array([2.0, 3.5]))  # the second replica got worse
+        >>> schedule.epoch_factors(2, 1).tolist()
+        [[1.0, 0.25]]
     """
 
     def __init__(
@@ -136,30 +281,29 @@ class Plateau(Schedule):
         warmup: PerReplica = 0.0,
     ) -> None:
         super().__init__(replicas, epochs, warmup=warmup)
-        self.factor = self._given(replicas, "factor", factor, "above 0 and at most 1", _is_share)
-        self.patience = self._given(replicas, "patience", patience, "of at least 0", lambda epochs: epochs >= 0.0)
-        self.threshold = self._given(replicas, "threshold", threshold, "of at least 0", lambda least: least >= 0.0)
+        self.factor = self._validated_factor(replicas, "factor", factor)
+        self.patience = self._validated_vector(
+            replicas, "patience", patience, "of at least 0", is_valid=lambda epochs: epochs >= 0.0
+        )
+        self.threshold = self._validated_vector(
+            replicas, "threshold", threshold, "of at least 0", is_valid=lambda decrease: decrease >= 0.0
+        )
         self.best = np.full(replicas.count, np.inf)
-        self.waited = np.zeros(replicas.count)  # epochs since the best, or since the rate last fell
-        self.level = np.ones(replicas.count)  # the factor now
+        self.waited = np.zeros(replicas.count)  # epochs since the best value, or since the last decrease of the rate
+        self.level = np.ones(replicas.count)  # the current factor
 
     def factors(self, elapsed: Array) -> Array:
         return self.level[None]
 
-    def see(self, value: Array) -> None:
-        """Lower the rate of the replicas that have waited too long for a value (R,) below their best."""
-        better = value < self.best - self.threshold
-        self.best = np.where(better, value, self.best)
-        self.waited = np.where(better, 0.0, self.waited + 1.0)
+    def record(self, value: Array) -> None:
+        """Lower the rate of the replicas whose values (R,) have not improved for more than `patience` epochs."""
+        improves = value < self.best - self.threshold
+        self.best = np.where(improves, value, self.best)
+        self.waited = np.where(improves, 0.0, self.waited + 1.0)
         falls = self.waited > self.patience
         self.level = np.where(falls, self.level * self.factor, self.level)
         self.waited = np.where(falls, 0.0, self.waited)
 
     def state(self) -> dict[str, Array]:
-        """The best value, the epochs waited since, and the factor now."""
+        """Return the best value, the epochs waited since, and the current factor."""
         return {"best": self.best.copy(), "waited": self.waited.copy(), "level": self.level.copy()}
-
-
-def _is_share(values: Array) -> Array:
-    fine: Array = (values > 0.0) & (values <= 1.0)
-    return fine

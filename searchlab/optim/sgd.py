@@ -4,38 +4,56 @@ from __future__ import annotations
 
 from searchlab.backend import Array, xp_of
 from searchlab.nn.parameter import Parameters
-from searchlab.optim.optimizer import Arrays, Optimizer
+from searchlab.optim.optimizer import ArrayTuple, Optimizer
 from searchlab.replicas import PerReplica, Replicas
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: W -= lr dW (Robbins and Monro 1951)."""
+    """Stochastic gradient descent: W -= lr dW.
+
+    Args:
+        parameters: The parameters to update.
+        replicas: The replicas that they belong to.
+        lr: Learning rate; default 0.01.
+
+    Reference:
+        Robbins and Monro (1951).
+
+    Example:
+        >>> from searchlab.nn import Affine, Parameters, Replicas
+        >>> replicas = Replicas([1, 2])
+        >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())
+        >>> parameters.grads[...] = 1.0
+        >>> SGD(parameters, replicas, lr=[0.5, 0.25]).update()  # a learning rate for each replica
+        >>> parameters.trainable["b"].value.ravel().tolist()
+        [-0.5, -0.25]
+    """
 
     def __init__(self, parameters: Parameters, replicas: Replicas, *, lr: PerReplica = 0.01) -> None:
         super().__init__(parameters)
         self.lr = replicas.vector(lr)
 
-    def prepare(self) -> Arrays:
+    def step_coefficients(self) -> ArrayTuple:
         return (self.lr[:, None],)
 
-    def move(self, arrays: Arrays, rates: Arrays) -> None:
+    def step_block(self, arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
         values, grads = arrays
-        grads *= rates[0]
+        grads *= coefficients[0]
         values -= grads
 
 
 class _WithVelocity(Optimizer):
-    """What Momentum and Nesterov share: the velocity that they remember."""
+    """The shared part of Momentum and Nesterov: the velocity, which is kept from step to step."""
 
     def __init__(self, parameters: Parameters, replicas: Replicas, lr: PerReplica, momentum: PerReplica) -> None:
         super().__init__(parameters)
         self.lr, self.momentum = replicas.vector(lr), replicas.vector(momentum)
         self.velocity = xp_of(parameters.values).zeros_like(parameters.values)
 
-    def prepare(self) -> Arrays:
+    def step_coefficients(self) -> ArrayTuple:
         return self.lr[:, None], self.momentum[:, None]
 
-    def own_arrays(self) -> Arrays:
+    def extra_arrays(self) -> ArrayTuple:
         return (self.velocity,)
 
     def slots(self) -> dict[str, Array]:
@@ -43,16 +61,37 @@ class _WithVelocity(Optimizer):
 
 
 class Momentum(_WithVelocity):
-    """Gradient descent with momentum: v = momentum v - lr dW; W += v (Polyak 1964, as Keras writes it)."""
+    """Gradient descent with momentum: v = momentum v - lr dW; W += v.
+
+    Args:
+        parameters: The parameters to update.
+        replicas: The replicas that they belong to.
+        lr: Learning rate; default 0.01.
+        momentum: Share of the velocity that is kept; default 0.9.
+
+    Reference:
+        Polyak (1964), as Keras writes it; Deep Learning from Scratch 1, section 6.1.
+
+    Example:
+        >>> from searchlab.nn import Affine, Parameters, Replicas
+        >>> replicas = Replicas([1])
+        >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())
+        >>> optimizer = Momentum(parameters, replicas, lr=0.25, momentum=0.5)
+        >>> for _ in range(2):
+        ...     parameters.grads[...] = 1.0
+        ...     optimizer.update()
+        >>> parameters.trainable["b"].value.tolist()  # -0.25, then -0.25 - 0.5 * 0.25
+        [[[-0.625]]]
+    """
 
     def __init__(
         self, parameters: Parameters, replicas: Replicas, *, lr: PerReplica = 0.01, momentum: PerReplica = 0.9
     ) -> None:
         super().__init__(parameters, replicas, lr, momentum)
 
-    def move(self, arrays: Arrays, rates: Arrays) -> None:
+    def step_block(self, arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
         values, grads, velocity = arrays
-        lr, momentum = rates
+        lr, momentum = coefficients
         grads *= lr
         velocity *= momentum
         velocity -= grads
@@ -62,8 +101,26 @@ class Momentum(_WithVelocity):
 class Nesterov(_WithVelocity):
     """Nesterov's accelerated gradient: v = momentum v - lr dW; W += momentum v - lr dW.
 
-    Nesterov (1983) as Sutskever, Martens, Dahl and Hinton (2013) write it, except that W is the point looked ahead to,
-    at which the gradient is taken: so do Keras (SGD with nesterov=True) and Bengio et al. (2013).
+    W is the point looked ahead to, at which the gradient is taken, as in Keras (SGD with nesterov=True) and Bengio et
+    al. (2013).
+
+    Args:
+        parameters: The parameters to update.
+        replicas: The replicas that they belong to.
+        lr: Learning rate; default 0.01.
+        momentum: Share of the velocity that is kept; default 0.9.
+
+    Reference:
+        Nesterov (1983), as Sutskever, Martens, Dahl and Hinton (2013) write it, except for W, as described above.
+
+    Example:
+        >>> from searchlab.nn import Affine, Parameters, Replicas
+        >>> replicas = Replicas([1])
+        >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())
+        >>> parameters.grads[...] = 1.0
+        >>> Nesterov(parameters, replicas, lr=0.25, momentum=0.5).update()
+        >>> parameters.trainable["b"].value.tolist()  # -0.5 * 0.25 - 0.25
+        [[[-0.375]]]
     """
 
     def __init__(
@@ -71,9 +128,9 @@ class Nesterov(_WithVelocity):
     ) -> None:
         super().__init__(parameters, replicas, lr, momentum)
 
-    def move(self, arrays: Arrays, rates: Arrays) -> None:
+    def step_block(self, arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
         values, grads, velocity = arrays
-        lr, momentum = rates
+        lr, momentum = coefficients
         grads *= lr
         velocity *= momentum
         velocity -= grads

@@ -1,8 +1,8 @@
-"""Pruners: pure functions from recorded learning curves to the trials that stop."""
+"""Pruners: pure functions of the learning curves so far, which decide which trials stop before their last epoch."""
 
 from searchlab.pruning.halving import Halving
 from searchlab.pruning.median import Median
-from searchlab.pruning.optuna import OptunaPruner
+from searchlab.pruning.optuna_pruner import OptunaPruner
 from searchlab.pruning.pruner import NoPruning, Pruner
 from searchlab.pruning.race import Race
 

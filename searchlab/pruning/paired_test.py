@@ -1,4 +1,4 @@
-"""The statistics of a race: how sure it is that a trial lies behind the leader, fold by fold at the same epoch."""
+"""A paired t test of a trial against the leader, fold by fold at the same epoch."""
 
 from __future__ import annotations
 
@@ -7,76 +7,89 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from searchlab.pruning.learning_curves import RECENT, LearningCurves
+from searchlab.pruning.epoch_summary import MAX_LATEST_TRIALS
+from searchlab.pruning.learning_curves import LearningCurves
 
-OTHERS = 5  # trials at the same epoch, from which on the usual spread of gaps counts
-FREEDOM = 4  # degrees of freedom that it counts for: as much as five folds would tell
+MIN_OTHER_TRIALS = 5  # at the same epoch, for their typical variance of gaps to be used
+EXTRA_DEGREES_OF_FREEDOM = 4  # that the typical variance adds: as many as five folds have
 
 
 @dataclass(frozen=True)
-class Lag:
-    """How far a trial is behind the leader after as many epochs, closing granted, and how likely chance alone does it.
+class PairedTestResult:
+    """The distance of a trial to the leader, and its significance.
 
-    `chance` is the one-sided p value of a paired t test over folds; 1 where folds do not differ at all.
+    Args:
+        leader_row: Row of the leader in the curves.
+        gap: Mean over folds of the difference in levels, less what the trial is expected to catch up.
+        p_value: One-sided p value of the test; 1 where the differences do not vary over folds.
     """
 
-    leader: int  # its row in the curves
+    leader_row: int
     gap: float
-    chance: float
+    p_value: float
 
 
-def lag_of(curves: LearningCurves, trial: int, enough: float) -> Lag | None:
-    """How a trial stands against the leader; None where it leads, or where chance plainly does more than `enough`.
+def compare_with_leader(curves: LearningCurves, trial: int, alpha: float) -> PairedTestResult | None:
+    """Test whether a trial is behind the leader after its last epoch.
 
-    It is None for a single fold too: there is no telling then.
+    The variance of the gaps over folds is that of the trial itself, or the typical one of the other trials where that
+    is larger: of few folds with few rows, the same difference in every fold is common.
+
+    Returns:
+        None where the trial leads, has no score, has a single fold, owes its gap to a single fold, or where the p value
+        by the variance of its own gaps exceeds `alpha`.
     """
-    epoch, row = curves.length(trial), curves.row(trial)
-    leader = curves.leader(epoch)
+    epoch, row = curves.last_epoch(trial), curves.row_of(trial)
+    leader = curves.leader_row(epoch)
     if not math.isfinite(curves.levels[row, epoch - 1]):
         return None  # it has no score to compare yet
-    gaps = curves.level_scores[leader, epoch - 1] - curves.level_scores[row, epoch - 1]
-    folds, now = len(gaps), float(gaps.mean())
-    gap = now - _closing(curves, leader, row, epoch, now)
-    if folds < 2 or not 0.0 < gap < math.inf or float(gaps.sum() - gaps.max()) / (folds - 1) <= now - gap:
+    gaps = curves.level_scores[leader, epoch - 1] - curves.level_scores[row, epoch - 1]  # (folds,)
+    folds, mean_gap = len(gaps), float(gaps.mean())
+    gap = mean_gap - _expected_catch_up(curves, leader, row, epoch, mean_gap)
+    if folds < 2 or not 0.0 < gap < math.inf:
         return None
-    many = len(curves.recent(epoch)) - 2 >= OTHERS  # the two that are compared have levels as well
-    own, freedom = float(gaps.var(ddof=1)), folds - 1 + FREEDOM * many
-    if _chance(gap, own, folds, freedom) > enough:  # it only grows with the spread
+    if float(gaps.sum() - gaps.max()) / (folds - 1) <= mean_gap - gap:
+        return None  # without its largest fold, nothing is left of the gap
+    has_others = len(curves.latest_trials(epoch)) - 2 >= MIN_OTHER_TRIALS  # the two compared ones have levels as well
+    variance, degrees = float(gaps.var(ddof=1)), folds - 1 + EXTRA_DEGREES_OF_FREEDOM * has_others
+    if _p_value(gap, variance, folds, degrees) > alpha:  # it only grows with the variance
         return None
-    usual = _usual(curves, leader, row, epoch) if many else 0.0
-    return Lag(leader, gap, _chance(gap, max(own, usual), folds, freedom))
+    typical = _typical_variance(curves, leader, row, epoch) if has_others else 0.0
+    return PairedTestResult(leader, gap, _p_value(gap, max(variance, typical), folds, degrees))
 
 
-def _closing(curves: LearningCurves, leader: int, row: int, epoch: int, now: float) -> float:
-    """By how much the gap has closed while the epochs doubled: as much is granted for the next doubling."""
+def _expected_catch_up(curves: LearningCurves, leader: int, row: int, epoch: int, mean_gap: float) -> float:
+    """Return by how much the gap closed while the epochs doubled: the next doubling is assumed to close as much."""
     half = max(1, epoch // 2) - 1
-    then, own = float(curves.levels[leader, half]), float(curves.levels[row, half])
-    return max(0.0, then - own - now) if math.isfinite(then) and math.isfinite(own) else 0.0
+    leader_level, level = float(curves.levels[leader, half]), float(curves.levels[row, half])
+    is_known = math.isfinite(leader_level) and math.isfinite(level)
+    return max(0.0, leader_level - level - mean_gap) if is_known else 0.0
 
 
-def _usual(curves: LearningCurves, leader: int, row: int, epoch: int) -> float:
-    """The median variance over folds of the other trials' gaps to the leader, of the latest trials where many are."""
-    rows = [other for number in curves.recent(epoch) if (other := curves.row(number)) not in (leader, row)]
-    others = np.array(rows[-RECENT:])
-    gaps = curves.level_scores[leader, epoch - 1] - curves.level_scores[others, epoch - 1]
+def _typical_variance(curves: LearningCurves, leader: int, row: int, epoch: int) -> float:
+    """Return the median, over the latest other trials, of the variance over folds of their gaps to the leader."""
+    rows = [other for trial in curves.latest_trials(epoch) if (other := curves.row_of(trial)) not in (leader, row)]
+    others = np.array(rows[-MAX_LATEST_TRIALS:])
+    gaps = curves.level_scores[leader, epoch - 1] - curves.level_scores[others, epoch - 1]  # (others, folds)
     gaps -= gaps.mean(axis=1, keepdims=True)
     squares = np.median(np.einsum("nk,nk->n", gaps, gaps))
     return float(squares / (gaps.shape[1] - 1))
 
 
-def _chance(gap: float, variance: float, folds: int, freedom: int) -> float:
-    return tail(gap / math.sqrt(variance / folds), freedom) if variance > 0.0 else 1.0
+def _p_value(gap: float, variance: float, folds: int, degrees: int) -> float:
+    return student_t_sf(gap / math.sqrt(variance / folds), degrees) if variance > 0.0 else 1.0
 
 
-def tail(t: float, freedom: int) -> float:
-    """The probability that Student's t with so many degrees of freedom, at least 1, is `t` or more.
+def student_t_sf(t: float, degrees: int) -> float:
+    """Return the survival function of Student's t distribution with at least 1 degree of freedom: P(T >= t).
 
-    Abramowitz & Stegun (1964), 26.7.3 and 26.7.4; exact to about 1e-15, and levels are far above that.
+    The closed form of Abramowitz and Stegun (1964), 26.7.3 and 26.7.4, is exact to about 1e-15; significance levels are
+    far above that.
     """
-    angle = math.atan2(t, math.sqrt(freedom))
-    cosine, odd = math.cos(angle), freedom % 2
-    term = total = (cosine if odd else 1.0) if freedom > 1 else 0.0
-    for step in range(2 + odd, freedom, 2):
+    angle = math.atan2(t, math.sqrt(degrees))
+    cosine, odd = math.cos(angle), degrees % 2
+    term = total = (cosine if odd else 1.0) if degrees > 1 else 0.0
+    for step in range(2 + odd, degrees, 2):
         term *= cosine * cosine * (step - 1) / step
         total += term
     within = 2.0 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total

@@ -1,4 +1,4 @@
-"""Recorded curves told again, to see what another pruner would have made of them."""
+"""Replay recorded learning curves under a pruner, to see which trials it would have stopped."""
 
 from __future__ import annotations
 
@@ -15,52 +15,71 @@ from searchlab.pruning.pruner import StoppingRule
 
 @dataclass(frozen=True)
 class Replay:
-    """What a pruner made of recorded curves: how many epochs it spent, and at which epoch it stopped which trial.
+    """What a pruner does to recorded learning curves.
 
-    `winner` is the best of the trials that were not stopped and did not diverge, None where there is none.
+    Args:
+        epochs: Number of epochs trained, over all trials.
+        stopped: The epoch after which each stopped trial stops, by trial.
+        winner: The best of the trials that neither stop nor diverge; None where there is none.
     """
 
-    spent: int
+    epochs: int
     stopped: Mapping[int, int]
     winner: int | None
 
 
 def replay(
-    recorded: Mapping[int, Array], goal: Goal, judge: StoppingRule, order: Sequence[int], abreast: int = 1
+    recorded: Mapping[int, Array], goal: Goal, rule: StoppingRule, order: Sequence[int], parallel: int = 1
 ) -> Replay:
-    """Tell the recorded scores (epochs, folds) of trials in this order, `abreast` of them side by side.
+    """Replay the recorded scores (epochs, folds) of trials under a stopping rule.
 
-    Trials side by side move on by an epoch in turn, as on workers of one speed. A curve without epochs is left out, and
-    one that ends in a score that is no number has failed.
+    Trials that run in parallel advance by an epoch in turn, as on workers of equal speed. A trial without epochs is
+    left out, and a trial whose last score is not finite has failed.
+
+    Args:
+        recorded: The scores (epochs, folds) of each trial, with the sign of the metric.
+        goal: Whether larger ("max") or smaller ("min") scores are better.
+        rule: The pruner, or what calls a pruner of Optuna.
+        order: Numbers of the trials in the order in which they begin.
+        parallel: Number of trials that run at the same time; default 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab import Halving
+        >>> from searchlab.pruning.replay import replay
+        >>> recorded = {trial: np.full((3, 2), 0.9 - trial / 10) for trial in range(4)}
+        >>> replay(recorded, "max", Halving(first_rung=1), order=[0, 1, 2, 3])
+        Replay(epochs=8, stopped={2: 1, 3: 1}, winner=0)
     """
-    curves, stopped, going = LearningCurves(goal), dict[int, int](), list[int]()
-    waiting = [trial for trial in reversed(order) if len(recorded[trial])]
-    while waiting or going:
-        while waiting and len(going) < abreast:
-            going.append(waiting.pop())
-        for trial in tuple(going):
+    curves, stopped, running = LearningCurves(goal), dict[int, int](), list[int]()
+    pending = [trial for trial in reversed(order) if len(recorded[trial])]
+    while pending or running:
+        while pending and len(running) < parallel:
+            running.append(pending.pop())
+        for trial in tuple(running):
             scores = recorded[trial]
-            epoch = curves.add(trial, scores[curves.length(trial)])
+            epoch = curves.add_epoch(trial, scores[curves.last_epoch(trial)])
             if epoch == len(scores):
-                going.remove(trial)
+                running.remove(trial)
                 if np.isfinite(scores[-1]).all():
-                    curves.finish(trial)
-            elif judge.due(epoch) and judge.why_stop(curves, trial):
-                going.remove(trial)
+                    curves.mark_finished(trial)
+            elif rule.is_due(epoch) and rule.stop_reason(curves, trial):
+                running.remove(trial)
                 stopped[trial] = epoch
-    return Replay(curves.epochs, stopped, best_of({trial: recorded[trial] for trial in curves.finished}, goal))
+    finished = {trial: recorded[trial] for trial in curves.finished}
+    return Replay(curves.total_epochs, stopped, best_trial(finished, goal))
 
 
-def best_of(recorded: Mapping[int, Array], goal: Goal) -> int | None:
-    """The trial whose best mean over folds is the best, the earlier of two equals; None where there is none."""
-    values = {trial: score_of(scores, goal) for trial, scores in sorted(recorded.items())}
+def best_trial(recorded: Mapping[int, Array], goal: Goal) -> int | None:
+    """Return the trial with the best `best_score`, the lowest number of equals; None where there is none."""
+    scores = {trial: best_score(curve, goal) for trial, curve in sorted(recorded.items())}
     sign = 1.0 if goal == "max" else -1.0
-    finite = [trial for trial, value in values.items() if np.isfinite(value)]
-    return max(finite, key=lambda trial: sign * values[trial]) if finite else None
+    finite = [trial for trial, score in scores.items() if np.isfinite(score)]
+    return max(finite, key=lambda trial: sign * scores[trial]) if finite else None
 
 
-def score_of(scores: Array, goal: Goal) -> float:
-    """What a curve (epochs, folds) is worth: its best mean over folds, NaN where there is none."""
+def best_score(scores: Array, goal: Goal) -> float:
+    """Return the best mean over folds of a curve (epochs, folds); NaN where no mean is finite."""
     means = scores.astype(np.float64).mean(axis=1)
     means = means[np.isfinite(means)]
     if not len(means):
@@ -69,7 +88,7 @@ def score_of(scores: Array, goal: Goal) -> float:
 
 
 def standard_error(scores: Array, goal: Goal) -> float:
-    """The standard error over folds of a curve's best mean: what a score owes to chance; NaN for a single fold."""
+    """Return the standard error over folds at the best epoch of a curve (epochs, folds); NaN for a single fold."""
     means = scores.astype(np.float64).mean(axis=1)
     best = scores[np.nanargmax(means) if goal == "max" else np.nanargmin(means)]
     return float(best.std(ddof=1) / np.sqrt(len(best))) if len(best) > 1 else float("nan")

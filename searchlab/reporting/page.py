@@ -1,10 +1,8 @@
-"""The report: one HTML file that holds all it shows, so that it can be mailed, printed and kept."""
+"""The content of a report as plain values, and its rendering as one HTML file to be mailed, printed and archived."""
 
 from __future__ import annotations
 
 import base64
-import math
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,30 +10,51 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchlab.reporting.svg_charts import Chart
+from searchlab.monitor.reasons import ReasonCount
+from searchlab.reporting import formats
+from searchlab.reporting.pruning_savings import PruningSavings
+from searchlab.reporting.svg_charts import StepChart
 from searchlab.runs.events import Scalar
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).with_name("templates")
-CAPTIONS = {  # pictures by the name of their file, in the order in which they are shown
-    "learning-curves": "Learning curves of the best trials: the mean over folds after each epoch, and its spread.",
-    "optimization-history": "Every trial's score in the order of their numbers, and the best so far.",
-    "pareto-front": "What each trial gives for what it costs; no other beats those on the front.",
-    "fold-boxes": "Scores by fold of the best trials.",
-    "confusion-matrix": "What the winner said to the test rows, by what they are.",
-    "worst-mistakes": "The test images of which the winner was most surely wrong.",
-    "decision-boundary": "Where the winner decides for which class.",
-    "gradient-through-time": "How far back in time the winner's gradient reaches.",
+CAPTIONS = {  # by the name of the figure's file, in the order in which figures are shown
+    "learning-curves": "Learning curves of the best trials: mean over folds after each epoch ± one standard deviation.",
+    "optimization-history": "The score of every trial by its number, and the best score so far.",
+    "pareto-front": "The complete trials by the first two metrics, and the Pareto front.",
+    "fold-boxes": "Fold scores of the best trials.",
+    "confusion-matrix": "Predicted classes of the test rows by true class.",
+    "misclassified-images": "The misclassified test images, those with the highest predicted probability first.",
+    "decision-boundary": "Decision boundary of the winner.",
+    "gradient-through-time": "Gradient norm of the winner by time steps before the last one.",
+}
+FILTERS = {
+    "score": formats.score,
+    "parameter_value": formats.parameter_value,
+    "parameter_name": formats.parameter_name,
+    "duration": formats.duration,
+    "date_time": formats.date_time,
+    "count": formats.count,
 }
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A line of a table: a trial with its score and the spread over folds at its best epoch, None where it has none.
+class TrialRow:
+    """A trial as a row of a table.
 
-    `others` are its values by the metrics after the first; `epochs` counts those it trained, in `seconds`.
+    Attributes:
+        number: Number of the trial.
+        state: Its state as a word, such as "complete".
+        score: Mean over folds at the best epoch, None where it has none.
+        std: Standard deviation over folds at that epoch.
+        others: Values of the metrics after the primary one at that epoch.
+        epoch: The best epoch, from 1.
+        epochs: Number of epochs trained.
+        seconds: Training time in seconds.
+        parameters: Values by path.
+        reason: Why it was pruned, failed or is infeasible.
     """
 
     number: int
@@ -50,146 +69,117 @@ class Trial:
     reason: str | None
 
 
-@dataclass(frozen=True)
-class Reason:
-    """Why trials ended as they did: one of them in its own words, and how many there are whose words differ in numbers.
-
-    `first` is the number of the first of them.
-    """
-
-    words: str
-    count: int
-    first: int
-
-
-@dataclass(frozen=True)
-class PruningSavings:
-    """What stopping trials saved: epochs trained, and those they would have been had all that the pruner stopped gone
-    on to their end. `stopped` counts those by the epoch after which it was.
-    """
-
-    trained: int
-    whole: int
-    stopped: Mapping[int, int]
-    chart: Chart | None
-    reasons: Sequence[Reason] = ()
-
-    @property
-    def share(self) -> float:
-        """The share of the epochs that was spent."""
-        return self.trained / self.whole if self.whole else 1.0
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Page:
-    """All that a report says, in plain values. `state` is finished, failed, interrupted or running; seconds are by
-    phase; `best`, of finished sweeps alone, is what `result.json` says of the winner; times in seconds since 1970.
+    """The content of a report.
+
+    Attributes:
+        name: Name of the sweep.
+        state: "finished", "failed", "interrupted" or "running".
+        over: Which limit of the budget ended the search; None where all trials were run.
+        requested: Number of trials requested.
+        counts: Number of trials by state, as a word.
+        metric: Name of the primary metric.
+        goal: Its direction, "max" or "min".
+        others: Direction of each metric after the primary one, by name.
+        best: What `result.json` says of the winner; None while there is none.
+        top: The best trials.
+        front: The Pareto front, where there are several metrics.
+        trials: All trials, as far as the table has room for them.
+        omitted: Number of trials for which it has none.
+        charts: The best score so far over time and over trials.
+        pruning: What pruning saved; None where no trial was pruned.
+        failures: Reasons of failed and infeasible trials, by state.
+        settings: The parts of the sweep, as text.
+        arguments: Domain or value of each argument by path, and whether it is searched.
+        seconds: Duration of each phase.
+        command: The command that starts the same run again.
+        is_reproducible: Whether that command gives the same trials.
+        origin: Versions, commit and checksums.
+        places: Where everything is stored.
+        created: When the sweep was created, in seconds since 1970.
+        written: When the report was written, in seconds since 1970.
+        figures: Paths of the figures, as PNG files.
+        samples: Text that a language model generated after each epoch.
     """
 
     name: str
     state: str
     over: str | None
-    asked: int
+    requested: int
     counts: Mapping[str, int]
     metric: str
     goal: str
     others: Mapping[str, str]
     best: Mapping[str, Any] | None
-    top: Sequence[Trial]
-    front: Sequence[Trial]
-    trials: Sequence[Trial]
-    charts: Sequence[Chart]
-    saving: PruningSavings | None
-    failures: Mapping[str, Sequence[Reason]]
+    top: Sequence[TrialRow]
+    front: Sequence[TrialRow]
+    trials: Sequence[TrialRow]
+    omitted: int
+    charts: Sequence[StepChart]
+    pruning: PruningSavings | None
+    failures: Mapping[str, Sequence[ReasonCount]]
     settings: Mapping[str, str]
-    arguments: Mapping[str, tuple[str, bool]]  # by path: a domain or a value, and whether it is open
+    arguments: Mapping[str, tuple[str, bool]]
     seconds: Mapping[str, float]
     command: str
-    steady: bool  # whether the command gives the same trials again
+    is_reproducible: bool
     origin: Mapping[str, str]
     places: Mapping[str, str]
-    begun: float
+    created: float
     written: float
-    pictures: Sequence[Path] = ()
+    figures: Sequence[Path] = ()
     samples: str | None = None
-    hidden: int = 0  # trials that the table of all has no room for
 
     @cached_property
     def columns(self) -> dict[str, str]:
-        """What the columns of the parameters are called, by path: its last word, unless a trial has that twice."""
-        shown = [[*trial.parameters] for trial in (*self.top, *self.front)]
-        words = [Counter(_last(path) for path in paths) for paths in shown]
-        twice = {word for counted in words for word, count in counted.items() if count > 1}
-        return {path: path if _last(path) in twice else _last(path) for paths in shown for path in paths}
+        """The heading of each parameter's column, by path: the last part of the path, unless a trial has two of it."""
+        paths = [[*trial.parameters] for trial in (*self.top, *self.front)]
+        counts = [Counter(map(formats.parameter_name, of_trial)) for of_trial in paths]
+        ambiguous = {name for counted in counts for name, count in counted.items() if count > 1}
+        headings = {path: formats.parameter_name(path) for of_trial in paths for path in of_trial}
+        return {path: path if heading in ambiguous else heading for path, heading in headings.items()}
 
     @cached_property
-    def numeric(self) -> set[str]:
-        """The columns of numbers alone, which are set flush right."""
-        shown = [pair for trial in (*self.top, *self.front) for pair in trial.parameters.items()]
-        words = {self.columns[path] for path, given in shown if isinstance(given, (str, bool)) or given is None}
-        return set(self.columns.values()) - words
+    def numeric_columns(self) -> set[str]:
+        """The headings of the columns that hold only numbers, which are right-aligned."""
+        pairs = [pair for trial in (*self.top, *self.front) for pair in trial.parameters.items()]
+        with_text = {self.columns[path] for path, value in pairs if isinstance(value, (str, bool)) or value is None}
+        return set(self.columns.values()) - with_text
 
 
 def render(page: Page) -> str:
-    """The page as HTML that asks nobody for anything: pictures, style and charts are in it, scripts are not."""
-    return _environment().get_template("report.html.j2").render(page=page, pictures=[_picture(p) for p in _shown(page)])
+    """Return the page as HTML that loads nothing: figures, style and charts are inside, and it has no scripts."""
+    figures = [{"data": _data_url(path), "caption": _caption(path.stem)} for path in _ordered(page.figures)]
+    return _environment().get_template("report.html.j2").render(page=page, figures=figures)
 
 
 def _environment() -> Environment:
-    """Everything is escaped: a reason, a parameter or a path may hold any character."""
+    """Return Jinja's environment; it escapes every value, since a reason, a parameter or a path may hold any text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"score": score, "value": value, "duration": duration, "moment": _moment}
-    return made
+    environment.filters |= FILTERS
+    return environment
 
 
-def score(number: float | None) -> str:
-    """A value of a metric: a count as a whole number, anything else to four places; nothing for None and NaN."""
-    if number is None or not math.isfinite(number):
-        return "" if number is None or math.isnan(number) else str(number)
-    return f"{number:,.0f}" if float(number).is_integer() and abs(number) >= 10 else f"{number:.4f}"
-
-
-def value(given: object) -> str:
-    """A parameter's value, a fraction to three digits."""
-    return f"{given:.3g}" if isinstance(given, float) else str(given)
-
-
-def duration(seconds: float) -> str:
-    """Seconds, in the words of a clock where there are many: 3.2 s, 4 min 10 s, 2 h 5 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60:,} h {minutes % 60} min"
-
-
-def _last(path: str) -> str:
-    return path.rpartition(".")[2]
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-def _shown(page: Page) -> list[Path]:
-    """The pictures in their order: those of the search, those of the winner, those by parameter."""
+def _ordered(figures: Sequence[Path]) -> list[Path]:
+    """Return the figures of the search, then those of the winner, then those by parameter."""
     order = list(CAPTIONS)
-    return sorted(page.pictures, key=lambda path: (order.index(path.stem) if path.stem in order else 99, path.name))
+    return sorted(figures, key=lambda path: (order.index(path.stem) if path.stem in order else 99, path.name))
 
 
-def _picture(path: Path) -> dict[str, str]:
-    """A picture with all its bytes."""
-    caption = CAPTIONS.get(path.stem)
-    if caption is None:
-        told = path.stem.removeprefix("by-")
-        caption = f"A box of scores for each value of {told}." if told != path.stem else path.stem
-    return {"data": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}", "caption": caption}
+def _caption(name: str) -> str:
+    if name.startswith("by-"):
+        return f"Scores by the value of {name.removeprefix('by-')}."
+    return CAPTIONS.get(name, name)
+
+
+def _data_url(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

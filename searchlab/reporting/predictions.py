@@ -1,6 +1,6 @@
-"""What a network answered to rows that it had not seen: the plain values behind the pictures of a winner.
+"""The predictions of a network for rows that it was not trained on: the values behind the figures of a winner.
 
-Without matplotlib: whoever collects the answers need not wait for it.
+This module does not need matplotlib, which takes half a second to import.
 """
 
 from __future__ import annotations
@@ -15,27 +15,34 @@ from searchlab.backend import Array
 
 @dataclass(frozen=True)
 class Predictions:
-    """Inputs x (N, F), true classes (N,), the network's scores (N, C), the height and width of a row that is an image,
-    and what the classes are called."""
+    """Inputs with their classes and the scores of a classifier.
+
+    Attributes:
+        x: Inputs (N, F).
+        labels: True classes (N,).
+        scores: Scores (N, C) of the network, before the softmax.
+        image_shape: Height and width of an input that is an image, else None.
+        class_names: Names of the classes, where they have any.
+    """
 
     x: Array
-    truth: Array
+    labels: Array
     scores: Array
-    image: tuple[int, int] | None = None
-    names: tuple[str, ...] | None = None
+    image_shape: tuple[int, int] | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 def probabilities(scores: Array) -> Array:
-    """Softmax (N, C) of scores; NaN all along a row that holds one that is not finite."""
+    """Return the softmax (N, C) of scores; a row with a score that is not finite gives NaN for every class."""
     scores = np.asarray(scores, np.float64)
     finite = np.isfinite(scores).all(axis=1, keepdims=True)
     safe = np.where(finite, scores, 0.0)
-    with np.errstate(under="ignore"):  # a hopeless class has probability 0
+    with np.errstate(under="ignore"):  # the probability of a very unlikely class is rounded to 0
         powers = np.exp(safe - safe.max(axis=1, keepdims=True, initial=-np.inf))
         shares: Array = np.where(finite, powers / powers.sum(axis=1, keepdims=True), np.nan)
     return shares
 
 
-def class_name(number: int, names: Sequence[str] | None, unnamed: str = "") -> str:
-    """What a class is called; without a name, its number after `unnamed`."""
-    return names[number] if names is not None and number < len(names) else f"{unnamed}{number}"
+def class_name(number: int, names: Sequence[str] | None, prefix: str = "") -> str:
+    """Return the name of a class, or where it has none, its number after `prefix`."""
+    return names[number] if names is not None and number < len(names) else f"{prefix}{number}"

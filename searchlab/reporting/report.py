@@ -1,8 +1,7 @@
-"""A sweep's report, from what is stored of it: at the end of every run, and whenever it is asked for."""
+"""The report of a sweep, made from what is stored of it: at the end of every run, and by `searchlab report`."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,175 +11,194 @@ from typing import Any
 
 from searchlab.errors import WorldFault
 from searchlab.metrics import Goal
-from searchlab.monitor.status import SweepState, status_of
-from searchlab.project import root_of
-from searchlab.reporting.page import Page, Trial, render
-from searchlab.reporting.pruning_savings import pruning_savings_of, reasons_of
+from searchlab.monitor.reasons import STATE_NAMES, ReasonCount, count_reasons
+from searchlab.monitor.snapshot import SweepState
+from searchlab.monitor.status import status_of
+from searchlab.project import project_root
+from searchlab.reporting.page import Page, TrialRow, render
+from searchlab.reporting.pruning_savings import compute_pruning_savings
 from searchlab.reporting.search_figures import save_search_figures
-from searchlab.reporting.svg_charts import Chart, best_chart
-from searchlab.runs.config import RunConfig
+from searchlab.reporting.svg_charts import StepChart, best_score_chart
 from searchlab.runs.describe import arguments_of, command_of, settings_of
+from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
-from searchlab.runs.trials import TrialRecord, contenders, pareto
-from searchlab.runs.workspace import Workspace, write_atomically
+from searchlab.runs.trials import State, TrialRecord, pareto, winner_candidates
+from searchlab.runs.urls import without_password
+from searchlab.runs.workspace import SweepFolder, Workspace, write_atomically
 
-TOP = 10  # trials of the first table
-ROWS = 1000  # trials of the last one: a browser shows no more at ease
-SAMPLES = 20_000  # characters of what a language model wrote; the last are of its last epoch
-CREDENTIALS = re.compile(r"//[^/@]*@")
-STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "infeasible": "INFEASIBLE", "open": "RUNNING"}
+TOP_TRIALS = 10  # rows of the table of the best trials
+MAX_ROWS = 1000  # rows of the table of all trials; more make a browser slow
+MAX_SAMPLE_LETTERS = 20_000  # of a language model's samples; the last ones are those of its last epoch
+OPTIONAL_COUNTS: tuple[State, ...] = ("INFEASIBLE", "RUNNING")  # shown only where there are such trials
 
 
 @dataclass(frozen=True)
 class SweepReport:
-    """Where a report lies, and how the sweep stood when it was written."""
+    """The path of a report, and the state of the sweep when it was written."""
 
     sweep: str
     state: SweepState
     path: Path
 
 
-def report(name: str, home: Workspace) -> SweepReport:
-    """Write the report of a sweep as it stands, begun, interrupted or finished, and say where it lies.
+def create_report(name: str, workspace: Workspace) -> SweepReport:
+    """Write the report of a sweep as it is now: running, interrupted, failed or finished.
 
-    Of a sweep that is not finished, the pictures of the search are drawn for it. Raises UserMistake when no sweep has
-    this name.
+    The figures of a sweep that has not ended are plotted for this report alone. Raises UserMistake when there is no
+    sweep of this name.
     """
-    from searchlab.study.reading import peek
+    from searchlab.study.reading import read_trials
 
-    folder = home.sweep(name)
-    order, state = RunConfig.of(folder), status_of(folder).state
-    trials = peek(order.storage or folder.study, order.name)
+    folder = workspace.sweep(name)
+    manifest, state = SweepManifest.load(folder), status_of(folder).state
+    trials = read_trials(manifest.study_storage(folder), manifest.name)
     if state in ("finished", "failed"):
-        pictures = sorted(folder.figures.glob("*.png"))
-        return SweepReport(name, state, write_report(order, home, trials, state, folder.read("result"), pictures))
-    metrics = order.metrics
-    (metric, goal), others = next(iter(metrics.items())), dict(list(metrics.items())[1:])
-    with TemporaryDirectory() as drawn:
-        pictures = list(save_search_figures(trials, metric, goal, Path(drawn), others)) if trials else []
-        return SweepReport(name, state, write_report(order, home, trials, state, None, pictures))
+        figures: Sequence[Path] = sorted(folder.figures.glob("*.png"))
+        path = write_report(manifest, workspace, trials, state, folder.read("result"), figures)
+        return SweepReport(name, state, path)
+    others = {other: goal for other, goal in manifest.goals.items() if other != manifest.metric}
+    with TemporaryDirectory() as temporary:
+        plots = Path(temporary)
+        figures = save_search_figures(trials, manifest.metric, manifest.goal, plots, others) if trials else ()
+        return SweepReport(name, state, write_report(manifest, workspace, trials, state, None, figures))
 
 
 def write_report(
-    order: RunConfig,
-    home: Workspace,
+    manifest: SweepManifest,
+    workspace: Workspace,
     trials: Sequence[TrialRecord],
     state: SweepState,
     result: Mapping[str, Any] | None,
-    pictures: Sequence[Path],
+    figures: Sequence[Path],
 ) -> Path:
-    """Write `report.html` into the sweep's folder. `result` is what `Result.plain` says; None while there is none.
+    """Write `report.html` into the sweep's folder and return its path.
 
-    Raises WorldFault when it cannot be written.
+    `result` are the values of `Result.to_json`, None while there are none. Raises WorldFault when it cannot be written.
     """
-    path = home.sweep(order.name).path / "report.html"
-    page = _page(order, home, trials, state, result or {}, pictures)
+    path = workspace.sweep(manifest.name).path / "report.html"
+    page = _page(manifest, workspace, trials, state, result or {}, figures)
     try:
         write_atomically(path, render(page).encode())
     except OSError as error:
         raise WorldFault(
             f"the report {path} could not be written ({error.strerror}); every trial is kept, and "
-            f"`searchlab report {order.name}` tries again."
+            f"`searchlab report {manifest.name}` tries again."
         ) from error
     return path
 
 
 def _page(
-    order: RunConfig,
-    home: Workspace,
+    manifest: SweepManifest,
+    workspace: Workspace,
     trials: Sequence[TrialRecord],
     state: SweepState,
     result: Mapping[str, Any],
-    pictures: Sequence[Path],
+    figures: Sequence[Path],
 ) -> Page:
-    folder, metrics = home.sweep(order.name), order.metrics
-    (metric, goal), arguments = next(iter(metrics.items())), order.description["arguments"]
+    folder, goals = workspace.sweep(manifest.name), manifest.goals
     return Page(
-        name=order.name,
+        name=manifest.name,
         state=state,
         over=result.get("over"),
-        asked=order.trials,
+        requested=manifest.trials,
         counts=_counts(trials),
-        metric=metric,
-        goal=goal,
-        others=dict(list(metrics.items())[1:]),
+        metric=manifest.metric,
+        goal=manifest.goal,
+        others={name: goal for name, goal in goals.items() if name != manifest.metric},
         best=result.get("best"),
-        top=[_row(trial) for trial in contenders(trials, [goal])[:TOP]],
-        front=[_row(trial) for trial in pareto(trials, list(metrics.values()))] if len(metrics) > 1 else [],
-        trials=[_row(trial) for trial in trials[:ROWS]],
-        charts=_charts(trials, metric, goal),
-        saving=pruning_savings_of(trials, arguments),
+        top=[_row(trial) for trial in winner_candidates(trials, [manifest.goal])[:TOP_TRIALS]],
+        front=[_row(trial) for trial in pareto(trials, list(goals.values()))] if len(goals) > 1 else [],
+        trials=[_row(trial) for trial in trials[:MAX_ROWS]],
+        omitted=max(0, len(trials) - MAX_ROWS),
+        charts=_charts(trials, manifest.metric, manifest.goal),
+        pruning=compute_pruning_savings(trials, manifest.description["arguments"]),
         failures=_failures(trials),
-        settings=settings_of(order.description),
-        arguments=arguments_of(order.description),
+        settings=settings_of(manifest.description),
+        arguments=arguments_of(manifest.description),
         seconds=result.get("seconds", {}),
-        command=command_of(order),
-        steady=order.workers == 1 or order.generation > 0,
-        origin=_origin(order, home, bool(result)),
-        places=_places(order, home, result),
-        begun=order.created,
+        command=command_of(manifest),
+        is_reproducible=manifest.is_reproducible,
+        origin=_origin(manifest, folder, has_winner=bool(result)),
+        places=_places(manifest, workspace, result),
+        created=manifest.created,
         written=time.time(),
-        pictures=pictures,
-        samples=folder.samples.read_text(encoding="utf-8")[-SAMPLES:]
-        if result.get("best") and folder.samples.exists()
-        else None,
-        hidden=max(0, len(trials) - ROWS),
+        figures=figures,
+        samples=_samples(folder) if result.get("best") else None,
     )
 
 
 def _counts(trials: Sequence[TrialRecord]) -> dict[str, int]:
-    """How many trials are in each state; infeasible and open ones where there are any."""
-    counts = {word: sum(trial.state == state for trial in trials) for word, state in STATES.items()}
-    return {word: count for word, count in counts.items() if count or word not in ("infeasible", "open")}
+    """Return the number of trials by state; infeasible and unfinished trials are left out where there are none."""
+    counts = {state: sum(trial.state == state for trial in trials) for state in STATE_NAMES}
+    return {STATE_NAMES[state]: count for state, count in counts.items() if count or state not in OPTIONAL_COUNTS}
 
 
-def _row(trial: TrialRecord) -> Trial:
-    std = trial.std if trial.epoch else None
-    return Trial(
-        trial.number, trial.state.lower(), trial.value, std, trial.values[1:], trial.epoch, len(trial.curve.scores),
-        trial.curve.seconds, trial.parameters, trial.reason,
-    )  # fmt: skip
+def _row(trial: TrialRecord) -> TrialRow:
+    return TrialRow(
+        number=trial.number,
+        state=STATE_NAMES[trial.state],
+        score=trial.value,
+        std=trial.std if trial.epoch else None,
+        others=trial.values[1:],
+        epoch=trial.epoch,
+        epochs=len(trial.curve.scores),
+        seconds=trial.curve.seconds,
+        parameters=trial.parameters,
+        reason=trial.reason,
+    )
 
 
-def _failures(trials: Sequence[TrialRecord]) -> dict[str, Any]:
-    """Why trials failed or were not trained, by the word for it."""
-    found = {word: [t for t in trials if t.state == STATES[word]] for word in ("failed", "infeasible")}
-    return {word: reasons_of(of) for word, of in found.items() if of}
+def _failures(trials: Sequence[TrialRecord]) -> dict[str, Sequence[ReasonCount]]:
+    """Return the reasons of the trials that failed and of those that are infeasible."""
+    states: tuple[State, ...] = ("FAIL", "INFEASIBLE")
+    reasons = {STATE_NAMES[state]: count_reasons(trial for trial in trials if trial.state == state) for state in states}
+    return {name: counted for name, counted in reasons.items() if counted}
 
 
-def _charts(trials: Sequence[TrialRecord], metric: str, goal: Goal) -> list[Chart]:
-    """The best score so far by the clock, and by the trials that had ended."""
-    ended = sorted((trial for trial in trials if trial.ended is not None), key=lambda trial: trial.ended or 0.0)
+def _charts(trials: Sequence[TrialRecord], metric: str, goal: Goal) -> list[StepChart]:
+    """Return charts of the best score so far, over time and over the number of trials that have ended."""
+    ended = sorted(((t.ended, t) for t in trials if t.ended is not None), key=lambda pair: pair[0])
     if not ended:
         return []
-    begun = min(trial.started for trial in trials)
-    last = (ended[-1].ended or begun) - begun
-    unit, size = ("hours", 3600.0) if last > 7200 else ("minutes", 60.0) if last > 180 else ("seconds", 1.0)
-    scored = [(place, t) for place, t in enumerate(ended, start=1) if t.state == "COMPLETE" and t.value is not None]
-    by_clock = [(((t.ended or begun) - begun) / size, t.value or 0.0) for _, t in scored]
-    by_trial = [(float(place), t.value or 0.0) for place, t in scored]
-    drawn = (
-        best_chart(by_clock, f"{unit} since the first trial began", metric, goal, last / size),
-        best_chart(by_trial, "trials that have ended", metric, goal, float(len(ended))),
+    begin = min(trial.started for trial in trials)
+    seconds = ended[-1][0] - begin
+    unit, size = ("hours", 3600.0) if seconds > 7200 else ("minutes", 60.0) if seconds > 180 else ("seconds", 1.0)
+    scored = [
+        (number, (time - begin) / size, trial.value)
+        for number, (time, trial) in enumerate(ended, start=1)
+        if trial.state == "COMPLETE" and trial.value is not None
+    ]
+    over_time, over_trials = ([(row[column], row[2]) for row in scored] for column in (1, 0))
+    charts = (
+        best_score_chart(over_time, f"{unit} since the first trial started", metric, goal, seconds / size),
+        best_score_chart(over_trials, "trials that have ended", metric, goal, float(len(ended))),
     )
-    return [chart for chart in drawn if chart]
+    return [chart for chart in charts if chart]
 
 
-def _origin(order: RunConfig, home: Workspace, ended: bool) -> dict[str, str]:
-    """Versions, commit and data: those of the winner's manifest, or while there is none, those of here and now."""
-    folder = home.sweep(order.name)
-    manifest = (folder.read("artifact/manifest") if ended else None) or {}
-    root = root_of(Path(order.spec)) if order.spec else Path.cwd()
-    found = dict(manifest.get("versions") or provenance(root))
-    found.pop("mlflow.source.git.commit", None)
-    told = {name.removeprefix("version.").replace("git.", "git "): text for name, text in found.items()}
-    checksum = (folder.read("data") or {}).get("checksum")
-    return told | ({"training rows, SHA-256": checksum} if checksum else {}) | {"space, SHA-256": order.fingerprint}
+def _samples(folder: SweepFolder) -> str | None:
+    return folder.samples.read_text(encoding="utf-8")[-MAX_SAMPLE_LETTERS:] if folder.samples.exists() else None
 
 
-def _places(order: RunConfig, home: Workspace, result: Mapping[str, Any]) -> dict[str, str]:
-    """Where the sweep's things lie; a server's address is told without its password."""
-    folder = home.sweep(order.name)
-    places = {"sweep file": order.spec, "artifact": result.get("artifact"), "study": order.storage or str(folder.study)}
-    places["record"] = order.tracking_uri or home.tracking_uri
-    return {name: CREDENTIALS.sub("//", str(place)) for name, place in places.items() if place}
+def _origin(manifest: SweepManifest, folder: SweepFolder, *, has_winner: bool) -> dict[str, str]:
+    """Return versions, commit and checksums: those of the winner's artifact, or without a winner the present ones."""
+    artifact = (folder.read("artifact/manifest") if has_winner else None) or {}
+    root = project_root(Path(manifest.spec)) if manifest.spec else Path.cwd()
+    versions = dict(artifact.get("versions") or provenance(root))
+    versions.pop("mlflow.source.git.commit", None)
+    origin = {name.removeprefix("version.").replace("git.", "git "): text for name, text in versions.items()}
+    if checksum := (folder.read("data") or {}).get("checksum"):
+        origin["training rows, SHA-256"] = checksum
+    return origin | {"space, SHA-256": manifest.fingerprint}
+
+
+def _places(manifest: SweepManifest, workspace: Workspace, result: Mapping[str, Any]) -> dict[str, str]:
+    """Return where everything is stored, without the passwords of servers."""
+    config, folder = manifest.config, workspace.sweep(manifest.name)
+    places = {
+        "sweep file": manifest.spec,
+        "artifact": result.get("artifact"),
+        "study": manifest.study_storage(folder),
+        "MLflow": (config.tracking_uri or workspace.tracking_uri) if config.tracking else None,
+    }
+    return {name: without_password(str(place)) for name, place in places.items() if place}

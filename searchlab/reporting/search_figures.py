@@ -1,4 +1,4 @@
-"""The figures of a search, drawn from its trial records; matplotlib is imported only when a figure is asked for."""
+"""The figures of a search, plotted from its trial records; matplotlib is imported only when a figure is needed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
+from searchlab.reporting.formats import parameter_name
 from searchlab.runs.trials import TrialRecord
 
 if TYPE_CHECKING:
-    from searchlab.reporting.figures import Figure, TrialCurve
+    from searchlab.reporting.figures import Figure, PlottedTrial
 
 
 def save_search_figures(
@@ -21,29 +22,29 @@ def save_search_figures(
     folder: Path,
     others: Mapping[str, Goal] | None = None,
 ) -> tuple[Path, ...]:
-    """Draw the figures of a search into the folder and return their paths.
+    """Save the figures of a search into the folder and return their paths.
 
     `others` maps the name of each metric after the primary one to its goal.
     """
-    from searchlab.reporting.figures import save_figures
+    from searchlab.reporting.figures import save_trial_figures
 
-    return tuple(save_figures(_curves(trials), metric, goal, folder, others or {}))
+    return tuple(save_trial_figures(_plotted(trials), metric, goal, folder, others or {}))
 
 
-def boxes(trials: Sequence[TrialRecord], parameter: str, metric: str, goal: Goal) -> Figure:
+def box_plot(trials: Sequence[TrialRecord], parameter: str, metric: str, goal: Goal) -> Figure:
     """Return a box plot of scores for each value of a parameter, given by its path or the last part of its path.
 
     Raises UserMistake when no trial has the parameter; the message lists those that the trials have.
     """
-    from searchlab.reporting.figures import parameter_boxes
+    from searchlab.reporting.figures import plot_parameter_scores
 
     known = list(dict.fromkeys(path for trial in trials for path in trial.parameters))
-    if not any(parameter in (path, path.rpartition(".")[2]) for path in known):
+    if not any(parameter in (path, parameter_name(path)) for path in known):
         raise UserMistake(f"no trial has a parameter {parameter!r}; they have: {', '.join(known)}.")
-    return parameter_boxes(_curves(trials), parameter, metric, goal)
+    return plot_parameter_scores(_plotted(trials), parameter, metric, goal)
 
 
-def _curves(trials: Sequence[TrialRecord]) -> list[TrialCurve]:
-    from searchlab.reporting.figures import TrialCurve
+def _plotted(trials: Sequence[TrialRecord]) -> list[PlottedTrial]:
+    from searchlab.reporting.figures import PlottedTrial
 
-    return [TrialCurve(t.number, t.state, t.value, t.curve.scores, t.parameters, t.values) for t in trials]
+    return [PlottedTrial(t.number, t.state, t.value, t.curve.scores, t.parameters, t.values) for t in trials]

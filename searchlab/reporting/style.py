@@ -1,4 +1,4 @@
-"""What the pictures share: paper, colours, limits that show what differs, marks for what lies outside."""
+"""What the figures share: colors, axes, titles, limits that show the differences, marks for values outside of them."""
 
 from __future__ import annotations
 
@@ -10,55 +10,57 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: for every kind of sight
-INK, QUIET, SOFT, GRID = "#222222", "#5f5f5f", "#8a8a8a", "#e4e4e4"
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito: safe for color blindness
+TEXT_COLOR, MUTED_TEXT_COLOR, MUTED_LINE_COLOR, GRID_COLOR = "#222222", "#5f5f5f", "#8a8a8a", "#e4e4e4"
 
-Numbers: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
+FloatArray: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 
 
-def canvas(
-    title: str, across: str, up: str, *, size: tuple[float, float] = (8.0, 4.5), subtitle_lines: int = 1
+def new_figure(
+    title: str, x_label: str, y_label: str, *, size: tuple[float, float] = (8.0, 4.5), subtitle_lines: int = 1
 ) -> tuple[Figure, Axes]:
+    """Return a figure of `size` inches and its axes, with room for a subtitle of so many lines below the title."""
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK, pad=9 + 15 * subtitle_lines)
-    axes.set_xlabel(across, fontsize=11, color=INK)
-    axes.set_ylabel(up, fontsize=11, color=INK)
-    axes.tick_params(labelsize=10, colors=INK, length=3)
-    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=TEXT_COLOR, pad=9 + 15 * subtitle_lines)
+    axes.set_xlabel(x_label, fontsize=11, color=TEXT_COLOR)
+    axes.set_ylabel(y_label, fontsize=11, color=TEXT_COLOR)
+    axes.tick_params(labelsize=10, colors=TEXT_COLOR, length=3)
+    axes.grid(color=GRID_COLOR, linewidth=0.8)
     axes.set_axisbelow(True)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr,call-arg]
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(SOFT)
+    axes.spines[["left", "bottom"]].set_color(MUTED_LINE_COLOR)
     return figure, axes
 
 
-def subtitle(axes: Axes, text: str) -> None:
-    """A line or more between the title and the picture."""
+def add_subtitle(axes: Axes, text: str) -> None:
+    """Write one or more lines between the title and the plot."""
     just_above = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 5), "textcoords": "offset points"}
-    axes.annotate(text, va="bottom", fontsize=10, color=QUIET, **just_above)  # type: ignore[arg-type]
+    axes.annotate(text, va="bottom", fontsize=10, color=MUTED_TEXT_COLOR, **just_above)  # type: ignore[arg-type]
 
 
-def empty(figure: Figure, axes: Axes, text: str = "no trial has a score yet") -> Figure:
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", fontsize=12, color=SOFT)
+def show_message(figure: Figure, axes: Axes, text: str = "no trial has a score yet") -> Figure:
+    """Write a message into the axes of a figure that has nothing to plot, and return the figure."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", fontsize=12, color=MUTED_LINE_COLOR)
     axes.set_xticks([])
     axes.set_yticks([])
     return figure
 
 
-def legend(axes: Axes, title: str | None = None, **given: Any) -> None:
-    """The names of the lines, beside the picture, where they cover nothing."""
+def add_legend(axes: Axes, title: str | None = None, **options: Any) -> None:
+    """Add a legend to the right of the axes, where it covers nothing."""
     place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "alignment": "left"}
-    axes.legend(**{**place, "frameon": False, "fontsize": 10, "title": title, **given})
+    axes.legend(**{**place, "frameon": False, "fontsize": 10, "title": title, **options})
 
 
-def whole_numbers(axes: Axes) -> None:
-    """No half epochs and no half trials."""
+def use_integer_ticks(axes: Axes) -> None:
+    """Allow only integers as ticks of the x axis, which counts epochs, steps or trials."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def spread_of(values: Numbers, goal: str) -> tuple[float, float]:
-    """From the best value to the worst one worth a place: a few far worse ones would squeeze the others together."""
+def score_range(values: FloatArray, goal: str) -> tuple[float, float]:
+    """Return the lowest and the highest score to show, without the few far worse ones that would squeeze the others."""
     if not len(values):
         return 0.0, 1.0
     lower, middle, upper = np.quantile(values, [0.25, 0.5, 0.75])
@@ -68,8 +70,8 @@ def spread_of(values: Numbers, goal: str) -> tuple[float, float]:
     return float(values.min()), float(min(values.max(), middle + reach))
 
 
-def limit(axes: Axes, values: Numbers, *, log: bool = False) -> None:
-    """Show these values with a margin around them; on a log scale, where all are positive."""
+def set_y_limits(axes: Axes, values: FloatArray, *, log: bool = False) -> None:
+    """Set the limits of the y axis around the finite values; `log`, for positive values, makes it logarithmic."""
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     margin = 0.06 * (high - low) or max(abs(high) * 0.02, 1e-6)
@@ -80,15 +82,15 @@ def limit(axes: Axes, values: Numbers, *, log: bool = False) -> None:
         axes.set_ylim(low / margin, high * margin)
 
 
-def scatter(axes: Axes, points: Sequence[tuple[float, float]], low: float, high: float, **style: Any) -> None:
-    """Draw the points; those beyond the limits as triangles at the edge."""
+def scatter_clipped(axes: Axes, points: Sequence[tuple[float, float]], low: float, high: float, **style: Any) -> None:
+    """Draw the points (x, y); those with y outside the limits become triangles at the edge."""
     inside = [point for point in points if low <= point[1] <= high]
     if inside:
         axes.scatter(*zip(*inside, strict=True), zorder=3, **style)
     style |= {"label": None if inside else style["label"]}
     for marker, edge, outside in (
-        ("v", low, [number for number, value in points if value < low]),
-        ("^", high, [number for number, value in points if value > high]),
+        ("v", low, [x for x, y in points if y < low]),
+        ("^", high, [x for x, y in points if y > high]),
     ):
         if outside:
             axes.scatter(outside, [edge] * len(outside), marker=marker, zorder=3, **style)

@@ -1,4 +1,4 @@
-"""Step charts as coordinates for a page to draw: unlike a PNG they take on the page's colours and stay sharp."""
+"""Step charts as SVG coordinates: unlike a PNG, they use the colors of the page and are sharp at any size."""
 
 from __future__ import annotations
 
@@ -9,69 +9,83 @@ from typing import TypeAlias
 
 import numpy as np
 
+from searchlab.backend import Array
+
 WIDTH, HEIGHT = 480.0, 220.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 10.0, 46.0  # room for the ticks and their labels
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 10.0, 46.0  # margins for the ticks and their labels
 
 Point: TypeAlias = tuple[float, float]
-Numbers: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A line of steps: `line` and, where it begins at 0, the `area` below it are SVG paths, ticks are (place, label),
-    dots are (x, y). All are in the units of a picture of `size`; `frame` is its left, top, right and lower edge.
+class StepChart:
+    """A line of steps, in the units of an SVG of `size`.
 
-    What is beyond the frame lies at its edge: `clipped` says whether anything does.
+    Attributes:
+        line: SVG path of the line.
+        area: SVG path of the area below the line, where the y axis begins at 0; else empty.
+        dots: Points (x, y) that are marked.
+        x_ticks: Positions and labels of the ticks.
+        y_ticks: The same for the y axis.
+        x_label: Label of the x axis.
+        y_label: Label of the y axis.
+        clipped: Whether a value lies outside of the frame and is drawn at its edge.
+        size: Width and height.
+        frame: Left, top, right and bottom of the plotting area.
     """
 
     line: str
     area: str
     dots: tuple[Point, ...]
-    across_ticks: tuple[tuple[float, str], ...]
-    up_ticks: tuple[tuple[float, str], ...]
-    across: str
-    up: str
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    x_label: str
+    y_label: str
     clipped: bool
     size: Point = (WIDTH, HEIGHT)
     frame: tuple[float, float, float, float] = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
 
 
-def best_chart(ended: Sequence[Point], across: str, metric: str, goal: str, end: float) -> Chart | None:
-    """The best score so far: `ended` are the place across and the score of every complete trial, in any order.
+def best_score_chart(trials: Sequence[Point], x_label: str, metric: str, goal: str, end: float) -> StepChart | None:
+    """Return a chart of the best score so far, up to x = `end`; None without a finite score.
 
-    The line goes on to `end`; a few far worse scores at the beginning lie at the edge. None without a trial.
+    `trials` are the points (x, score) of all complete trials, in any order. A few far worse scores at the beginning are
+    drawn at the edge.
     """
-    points = sorted((at, score) for at, score in ended if math.isfinite(score))
+    points = sorted((x, score) for x, score in trials if math.isfinite(score))
     if not points:
         return None
-    places, scores = (np.array(column, dtype=float) for column in zip(*points, strict=True))
+    x_values, scores = (np.array(column, dtype=float) for column in zip(*points, strict=True))
     best = (np.maximum if goal == "max" else np.minimum).accumulate(scores)
-    news = np.flatnonzero(np.diff(best, prepend=np.nan))  # the first, and wherever it gets better
-    low, high = _worth_showing(scores, best, goal)
-    steps = [(float(places[row]), float(best[row])) for row in news]
-    return _steps(steps, max(end, float(places[-1])), (low, high), across, f"best {metric} so far", marked=True)
+    improvements = np.flatnonzero(np.diff(best, prepend=np.nan))  # the first score, and each one that is better
+    steps = [(float(x_values[row]), float(best[row])) for row in improvements]
+    limits = _y_limits(scores, best, goal)
+    return _step_chart(steps, max(end, float(x_values[-1])), limits, x_label, f"best {metric} so far", has_dots=True)
 
 
-def survivor_chart(epochs: Sequence[int]) -> Chart | None:
-    """How many trials reached each epoch, from how many each of them trained; None when none trained any."""
+def training_trials_chart(epochs: Sequence[int]) -> StepChart | None:
+    """Return a chart of how many trials were still training after each epoch; None when no trial trained an epoch.
+
+    `epochs` has the number of epochs of each trial.
+    """
     longest = max(epochs, default=0)
     if not longest:
         return None
-    reached = [(float(epoch), float(sum(trained > epoch for trained in epochs))) for epoch in range(longest)]
-    return _steps(reached, float(longest), (0.0, reached[0][1]), "epochs", "trials still training")
+    counts = [(float(epoch), float(sum(trained > epoch for trained in epochs))) for epoch in range(longest)]
+    return _step_chart(counts, float(longest), (0.0, counts[0][1]), "epochs", "trials still training")
 
 
-def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Round numbers between low and high, at most so many: steps are 1, 2 or 5 times a power of ten."""
-    rough = max(high - low, 1e-12) / (most - 1)
+def round_ticks(low: float, high: float, limit: int = 6) -> list[float]:
+    """Return at most `limit` round numbers between low and high, in steps of 1, 2 or 5 times a power of ten."""
+    rough = max(high - low, 1e-12) / (limit - 1)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(times * power for times in (1, 2, 5, 10) if times * power >= rough * (1 - 1e-9))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _worth_showing(scores: Numbers, best: Numbers, goal: str) -> Point:
-    """Limits of the best scores so far, short of a beginning that is far worse than most, with a margin."""
+def _y_limits(scores: Array, best: Array, goal: str) -> Point:
+    """Return the limits of the best scores so far, with a margin, without a beginning that is far worse than most."""
     lower, middle, upper = np.quantile(scores, [0.25, 0.5, 0.75])
     reach = 4 * max(upper - lower, abs(middle) * 1e-3)
     low, high = float(best.min()), float(best.max())
@@ -80,28 +94,30 @@ def _worth_showing(scores: Numbers, best: Numbers, goal: str) -> Point:
     return float(low - margin), float(high + margin)
 
 
-def _steps(points: Sequence[Point], end: float, limits: Point, across: str, up: str, *, marked: bool = False) -> Chart:
-    """A line that keeps each value until the next point, from 0 across to `end`."""
+def _step_chart(
+    points: Sequence[Point], end: float, limits: Point, x_label: str, y_label: str, *, has_dots: bool = False
+) -> StepChart:
+    """Return the chart of a line that keeps each value until the next point, from x = 0 to `end`."""
     low, high = limits
-    frame = Chart.frame
+    left, top, right, bottom = StepChart.frame
 
-    def x(place: float) -> float:
-        return round(frame[0] + (frame[2] - frame[0]) * place / (end or 1.0), 1)
+    def svg_x(x: float) -> float:
+        return round(left + (right - left) * x / (end or 1.0), 1)
 
-    def y(value: float) -> float:
-        inside = min(max(value, low), high)
-        return round(frame[3] - (frame[3] - frame[1]) * (inside - low) / ((high - low) or 1.0), 1)
+    def svg_y(y: float) -> float:
+        inside = min(max(y, low), high)
+        return round(bottom - (bottom - top) * (inside - low) / ((high - low) or 1.0), 1)
 
-    line = f"M{x(points[0][0])} {y(points[0][1])}" + "".join(f"H{x(at)}V{y(value)}" for at, value in points[1:])
-    line += f"H{x(end)}"
-    area = f"{line}V{frame[3]}H{x(points[0][0])}Z" if low == 0 else ""
-    return Chart(
-        line,
-        area,
-        tuple((x(at), y(value)) for at, value in points) if marked else (),
-        tuple((x(place), f"{place:,.6g}") for place in ticks(0.0, end)),
-        tuple((y(value), f"{value:,.6g}") for value in ticks(low, high, most=6)),
-        across,
-        up,
-        any(not low <= value <= high for _, value in points),
+    begin = svg_x(points[0][0])
+    line = f"M{begin} {svg_y(points[0][1])}" + "".join(f"H{svg_x(x)}V{svg_y(y)}" for x, y in points[1:])
+    line += f"H{svg_x(end)}"
+    return StepChart(
+        line=line,
+        area=f"{line}V{bottom}H{begin}Z" if low == 0 else "",
+        dots=tuple((svg_x(x), svg_y(y)) for x, y in points) if has_dots else (),
+        x_ticks=tuple((svg_x(x), f"{x:,.6g}") for x in round_ticks(0.0, end)),
+        y_ticks=tuple((svg_y(y), f"{y:,.6g}") for y in round_ticks(low, high)),
+        x_label=x_label,
+        y_label=y_label,
+        clipped=any(not low <= y <= high for _, y in points),
     )

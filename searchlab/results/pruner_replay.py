@@ -1,8 +1,8 @@
-"""A finished sweep told again under another pruner: what it would have saved, and what that would have cost."""
+"""The recorded learning curves of a sweep replayed under another pruner: the epochs it saves and the score it loses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,103 +12,143 @@ from searchlab.backend import Array
 from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
 from searchlab.pruning.pruner import Pruner
-from searchlab.pruning.replay import best_of, replay, score_of, standard_error
-from searchlab.runs.config import RunConfig
+from searchlab.pruning.replay import best_score, best_trial, replay, standard_error
+from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.trials import TrialRecord
 from searchlab.runs.workspace import Workspace
-from searchlab.study.optuna_pruners import stopping_rule_of
-from searchlab.study.reading import peek
+from searchlab.study.optuna_pruners import create_stopping_rule
+from searchlab.study.reading import read_trials
 
-ORDERS = 20  # shuffled ones, beside the sweep's own
+SHUFFLED_ORDERS = 20  # in which trials are replayed, beside the order in which they ran
 
 
 @dataclass(frozen=True)
-class ReplayOutcome:
-    """What a pruner made of the curves in one order. `place` is that of its winner among all trials, from 1."""
+class OrderReplay:
+    """What a pruner does when the trials run in one order.
 
-    spent: int
+    Attributes:
+        epochs: Number of epochs trained.
+        stopped: Number of trials stopped.
+        winner: The best trial that is not stopped; None where there is none.
+        score: Its score, NaN where there is none.
+        score_loss: How much worse that is than the best score of all trials, in the unit of the metric, at least 0.
+        rank: The winner's rank among all trials, from 1; None where there is no winner.
+        stops_best: Whether the best trial is stopped.
+    """
+
+    epochs: int
     stopped: int
     winner: int | None
     score: float
-    lost: float  # in the metric's unit, at least 0
-    place: int | None
-    stopped_best: bool
+    score_loss: float
+    rank: int | None
+    stops_best: bool
 
 
-@dataclass(frozen=True)
-class Replayed:
-    """A sweep's curves under a pruner: in the sweep's own order first, then in shuffled ones."""
+@dataclass(frozen=True, kw_only=True)
+class SweepReplay:
+    """A sweep replayed under a pruner.
+
+    Attributes:
+        sweep: Name of the sweep.
+        metric: Name of the primary metric.
+        goal: Its direction, "max" or "min".
+        pruner: The pruner with its arguments, as text.
+        trials: Number of trials with a learning curve.
+        pruned_trials: How many of them the sweep's own pruner had stopped, so that their curves are incomplete.
+        epochs: Number of recorded epochs.
+        best_trial: The best trial.
+        best_score: Its score.
+        standard_error: Standard error of that score over folds, NaN for a single fold.
+        orders: One replay per order, that in which the trials ran first.
+    """
 
     sweep: str
     metric: str
     goal: Goal
     pruner: str
     trials: int
-    cut: int  # of them, those that the sweep's own pruner had stopped: how they would have gone on, nobody knows
+    pruned_trials: int
     epochs: int
-    best: int
-    score: float
-    standard_error: float  # of the best score over folds, NaN for one fold
-    outcomes: tuple[ReplayOutcome, ...]
+    best_trial: int
+    best_score: float
+    standard_error: float
+    orders: tuple[OrderReplay, ...]
 
     @property
-    def share(self) -> float:
-        """The median share of the recorded epochs that it spends."""
-        return float(np.median([outcome.spent for outcome in self.outcomes])) / self.epochs
+    def epochs_share(self) -> float:
+        """The epochs trained as a share of those recorded, the median over orders."""
+        return float(np.median([order.epochs for order in self.orders])) / self.epochs
 
     @property
-    def lost(self) -> float:
-        """The median loss of score."""
-        return float(np.median([outcome.lost for outcome in self.outcomes]))
+    def score_loss(self) -> float:
+        """The score lost, the median over orders."""
+        return float(np.median([order.score_loss for order in self.orders]))
 
     @property
-    def stopped_best(self) -> float:
-        """The share of the orders in which it stops the best trial."""
-        return float(np.mean([outcome.stopped_best for outcome in self.outcomes]))
+    def stops_best_share(self) -> float:
+        """The share of orders in which the best trial is stopped."""
+        return float(np.mean([order.stops_best for order in self.orders]))
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON values, the sweep's own order first among the outcomes."""
-        return asdict(self) | {"share": self.share, "lost": self.lost, "stopped_best": self.stopped_best}
+    def to_json(self) -> dict[str, Any]:
+        """Return the replay as JSON values."""
+        summary = {name: getattr(self, name) for name in ("epochs_share", "score_loss", "stops_best_share")}
+        return asdict(self) | summary
 
 
-def replay_sweep(name: str, pruner: Pruner, home: Workspace, orders: int = ORDERS) -> Replayed:
-    """Tell the recorded curves of a sweep again, in its own order and in shuffled ones, one trial after the other.
+def replay_sweep(name: str, pruner: Pruner, workspace: Workspace, orders: int = SHUFFLED_ORDERS) -> SweepReplay:
+    """Replay a sweep's learning curves, one trial after the other, in the order in which they ran and in shuffled ones.
 
-    Raises UserMistake when no sweep has this name, when it has no trial with a score, and when the pruner cannot work
-    with its folds.
+    Raises UserMistake when there is no sweep of this name, when no trial has a score, and when the pruner cannot be
+    used with the number of folds.
     """
-    order = RunConfig.of(home.sweep(name))
-    records = peek(order.storage or home.sweep(name).study, name)
-    return replay_records(name, records, order.metric, order.goal, pruner, orders)
+    folder = workspace.sweep(name)
+    manifest = SweepManifest.load(folder)
+    records = read_trials(manifest.study_storage(folder), name)
+    return replay_records(name, records, metric=manifest.metric, goal=manifest.goal, pruner=pruner, orders=orders)
 
 
 def replay_records(
-    name: str, records: Sequence[TrialRecord], metric: str, goal: Goal, pruner: Pruner, orders: int
-) -> Replayed:
-    """The same of trials that are at hand."""
+    name: str, records: Sequence[TrialRecord], *, metric: str, goal: Goal, pruner: Pruner, orders: int
+) -> SweepReplay:
+    """Replay the learning curves of trial records, as `replay_sweep` does."""
     curves = {record.number: np.array(record.curve.scores) for record in records if record.curve.scores}
-    best = best_of(curves, goal)
+    best = best_trial(curves, goal)
     if best is None:
         raise UserMistake(f"no trial of {name!r} has a score yet, so there is nothing to replay.")
-    pruner.refuse(curves[best].shape[1])
-    draws, own = np.random.default_rng(0), sorted(curves)
-    told = [own, *(draws.permutation(own).tolist() for _ in range(orders))]
-    outcomes = tuple(_outcome(curves, goal, pruner, order, best) for order in told)
-    cut = sum(record.state == "PRUNED" for record in records)
-    score, error = score_of(curves[best], goal), standard_error(curves[best], goal)
-    epochs = sum(map(len, curves.values()))
-    return Replayed(name, metric, goal, repr(pruner), len(curves), cut, epochs, best, score, error, outcomes)
+    pruner.validate(curves[best].shape[1])
+    generator, as_run = np.random.default_rng(0), sorted(curves)
+    all_orders = [as_run, *(generator.permutation(as_run).tolist() for _ in range(orders))]
+    return SweepReplay(
+        sweep=name,
+        metric=metric,
+        goal=goal,
+        pruner=repr(pruner),
+        trials=len(curves),
+        pruned_trials=sum(record.state == "PRUNED" for record in records),
+        epochs=sum(map(len, curves.values())),
+        best_trial=best,
+        best_score=best_score(curves[best], goal),
+        standard_error=standard_error(curves[best], goal),
+        orders=tuple(_replay_order(curves, goal, pruner, order, best) for order in all_orders),
+    )
 
 
-def _outcome(curves: dict[int, Array], goal: Goal, pruner: Pruner, order: list[int], best: int) -> ReplayOutcome:
-    made = replay(curves, goal, stopping_rule_of(pruner, goal), order)
-    scores = {trial: score_of(curve, goal) for trial, curve in curves.items()}
-    if made.winner is None:
-        return ReplayOutcome(
-            made.spent, len(made.stopped), None, float("nan"), float("nan"), None, best in made.stopped
-        )
-    found, top = scores[made.winner], scores[best]
-    better = [score for score in scores.values() if (score > found if goal == "max" else score < found)]
-    return ReplayOutcome(
-        made.spent, len(made.stopped), made.winner, found, abs(top - found), len(better) + 1, best in made.stopped
+def _replay_order(
+    curves: Mapping[int, Array], goal: Goal, pruner: Pruner, order: Sequence[int], best: int
+) -> OrderReplay:
+    replayed = replay(curves, goal, create_stopping_rule(pruner, goal), order)
+    scores = {trial: best_score(curve, goal) for trial, curve in curves.items()}
+    score, rank = float("nan"), None
+    if replayed.winner is not None:
+        score = scores[replayed.winner]
+        rank = 1 + sum(other > score if goal == "max" else other < score for other in scores.values())
+    return OrderReplay(
+        epochs=replayed.epochs,
+        stopped=len(replayed.stopped),
+        winner=replayed.winner,
+        score=score,
+        score_loss=abs(scores[best] - score),
+        rank=rank,
+        stops_best=best in replayed.stopped,
     )

@@ -1,38 +1,64 @@
-"""What a sweep gave."""
+"""The result of a sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from searchlab.metrics import Goal
 from searchlab.reporting import search_figures
 from searchlab.results.winner import Winner
-from searchlab.runs.trials import TrialRecord, pareto
+from searchlab.runs.trials import State, TrialRecord, pareto
 
 if TYPE_CHECKING:
     from searchlab.reporting.figures import Figure
 
+ResultState: TypeAlias = Literal["FINISHED", "FAILED", "RUNNING", "INTERRUPTED"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
-    """A finished sweep: every trial, the winner and where everything lies. Seconds are by phase.
+    """The result of a sweep: every trial, the winner, and where everything is stored.
 
-    `metric` and `goal` are the primary metric's; `others` has the goals of the further ones by name.
-    `over` says what ended the search before its trials were used up, where something did. `report` is a page of HTML.
+    Attributes:
+        sweep: Name of the sweep.
+        state: "FINISHED"; "FAILED", where no trial has a score; "RUNNING" or "INTERRUPTED", where it is not over.
+        trials: Every trial, in the order of their numbers.
+        requested: Number of trials requested.
+        winner: The winner with its test scores; None while there is none.
+        metric: Name of the primary metric.
+        goal: Its direction, "max" or "min".
+        seconds: Seconds of each phase ("start", "search", "winner") and "total"; empty while the sweep is not over.
+        tracking_uri: URL of the MLflow store, without a password; None where no record is kept.
+        run_id: Id of the sweep's MLflow run; None where no record is kept.
+        figures: Paths of the figures, as PNG files.
+        others: Direction of each metric after the primary one, by name.
+        over: Which limit of the budget ended the search; None where all trials were run.
+        report: Path of the HTML report; None while there is none.
+
+    Example:
+        >>> from searchlab import Accuracy, Choice, Holdout, Grid, SGD, Space, Spiral, Sweep, Trainer
+        >>> from models.mlp import MLP
+        >>> sweep = Sweep(name="tiny", data=Spiral(points=20, classes=2), validation=Holdout(0.5), metric=Accuracy(),
+        ...     model=Space(MLP, hidden=Choice(2, 4)), optimizer=Space(SGD), training=Space(Trainer, epochs=1),
+        ...     sampler=Grid())
+        >>> result = sweep.run(engine="local", tracking=None, home=getfixture("tmp_path"))
+        >>> result.state, len(result.trials), result.best.state
+        ('FINISHED', 2, 'COMPLETE')
     """
 
     sweep: str
+    state: ResultState
     trials: tuple[TrialRecord, ...]
-    asked: int
+    requested: int
     winner: Winner | None
     metric: str
     goal: Goal
-    seconds: Mapping[str, float]
-    tracking_uri: str | None
-    run_id: str | None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    tracking_uri: str | None = None
+    run_id: str | None = None
     figures: tuple[Path, ...] = ()
     others: Mapping[str, Goal] = field(default_factory=dict)
     over: str | None = None
@@ -40,12 +66,12 @@ class Result:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The trial that won; None when every trial failed."""
+        """The trial that won; None where there is no winner."""
         return self.winner.trial if self.winner else None
 
     @property
     def front(self) -> list[TrialRecord]:
-        """The Pareto front, best first in the primary metric: no other trial beats these in all respects."""
+        """The Pareto front: the complete trials that no other dominates, best first in the primary metric."""
         return pareto(self.trials, (self.goal, *self.others.values()))
 
     @property
@@ -53,29 +79,27 @@ class Result:
         """The folder with weights.npz and manifest.json."""
         return self.winner.artifact if self.winner else None
 
-    @property
-    def state(self) -> str:
-        """FINISHED, or FAILED when no trial came to an end with a score."""
-        return "FINISHED" if self.winner else "FAILED"
-
-    def count(self, state: str) -> int:
-        """How many trials ended in this state."""
+    def count(self, state: State) -> int:
+        """Return how many trials are in this state."""
         return sum(trial.state == state for trial in self.trials)
 
     def counts(self) -> dict[str, int]:
-        """How many trials are complete, pruned and failed; infeasible ones are told where there are any."""
+        """Return how many trials are complete, pruned and failed, and infeasible where there are any."""
         return {word: n for word, state in _COUNTED.items() if (n := self.count(state)) or state != "INFEASIBLE"}
 
     def boxes(self, parameter: str) -> Figure:
-        """A picture: a box of scores for each value of a parameter ("optimizer", "lr"); a notebook shows it."""
-        return search_figures.boxes(self.trials, parameter, self.metric, self.goal)
+        """Return a figure with a box of scores for each value of a parameter, such as "optimizer" or "lr".
 
-    def plain(self) -> dict[str, Any]:
-        """The result as JSON values."""
+        Raises UserMistake where no trial has such a parameter.
+        """
+        return search_figures.box_plot(self.trials, parameter, self.metric, self.goal)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON values, as `searchlab run --json` prints them."""
         return {
             "sweep": self.sweep,
             "state": self.state,
-            "trials": {"asked": self.asked, **self.counts()},
+            "trials": {"asked": self.requested, **self.counts()},
             "over": self.over,
             "best": self._plain_winner(self.winner) if self.winner else None,
             **({"pareto": [self._plain_point(trial) for trial in self.front]} if self.others else {}),
@@ -87,7 +111,7 @@ class Result:
         }
 
     def _plain_winner(self, winner: Winner) -> dict[str, Any]:
-        whole, tested, halved = winner.trial.plain(), winner.test_scores, winner.artifact_scores
+        whole, tested, halved = winner.trial.to_json(), winner.test_scores, winner.artifact_scores
         best = {k: whole[k] for k in ("trial", "score", "std", "folds", "epoch", "params")}
         best |= {"test": winner.test_score, "test_float16": winner.artifact_score}
         values = dict(zip(self.others, winner.trial.values[1:], strict=True))
@@ -99,4 +123,4 @@ class Result:
         return {"trial": trial.number, "scores": scores, "params": dict(trial.parameters)}
 
 
-_COUNTED = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "infeasible": "INFEASIBLE"}
+_COUNTED: Mapping[str, State] = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "infeasible": "INFEASIBLE"}

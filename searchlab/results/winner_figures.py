@@ -1,4 +1,4 @@
-"""The figures of a winner: what it predicts for the test rows, and its gradient through time."""
+"""The figures of a winner: its predictions for the test rows, and its gradient norms through time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from searchlab.results.winner import Winner
 
 
 def save_winner_figures(winner: Winner, folder: Path) -> tuple[Path, ...]:
-    """Draw the figures of a winner into the folder and return their paths; none where nothing can be drawn."""
-    from searchlab.reporting import figures  # here alone: matplotlib takes half a second to import
+    """Save the figures that a winner allows into the folder and return their paths."""
+    from searchlab.reporting import figures  # not at the top: matplotlib takes half a second to import
 
     paths: list[Path] = []
-    if winner.answers:
-        paths += figures.save_winner_figures(folder, winner.answers, artifact.load(winner.artifact).predict)
-    if winner.through_time is not None:
-        paths += figures.save_recurrent_figures(folder, winner.through_time)
+    if winner.predictions:
+        paths += figures.save_prediction_figures(folder, winner.predictions, artifact.load(winner.artifact).predict)
+    if winner.gradient_norms is not None:
+        paths += figures.save_gradient_figure(folder, winner.gradient_norms)
     return tuple(paths)

@@ -1,8 +1,7 @@
-"""The course of one sweep: start, search, winner, record. It hears of every trial and passes it on."""
+"""The pipeline of one run: prepare, search, choose the winner, and complete the record."""
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,264 +9,240 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
-from searchlab.engine.memory_limits import allowance
-from searchlab.engine.refit import Refitting
+from searchlab.data.training_rows import TrainingRows
+from searchlab.engine.memory_limits import worker_memory
+from searchlab.engine.protocol import engine_named
+from searchlab.engine.refit import RefitTrial
 from searchlab.errors import Interrupted, UserMistake, WorldFault
 from searchlab.metrics import Goal
-from searchlab.project import root_of
+from searchlab.monitor.snapshot import SweepState
+from searchlab.project import project_root
 from searchlab.reporting.report import write_report
 from searchlab.reporting.search_figures import save_search_figures
 from searchlab.results.result import Result
 from searchlab.results.winner import Winner, select_winner
 from searchlab.results.winner_figures import save_winner_figures
-from searchlab.runs.config import RunConfig
-from searchlab.runs.events import Ending, SweepRecord, Tracker
+from searchlab.runner.record import open_recorder
+from searchlab.runs.events import Event, EventHandler, Phase, PhaseStarted, TrialFinished, TrialStarted
 from searchlab.runs.file_lock import FileLock, lock_holder_pid
 from searchlab.runs.job import Job, PriorTrial, SearchResult
+from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
 from searchlab.runs.trials import TrialRecord, ended
 from searchlab.runs.urls import without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
-from searchlab.space.domains import Scalar
 from searchlab.space.sweep import Sweep
-from searchlab.study.warm_start import prior_trials_of
-from searchlab.tracking.recorder import Recorder
-
-ENGINES = {"tune": "ray_tune", "local": "local"}
-
-
-class Watcher(Tracker, Protocol):
-    """Whoever shows a run to a person: hears of every trial, and of the phases between."""
-
-    def phase(self, name: str, order: RunConfig) -> None:
-        """The run enters "start", "search" or "winner"."""
+from searchlab.study.warm_start import load_prior_trials
+from searchlab.tracking.recorder import RunRecorder
 
 
 class SweepPipeline:
-    """Carries out one sweep from where it stands to its end. As a tracker, it tells the watcher and the recorder."""
+    """Carries out a sweep from where it stands to its end, and passes its events to the display and the record.
 
-    def __init__(self, sweep: Sweep, order: RunConfig, home: Workspace, watcher: Watcher | None = None) -> None:
-        self.sweep, self.order, self.watcher = sweep, order, watcher
-        self.home, self.folder = home, home.sweep(order.name)
-        self.uri = order.tracking_uri or home.tracking_uri
+    `sweep` has the manifest's values fixed; `rows` are its training rows, which are read once in this process.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        manifest: SweepManifest,
+        workspace: Workspace,
+        rows: TrainingRows,
+        display: EventHandler | None = None,
+    ) -> None:
+        self.sweep, self.manifest, self.rows, self.display = sweep, manifest, rows, display
+        self.workspace, self.folder = workspace, workspace.sweep(manifest.name)
         self._resumed = self.folder.read("sweep") is not None
-        self._trackers: tuple[Tracker, ...] = ()
-        self._marks: list[tuple[str, float]] = []
-        self._ended: float | None = None  # when a trial last did
+        self._handlers: tuple[EventHandler, ...] = (display,) if display else ()
+        self._phases: list[tuple[Phase, float]] = []  # each with the time at which it began
+        self._last_trial_ended: float | None = None
 
     def run(self) -> Result:
-        """Search until every trial has ended, crown the winner, and complete the record.
+        """Search until every trial has ended, select the winner, and complete the record.
 
-        Raises UserMistake when another process drives the sweep or its data are not those it was begun with, and
-        WorldFault when it had to stop early.
+        Raises UserMistake when another process runs the sweep or its data have changed, WorldFault when the search had
+        to stop early, and Interrupted when it was told to stop.
         """
         self._enter("start")
         with _locked(self.folder):
-            checksum = self._same_data()
-            self.order.keep(self.folder)
-            recorder = Recorder(self.uri, self._record(checksum))
-            self._trackers = (*([self.watcher] if self.watcher else []), recorder)
+            checksum = self._validate_data()
+            self.manifest.save(self.folder)
+            recorder = open_recorder(self.sweep, self.manifest, self.workspace, self._root(), checksum)
+            self._handlers = (*self._handlers, recorder)
             try:
-                found, winner = self._found()
-                result = self._conclude(found, winner, recorder)
+                result = self._conclude(*self._search(), recorder)
             except Interrupted:
-                with suppress(WorldFault):  # what the record lacks, the next run completes
+                with suppress(WorldFault):  # the next run completes what the record lacks
                     recorder.conclude("KILLED", {}, {})
                 raise
             except KeyboardInterrupt as error:
-                name = self.order.name
+                name = self.manifest.name
                 raise Interrupted(
-                    f"{name!r} was broken off; what had ended is kept, and `searchlab resume {name}` goes on."
+                    f"{name!r} was interrupted; the trials that ended are kept, and `searchlab resume {name}` continues it."
                 ) from error
             finally:
                 recorder.close()
-            self.folder.write("result", result.plain())
+            self.folder.write("result", result.to_json())
         return result
 
-    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
-        """A trial has begun; the first to do so begins the search."""
-        if self._marks[-1][0] == "start":
+    def handle(self, event: Event) -> None:
+        """Pass an event on; the first trial starts the search phase, and the last one to end ends it."""
+        if isinstance(event, TrialStarted) and self._phases[-1][0] == "start":
             self._enter("search")
-        for tracker in self._trackers:
-            tracker.start(trial, parameters, time)
+        if isinstance(event, TrialFinished):
+            self._last_trial_ended = time.perf_counter()
+        for handler in self._handlers:
+            handler.handle(event)
 
-    def log(
-        self,
-        trial: int,
-        epoch: int,
-        scores: Sequence[float],
-        losses: Sequence[float],
-        time: float,
-        others: Sequence[Sequence[float]] = (),
-    ) -> None:
-        """A trial has trained an epoch."""
-        for tracker in self._trackers:
-            tracker.log(trial, epoch, scores, losses, time, others)
-
-    def finish(self, trial: int, ending: Ending) -> None:
-        """A trial has ended; the last to do so ends the search, and not the engine's clearing up."""
-        self._ended = time.perf_counter()
-        for tracker in self._trackers:
-            tracker.finish(trial, ending)
-
-    def note(self, text: str) -> None:
-        """Something to be told to whoever watches."""
-        for tracker in self._trackers:
-            tracker.note(text)
-
-    def _found(self) -> tuple[SearchResult, Winner | None]:
-        """What the search brought, and the winner."""
-        engine, job = self._engine(), self._job()
+    def _search(self) -> tuple[SearchResult, Winner | None]:
+        engine, job = engine_named(self.manifest.config.engine), self._job()
         with engine.session(job):
-            found: SearchResult = engine.search(job, self)
-            self._all_there(found)
+            found = engine.search(job, self)
+            self._require_all_trials(found)
             self._enter("winner")
-            return found, self._crown(found.trials, partial(engine.refit, job))
+            return found, self._select_winner(job, found.trials, partial(engine.refit, job))
 
-    def _conclude(self, found: SearchResult, winner: Winner | None, recorder: Recorder) -> Result:
-        """Draw the pictures, write the report, and close the record."""
-        trials, metric = found.trials, self.sweep.primary
+    def _conclude(self, found: SearchResult, winner: Winner | None, recorder: RunRecorder) -> Result:
+        """Draw the figures, write the report, and conclude the record."""
+        metric, manifest = self.sweep.primary_metric, self.manifest
         others: dict[str, Goal] = {other.name: other.goal for other in self.sweep.metrics[1:]}
-        figures = self._draw_figures(trials, winner, others)
-        for figure in figures:
-            recorder.artifact(figure, "figures")
-        scores: dict[str, float] = {}
-        if winner:
-            recorder.artifact(winner.artifact, "winner")
-            if winner.samples:
-                recorder.artifact(winner.samples, "samples")
-            for name, value in zip((metric.name, *others), winner.trial.values, strict=True):
-                scores |= {f"best_{name}": value, f"test_{name}": winner.test_scores[name]}
-                scores[f"test_{name}_float16"] = winner.artifact_scores[name]
-        tags = {"searchlab.winner": str(winner.trial.number) if winner else "none", "searchlab.over": found.over or ""}
-        order = self.order
+        figures = self._draw_figures(found.trials, winner, others)
+        self._log_artifacts(recorder, winner, figures)
         draft = Result(
-            order.name,
-            tuple(trials),
-            order.trials,
-            winner,
-            metric.name,
-            metric.goal,
-            self._seconds(),
-            without_password(self.uri),
-            None,
-            figures,
-            others,
-            found.over,
+            sweep=manifest.name,
+            state="FINISHED" if winner else "FAILED",
+            trials=tuple(found.trials),
+            requested=manifest.trials,
+            winner=winner,
+            metric=metric.name,
+            goal=metric.goal,
+            seconds=self._seconds(),
+            tracking_uri=self._tracking_uri(),
+            run_id=None,
+            figures=figures,
+            others=others,
+            over=found.over,
         )
-        report = write_report(order, self.home, trials, "finished" if winner else "failed", draft.plain(), figures)
-        recorder.artifact(report, "report")
-        run_id = recorder.conclude(draft.state, scores, tags)
+        state: SweepState = "finished" if winner else "failed"
+        report = write_report(manifest, self.workspace, found.trials, state, draft.to_json(), figures)
+        recorder.log_artifact(report, "report")
+        tags = {"searchlab.winner": str(winner.trial.number) if winner else "none", "searchlab.over": found.over or ""}
+        run_id = recorder.conclude(draft.state, winner.scores if winner else {}, tags) or None
         return replace(draft, seconds=self._seconds(), run_id=run_id, report=report)
 
     def _draw_figures(
         self, trials: Sequence[TrialRecord], winner: Winner | None, others: Mapping[str, Goal]
     ) -> tuple[Path, ...]:
-        metric, folder = self.sweep.primary, self.folder.figures
+        metric, folder = self.sweep.primary_metric, self.folder.figures
         drawn = save_search_figures(trials, metric.name, metric.goal, folder, others)
         return drawn + (save_winner_figures(winner, folder) if winner else ())
 
-    def _crown(self, trials: list[TrialRecord], refit: Refitting) -> Winner | None:
+    def _log_artifacts(self, recorder: RunRecorder, winner: Winner | None, figures: Sequence[Path]) -> None:
+        for figure in figures:
+            recorder.log_artifact(figure, "figures")
+        if winner:
+            recorder.log_artifact(winner.artifact, "winner")
+        if winner and winner.samples:
+            recorder.log_artifact(winner.samples, "samples")
+
+    def _select_winner(self, job: Job, trials: list[TrialRecord], refit: RefitTrial) -> Winner | None:
         if not any(trial.value is not None for trial in trials):
             return None
-        about, order = {"versions": provenance(self._root()), "created": time.time()}, self.order
-        with threadpool_limits(self.sweep.resources.threads):
-            return select_winner(
-                self.sweep, trials, self.folder, seed=order.seed, device=order.device, about=about, refit=refit
-            )
+        origin = {"versions": provenance(self._root()), "created": time.time()}
+        with threadpool_limits(self.sweep.resources.blas_threads):
+            return select_winner(job, trials, self.folder, origin=origin, refit=refit)
 
-    def _engine(self) -> Any:
-        return importlib.import_module(f"searchlab.engine.{ENGINES[self.order.engine]}")
-
-    def _all_there(self, found: SearchResult) -> None:
-        counted = [trial for trial in ended(found.trials) if self.sweep.counts(trial.state)]
-        done, name = len(counted), self.order.name
-        told = f"{done} of {self.order.trials} trials ended; they are kept, and `searchlab resume {name}` goes on"
-        if found.paused and not found.over:
-            raise Interrupted(f"{name!r} was stopped with {told} with the rest from where it was.")
-        if done < self.order.trials and not found.over:
-            raise WorldFault(f"{name!r} was stopped with {told} with the rest.")
+    def _require_all_trials(self, found: SearchResult) -> None:
+        """Raise Interrupted or WorldFault where trials are left that no budget excuses."""
+        counted = [trial for trial in ended(found.trials) if self.sweep.counts_towards_trials(trial.state)]
+        done, name = len(counted), self.manifest.name
+        if found.over or (done >= self.manifest.trials and not found.paused):
+            return
+        message = (
+            f"{name!r} stopped after {done} of {self.manifest.trials} trials; they are kept, and "
+            f"`searchlab resume {name}` continues with the rest"
+        )
+        if found.paused:
+            raise Interrupted(f"{message} from where it was.")
+        raise WorldFault(f"{message}.")
 
     def _job(self) -> Job:
-        order, folder = self.order, self.folder
-        workers = order.workers if order.engine == "tune" else 1
-        elsewhere = (order.address or "").startswith("ray://")  # the study's process is not on this machine
+        manifest, folder, config = self.manifest, self.folder, self.manifest.config
+        through_client = (config.address or "").startswith("ray://")  # the study's process is not on this machine
         return Job(
-            self.sweep, order.name, order.storage or folder.study, order.checkpoints_of(folder), order.trials,
-            order.seed, order.fuse, order.workers, order.device, order.address, self._root(),
-            allowance(order.memory, self.sweep.resources, order.device, workers, order.address),
-            order.generation, self._known(), order.first, order.id,
-            lock=None if elsewhere else folder.path / "study.lock", ship_data=order.ship_data,
-        )  # fmt: skip
+            sweep=self.sweep,
+            name=manifest.name,
+            storage=manifest.study_storage(folder),
+            checkpoints=manifest.checkpoints_of(folder),
+            trials=manifest.trials,
+            config=config,
+            root=self._root(),
+            memory=worker_memory(config, self.sweep.resources),
+            generation=manifest.generation,
+            prior_trials=self._prior_trials(),
+            initial_points=manifest.initial_points,
+            id=manifest.id,
+            lock=None if through_client else folder.path / "study.lock",
+            rows=self.rows,
+        )
 
-    def _known(self) -> Sequence[PriorTrial]:
-        """What the sampler learns from an earlier sweep; once this one is begun, its study has it."""
-        name = self.order.warm_start
+    def _prior_trials(self) -> Sequence[PriorTrial]:
+        """Return what the sampler learns from an earlier sweep; once this sweep has begun, its study holds it."""
+        name = self.manifest.config.warm_start
         if not name or self.folder.study.exists():
             return ()
         with suppress(*([UserMistake] if self._resumed else [])):  # the earlier sweep may be gone by now
-            return prior_trials_of(self.home, name, self.sweep)
+            return load_prior_trials(self.workspace, name, self.sweep)
         return ()
 
     def _root(self) -> Path:
-        if self.order.address and self.folder.project.exists():
+        if self.manifest.config.address and self.folder.project.exists():
             return self.folder.project
-        return root_of(Path(self.order.spec)) if self.order.spec else Path.cwd()
+        return project_root(Path(self.manifest.spec)) if self.manifest.spec else Path.cwd()
 
-    def _same_data(self) -> str:
-        """The checksum of the training rows: trials on other rows cannot be compared."""
-        checksum, begun = self.sweep.data.training().checksum(), self.folder.read("data")
-        if begun is None:
+    def _validate_data(self) -> str:
+        """Return the checksum of the training rows; raise UserMistake where it is not that of the earlier trials."""
+        checksum, stored = self.rows.load().checksum(), self.folder.read("data")
+        if stored is None:
             self.folder.write("data", {"checksum": checksum})
-        elif begun["checksum"] != checksum:
+        elif stored["checksum"] != checksum:
             raise UserMistake(
-                f"the data of {self.order.name!r} have changed since it was begun; "
-                "put the old ones back to go on, or run it under another name."
+                f"the data of {self.manifest.name!r} have changed since it was started; "
+                "restore the old data to continue, or run the sweep under another name."
             )
         return checksum
 
-    def _record(self, checksum: str) -> SweepRecord:
-        """What the parent run says of the sweep."""
-        order, sweep = self.order, self.sweep
-        asked = {"seed": order.seed, "data": sweep.data, "validation": sweep.validation, "sampler": sweep.sampler}
-        asked |= {"early_stopping": sweep.early_stopping} if sweep.early_stopping else {}
-        arguments = {path: str(value) for path, value in order.description["arguments"].items()}
-        found = provenance(self._root()).items()
-        tags = {name if name.startswith("mlflow.") else f"searchlab.{name}": value for name, value in found}
-        tags["searchlab.trials"] = str(order.trials)  # a tag, because a resumed sweep may be asked for more
-        tags["searchlab.data_checksum"] = checksum
-        tags["searchlab.fingerprint"] = order.fingerprint
-        files = [Path(order.spec)] if order.spec else []
-        params = {name: str(value) for name, value in asked.items()} | arguments
-        metric, others = sweep.primary, [other.name for other in sweep.metrics[1:]]
-        return SweepRecord(order.name, metric.name, metric.goal, self.home.path, params, tags, files, order.id, others)
+    def _tracking_uri(self) -> str | None:
+        if self.manifest.config.tracking is None:
+            return None
+        return without_password(self.manifest.config.tracking_uri or self.workspace.tracking_uri)
 
-    def _enter(self, phase: str) -> None:
-        since = self._ended if phase == "winner" and self._ended else time.perf_counter()
-        self._marks.append((phase, since))
-        if self.watcher:
-            self.watcher.phase(phase, self.order)
+    def _enter(self, phase: Phase) -> None:
+        began = self._last_trial_ended if phase == "winner" and self._last_trial_ended else time.perf_counter()
+        self._phases.append((phase, began))
+        if self.display:
+            manifest = self.manifest
+            self.display.handle(PhaseStarted(phase, manifest.name, manifest.trials, manifest.metric, manifest.goal))
 
     def _seconds(self) -> dict[str, float]:
-        """Seconds of each phase up to now, and in total."""
-        marks = [*self._marks, ("end", time.perf_counter())]
-        phases = {name: later - begun for (name, begun), (_, later) in pairwise(marks)}
+        """Return the seconds of each phase up to now, and in total."""
+        marks = [*self._phases, ("end", time.perf_counter())]
+        phases = {name: later - began for (name, began), (_, later) in pairwise(marks)}
         return {"total": marks[-1][1] - marks[0][1], "start": 0.0, "search": 0.0, "winner": 0.0, **phases}
 
 
 @contextmanager
 def _locked(folder: SweepFolder) -> Iterator[None]:
-    """Hold the sweep's lock for the length of the block; raises UserMistake when another process drives it."""
+    """Hold the sweep's lock for the length of the block; raise UserMistake when another process runs the sweep."""
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
-        lock = FileLock(folder.lock, wait=1.0)
+        lock = FileLock(folder.lock, timeout=1.0)
     except BlockingIOError as error:
         raise UserMistake(
-            f"{folder.name!r} is being run by process {lock_holder_pid(folder.lock)}; one at a time."
+            f"{folder.name!r} is being run by process {lock_holder_pid(folder.lock)}; only one process at a time can."
         ) from error
     try:
         yield

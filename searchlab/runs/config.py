@@ -1,140 +1,139 @@
-"""What was asked for when a sweep was begun: kept in its folder, so that `resume` asks for the same."""
+"""The options of a run, declared once: `Sweep.run`, `searchlab run`, `submit` and `plan`, and the workers share them."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import time
-import uuid
+import difflib
+import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from searchlab.errors import UserMistake
-from searchlab.runs.urls import with_password_of, without_password
-from searchlab.runs.workspace import SweepFolder, Workspace
 
-if TYPE_CHECKING:  # `searchlab list` reads orders, and NumPy takes half a second to import
-    from searchlab.fusion.groups import Fuse
-    from searchlab.metrics import Goal
-    from searchlab.space.resources import Placement
-    from searchlab.space.sweep import Sweep
+if TYPE_CHECKING:  # `searchlab list` reads configurations, and NumPy takes half a second to import
+    from searchlab.fusion.groups import FuseOption
+    from searchlab.space.resources import DeviceOption
 
-Engine = Literal["tune", "local"]
-SERVERS = ("storage", "tracking_uri")  # their URLs may hold a password
+EngineName: TypeAlias = Literal["tune", "local"]
+PLACEMENTS = ("cpu", "cuda", "either")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-@dataclass(frozen=True)
+def _option(default: Any, kind: type, **command_line: Any) -> Any:
+    """Declare an option; `kind` and `command_line` (metavar, choices, env) are for the command line."""
+    return field(default=default, metadata={"kind": kind, **command_line})
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """A sweep's name, how it is carried out, and what tells whether a sweep file still means the same sweep."""
+    """The options of a run; `Sweep.run` takes them as keywords, and the command line as flags of the same names.
 
-    name: str
-    trials: int
-    fingerprint: str
-    description: Mapping[str, Any]
-    spec: str | None = None  # the sweep file; None for a sweep run from Python
-    values: Mapping[str, Any] = field(default_factory=dict)  # arguments fixed by path when it was begun
-    seed: int = 0
-    workers: int | None = 1  # None for as many as the cluster has
-    device: Placement = "cpu"
-    fuse: Fuse = "auto"
-    engine: Engine = "tune"
-    address: str | None = None
-    tracking_uri: str | None = None  # None for the embedded store
-    storage: str | None = None  # None for the embedded journal
-    memory: float | None = None  # GB of each worker; None for its share of what is free
-    generation: int = 0  # trials drawn at once, where it is to be reproducible
-    warm_start: str | None = None  # the earlier sweep that the sampler learns from
-    first: Sequence[Mapping[str, Any]] = ()  # configurations to try first, by path
-    goals: Mapping[str, Goal] = field(default_factory=dict)  # of the metrics by name, the primary one's first
-    checkpoints: str | None = None  # a folder or a store's URL; None for the sweep's own folder
-    ship_data: bool = False  # whether workers get the training rows from the driver
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)  # tells searches of one name apart on a shared server
-    created: float = field(default_factory=time.time)
-    version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))
+    Args:
+        name: Name of the sweep; default: the name in the sweep file, with a number where it is taken.
+        trials: Number of trials; default: the number in the sweep file. Of a grid, the first points are tried.
+        values: Arguments to fix by path, such as {"model.hidden": 64}; default: none.
+        seed: Random seed for the sampler, the folds and the initial weights; default: 0.
+        workers: Number of workers that train at the same time; default: one per core, on a cluster its fair share.
+        device: Where groups train: "cpu", "cuda", or "either", which prefers GPUs; default: "cpu".
+        fuse: Number of trials that train fused in a group, or "auto", which measures what is fastest; default: "auto".
+        engine: "tune" runs workers on Ray Tune, "local" trains in this process; default: "tune".
+        address: Address of a Ray cluster, such as "auto" or "ray://HEAD:10001"; default: a Ray of this machine.
+        home: Folder of studies, checkpoints, artifacts and the MLflow store; default: ".searchlab".
+        tracking: "mlflow" keeps a record in MLflow, None keeps none; default: "mlflow".
+        tracking_uri: URL of an MLflow server; default: a store in the home folder.
+        storage: URL of a database for the study; default: a journal file in the home folder.
+        checkpoints: Folder that every node of a cluster sees, or s3://BUCKET/PREFIX; default: in the home folder.
+        ship_data: Whether the training rows are sent to the nodes of a cluster; default: each node reads them.
+        memory: Memory that each worker may take, in GB; default: its share of what is free.
+        reproducible: Whether trials and scores are the same with any number of workers, which is slower; default: no.
+        warm_start: Name of an earlier sweep whose trials the sampler learns from; default: none.
 
-    @property
-    def metrics(self) -> dict[str, Goal]:
-        """The goals of the metrics by name, the primary one's first."""
-        return dict(self.goals) or _described_goals(self.description)
+    Raises:
+        UserMistake: When a value has the wrong type or is out of range.
 
-    @property
-    def metric(self) -> str:
-        """The name of the primary metric."""
-        return next(iter(self.metrics))
+    Example:
+        >>> from searchlab.runs.config import RunConfig
+        >>> RunConfig(workers=2, fuse=4).engine
+        'tune'
+        >>> RunConfig(device="gpu")
+        Traceback (most recent call last):
+        searchlab.errors.UserMistake: device is 'cpu', 'cuda' or 'either', got 'gpu'.
+    """
 
-    @property
-    def goal(self) -> Goal:
-        """Which way of the primary metric is better."""
-        return self.metrics[self.metric]
+    name: str | None = _option(None, str, metavar="NAME")
+    trials: int | None = _option(None, int)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = _option(0, int)
+    workers: int | None = _option(None, int)
+    device: DeviceOption = _option("cpu", str, choices=PLACEMENTS)
+    fuse: FuseOption = _option("auto", str, metavar="auto|N")
+    engine: EngineName = _option("tune", str, choices=get_args(EngineName))
+    address: str | None = _option(None, str, metavar="ADDRESS", env="RAY_ADDRESS")
+    home: str | os.PathLike[str] = _option(".searchlab", str, metavar="FOLDER", env="SEARCHLAB_HOME")
+    tracking: Literal["mlflow"] | None = field(default="mlflow")
+    tracking_uri: str | None = _option(None, str, metavar="URL", env="MLFLOW_TRACKING_URI")
+    storage: str | None = _option(None, str, metavar="URL", env="SEARCHLAB_STORAGE")
+    checkpoints: str | None = _option(None, str, metavar="PLACE", env="SEARCHLAB_CHECKPOINTS")
+    ship_data: bool = _option(False, bool)
+    memory: float | None = _option(None, float, metavar="GB")
+    reproducible: bool = _option(False, bool)
+    warm_start: str | None = _option(None, str, metavar="NAME")
 
-    def checkpoints_of(self, folder: SweepFolder) -> Path | str:
-        """Where the states of its groups are kept: its own folder, or one of its name below a place for all sweeps."""
-        if self.checkpoints is None:
-            return folder.checkpoints
-        below = f"{self.checkpoints.rstrip('/')}/{self.name}-{self.id[:8]}"
-        return below if "://" in self.checkpoints else Path(below)
-
-    def keep(self, folder: SweepFolder) -> None:
-        """Write it into the sweep's folder, without the passwords of its servers."""
-        folder.path.mkdir(parents=True, exist_ok=True)
-        bare = {name: url and without_password(url) for name in SERVERS if (url := getattr(self, name)) is not None}
-        folder.write("sweep", asdict(self) | bare)
+    def __post_init__(self) -> None:
+        validate_name(self.name)
+        for option in ("trials", "workers"):
+            _validate_count(option, getattr(self, option))
+        _validate_choice("device", self.device, PLACEMENTS)
+        _validate_choice("engine", self.engine, get_args(EngineName))
+        _validate_choice("tracking", self.tracking, ("mlflow", None))
+        if type(self.seed) is not int:
+            raise UserMistake(f"seed is a whole number, got {self.seed!r}.")
+        if self.fuse != "auto" and (type(self.fuse) is not int or self.fuse < 1):
+            raise UserMistake(f"fuse is 'auto' or a number of trials of at least 1, got {self.fuse!r}.")
+        if self.memory is not None and not (_is_number(self.memory) and 0.0 < self.memory < float("inf")):
+            raise UserMistake(f"memory is a number of GB above 0, got {self.memory!r}.")
+        if not isinstance(self.values, Mapping):
+            raise UserMistake(f"values is a dict of values by path, got {self.values!r}.")
 
     @classmethod
-    def of(cls, folder: SweepFolder) -> RunConfig:
-        """What was asked for, with the password of the folder's database; raises UserMistake when no sweep has this
-        name."""
-        kept = folder.read("sweep")
-        if kept is None:
-            home = Workspace(folder.path.parent.parent)
-            names = ", ".join(other.name for other in home.sweeps()) or "none yet"
-            raise UserMistake(f"there is no sweep called {folder.name!r} in {home.path}; there are: {names}.")
-        order = cls(**kept)
-        return replace(order, storage=with_password_of(order.storage, folder.database)) if order.storage else order
+    def of(cls, options: Mapping[str, Any]) -> RunConfig:
+        """Return the configuration with these options; raise UserMistake for an option that does not exist."""
+        known = [option.name for option in fields(cls)]
+        for name in options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"the options are: {', '.join(known)}."
+                raise UserMistake(f"there is no option {name!r}; {hint}")
+        return cls(**options)
+
+    @property
+    def processes(self) -> int | None:
+        """How many processes train at the same time; None for as many as a cluster has."""
+        return self.workers if self.engine == "tune" else 1
+
+    def changed(self) -> dict[str, Any]:
+        """Return the options that differ from their defaults, by name."""
+        default = RunConfig()
+        return {o.name: value for o in fields(self) if (value := getattr(self, o.name)) != getattr(default, o.name)}
 
 
-def _described_goals(description: Mapping[str, Any]) -> dict[str, Goal]:
-    """The goals as far as the description of a sweep has them, which was all that was kept at first."""
-    described = [description["metric"], *description.get("other_metrics", [])]
-    return {metric.get("name", metric["kind"]): metric.get("goal", "max") for metric in described}
+def validate_name(name: str | None) -> None:
+    """Raise UserMistake for a name that no sweep can have; None is fine."""
+    if name is not None and not (isinstance(name, str) and NAME.fullmatch(name)):
+        raise UserMistake(f"a sweep's name is up to 64 letters, digits, '.', '_' and '-', got {name!r}.")
 
 
-def free_name(sweep: Sweep, home: Workspace, asked: str | None) -> str:
-    """The name for a new sweep: the one asked for, or the sweep's own, numbered when the same sweep has used it.
-
-    Raises UserMistake when a name asked for is taken, or the sweep's own was used with another space.
-    """
-    name = asked or sweep.name
-    taken = home.sweep(name).read("sweep")
-    if taken is None:
-        return name
-    number = 2
-    while home.sweep(f"{name}-{number}").read("sweep") is not None:
-        number += 1
-    if taken["fingerprint"] != sweep.fingerprint():
-        raise UserMistake(
-            f"the name {name!r} is already used with another space; nothing of it is touched. "
-            f"Choose another, as in --name {name}-{number}."
-        )
-    if asked:
-        raise UserMistake(
-            f"the name {name!r} is taken; `searchlab resume {name}` goes on with it, or choose another name."
-        )
-    return f"{name}-{number}"
+def _validate_count(option: str, count: int | None) -> None:
+    if count is not None and (type(count) is not int or count < 1):
+        raise UserMistake(f"{option} is a whole number of at least 1, got {count!r}.")
 
 
-def whole_trials(trials: int) -> int:
-    """The same number; raises UserMistake when it is not at least 1."""
-    if trials < 1:
-        raise UserMistake(f"the number of trials is at least 1, got {trials}.")
-    return trials
+def _validate_choice(option: str, given: object, choices: Sequence[object]) -> None:
+    if given not in choices:
+        *others, last = map(repr, choices)
+        raise UserMistake(f"{option} is {', '.join(others)} or {last}, got {given!r}.")
 
 
-def sweep_file(order: RunConfig) -> Path:
-    """The file of a sweep begun from one; raises UserMistake for a sweep begun in Python."""
-    if order.spec is None:
-        raise UserMistake(
-            f"{order.name!r} was begun from Python and only Python holds it; call searchlab.runner.run.resume there."
-        )
-    return Path(order.spec)
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

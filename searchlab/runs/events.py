@@ -1,168 +1,163 @@
-"""The tracker: what a study tells whoever keeps the record, and two that keep it in memory or not at all."""
+"""What happens during a run, as values: a study emits events, and records and displays handle them."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:  # the process that writes the record needs no NumPy
+    from searchlab.metrics import Goal
+    from searchlab.runs.trials import State
 
 Scalar: TypeAlias = bool | int | float | str | None
-Event: TypeAlias = tuple[str, dict[str, Any]]  # a method of Tracker and its keyword arguments, in JSON's values
+Phase: TypeAlias = Literal["start", "search", "winner"]
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a trial ended: COMPLETE, PRUNED, FAIL or INFEASIBLE; its value and the epoch that reached it, or the reason.
+class PhaseStarted:
+    """A run has entered a phase; the first phase comes before any trial.
 
-    `seconds` is what it trained for, `time` when it ended, in seconds since 1970; `others` are the values of the
-    metrics after the first, at the same epoch.
+    Attributes:
+        phase: "start" (Ray, data and the record are prepared), "search", or "winner" (refit, test, export).
+        sweep: Name of the sweep.
+        trials: Number of trials requested.
+        metric: Name of the primary metric.
+        goal: Direction of the primary metric, "max" or "min".
     """
 
-    state: str
+    phase: Phase
+    sweep: str
+    trials: int
+    metric: str
+    goal: Goal
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial has started.
+
+    Attributes:
+        trial: Number of the trial, from 0.
+        parameters: Suggested values by path, such as {"model.hidden": 64}.
+        time: When it started, in seconds since 1970.
+    """
+
+    trial: int
+    parameters: Mapping[str, Scalar]
+    time: float
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """A trial has finished an epoch.
+
+    Attributes:
+        trial: Number of the trial.
+        epoch: Number of the epoch, from 1.
+        scores: Score of the primary metric on the held-out rows, one per fold.
+        losses: Mean training loss in nats (or the loss's own unit), one per fold.
+        time: When the epoch ended, in seconds since 1970.
+        other_scores: One sequence of scores per fold for each metric after the primary one.
+    """
+
+    trial: int
+    epoch: int
+    scores: Sequence[float]
+    losses: Sequence[float]
+    time: float
+    other_scores: Sequence[Sequence[float]] = ()
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """A trial has ended.
+
+    Attributes:
+        trial: Number of the trial.
+        state: "COMPLETE", "PRUNED", "FAIL" or "INFEASIBLE".
+        value: Mean over folds at the best epoch; None where no epoch was reached.
+        epoch: The best epoch, from 1; None where no epoch was reached.
+        reason: Why the trial was pruned, failed or is infeasible; None for a complete trial.
+        seconds: Training time in seconds.
+        time: When it ended, in seconds since 1970.
+        other_values: Values of the metrics after the primary one, at the same epoch.
+    """
+
+    trial: int
+    state: State
     value: float | None
     epoch: int | None
     reason: str | None
     seconds: float
     time: float
-    others: Sequence[float] = ()
-
-
-class Tracker(Protocol):
-    """Whoever keeps the record. Calls return at once and may be repeated: the same event twice is recorded once.
-
-    Times are in seconds since 1970. Within a trial the calls come in the order start, log of epoch 1, 2, .., finish.
-    """
-
-    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
-        """A trial has begun with these parameters by path."""
-
-    def log(
-        self,
-        trial: int,
-        epoch: int,
-        scores: Sequence[float],
-        losses: Sequence[float],
-        time: float,
-        others: Sequence[Sequence[float]] = (),
-    ) -> None:
-        """An epoch, counted from 1, gave one score and one training loss per fold.
-
-        `others` has one score per fold for each metric after the first.
-        """
-
-    def finish(self, trial: int, ending: Ending) -> None:
-        """A trial has ended."""
-
-    def note(self, text: str) -> None:
-        """Something to be told to whoever watches; no trial's outcome depends on it."""
+    other_values: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
-class SweepRecord:
-    """What the record of a sweep begins with.
+class Message:
+    """A line for whoever watches the run; no trial's result depends on it."""
 
-    `home` is the folder of the embedded store's locks and artifacts. `study` tells searches of one name apart, as
-    when two people run the same sweep file against one server. `params` are what the sweep began with, and stay;
-    `tags` may change when it is resumed; `files` are logged at once. `metric` is the primary one, `others` the names
-    of the further ones.
+    text: str
+
+
+Event: TypeAlias = PhaseStarted | TrialStarted | EpochFinished | TrialFinished | Message
+_KINDS: Mapping[str, type[Event]] = {
+    kind.__name__: kind for kind in (PhaseStarted, TrialStarted, EpochFinished, TrialFinished, Message)
+}
+
+
+class EventHandler(Protocol):
+    """An object that records or displays the events of a run.
+
+    For each trial the events come in the order TrialStarted, EpochFinished 1, 2, ..., TrialFinished.
     """
 
-    name: str
-    metric: str
-    goal: str
-    home: Path
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-    files: Sequence[Path] = ()
-    study: str = ""
-    others: Sequence[str] = ()
+    def handle(self, event: Event) -> None:
+        """Take in an event and return at once; an event that is handled twice has the effect of one."""
 
 
-class Buffer:
-    """A tracker that remembers what it was told, to be handed on later or elsewhere; drained from any thread."""
+class NullHandler:
+    """An event handler that ignores every event."""
+
+    def handle(self, event: Event) -> None:
+        """Ignore the event."""
+
+
+class EventBuffer:
+    """An event handler that keeps events until they are drained; it may be drained from any thread."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()  # never exchanged for another: somebody may be about to append to it
+        self._events: deque[Event] = deque()  # never replaced by another: a thread may be appending to it
 
-    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
-        """Remember that a trial has begun."""
-        self._events.append(("start", {"trial": trial, "parameters": dict(parameters), "time": time}))
-
-    def log(
-        self,
-        trial: int,
-        epoch: int,
-        scores: Sequence[float],
-        losses: Sequence[float],
-        time: float,
-        others: Sequence[Sequence[float]] = (),
-    ) -> None:
-        """Remember an epoch."""
-        self._events.append(("log", {"trial": trial, "epoch": epoch, "time": time, **by_fold(scores, losses, others)}))
-
-    def finish(self, trial: int, ending: Ending) -> None:
-        """Remember how a trial has ended."""
-        self._events.append(("finish", {"trial": trial, **vars(ending), "others": list(ending.others)}))
-
-    def note(self, text: str) -> None:
-        """Remember what is to be told."""
-        self._events.append(("note", {"text": text}))
+    def handle(self, event: Event) -> None:
+        """Keep the event."""
+        self._events.append(event)
 
     def drain(self) -> list[Event]:
-        """What was told since the last time, in order; forgotten here."""
+        """Return the events since the last call, in order, and forget them."""
         return [self._events.popleft() for _ in range(len(self._events))]
 
 
-def by_fold(
-    scores: Sequence[float], losses: Sequence[float], others: Sequence[Sequence[float]]
-) -> dict[str, list[Any]]:
-    """What an epoch gave, as JSON values under the names that `Tracker.log` has for them."""
-    told: dict[str, list[Any]] = {"scores": list(map(float, scores)), "losses": list(map(float, losses))}
-    return told | ({"others": [list(map(float, folds)) for folds in others]} if others else {})
+def forward(events: Iterable[Event], handler: EventHandler) -> None:
+    """Pass events on to a handler, in order."""
+    for event in events:
+        handler.handle(event)
 
 
-def replay(events: Iterable[Event], tracker: Tracker) -> None:
-    """Tell a tracker what a buffer was told."""
-    for method, arguments in events:
-        if method == "finish":
-            tracker.finish(arguments["trial"], Ending(**{k: v for k, v in arguments.items() if k != "trial"}))
-        else:
-            getattr(tracker, method)(**arguments)
+def to_json(event: Event) -> tuple[str, dict[str, Any]]:
+    """Return the name of the event's class and its fields as JSON values."""
+    return type(event).__name__, {field.name: _to_json(getattr(event, field.name)) for field in fields(event)}
 
 
-class NoRecord:
-    """A recorder that keeps nothing, for comparisons of speed and tests that want no MLflow."""
+def from_json(name: str, values: Mapping[str, Any]) -> Event | None:
+    """Return the event that `to_json` gave these values for; None where the name is not an event's."""
+    kind = _KINDS.get(name)
+    return kind(**values) if kind else None
 
-    run_id = ""
 
-    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
-        """Nothing."""
-
-    def log(
-        self,
-        trial: int,
-        epoch: int,
-        scores: Sequence[float],
-        losses: Sequence[float],
-        time: float,
-        others: Sequence[Sequence[float]] = (),
-    ) -> None:
-        """Nothing."""
-
-    def finish(self, trial: int, ending: Ending) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-    def artifact(self, path: Path, folder: str = "") -> None:
-        """Nothing."""
-
-    def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
-        """Nothing; there is no run, so its id is empty."""
-        return self.run_id
-
-    def close(self) -> None:
-        """Nothing."""
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return [_to_json(item) for item in value] if isinstance(value, (list, tuple)) else value

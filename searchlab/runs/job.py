@@ -1,35 +1,40 @@
-"""What an engine is handed, a sweep, how much of it, on what, and where its truth is kept; and what it brings back."""
+"""A job, which an engine is given, and what the search returns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from searchlab.fusion.groups import Fuse
+from searchlab.data.training_rows import TrainingRows
+from searchlab.runs.config import RunConfig
 from searchlab.runs.trials import TrialRecord
 from searchlab.space.domains import Scalar
-from searchlab.space.resources import Placement
 from searchlab.space.sweep import Sweep
 
-PriorTrial: TypeAlias = tuple[Mapping[str, Scalar], Sequence[float]]  # a trial's parameters by path and its values
+PriorTrial: TypeAlias = tuple[Mapping[str, Scalar], Sequence[float]]  # parameters by path, and a value per metric
 
 
 @dataclass(frozen=True)
 class Job:
-    """A sweep to be carried out by an engine.
+    """A sweep for an engine to search, with everything that follows from its configuration and its workspace.
 
-    `storage` is the path of the study's embedded journal or the URL of a database, `lock` the file that its owner
-    locks, `id` what tells its study from another's of the same name in that database, `checkpoints` a folder that every
-    worker sees or the URL of a store. `root` is the project's folder, put on the workers' path so that they can import
-    its models. `address` is that of a Ray cluster; None starts one.
-    `workers` is how many train at once; None for as many as the cluster has. `memory` is what a worker may take for
-    the data and its group, in bytes; None where only its machine can tell. With `ship_data` the workers get the
-    training rows from the driver instead of reading them.
-    `generation` makes the search reproducible: so many trials are drawn at once and know of those before alone; 0 draws
-    as workers ask. `known` are trials of an earlier sweep, for the sampler to learn from, and `first` configurations to
-    try before all others.
+    Attributes:
+        sweep: The sweep, with the configuration's values fixed.
+        name: Name of the study.
+        storage: Path of the study's journal file, or the URL of a database.
+        checkpoints: Folder that every worker sees, or the URL of a store.
+        trials: Number of trials.
+        config: The options of the run, with the number of workers resolved (None: as many as the cluster has).
+        root: Folder of the user's project, put on the workers' import path.
+        memory: Bytes that a worker may take for the data and its group; None where each worker finds out.
+        generation: Number of trials drawn at a time, where the search is reproducible; 0 draws when a worker asks.
+        prior_trials: Trials of an earlier sweep, for the sampler to learn from.
+        initial_points: Parameters to try before all others, by path.
+        id: Distinguishes this sweep's study from another's of the same name in a database.
+        lock: File that the study's owner locks; None for one beside the journal.
+        rows: The training rows, shared by all that read them in this process.
     """
 
     sweep: Sweep
@@ -37,36 +42,40 @@ class Job:
     storage: Path | str
     checkpoints: Path | str
     trials: int
-    seed: int = 0
-    fuse: Fuse = "auto"
-    workers: int | None = 1
-    device: Placement = "cpu"
-    address: str | None = None
+    config: RunConfig = field(default_factory=lambda: RunConfig(workers=1))
     root: Path | None = None
     memory: int | None = None
     generation: int = 0
-    known: Sequence[PriorTrial] = ()
-    first: Sequence[Mapping[str, Scalar]] = ()
+    prior_trials: Sequence[PriorTrial] = ()
+    initial_points: Sequence[Mapping[str, Scalar]] = ()
     id: str = ""
     lock: Path | None = None
-    ship_data: bool = False
+    rows: TrainingRows = None  # type: ignore[assignment]  # set below; never None afterwards
+
+    def __post_init__(self) -> None:
+        if self.rows is None:
+            object.__setattr__(self, "rows", TrainingRows(self.sweep.data))
 
     @property
     def owner_lock(self) -> Path | None:
-        """The file that the study's owner locks, beside its journal unless told otherwise; None where there is none."""
+        """The file that the study's owner locks: beside its journal unless given; None where there is none."""
         beside = self.storage.with_suffix(".lock") if isinstance(self.storage, Path) else None
         return self.lock or beside
 
     def for_workers(self) -> Job:
-        """The job as it travels to whoever trains: the address of the study's database is nobody else's business."""
-        return replace(self, storage="", lock=None, known=(), first=())
+        """Return the job without what workers must not know: the URLs of servers, and what only the study uses."""
+        config = replace(self.config, storage=None, tracking_uri=None)
+        return replace(self, config=config, storage="", lock=None, prior_trials=(), initial_points=())
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What an engine brings back: every trial of the study, and why it came back before all had ended, if it did.
+    """What a search returns.
 
-    `over` is the budget's reason; `paused` says that it was told to stop, and that trials are left open.
+    Attributes:
+        trials: Every trial of the study.
+        over: Which limit of the budget ended the search early; None otherwise.
+        paused: Whether the search was stopped, and trials are left to be continued.
     """
 
     trials: list[TrialRecord]

@@ -1,4 +1,4 @@
-"""Where a result comes from: versions, platform and commit."""
+"""The provenance of a result: package versions, platform and git commit."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import subprocess
 from pathlib import Path
 
 import searchlab
-from searchlab.project import SHIPPED
+from searchlab.project import ARCHIVE_MARKER
 
 PACKAGES = ("numpy", "ray", "optuna", "mlflow", "cupy-cuda12x")
 
 
 def provenance(folder: Path) -> dict[str, str]:
-    """Package versions, Python, platform and, if the folder is in a git checkout, its commit and whether it is dirty.
+    """Return package versions, Python, platform and, in a git checkout, the commit and whether it has changes.
 
-    The keys are those of tags: `version.numpy`, `python`, `platform`, `git.commit`, `git.dirty`.
+    The keys are those of MLflow tags: `version.numpy`, `python`, `platform`, `git.commit`, `git.dirty`.
     """
     versions = {"version.searchlab": searchlab.__version__}
     for package in PACKAGES:
@@ -30,30 +30,30 @@ def provenance(folder: Path) -> dict[str, str]:
 
 
 def git_of(folder: Path) -> dict[str, str]:
-    """The commit that the folder is at, and whether it has changes; nothing where it is no checkout.
+    """Return the commit of a checkout and whether it has changes; nothing where the folder is no checkout.
 
-    A project that was sent here brings what was said of it where it came from.
+    An unpacked project archive brings the commit that it was packed from.
     """
     try:
-        shipped: dict[str, str] = json.loads((folder / SHIPPED).read_text())
+        packed: dict[str, str] = json.loads((folder / ARCHIVE_MARKER).read_text())
     except (OSError, ValueError):
         return _git(folder)
-    return shipped
+    return packed
 
 
 def _git(folder: Path) -> dict[str, str]:
-    commit = _ask_git(folder, "rev-parse", "--verify", "HEAD")
-    changes = _ask_git(folder, "status", "--porcelain", "--untracked-files=no")
+    commit = _run_git(folder, "rev-parse", "--verify", "HEAD")
+    changes = _run_git(folder, "status", "--porcelain", "--untracked-files=no")
     if not commit or changes is None:
         return {}
-    # MLflow's dashboard shows the commit under a name of its own
+    # MLflow's dashboard shows the commit under this name
     return {"git.commit": commit, "git.dirty": str(bool(changes)).lower(), "mlflow.source.git.commit": commit}
 
 
-def _ask_git(folder: Path, *words: str) -> str | None:
-    command, quiet = ["git", "-C", str(folder), *words], {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
+def _run_git(folder: Path, *words: str) -> str | None:
+    command, environment = ["git", "-C", str(folder), *words], {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, env=quiet)
-    except (OSError, subprocess.TimeoutExpired):  # no git here, or a checkout too slow to ask
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=10, env=environment)
+    except (OSError, subprocess.TimeoutExpired):  # git is not installed, or too slow
         return None
-    return answer.stdout.strip() if answer.returncode == 0 else None
+    return completed.stdout.strip() if completed.returncode == 0 else None

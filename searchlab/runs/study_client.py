@@ -1,4 +1,4 @@
-"""The judge: the study as a worker sees it, in its own process or another."""
+"""The study as a worker sees it: an interface that works in the study's process and from another one."""
 
 from __future__ import annotations
 
@@ -9,50 +9,58 @@ from typing import Protocol, TypeAlias
 from searchlab.fusion.groups import Group
 from searchlab.training import EpochReport
 
-PendingDecision: TypeAlias = Callable[[], "Decision"]
+PendingDecision: TypeAlias = Callable[[], "Decision"]  # waits for the decision when it is called
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The trials of a group that go on, and whether they do so another day: their worker saves them and leaves."""
+    """What the study decided about a group after an epoch.
 
-    stay: tuple[int, ...]
+    Attributes:
+        trials: Numbers of the trials that continue.
+        pause: Whether the worker must save the group and return it, to be continued later.
+    """
+
+    trials: tuple[int, ...]
     pause: bool = False
 
 
 class StudyUnreachable(Exception):
-    """The judge cannot be reached; what was told may have been heard or not."""
+    """The study cannot be reached; it may or may not have received the last call."""
 
 
 class StudyClient(Protocol):
-    """The study as a worker sees it, in this process or another."""
+    """The calls that a worker makes to the study, in the same process or across processes.
+
+    Numbers are those of trials; a report holds the replicas of its trials side by side, in the order of the numbers.
+    """
 
     def running(self, numbers: Sequence[int]) -> list[int]:
-        """Those of these trials that have not ended."""
+        """Return those of these trials that have not ended."""
 
-    def report(self, numbers: Sequence[int], report: EpochReport, *, at_once: bool) -> PendingDecision:
-        """Take in an epoch; the answer, once it is asked for, says which trials go on.
+    def report(self, numbers: Sequence[int], report: EpochReport, *, urgent: bool) -> PendingDecision:
+        """Report an epoch; the returned callable gives the decision.
 
-        Unless `at_once`, it may be told with those after it, and the answer be that all go on.
+        Unless `urgent`, the report may be sent together with later ones, and the decision be that all trials continue.
         """
 
-    def recall(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
-        """Take in epochs that were judged before a kill, each with the trials that it is of."""
+    def restore_reports(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
+        """Report epochs from before a restart, which were decided upon then, each with the trials it belongs to."""
 
     def finish(self, numbers: Sequence[int], report: EpochReport) -> None:
-        """Take in the last epoch of these trials."""
+        """Report the last epoch of these trials."""
 
     def fail(self, numbers: Sequence[int], reason: str) -> None:
-        """These trials ended without a value."""
+        """Report that these trials ended without a value."""
 
-    def note(self, about: str, text: str) -> None:
-        """Something for whoever watches, told once for each thing it is about."""
+    def notify(self, topic: str, text: str) -> None:
+        """Send a line to whoever watches the run, once per topic."""
 
-    def grow(self, group: Group, pays: int) -> Group:
-        """The group with as many more trials as make `pays`, as far as there are."""
+    def grow(self, group: Group, size: int) -> Group:
+        """Return the group with more trials of its structure, up to `size` in all, as far as trials are left."""
 
-    def take_back(self, group: Group, epoch: int) -> bool:
-        """Whether these survivors wait for others to train with; their checkpoint is kept."""
+    def return_survivors(self, group: Group, epoch: int) -> bool:
+        """Offer the survivors of a group, whose checkpoint is kept; return whether they wait for others to train with."""
 
-    def weigh(self, numbers: Sequence[int], needed: int, memory: int) -> None:
-        """Each of these trials, which have cost a worker its life, is reckoned to need so many bytes of so many."""
+    def report_memory(self, numbers: Sequence[int], needed: int, limit: int) -> None:
+        """Report the estimated bytes that each of these trials needs, of the bytes that a worker may take."""

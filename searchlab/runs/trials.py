@@ -1,4 +1,4 @@
-"""What is known of a trial, in plain values: the rows of every table, picture and result."""
+"""Trial records: what is known of each trial, as plain values behind every table, figure and result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from searchlab.metrics import Goal
-from searchlab.runs.events import Ending, Tracker
+from searchlab.runs.events import EpochFinished, EventHandler, TrialFinished, TrialStarted
 from searchlab.space.domains import Scalar
 from searchlab.training import EpochReport
 
@@ -18,9 +18,14 @@ State = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"]
 
 @dataclass
 class LearningCurve:
-    """The scores and training losses of one trial, a row per epoch and a column per fold, and when each epoch ended.
+    """The scores and losses of one trial, a row per epoch and a column per fold.
 
-    `others` has for each epoch the folds' scores by each further metric: none of them where there is one metric.
+    Attributes:
+        scores: Held-out score of the primary metric by epoch and fold.
+        losses: Mean training loss by epoch and fold.
+        times: When each epoch ended, in seconds since 1970.
+        seconds: Training time of the trial; a trial in a group of n counts one n-th of the group's time.
+        others: For each epoch, the scores by fold of each metric after the primary one; empty where there is none.
     """
 
     scores: list[list[float]] = field(default_factory=list)
@@ -29,11 +34,12 @@ class LearningCurve:
     seconds: float = 0.0
     others: list[list[list[float]]] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.others += [[] for _ in self.scores[len(self.others) :]]  # stored before there were several metrics
-
     def add(self, report: EpochReport, replicas: slice, share: float) -> bool:
-        """Add an epoch, if it is the next one: a replayed epoch is known already. Says whether it was added."""
+        """Add the next epoch of the trial with these replicas, and return whether it was new.
+
+        An epoch that is known already, as after a restart from a checkpoint, changes nothing. `share` is the fraction
+        of the group's training time that counts for this trial.
+        """
         if report.epoch != len(self.scores) + 1:
             return False
         self.scores.append(report.score[replicas].tolist())
@@ -44,23 +50,32 @@ class LearningCurve:
         return True
 
     def best(self, goal: Goal) -> tuple[int, float]:
-        """The epoch, from 1, with the best mean over folds, and that mean."""
+        """Return the epoch, from 1, with the best mean over folds, and that mean."""
         means = np.mean(self.scores, axis=1)
         row = int(np.argmax(means) if goal == "max" else np.argmin(means))
         return row + 1, float(means[row])
 
     def values(self, epoch: int) -> tuple[float, ...]:
-        """The mean over folds of every metric after this epoch, counted from 1; the primary metric first."""
+        """Return the mean over folds of every metric after this epoch, from 1; the primary metric first."""
         return tuple(float(np.mean(folds)) for folds in (self.scores[epoch - 1], *self.others[epoch - 1]))
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: its parameters, how it ended, and its curve. `value` is the best epoch's mean over folds,
-    `values` are those of every metric at that epoch, the primary one's first; empty where no epoch was reached.
+    """One trial: its parameters, how it ended, and its learning curve.
 
-    A trial that was stopped (PRUNED) has the best epoch so far, and a `reason`; one that breaks the sweep's constraint
-    (INFEASIBLE) was never trained.
+    Attributes:
+        number: Number of the trial, from 0.
+        state: "RUNNING", "COMPLETE", "PRUNED", "FAIL", or "INFEASIBLE" (it violates the sweep's constraint and was never
+            trained).
+        parameters: Suggested values by path, such as {"model.hidden": 64, "optimizer": "Adam"}.
+        value: Mean over folds of the primary metric at the best epoch; None where no epoch was reached.
+        epoch: The best epoch, from 1; None where no epoch was reached.
+        reason: Why it was pruned, failed or is infeasible; None otherwise.
+        curve: Scores and losses by epoch and fold.
+        started: When it started, in seconds since 1970.
+        ended: When it ended, in seconds since 1970; None while it runs.
+        values: Means over folds of every metric at the best epoch, the primary one first.
     """
 
     number: int
@@ -70,17 +85,17 @@ class TrialRecord:
     epoch: int | None
     reason: str | None
     curve: LearningCurve
-    started: float  # seconds since 1970
+    started: float
     ended: float | None
     values: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.values and self.value is not None:  # of one metric nobody has to say it twice
+        if not self.values and self.value is not None:  # with a single metric, `value` says it all
             object.__setattr__(self, "values", (self.value,))
 
     @property
     def folds(self) -> Sequence[float]:
-        """The score of each fold at the best epoch; empty where none was reached."""
+        """The score of each fold at the best epoch; empty where no epoch was reached."""
         return self.curve.scores[self.epoch - 1] if self.epoch else []
 
     @property
@@ -88,12 +103,14 @@ class TrialRecord:
         """The standard deviation over folds at the best epoch."""
         return float(np.std(self.folds)) if self.epoch else float("nan")
 
-    def ending(self, time: float) -> Ending:
-        """How it ended, as a tracker is told; `time` in seconds since 1970."""
-        return Ending(self.state, self.value, self.epoch, self.reason, self.curve.seconds, time, self.values[1:])
+    def finished_event(self, time: float) -> TrialFinished:
+        """Return the event of its end at this time, in seconds since 1970."""
+        return TrialFinished(
+            self.number, self.state, self.value, self.epoch, self.reason, self.curve.seconds, time, self.values[1:]
+        )
 
-    def plain(self) -> dict[str, Any]:
-        """The trial as JSON values, without its curve."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the trial as JSON values, without its curve."""
         return {
             "trial": self.number,
             "state": self.state,
@@ -107,27 +124,28 @@ class TrialRecord:
         }
 
 
-def retell(trials: Sequence[TrialRecord], tracker: Tracker) -> None:
-    """Tell a tracker all that is known of these trials, from their start: a record that lacks some becomes whole."""
+def replay_events(trials: Sequence[TrialRecord], handler: EventHandler) -> None:
+    """Pass the events of these trials to a handler again, from their start, so that an incomplete record is completed."""
     for trial in trials:
         curve = trial.curve
-        tracker.start(trial.number, trial.parameters, trial.started)
-        for epoch, point in enumerate(zip(curve.scores, curve.losses, curve.times, curve.others, strict=True), start=1):
-            tracker.log(trial.number, epoch, *point)
+        handler.handle(TrialStarted(trial.number, trial.parameters, trial.started))
+        epochs = zip(curve.scores, curve.losses, curve.times, curve.others, strict=True)
+        for epoch, (scores, losses, time, others) in enumerate(epochs, start=1):
+            handler.handle(EpochFinished(trial.number, epoch, scores, losses, time, others))
         if trial.ended is not None:
-            tracker.finish(trial.number, trial.ending(trial.ended))
+            handler.handle(trial.finished_event(trial.ended))
 
 
 def ranked(trials: Sequence[TrialRecord], goal: Goal) -> list[TrialRecord]:
-    """The complete trials, best first; the earlier of two equals first."""
+    """Return the complete trials, best first; of two equal ones the earlier first."""
     complete = [t for t in trials if t.state == "COMPLETE" and t.value is not None]
     return sorted(complete, key=lambda t: (-(t.value or 0.0) if goal == "max" else (t.value or 0.0), t.number))
 
 
 def pareto(trials: Sequence[TrialRecord], goals: Sequence[Goal]) -> list[TrialRecord]:
-    """The complete trials that no other beats in one metric without losing in another, best first in the primary one.
+    """Return the Pareto front: the complete trials that no other trial dominates, best first in the primary metric.
 
-    `goals` are the metrics', the primary first. Of trials that are equal in every metric all are on the front, the
+    `goals` are the metrics', the primary one first. Trials that are equal in every metric are all on the front, the
     earlier first (Deb 2001, Multi-Objective Optimization using Evolutionary Algorithms, section 2.4).
     """
     complete = [trial for trial in ranked(trials, goals[0]) if len(trial.values) == len(goals)]
@@ -141,19 +159,19 @@ def pareto(trials: Sequence[TrialRecord], goals: Sequence[Goal]) -> list[TrialRe
     return sorted(front, key=lambda trial: ([-s * v for s, v in zip(signs, trial.values, strict=True)], trial.number))
 
 
-def contenders(trials: Sequence[TrialRecord], goals: Sequence[Goal]) -> list[TrialRecord]:
-    """The complete trials in the order in which they may win: by the metric, of several first the Pareto front.
+def winner_candidates(trials: Sequence[TrialRecord], goals: Sequence[Goal]) -> list[TrialRecord]:
+    """Return the complete trials in the order in which they may win: by the metric; of several, the Pareto front first.
 
-    Where none is complete, as when a budget ends before the first trial does, those that were stopped.
+    Where no trial is complete, as when a budget ends before the first one does, return those that were pruned.
     """
     if not any(trial.state == "COMPLETE" for trial in trials):
-        stopped = [trial for trial in trials if trial.value is not None]
-        return sorted(stopped, key=lambda trial: (-trial.value if goals[0] == "max" else trial.value, trial.number))  # type: ignore[operator]
+        pruned = [trial for trial in trials if trial.value is not None]
+        return sorted(pruned, key=lambda trial: (-trial.value if goals[0] == "max" else trial.value, trial.number))  # type: ignore[operator]
     front = pareto(trials, goals) if len(goals) > 1 else []
     numbers = {trial.number for trial in front}
     return front + [trial for trial in ranked(trials, goals[0]) if trial.number not in numbers]
 
 
 def ended(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Those that are complete, pruned, failed or infeasible."""
+    """Return the trials that are complete, pruned, failed or infeasible."""
     return [trial for trial in trials if trial.state != "RUNNING"]

@@ -1,42 +1,42 @@
-"""Addresses with a password in them: shown without it, written down without it, and made whole again."""
+"""URLs of servers with a password: shown without it, stored without it, and completed with it again.
+
+SQLAlchemy's URL is not used here: it encodes what it does not change, so that a stored URL would differ from the one
+given, and of a password with an unquoted @ it takes the rest for the host, and shows it.
+"""
 
 from __future__ import annotations
 
 import re
 
-SECRET = re.compile(r"([?&])(?:password|passwd|sslpassword)=[^&#]*", re.IGNORECASE)  # what drivers take in a query
+SECRET_PARAMETERS = {"password", "passwd", "sslpassword"}  # what database drivers take in a URL's query
+LOCAL_SCHEMES = ("sqlite", "file")  # these have no password
+WEB_SCHEMES = ("http", "https")
 
 
 def without_password(url: str) -> str:
-    """The same address without its password; of a path or a file's URL there is nothing to take."""
-    return _with(url, "")
+    """Return the URL without its password and without the secret parameters of its query; a path stays as it is."""
+    return _with_password(url, "")
 
 
-def shown(url: str) -> str:
-    """The address for people, with stars for its password."""
-    return _with(url, ":***")
+def mask_password(url: str) -> str:
+    """Return the URL for people: `***` in place of its password, and no secret parameters in its query."""
+    return _with_password(url, ":***")
 
 
-def with_password_of(url: str, other: str | None) -> str:
-    """The other address where it is this one with a password, such as the one in the environment; else this one."""
-    return other if other and without_password(other) == url else url
+def with_password_from(url: str, complete: str | None) -> str:
+    """Return `complete`, such as a URL from the environment, where it is `url` with a password; else return `url`."""
+    return complete if complete and without_password(complete) == url else url
 
 
-def _with(url: str, password: str) -> str:
-    """The address with this in the place of its password and of the colon before it.
-
-    Of a database's URL a password may hold anything as it is, save @; a web address ends at the first / after its host.
-    """
+def _with_password(url: str, password: str) -> str:
+    """Return the URL with this in place of its password and of the colon before it."""
     scheme, found, rest = url.partition("://")
-    if not found or scheme.lower().startswith(("sqlite", "file")):
+    kind = scheme.lower().partition("+")[0]
+    if not found or kind in LOCAL_SCHEMES:
         return url
-    inside = "[^/?#]" if scheme.lower() in ("http", "https") else "."
-    rest = re.sub(rf"^([^:/?#@]*):{inside}*?@(?=[^@/?#]*(?:[/?#]|$))", lambda part: f"{part[1]}{password}@", rest)
+    # the password of a database's URL may hold any character; a web address ends at the first / after its host
+    character = "[^/?#]" if kind in WEB_SCHEMES else "."
+    rest = re.sub(rf"^([^:/?#@]*):{character}*?@(?=[^@/?#]*(?:[/?#]|$))", rf"\g<1>{password}@", rest)
     base, mark, query = rest.partition("?")
-    return f"{scheme}://{base}{_open(mark + query)}"
-
-
-def _open(query: str) -> str:
-    """A query without secrets; what comes first in it follows the question mark."""
-    kept = SECRET.sub(lambda part: "?" if part[1] == "?" else "", query)
-    return kept.replace("?&", "?", 1).removesuffix("?") if kept != query else query
+    public = [part for part in query.split("&") if part.partition("=")[0].lower() not in SECRET_PARAMETERS]
+    return f"{scheme}://{base}{mark if public != [''] and public else ''}{'&'.join(public)}"

@@ -1,4 +1,4 @@
-"""Where a sweep keeps everything: one folder, a subfolder per sweep, and locks that say who is at work in it."""
+"""The workspace: the folder of everything embedded, with a subfolder for each sweep."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from searchlab.errors import UserMistake, WorldFault
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """The folder of one sweep: its study, checkpoints, artifact, figures, and what was asked for.
+    """The folder of one sweep: its manifest, study, checkpoints, artifact and figures.
 
-    `database` is the URL, password and all, of the one that its study may be kept in; the folder itself holds none.
+    Attributes:
+        path: The folder, which need not exist.
+        database: URL, with its password, of the database that may hold the study; the folder itself holds no password.
     """
 
     path: Path
@@ -29,41 +31,41 @@ class SweepFolder:
 
     @property
     def study(self) -> Path:
-        """The study's journal, the truth about every trial."""
+        """The journal of the study, which holds every trial."""
         return self.path / "study.journal"
 
     @property
     def checkpoints(self) -> Path:
-        """The latest state of each group at work."""
+        """The folder of checkpoints: the latest state of each group that trains."""
         return self.path / "checkpoints"
 
     @property
     def artifact(self) -> Path:
-        """The winner."""
+        """The folder of the winner: its weights and its manifest."""
         return self.path / "artifact"
 
     @property
     def figures(self) -> Path:
-        """The pictures."""
+        """The folder of the figures."""
         return self.path / "figures"
 
     @property
     def samples(self) -> Path:
-        """What a language model that won wrote after each epoch."""
+        """The file of what a winning language model generated after each epoch."""
         return self.path / "samples.txt"
 
     @property
     def project(self) -> Path:
-        """The sweep's project as it was begun with, where others than this machine's processes train by it."""
+        """A copy of the project that the sweep was started with, where processes of other machines train."""
         return self.path / "project"
 
     @property
     def lock(self) -> Path:
-        """Held by the process that drives the sweep."""
+        """The file that the process that runs the sweep locks."""
         return self.path / "run.lock"
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """What `write` kept under this name; None if nothing."""
+        """Return what `write` stored under this name; None where there is nothing."""
         try:
             content: dict[str, Any] = json.loads((self.path / f"{name}.json").read_text())
         except FileNotFoundError:
@@ -75,15 +77,17 @@ class SweepFolder:
         return content
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Keep plain values under a name; a kill at any moment leaves the old or the new ones, whole."""
+        """Store JSON values under a name; a kill at any moment leaves the old or the new ones, complete."""
         write_atomically(self.path / f"{name}.json", (json.dumps(content, indent=2) + "\n").encode())
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder that holds everything embedded: sweeps, MLflow's store and its artifacts.
+    """The home folder, which holds everything embedded: sweeps, MLflow's store and its artifacts.
 
-    `database` is the URL of the one that studies may be kept in instead.
+    Attributes:
+        path: The folder.
+        database: URL of the database that may hold the studies instead of the sweeps' folders.
     """
 
     path: Path
@@ -91,7 +95,7 @@ class Workspace:
 
     @classmethod
     def at(cls, path: str | os.PathLike[str], database: str | None = None) -> Workspace:
-        """The home at this path, made if need be; raises UserMistake when it cannot be written."""
+        """Return the workspace at this path, created if need be; raise UserMistake where it cannot be written."""
         folder = Path(path).expanduser().absolute()
         probe = folder / f".probe-{os.getpid()}"
         try:
@@ -107,21 +111,21 @@ class Workspace:
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow's embedded store."""
+        """The URL of MLflow's embedded store."""
         return f"sqlite:///{self.path / 'mlflow.db'}"
 
     def sweep(self, name: str) -> SweepFolder:
-        """The folder of the sweep with this name, there or not."""
+        """Return the folder of the sweep of this name, which need not exist."""
         return SweepFolder(self.path / "sweeps" / name, self.database)
 
     def sweeps(self) -> list[SweepFolder]:
-        """Every sweep that was begun, oldest first."""
-        begun = [SweepFolder(path.parent, self.database) for path in (self.path / "sweeps").glob("*/sweep.json")]
-        return sorted(begun, key=lambda folder: str((folder.read("sweep") or {}).get("created", "")))
+        """Return the folder of every sweep that was started, the oldest first."""
+        folders = [SweepFolder(path.parent, self.database) for path in (self.path / "sweeps").glob("*/sweep.json")]
+        return sorted(folders, key=lambda folder: str((folder.read("sweep") or {}).get("created", "")))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a kill at any moment leaves the old content or the new, never a part."""
+    """Write a file so that a kill at any moment leaves the old content or the new one, never a part."""
     part = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.part")  # hosts may share a folder
     try:
         with part.open("wb") as file:

@@ -1,4 +1,4 @@
-"""The budget: when a search is over before its trials are used up."""
+"""The budget of a search: limits other than the number of trials."""
 
 from __future__ import annotations
 
@@ -10,26 +10,46 @@ from searchlab.metrics import Goal
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What a search has used up: seconds, epochs of all trials together, and what its ended trials reached.
+class BudgetUsage:
+    """What a search has used so far.
 
-    `best` is the best score of a complete trial, None while there is none; `since_best` counts the trials that have
-    ended since it was reached.
+    Attributes:
+        seconds: Search time, over all runs of the sweep together.
+        epochs: Trained epochs of all trials together.
+        best_score: Best score of a complete trial; None while no trial is complete.
+        trials_since_best: Trials that have ended since the best score was reached.
     """
 
     seconds: float = 0.0
     epochs: int = 0
-    best: float | None = None
-    since_best: int = 0
+    best_score: float | None = None
+    trials_since_best: int = 0
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Ends a search at whatever comes first; what is None does not end it.
+    """Limits of a search; the search ends at the limit that is reached first.
 
-    `seconds` of searching, over all its runs together; `epochs` of all trials together; a complete trial that reaches
-    the score `target`; `patience`, so many ended trials without a better one. Trials at work when it ends finish their
-    epoch and are pruned.
+    Trials that are training at that moment finish their epoch and are pruned. The sweep then has a winner as usual, and
+    can be resumed with a larger budget.
+
+    Args:
+        seconds: Search time in seconds, over all runs of the sweep together; default None for no limit.
+        epochs: Trained epochs of all trials together; default None for no limit.
+        target: Score of the primary metric that a complete trial has to reach; default None for no target.
+        patience: Number of ended trials in a row without a better score; default None for no limit. Trials that violate
+            the constraint do not count.
+
+    Raises:
+        UserMistake: When a limit is not a number above 0, or the target is not a finite number.
+
+    Example:
+        >>> from searchlab import Budget
+        >>> from searchlab.space.budget import BudgetUsage
+        >>> budget = Budget(seconds=3600, target=0.98)
+        >>> budget.exhausted_reason(BudgetUsage(seconds=60, best_score=0.97), "max")
+        >>> budget.exhausted_reason(BudgetUsage(seconds=90, best_score=0.985), "max")
+        'a trial reached 0.985, and the target is 0.98'
     """
 
     seconds: float | None = None
@@ -38,25 +58,34 @@ class Budget:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        if self.seconds is not None and not _above_zero(self.seconds):
-            raise UserMistake(f"Budget(seconds=...) is a number above 0, got {self.seconds!r}.")
+        if self.seconds is not None and not _is_above_zero(self.seconds):
+            raise UserMistake(f"Budget(seconds=...) takes a number above 0, got {self.seconds!r}.")
         for name in ("epochs", "patience"):
-            given = getattr(self, name)
-            if given is not None and (type(given) is not int or given < 1):
-                raise UserMistake(f"Budget({name}=...) is a whole number of at least 1, got {given!r}.")
-        if self.target is not None and not _finite(self.target):
-            raise UserMistake(f"Budget(target=...) is a score, got {self.target!r}.")
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < 1):
+                raise UserMistake(f"Budget({name}=...) takes a whole number of at least 1, got {value!r}.")
+        if self.target is not None and not _is_finite_number(self.target):
+            raise UserMistake(f"Budget(target=...) takes a finite number, got {self.target!r}.")
 
-    def why_over(self, spent: Spent, goal: Goal) -> str | None:
-        """Why the search is over, having spent this; None while it is not."""
-        if self.target is not None and spent.best is not None and _reaches(spent.best, self.target, goal):
-            return f"a trial reached {spent.best:.4g}, and {self.target:.4g} was the target"
-        if self.seconds is not None and spent.seconds >= self.seconds:
+    def exhausted_reason(self, usage: BudgetUsage, goal: Goal) -> str | None:
+        """Return the reason why the search ends, or None while the budget is not used up.
+
+        Args:
+            usage: What the search has used so far.
+            goal: Direction of the primary metric, "max" or "min".
+
+        Returns:
+            The limit that is reached, in words; None where no limit is reached.
+        """
+        best = usage.best_score
+        if self.target is not None and best is not None and _reaches(best, self.target, goal):
+            return f"a trial reached {best:.4g}, and the target is {self.target:.4g}"
+        if self.seconds is not None and usage.seconds >= self.seconds:
             return f"its {self.seconds:g} seconds are used up"
-        if self.epochs is not None and spent.epochs >= self.epochs:
+        if self.epochs is not None and usage.epochs >= self.epochs:
             return f"its {self.epochs:,} epochs are used up"
-        if self.patience is not None and spent.best is not None and spent.since_best >= self.patience:
-            return f"{spent.since_best} trials in a row were no better than {spent.best:.4g}"
+        if self.patience is not None and best is not None and usage.trials_since_best >= self.patience:
+            return f"{usage.trials_since_best} trials in a row were no better than {best:.4g}"
         return None
 
 
@@ -64,9 +93,9 @@ def _reaches(score: float, target: float, goal: Goal) -> bool:
     return score >= target if goal == "max" else score <= target
 
 
-def _finite(number: object) -> bool:
-    return isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+def _is_finite_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _above_zero(number: object) -> bool:
-    return _finite(number) and number > 0  # type: ignore[operator]
+def _is_above_zero(value: object) -> bool:
+    return _is_finite_number(value) and value > 0  # type: ignore[operator]

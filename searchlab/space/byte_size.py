@@ -1,4 +1,4 @@
-"""Amounts of bytes, as people write and read them; kB, MB and GB are powers of ten."""
+"""Sizes in bytes as text, such as "200kB"; kB, MB and GB are powers of ten."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import re
 
 from searchlab.errors import UserMistake
 
-UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
-WRITTEN = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(UNITS)})")
+BYTES_PER_UNIT = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+SIZE_PATTERN = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(BYTES_PER_UNIT)})")
 
 
-def amount(given: object, where: str) -> float:
-    """Bytes of a whole number, or of text like "200kB"; raises UserMistake that names `where` for anything else."""
-    if isinstance(given, int) and not isinstance(given, bool):
-        return float(given)
-    written = WRITTEN.fullmatch(given) if isinstance(given, str) else None
-    if not written:
-        raise UserMistake(f'{where} is no amount of bytes; write one as "200kB" or "1.5 MB".')
-    return float(written[1]) * UNITS[written[2]]
+def parse_bytes(value: object, name: str) -> float:
+    """Return the bytes that a whole number or a text like "200kB" stands for.
+
+    Raises:
+        UserMistake: When the value is neither; the message begins with `name`.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    match = SIZE_PATTERN.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise UserMistake(f'{name} is not a size in bytes; write a size as "200kB" or "1.5 MB".')
+    return float(match[1]) * BYTES_PER_UNIT[match[2]]
 
 
-def size(count: float) -> str:
-    """Bytes for people: 620 MB, 3.1 GB."""
+def format_bytes(count: float) -> str:
+    """Return a number of bytes as text with three digits: 620 MB, 3.1 GB."""
     for unit in ("B", "kB", "MB"):
         if count < 999.5:
             return f"{count:.3g} {unit}"

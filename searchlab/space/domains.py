@@ -1,4 +1,4 @@
-"""What an argument left open may be: a range of numbers or a choice of options."""
+"""Domains: what an open argument may be, either a range of numbers or a choice of options."""
 
 from __future__ import annotations
 
@@ -12,28 +12,72 @@ from typing import Any, TypeAlias
 from searchlab.errors import UserMistake
 
 Scalar: TypeAlias = bool | int | float | str | None
+"""A parameter value as it is stored: a number of a range, or the label of an option."""
+
+ParameterValues: TypeAlias = Mapping[str, Scalar]
+"""The values of a trial's open arguments by path, such as `{"model.hidden": 64, "optimizer": "SGD"}`."""
 
 
 @dataclass(frozen=True)
 class Domain(ABC):
-    """What an open argument may be, and under which values of its siblings it is open at all."""
+    """The values that an open argument may take, and the conditions under which it is open.
+
+    Args:
+        conditions: Required value, or tuple of allowed values, of each named sibling argument; set by `when`.
+    """
 
     conditions: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
 
     def when(self, **conditions: Any) -> Any:
-        """The same domain, open only while each named sibling has this value, or one of this tuple of values."""
+        """Return the same domain, open only while its sibling arguments have the given values.
+
+        Where a condition does not hold, the argument is not suggested and keeps its default.
+
+        Args:
+            conditions: For each sibling argument of the same space, its required value or a tuple of allowed values.
+
+        Returns:
+            The conditional domain. Conditions of several calls must all hold.
+
+        Raises:
+            UserMistake: When no condition is given.
+
+        Example:
+            >>> from models.mlp import MLP
+            >>> from searchlab import Float, Int, Space
+            >>> space = Space(MLP, layers=Int(0, 3), dropout=Float(0.0, 0.5).when(layers=(1, 2, 3)))
+            >>> space.open_arguments["dropout"].conditions
+            {'layers': (1, 2, 3)}
+        """
         if not conditions:
-            raise UserMistake(f"{self}.when() needs the name and value of a sibling, as in .when(tied=False).")
+            raise UserMistake(f"{self}.when() needs a sibling argument and its value, as in .when(tied=False).")
         return replace(self, conditions={**self.conditions, **conditions})
 
     @abstractmethod
     def contains(self, value: Any) -> bool:
-        """Whether the argument could take this value."""
+        """Return whether the argument may take this value."""
 
 
 @dataclass(frozen=True)
 class Float(Domain):
-    """A number between low and high, both included; on a logarithmic scale if `log`, in steps if `step`."""
+    """A range of real numbers.
+
+    Args:
+        low: Smallest value, included.
+        high: Largest value, included.
+        log: Whether values are drawn on a logarithmic scale, which needs `low` above 0; default False.
+        step: Distance between neighboring values; default None, which allows every number of the range.
+
+    Raises:
+        UserMistake: When the range is empty or not finite, or `log` and `step` are both given.
+
+    Example:
+        >>> from searchlab import Float
+        >>> Float(1e-4, 0.1, log=True).contains(0.01)
+        True
+        >>> print(Float(0, 0.5, step=0.1))
+        0 to 0.5, step 0.1
+    """
 
     low: float
     high: float
@@ -41,18 +85,36 @@ class Float(Domain):
     step: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_range(self, self.low, self.high, self.log, self.step)
+        _validate_range(self, self.low, self.high, log=self.log, step=self.step)
 
     def contains(self, value: Any) -> bool:
+        """Return whether the value is a number of the range; steps are not checked."""
         return isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return _range_text(self.low, self.high, self.log, self.step)
+        return _format_range(self.low, self.high, log=self.log, step=self.step)
 
 
 @dataclass(frozen=True)
 class Int(Domain):
-    """A whole number between low and high, both included; on a logarithmic scale if `log`, in steps of `step`."""
+    """A range of whole numbers.
+
+    Args:
+        low: Smallest value, included.
+        high: Largest value, included.
+        log: Whether values are drawn on a logarithmic scale, which needs `low` above 0; default False.
+        step: Distance between neighboring values; default 1.
+
+    Raises:
+        UserMistake: When the range is empty or has fractions, or `log` and `step` are both given.
+
+    Example:
+        >>> from searchlab import Int
+        >>> Int(1, 8).contains(8), Int(1, 8).contains(2.5)
+        (True, False)
+        >>> print(Int(16, 128, step=16))
+        16 to 128, step 16, whole
+    """
 
     low: int
     high: int
@@ -60,19 +122,43 @@ class Int(Domain):
     step: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_range(self, self.low, self.high, self.log, None if self.step == 1 else self.step)
+        _validate_range(self, self.low, self.high, log=self.log, step=self._step_or_none)
         if any(not isinstance(number, int) for number in (self.low, self.high, self.step)):
-            raise UserMistake(f"Int({self.low}, {self.high}) takes whole numbers; Float takes the others.")
+            raise UserMistake(f"Int({self.low}, {self.high}) takes whole numbers; use Float for other numbers.")
 
     def contains(self, value: Any) -> bool:
+        """Return whether the value is a whole number of the range; steps are not checked."""
         return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def __str__(self) -> str:
-        return f"{_range_text(self.low, self.high, self.log, None if self.step == 1 else self.step)}, whole"
+        return f"{_format_range(self.low, self.high, log=self.log, step=self._step_or_none)}, whole"
+
+    @property
+    def _step_or_none(self) -> int | None:
+        return None if self.step == 1 else self.step
 
 
 class Choice(Domain):
-    """One of several options: numbers, words, classes, functions, tuples, or spaces with open arguments."""
+    """A choice of one option out of several.
+
+    Args:
+        options: Numbers, strings, classes, functions, tuples, or spaces with open arguments of their own.
+        conditions: Required values of sibling arguments; use `when` instead.
+
+    Attributes:
+        labels: Each option by the label under which it is stored and shown.
+
+    Raises:
+        UserMistake: When there is no option, an option is given twice, or an option is a domain.
+
+    Example:
+        >>> from searchlab import SGD, Adam, Choice, Float, Space
+        >>> optimizer = Choice(Space(SGD, lr=Float(0.01, 1.0, log=True)), Space(Adam))
+        >>> list(optimizer.labels)
+        ['SGD', 'Adam']
+        >>> Choice(32, 64, 128).contains(64)
+        True
+    """
 
     options: tuple[Any, ...]
 
@@ -81,22 +167,24 @@ class Choice(Domain):
         object.__setattr__(self, "conditions", conditions or {})
         if not options:
             raise UserMistake("Choice() needs at least one option.")
-        ranges = [option for option in options if isinstance(option, Domain)]
-        if ranges:
-            raise UserMistake(f"Choice() chooses between values and spaces, and {ranges[0]!r} is neither.")
+        domains = [option for option in options if isinstance(option, Domain)]
+        if domains:
+            raise UserMistake(f"Choice() takes values and spaces as options, got the domain {domains[0]!r}.")
         if len(self.labels) < len(options):
             raise UserMistake(f"{self} has an option twice.")
 
     def when(self, **conditions: Any) -> Any:
+        """Return the same choice, open only while its sibling arguments have the given values; see `Domain.when`."""
         return Choice(*self.options, conditions={**self.conditions, **conditions}) if conditions else super().when()
 
     @cached_property
     def labels(self) -> dict[Scalar, Any]:
-        """Each option by the name it is stored and shown under."""
-        return {label(option): option for option in self.options}
+        """Each option by the label under which it is stored and shown."""
+        return {option_label(option): option for option in self.options}
 
     def contains(self, value: Any) -> bool:
-        return any(same(option, value) for option in self.options)
+        """Return whether the value is one of the options; a space stands for its constructor."""
+        return any(is_same_option(option, value) for option in self.options)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Choice) and (self.options, self.conditions) == (other.options, other.conditions)
@@ -111,41 +199,39 @@ class Choice(Domain):
         return f"Choice({', '.join(repr(name) for name in self.labels)})"
 
 
-def label(option: Any) -> Scalar:
-    """The name an option is stored and shown under: itself if it is a plain value, else the name of its class."""
+def option_label(option: Any) -> Scalar:
+    """Return the label of an option: the option itself where it is a scalar, otherwise the name of its class."""
     if option is None or isinstance(option, (bool, int, float, str)):
         return option
-    option = getattr(option, "target", option)  # a space goes by what it constructs
+    option = getattr(option, "target", option)  # a space has the name of its constructor
     if isinstance(option, partial):
-        given = [str(label(held)) for held in option.args]
-        given += [f"{name}={label(held)}" for name, held in option.keywords.items()]
-        return f"{label(option.func)}({', '.join(given)})"
+        arguments = [str(option_label(value)) for value in option.args]
+        arguments += [f"{name}={option_label(value)}" for name, value in option.keywords.items()]
+        return f"{option_label(option.func)}({', '.join(arguments)})"
     return str(getattr(option, "__name__", None) or option)
 
 
-def same(option: Any, value: Any) -> bool:
-    """Whether an option is this value: a space is the constructor it opens, and True is not 1."""
+def is_same_option(option: Any, value: Any) -> bool:
+    """Return whether an option equals a value; a space equals its constructor, and True does not equal 1."""
     option = getattr(option, "target", option)
     return bool(option == value) and isinstance(option, bool) == isinstance(value, bool)
 
 
-def _range_text(low: float, high: float, log: bool, step: float | None) -> str:
-    """In 15 digits, so that two ranges that differ read differently: sweeps are told apart by this text."""
+def _format_range(low: float, high: float, *, log: bool, step: float | None) -> str:
+    """Return a range as text, with 15 digits: the fingerprint of a sweep compares ranges by this text."""
     return f"{low:.15g} to {high:.15g}" + (", log" if log else "") + (f", step {step:.15g}" if step else "")
 
 
-def _check_range(domain: Domain, low: float, high: float, log: bool, step: float | None) -> None:
+def _validate_range(domain: Domain, low: float, high: float, *, log: bool, step: float | None) -> None:
     name = type(domain).__name__
     numbers = (low, high) if step is None else (low, high, step)
     if any(isinstance(n, bool) or not isinstance(n, (int, float)) or not math.isfinite(n) for n in numbers):
         raise UserMistake(f"{name}({low!r}, {high!r}) takes finite numbers.")
     if low >= high:
-        raise UserMistake(
-            f"{name}({low}, {high}) is an empty range: the low end comes first and lies below the high one."
-        )
+        raise UserMistake(f"{name}({low}, {high}) is an empty range: the first number must be below the second.")
     if log and low <= 0:
         raise UserMistake(f"{name}({low}, {high}, log=True) needs a low end above 0.")
     if log and step is not None:
-        raise UserMistake(f"{name}({low}, {high}) takes log or step, not both.")
+        raise UserMistake(f"{name}({low}, {high}) takes either log or step, and both are given.")
     if step is not None and not 0 < step <= high - low:
         raise UserMistake(f"{name}({low}, {high}) needs a step above 0 and no larger than the range, got {step}.")

@@ -1,4 +1,4 @@
-"""What tells one sweep from another: its parts as JSON values, the same in every process."""
+"""JSON values that identify the parts of a sweep, the same in every process."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from typing import Any
 
 import numpy as np
 
-from searchlab.space.domains import Domain, label
+from searchlab.space.domains import Domain, option_label
 
 
-def plain(value: Any) -> Any:
-    """A JSON value that tells this one from others; classes and functions go by name."""
+def to_json_value(value: Any) -> Any:
+    """Return a JSON value that distinguishes this value from others; classes and functions are named."""
     if isinstance(value, Domain):
-        conditions = {name: plain(wanted) for name, wanted in value.conditions.items()}
+        conditions = {name: to_json_value(required) for name, required in value.conditions.items()}
         return f"{type(value).__name__}({value})" + (f" when {conditions}" if conditions else "")
     if isinstance(value, np.ndarray):
-        return _plain_array(value)
-    if isinstance(value, partial):  # it has no name, and its text has an address in it
-        keywords = {name: plain(held) for name, held in value.keywords.items()}
-        return {"kind": "partial", "function": plain(value.func), "arguments": plain(value.args), **keywords}
+        return _array_digest(value)
+    if isinstance(value, partial):  # it has no name, and its repr contains an address
+        keywords = {name: to_json_value(argument) for name, argument in value.keywords.items()}
+        function, arguments = to_json_value(value.func), to_json_value(value.args)
+        return {"kind": "partial", "function": function, "arguments": arguments, **keywords}
     if is_dataclass(value) and not isinstance(value, type):
-        arguments = {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.compare}
-        return {"kind": type(value).__name__, **arguments}
+        compared = {f.name: to_json_value(getattr(value, f.name)) for f in fields(value) if f.compare}
+        return {"kind": type(value).__name__, **compared}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_json_value(item) for item in value]
     if callable(value) or not hasattr(value, "__dict__"):
-        return label(value)
-    return {"kind": type(value).__name__, **{name: plain(held) for name, held in vars(value).items()}}
+        return option_label(value)
+    attributes = {name: to_json_value(attribute) for name, attribute in vars(value).items()}
+    return {"kind": type(value).__name__, **attributes}
 
 
-def _plain_array(array: np.ndarray) -> dict[str, Any]:
-    """What tells an array from others without holding it; objects go by their text, for their bytes are addresses."""
+def _array_digest(array: np.ndarray) -> dict[str, Any]:
+    """Return shape, dtype and hash of an array; objects are hashed by their text, as their bytes are addresses."""
     content = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
     return {
         "shape": list(array.shape),

@@ -1,6 +1,7 @@
-"""The grid: every combination of the open arguments, found by drawing again and again with a scripted answer.
+"""The grid: every combination of the open arguments of a sweep.
 
-Nothing is known of the space but what it asks, so a condition holds here as it does in any other draw.
+The combinations are found by suggesting a configuration again and again with scripted values. The space is known only
+by the arguments that it asks for, so conditions hold here as they do for every other sampler.
 """
 
 from __future__ import annotations
@@ -17,138 +18,158 @@ import numpy as np
 
 from searchlab.errors import UserMistake
 from searchlab.space.domains import Choice, Domain, Float, Int, Scalar
-from searchlab.space.space import Ask
+from searchlab.space.space import Suggest
 
 if TYPE_CHECKING:
     from searchlab.space.sweep import Sweep
 
-LARGEST_GRID = 100_000  # combinations: a second to write down; who has the time to train more has a better sampler
-BATCH = 8  # points of one structure that a shuffled plan keeps together: most of what fusing gains (bench/fused.py)
+MAX_GRID_POINTS = 100_000  # listed in about a second; a search of more trials is better served by another sampler
+SHUFFLE_BATCH = 8  # points of one structure that stay together: most of the gain of fusing (bench/fused.py)
 
 
-class Answer(NamedTuple):
-    """One value of one open argument, and its place among the values that argument takes."""
+class GridValue(NamedTuple):
+    """A value of an open argument, and its position among the values that the argument takes."""
 
     path: str
-    place: int
+    position: int
     value: Scalar
 
 
-Point: TypeAlias = tuple[Answer, ...]
+GridPoint: TypeAlias = tuple[GridValue, ...]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Points known before the first is tried: trial n tries point n. Those of equal structure lie side by side."""
+class GridPoints:
+    """Points that are known before the first trial: trial n tries point n.
+
+    Attributes:
+        points: The parameters of each trial by path; points of equal structure are consecutive.
+        structure_ends: For each point, the end of the consecutive points with its structure.
+        structure_count: Number of different structures.
+    """
 
     points: Sequence[dict[str, Scalar]]
-    ends: Sequence[int]  # for each point, where those end that lie beside it and have its structure
-    structures: int  # different ones among the points
+    structure_ends: Sequence[int]
+    structure_count: int
 
-    def alike(self, number: int) -> int:
-        """How many points from this one on have its structure, itself included; 0 beyond the last."""
-        return self.ends[number] - number if number < len(self.ends) else 0
+    def structure_run(self, number: int) -> int:
+        """Return how many consecutive points, from this one on, have its structure; 0 beyond the last point."""
+        return self.structure_ends[number] - number if number < len(self.structure_ends) else 0
 
 
-def plan(sweep: Sweep) -> Plan:
-    """Every combination of a sweep's open arguments, those that differ in per-replica arguments alone side by side.
+def enumerate_grid(sweep: Sweep) -> GridPoints:
+    """Return every combination of a sweep's open arguments; those that differ only per replica are consecutive.
 
-    The order depends on the arguments' names and options, not on the order a file lists arguments in: a killed sweep
-    goes on by number. Raises UserMistake for a range without steps and for more than LARGEST_GRID combinations.
+    The order depends on the names and the options of the arguments, not on their order in the sweep file, because a
+    sweep is resumed by trial number.
+
+    Raises:
+        UserMistake: When a range has no step, or there are more than MAX_GRID_POINTS combinations.
     """
-    free = {path for path, _, per_replica in sweep.walk() if per_replica}
-    parts = [_all(partial(sweep.draw_part, part)) for part in sweep.parts]
-    _check(math.prod(map(len, parts)), exact=all(len(points) <= LARGEST_GRID for points in parts))
-    whole: Iterator[Point] = (tuple(chain.from_iterable(point)) for point in product(*parts))
-    halves = sorted(_halves(point, free) for point in whole)
+    per_replica_paths = {path for path, _, per_replica in sweep.iter_arguments() if per_replica}
+    parts = [_enumerate_part(partial(sweep.suggest_part, part)) for part in sweep.parts]
+    _validate_count(math.prod(map(len, parts)), exact=all(len(points) <= MAX_GRID_POINTS for points in parts))
+    combined: Iterator[GridPoint] = (tuple(chain.from_iterable(point)) for point in product(*parts))
+    split_points = sorted(_split_by_structure(point, per_replica_paths) for point in combined)
     points: list[dict[str, Scalar]] = []
     ends: list[int] = []
-    for _, block in groupby(halves, key=lambda halves: halves[0]):
-        points += [{path: value for path, _, value in structure + rest} for structure, rest in block]
+    for _, same_structure in groupby(split_points, key=lambda split: split[0]):
+        points += [{path: value for path, _, value in structure + rest} for structure, rest in same_structure]
         ends += [len(points)] * (len(points) - len(ends))
-    return Plan(points, ends, len(set(ends)))
+    return GridPoints(points, ends, len(set(ends)))
 
 
-def shuffled(plan: Plan) -> Plan:
-    """The same points in batches of equal structure, at most BATCH each, in an order that is always the same.
+def shuffle_in_batches(grid: GridPoints) -> GridPoints:
+    """Return the same points in shuffled batches of equal structure, at most SHUFFLE_BATCH each.
 
-    Which points share a batch is mixed, and the batches of a structure come at equal distances: any first part of the
-    points holds about as large a part of every structure.
+    The order is always the same. The points of a structure are mixed among its batches, and its batches come at equal
+    distances, so that any first part of the points has about the same share of every structure.
     """
-    mixing = np.random.default_rng(0)
-    batches: list[tuple[float, list[int]]] = []  # where it comes, from 0 to 1, and its points
-    for begin, end in pairwise([0, *sorted(set(plan.ends))]):
-        order, first = (begin + mixing.permutation(end - begin)).tolist(), mixing.random()
-        count = -(-len(order) // BATCH)
-        batches += [((first + at) / count, order[at * BATCH : (at + 1) * BATCH]) for at in range(count)]
+    generator = np.random.default_rng(0)
+    batches: list[tuple[float, list[int]]] = []  # position in the order, from 0 to 1, and numbers of the points
+    for start, end in pairwise([0, *sorted(set(grid.structure_ends))]):
+        numbers, offset = (start + generator.permutation(end - start)).tolist(), generator.random()
+        count = -(-len(numbers) // SHUFFLE_BATCH)
+        batches += [
+            ((offset + batch) / count, numbers[batch * SHUFFLE_BATCH : (batch + 1) * SHUFFLE_BATCH])
+            for batch in range(count)
+        ]
     mixed = [batch for _, batch in sorted(batches)]
     ends = [end for batch, end in zip(mixed, accumulate(map(len, mixed)), strict=True) for _ in batch]
-    return Plan([plan.points[at] for batch in mixed for at in batch], ends, plan.structures)
+    return GridPoints([grid.points[number] for batch in mixed for number in batch], ends, grid.structure_count)
 
 
-def combinations(draw: Callable[[Ask], object]) -> Iterator[Point]:
-    """Every way to answer what `draw` asks: it is drawn again with the last answer changed that leaves another."""
-    known: dict[str, Sequence[Scalar]] = {}
+def enumerate_points(configure: Callable[[Suggest], object]) -> Iterator[GridPoint]:
+    """Yield every combination of the values that `configure` asks for.
+
+    After each call, the last value that has a successor is replaced by it, and `configure` is called again.
+    """
+    known_values: dict[str, Sequence[Scalar]] = {}
     script: list[int] | None = []
     while script is not None:
-        point = _play(draw, script, known)
+        point = _run_script(configure, script, known_values)
         yield point
-        script = _following(point, known)
+        script = _next_script(point, known_values)
 
 
-def _play(draw: Callable[[Ask], object], script: Sequence[int], known: dict[str, Sequence[Scalar]]) -> Point:
-    """What was answered in one draw: by the script as far as it goes, then with the first value of each argument."""
-    answers: list[Answer] = []
+def _run_script(
+    configure: Callable[[Suggest], object], script: Sequence[int], known_values: dict[str, Sequence[Scalar]]
+) -> GridPoint:
+    """Return the values of one call: those of the script as far as it goes, then the first value of each argument."""
+    chosen: list[GridValue] = []
 
-    def ask(path: str, domain: Domain) -> Scalar:
-        values = known[path] if path in known else known.setdefault(path, _values(path, domain))
-        place = script[len(answers)] if len(answers) < len(script) else 0
-        answers.append(Answer(path, place, values[place]))
-        return values[place]
+    def suggest(path: str, domain: Domain) -> Scalar:
+        if path not in known_values:
+            known_values[path] = _grid_values(path, domain)
+        position = script[len(chosen)] if len(chosen) < len(script) else 0
+        chosen.append(GridValue(path, position, known_values[path][position]))
+        return chosen[-1].value
 
-    draw(ask)
-    return tuple(answers)
+    configure(suggest)
+    return tuple(chosen)
 
 
-def _following(point: Point, known: dict[str, Sequence[Scalar]]) -> list[int] | None:
-    """The script of the point after this one; None after the last."""
-    places = [answer.place for answer in point]
-    for at in reversed(range(len(point))):
-        if places[at] + 1 < len(known[point[at].path]):
-            return [*places[:at], places[at] + 1]
+def _next_script(point: GridPoint, known_values: dict[str, Sequence[Scalar]]) -> list[int] | None:
+    """Return the script of the next point; None after the last one."""
+    positions = [value.position for value in point]
+    for last in reversed(range(len(point))):
+        if positions[last] + 1 < len(known_values[point[last].path]):
+            return [*positions[:last], positions[last] + 1]
     return None
 
 
-def _values(path: str, domain: Domain) -> Sequence[Scalar]:
-    """Every value that an argument takes; a logarithmic scale changes nothing in whole numbers."""
+def _grid_values(path: str, domain: Domain) -> Sequence[Scalar]:
+    """Return every value of an argument; a logarithmic scale has no effect on whole numbers."""
     if isinstance(domain, Choice):
         return list(domain.labels)
     if isinstance(domain, Int):
         return range(domain.low, domain.high + 1, domain.step)
     if isinstance(domain, Float) and domain.step is not None:
         low, high, step = (Decimal(str(number)) for number in (domain.low, domain.high, domain.step))
-        count = int((high - low) / step) + 1  # in decimals: 0.1 + 2 * 0.1 is 0.3, as it was written
-        _check(count, exact=False)
+        count = int((high - low) / step) + 1  # in decimals, so that 0.1 + 2 * 0.1 is 0.3, as the user wrote it
+        _validate_count(count, exact=False)
         return [float(low + step * position) for position in range(count)]
-    raise UserMistake(f"Grid() tries every value, and {path} is a range without step: use Choice or step=.")
+    raise UserMistake(
+        f"Grid() tries every value, and {path} is a range without a step; use Choice(...) or Float(..., step=...)."
+    )
 
 
-def _all(draw: Callable[[Ask], object]) -> list[Point]:
-    """Its combinations; one too many, and no more, where there are too many."""
-    return list(islice(combinations(draw), LARGEST_GRID + 1))
+def _enumerate_part(configure: Callable[[Suggest], object]) -> list[GridPoint]:
+    """Return the combinations of one part; where there are too many, one more than allowed."""
+    return list(islice(enumerate_points(configure), MAX_GRID_POINTS + 1))
 
 
-def _check(size: int, *, exact: bool) -> None:
-    if size > LARGEST_GRID:
-        told = f"{size:,}" if exact else f"more than {LARGEST_GRID:,}"
+def _validate_count(count: int, *, exact: bool) -> None:
+    if count > MAX_GRID_POINTS:
+        text = f"{count:,}" if exact else f"more than {MAX_GRID_POINTS:,}"
         raise UserMistake(
-            f"the grid has {told} combinations, and Grid() goes up to {LARGEST_GRID:,}: "
+            f"the grid has {text} combinations, and Grid() takes at most {MAX_GRID_POINTS:,}: "
             "leave fewer values open, or use TPE() or Random() with trials=."
         )
 
 
-def _halves(point: Point, free: set[str]) -> tuple[Point, Point]:
-    """What is structure and what is not, each in the order of the paths."""
-    answers = sorted(point)
-    structure = tuple(answer for answer in answers if answer.path not in free)
-    return structure, tuple(answer for answer in answers if answer.path in free)
+def _split_by_structure(point: GridPoint, per_replica_paths: set[str]) -> tuple[GridPoint, GridPoint]:
+    """Return the structural values of a point and its per-replica values, each in the order of the paths."""
+    values = sorted(point)
+    structure = tuple(value for value in values if value.path not in per_replica_paths)
+    return structure, tuple(value for value in values if value.path in per_replica_paths)

@@ -1,4 +1,4 @@
-"""Known configurations: those that a sweep file has tried first, and those of an earlier sweep that fit this one."""
+"""Known points: those that a sweep tries first (`enqueue=`), and those of an earlier sweep that are in this space."""
 
 from __future__ import annotations
 
@@ -10,148 +10,173 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from searchlab.errors import UserMistake
-from searchlab.space.domains import Choice, Domain, Float, Int, Scalar, label, same
+from searchlab.space.domains import Choice, Domain, Float, Int, ParameterValues, Scalar, is_same_option, option_label
 from searchlab.space.space import Space
 
 if TYPE_CHECKING:
     from searchlab.space.sweep import Sweep
 
-NEAR = 1e-8  # of a step: how far a value may lie from the steps of its range
+STEP_TOLERANCE = 1e-8  # how far a value may lie from the steps of its range, as a fraction of a step
 
 
 @dataclass(frozen=True)
-class Place:
-    """An open argument: its domain, and by path the values of other open arguments under which it is open at all."""
+class OpenArgument:
+    """An open argument of a sweep.
+
+    Attributes:
+        domain: The values it may take.
+        conditions: For each other open argument that decides whether this one is open, the values that open it.
+    """
 
     domain: Domain
-    waits: Mapping[str, tuple[Scalar, ...]]
+    conditions: Mapping[str, tuple[Scalar, ...]]
 
 
-def enqueued(sweep: Sweep) -> list[dict[str, Scalar]]:
-    """The configurations to try first, by path, options by their labels; what one leaves out is left to the sampler.
+def enqueued_points(sweep: Sweep) -> list[dict[str, Scalar]]:
+    """Return the points that a sweep tries first, by path, with options as labels.
 
-    Raises UserMistake for a path that is not open, a value outside its domain, and one that would not be asked for.
+    Raises:
+        UserMistake: When a path is not open, a value is not in its domain, or a condition does not hold.
     """
     if not sweep.enqueue:
         return []
-    places = places_of(sweep)
-    fixed = {path: value for path, value, _ in sweep.walk() if not isinstance(value, Domain)}
-    return [_normalized(given, places, fixed, f"enqueue[{number}]") for number, given in enumerate(sweep.enqueue)]
+    arguments = open_arguments(sweep)
+    fixed = {path: value for path, value, _ in sweep.iter_arguments() if not isinstance(value, Domain)}
+    return [
+        _normalize_point(point, arguments, fixed, f"enqueue[{number}]") for number, point in enumerate(sweep.enqueue)
+    ]
 
 
-def fits(sweep: Sweep, parameters: Mapping[str, Scalar]) -> bool:
-    """Whether a draw of this sweep could have given exactly these values, no argument more and none fewer."""
-    asked: set[str] = set()
+def is_valid_point(sweep: Sweep, parameters: ParameterValues) -> bool:
+    """Return whether this sweep could have suggested exactly these values, with no argument more and none fewer."""
+    suggested: set[str] = set()
 
-    def ask(path: str, domain: Domain) -> Scalar:
-        asked.add(path)
-        return value_of(domain, parameters[path])
+    def suggest(path: str, domain: Domain) -> Scalar:
+        suggested.add(path)
+        return to_domain_value(domain, parameters[path])
 
     try:
-        sweep.draw(ask)
+        sweep.suggest_configuration(suggest)
     except (KeyError, ValueError):
         return False
-    return asked == set(parameters)
+    return suggested == set(parameters)
 
 
-def value_of(domain: Domain, given: Any) -> Scalar:
-    """The value as a draw would give it: an option's label, a number of the range; ValueError if it is neither."""
-    given = given.item() if isinstance(given, np.generic) else given
+def to_domain_value(domain: Domain, value: Any) -> Scalar:
+    """Return the value as a sampler would suggest it: the label of an option, or a number of the range.
+
+    Raises:
+        ValueError: When the value is not in the domain.
+    """
+    value = value.item() if isinstance(value, np.generic) else value
     if isinstance(domain, Choice):
-        for name, option in domain.labels.items():
-            if _is(name, given) or same(option, tuple(given) if isinstance(given, list) else given):
-                return name
-    elif isinstance(domain, (Float, Int)) and domain.contains(given) and _on_step(domain, given):
-        return float(given) if isinstance(domain, Float) else int(given)
-    raise ValueError(f"{given!r} is not in {domain}")
+        for label, option in domain.labels.items():
+            if _is_label(label, value) or is_same_option(option, tuple(value) if isinstance(value, list) else value):
+                return label
+    elif isinstance(domain, (Float, Int)) and domain.contains(value) and _is_on_step(domain, value):
+        return float(value) if isinstance(domain, Float) else int(value)
+    raise ValueError(f"{value!r} is not in {domain}")
 
 
-def places_of(sweep: Sweep) -> dict[str, Place]:
-    """Every open argument by path."""
-    return {path: place for part in sweep.parts for path, place in _places(getattr(sweep, part), part, {})}
+def open_arguments(sweep: Sweep) -> dict[str, OpenArgument]:
+    """Return every open argument of a sweep by path."""
+    return {
+        path: argument
+        for part in sweep.parts
+        for path, argument in _iter_open_arguments(getattr(sweep, part), part, conditions={})
+    }
 
 
-def _places(value: Any, path: str, waits: Mapping[str, tuple[Scalar, ...]]) -> Iterator[tuple[str, Place]]:
+def _iter_open_arguments(
+    value: Any, path: str, conditions: Mapping[str, tuple[Scalar, ...]]
+) -> Iterator[tuple[str, OpenArgument]]:
     if isinstance(value, Domain):
-        yield path, Place(value, waits)
+        yield path, OpenArgument(value, conditions)
     if isinstance(value, Choice):
-        for name, option in value.labels.items():
+        for label, option in value.labels.items():
             if isinstance(option, Space):
-                yield from _arguments(option, f"{path}.{name}", {**waits, path: (name,)})
+                yield from _iter_space(option, f"{path}.{label}", {**conditions, path: (label,)})
     elif isinstance(value, Space):
-        yield from _arguments(value, path, waits)
+        yield from _iter_space(value, path, conditions)
 
 
-def _arguments(space: Space, path: str, waits: Mapping[str, tuple[Scalar, ...]]) -> Iterator[tuple[str, Place]]:
+def _iter_space(
+    space: Space, path: str, conditions: Mapping[str, tuple[Scalar, ...]]
+) -> Iterator[tuple[str, OpenArgument]]:
+    siblings = space.open_arguments
     for name, value in space.arguments.items():
-        own = value.conditions if isinstance(value, Domain) else {}
-        conditions = {
-            f"{path}.{sibling}": _values(space.open[sibling], wanted)
-            for sibling, wanted in own.items()
-            if sibling in space.open  # a fixed one holds, or the space would have been refused
+        required = value.conditions if isinstance(value, Domain) else {}
+        own_conditions = {
+            f"{path}.{sibling}": _allowed_values(siblings[sibling], allowed)
+            for sibling, allowed in required.items()
+            if sibling in siblings  # a fixed sibling meets the condition, or the space would not be valid
         }
-        yield from _places(value, f"{path}.{name}", {**waits, **conditions})
+        yield from _iter_open_arguments(value, f"{path}.{name}", {**conditions, **own_conditions})
 
 
-def _values(domain: Domain, wanted: Any) -> tuple[Scalar, ...]:
-    """The values of a sibling that meet a condition, options by their labels."""
-    options = wanted if isinstance(wanted, tuple) else (wanted,)
+def _allowed_values(domain: Domain, required: Any) -> tuple[Scalar, ...]:
+    """Return the values of a sibling that meet a condition, with options as labels."""
+    options = required if isinstance(required, tuple) else (required,)
     if not isinstance(domain, Choice):
         return options
-    return tuple(name for name, option in domain.labels.items() if any(same(option, one) for one in options))
+    return tuple(
+        label for label, option in domain.labels.items() if any(is_same_option(option, value) for value in options)
+    )
 
 
-def _normalized(given: Any, places: Mapping[str, Place], fixed: Mapping[str, Scalar], where: str) -> dict[str, Scalar]:
-    if not isinstance(given, Mapping):
-        raise UserMistake(f"{where} is {given!r}; a configuration is a dict of values by path, as in model.hidden.")
+def _normalize_point(
+    point: Any, arguments: Mapping[str, OpenArgument], fixed: ParameterValues, name: str
+) -> dict[str, Scalar]:
+    if not isinstance(point, Mapping):
+        raise UserMistake(f"{name} is {point!r}; a point is a dict of values by path, such as {{'model.hidden': 64}}.")
     values: dict[str, Scalar] = {}
-    for path, value in given.items():
+    for path, value in point.items():
         if path in fixed:
-            _check_fixed(where, path, fixed[path], value)
+            _validate_fixed(name, path, fixed[path], value)
             continue
-        if path not in places:
-            raise UserMistake(f"{where} has {path!r}, which is not open in this sweep; {_hint(path, places)}.")
+        if path not in arguments:
+            raise UserMistake(f"{name} has {path!r}, which is not open in this sweep; {_path_hint(path, arguments)}.")
+        domain = arguments[path].domain
         try:
-            values[path] = value_of(places[path].domain, value)
+            values[path] = to_domain_value(domain, value)
         except ValueError as error:
-            took = f"{path} takes {places[path].domain}"
-            raise UserMistake(f"{where} has {path}={_shown(value)}, and {took}.") from error
+            raise UserMistake(f"{name} has {path}={_format(value)}, and {path} takes {domain}.") from error
     for path in values:
-        for other, wanted in places[path].waits.items():
-            _check_open(where, path, other, wanted, values)
+        for other, allowed in arguments[path].conditions.items():
+            _validate_condition(name, path, other, allowed, values)
     return values
 
 
-def _check_fixed(where: str, path: str, fixed: Scalar, value: Any) -> None:
-    """What the sweep fixes, or --set, may be given as it is."""
-    if label(value) != fixed:
-        raise UserMistake(f"{where} has {path}={_shown(value)}, and this sweep fixes it to {fixed}.")
+def _validate_fixed(name: str, path: str, fixed: Scalar, value: Any) -> None:
+    """Raise UserMistake where a point has another value than the sweep, or `--set`, fixes."""
+    if option_label(value) != fixed:
+        raise UserMistake(f"{name} has {path}={_format(value)}, and this sweep fixes it to {fixed}.")
 
 
-def _check_open(where: str, path: str, other: str, wanted: tuple[Scalar, ...], values: Mapping[str, Scalar]) -> None:
-    needs = f"{path} is open only when {other} is {' or '.join(map(str, wanted))}"
+def _validate_condition(name: str, path: str, other: str, allowed: tuple[Scalar, ...], values: ParameterValues) -> None:
+    condition = f"{path} is open only when {other} is {' or '.join(map(str, allowed))}"
     if other not in values:
-        raise UserMistake(f"{where} has {path} and leaves {other} out, but {needs}: give that too.")
-    if not any(_is(one, values[other]) for one in wanted):
-        raise UserMistake(f"{where} has {path}, but {needs}, and it is {values[other]} there.")
+        raise UserMistake(f"{name} has {path} without {other}, but {condition}; add {other}.")
+    if not any(_is_label(value, values[other]) for value in allowed):
+        raise UserMistake(f"{name} has {path}, but {condition}, and this point has {values[other]}.")
 
 
-def _hint(path: Any, places: Mapping[str, Place]) -> str:
-    close = difflib.get_close_matches(str(path), places, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"open are: {', '.join(places) or 'none'}"
+def _path_hint(path: Any, arguments: Mapping[str, OpenArgument]) -> str:
+    close = difflib.get_close_matches(str(path), arguments, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"open are: {', '.join(arguments) or 'none'}"
 
 
-def _is(name: Scalar, given: Any) -> bool:
-    """Whether they are the same plain value: True is not 1."""
-    return type(given) in (bool, int, float, str, type(None)) and same(name, given)
+def _is_label(label: Scalar, value: Any) -> bool:
+    """Return whether a value is this label; True is not 1."""
+    return type(value) in (bool, int, float, str, type(None)) and is_same_option(label, value)
 
 
-def _on_step(domain: Float | Int, value: float) -> bool:
+def _is_on_step(domain: Float | Int, value: float) -> bool:
     if not domain.step:
         return True
     steps = (value - domain.low) / domain.step
-    return abs(steps - round(steps)) < NEAR
+    return abs(steps - round(steps)) < STEP_TOLERANCE
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return getattr(value, "__name__", None) or repr(value)

@@ -1,4 +1,4 @@
-"""Settings: parts of a sweep with arguments fixed by path, as --set and a resumed sweep have them."""
+"""Overrides: arguments of a sweep set by path, as by `--set`, or as a resumed sweep stores them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,51 @@ from searchlab.space.domains import Choice
 from searchlab.space.space import Space
 
 
-def tuples(value: Any) -> Any:
-    """The value with tuples for lists: JSON knows no tuple, and a resumed sweep is given what JSON kept."""
-    return tuple(tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
+def lists_to_tuples(value: Any) -> Any:
+    """Return the value with tuples in place of lists: a resumed sweep reads its overrides from JSON, without tuples."""
+    return tuple(lists_to_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
 
 
-def option(given: Any, value: Any) -> Any:
-    """The option of a choice that a word names, else the value itself."""
-    return given.labels.get(value, value) if isinstance(given, Choice) and isinstance(value, str) else value
+def resolve_option(current: Any, value: Any) -> Any:
+    """Return the option of a choice whose label the value is, and otherwise the value itself."""
+    return current.labels.get(value, value) if isinstance(current, Choice) and isinstance(value, str) else value
 
 
-def fix(given: Any, rest: str, value: Any, path: str) -> Any:
-    """A space or dataclass with the argument at the end of the path fixed."""
-    name, _, deeper = rest.partition(".")
-    if isinstance(given, Choice) and name in given.labels:
-        fixed = [fix(held, deeper, value, path) if key == name else held for key, held in given.labels.items()]
-        return Choice(*fixed, conditions=given.conditions)
-    if isinstance(given, Space):
-        there = given.arguments.get(name)
-        inner = fix(there, deeper, value, path) if deeper else option(there, value)
-        return Space(given.target, **{**given.arguments, name: inner})
-    if is_dataclass(given) and not isinstance(given, type) and name in {f.name for f in fields(given)}:
-        return replace(given, **{name: fix(getattr(given, name), deeper, value, path) if deeper else value})
-    known = (
-        given.labels if isinstance(given, Choice) else [f.name for f in fields(given)] if is_dataclass(given) else []
-    )
+def set_argument(owner: Any, path: str, value: Any, full_path: str) -> Any:
+    """Return a copy of a space, choice or dataclass with one argument set.
+
+    Args:
+        owner: The object that `path` starts from.
+        path: Path below the owner: the name of an argument, or names joined by dots.
+        value: The new value of the argument.
+        full_path: The path as the user gave it, for the message.
+
+    Raises:
+        UserMistake: When the path leads nowhere; the message lists the names that exist.
+    """
+    name, _, rest = path.partition(".")
+    if isinstance(owner, Choice) and name in owner.labels:
+        options = [
+            set_argument(option, rest, value, full_path) if label == name else option
+            for label, option in owner.labels.items()
+        ]
+        return Choice(*options, conditions=owner.conditions)
+    if isinstance(owner, Space):
+        current = owner.arguments.get(name)
+        new = set_argument(current, rest, value, full_path) if rest else resolve_option(current, value)
+        return Space(owner.target, **{**owner.arguments, name: new})
+    if is_dataclass(owner) and not isinstance(owner, type) and name in {f.name for f in fields(owner)}:
+        return replace(owner, **{name: set_argument(getattr(owner, name), rest, value, full_path) if rest else value})
+    known = ", ".join(map(str, _argument_names(owner)))
     raise UserMistake(
-        f"there is nothing to set at {path!r}: {name!r} is not one of {', '.join(map(str, known)) or 'its parts'}."
+        f"{full_path!r} cannot be set: {name!r} is not one of {known}."
+        if known
+        else f"{full_path!r} cannot be set: {name!r} does not exist there."
     )
+
+
+def _argument_names(owner: Any) -> list[Any]:
+    """Return the names that a path may continue with, for a message."""
+    if isinstance(owner, Choice):
+        return list(owner.labels)
+    return [f.name for f in fields(owner)] if is_dataclass(owner) else []

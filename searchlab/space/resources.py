@@ -1,4 +1,4 @@
-"""Resources: what each group of a sweep takes of the machine that trains it, and on which devices it may train."""
+"""The resources that each group of a sweep takes of a machine, and the devices on which it may train."""
 
 from __future__ import annotations
 
@@ -7,25 +7,40 @@ from typing import Literal, TypeAlias
 
 from searchlab.backend import Device
 from searchlab.errors import UserMistake
-from searchlab.space.byte_size import amount
+from searchlab.space.byte_size import parse_bytes
 
-Placement: TypeAlias = Literal["cpu", "cuda", "either"]
-"""Where groups train: on processors, on CUDA devices, or on whichever is free, a CUDA device first."""
+DeviceOption: TypeAlias = Literal["cpu", "cuda", "either"]
+"""The values of `--device`: groups train on CPU cores, on CUDA devices, or on whichever is free, CUDA first."""
 
 
-def devices_of(placement: Placement) -> tuple[Device, ...]:
-    """The devices that a placement allows, the faster one first."""
-    return ("cuda", "cpu") if placement == "either" else (placement,)
+def allowed_devices(option: DeviceOption) -> tuple[Device, ...]:
+    """Return the devices that this option allows, the faster one first."""
+    return ("cuda", "cpu") if option == "either" else (option,)
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What each group takes: processor cores, a share of a GPU where it trains on one, and memory of the machine.
+    """What each group takes of the machine that trains it.
 
-    One core trains fastest (two BLAS threads make small products slower), so ask for more with large matrices only. A
-    GPU has room for several groups where `gpus` is below 1; before that, more trials in a group use it better. `memory`
-    is bytes or text like "2GB": what a worker may take, and what is kept free for it on its node; None is its share of
-    what the node has. They change how fast a search is, not what it finds. Raises UserMistake for what cannot be taken.
+    Resources change how fast a search is, not what it finds. One core trains fastest for small networks, because two
+    BLAS threads make small matrix products slower; ask for more only with large matrices. With `gpus` below 1, several
+    groups share a GPU; more trials in a group use a GPU better, so try that first.
+
+    Args:
+        cpus: CPU cores; a fraction below 1, or a whole number; default 1.
+        gpus: GPUs, for a group that trains on one; a fraction below 1, or a whole number; default 1.
+        memory: Memory that a worker may take and that is reserved for it on its node, in bytes or as text like "2GB";
+            default None, its share of what the node has.
+
+    Raises:
+        UserMistake: When a number is not above 0, a number above 1 is not whole, or `memory` is not a size.
+
+    Example:
+        >>> from searchlab import Resources
+        >>> Resources(cpus=2, memory="2GB").memory_bytes
+        2000000000
+        >>> Resources(gpus=0.25).ray_resources("cuda")
+        {'CPU': 1.0, 'GPU': 0.25}
     """
 
     cpus: float = 1
@@ -34,26 +49,33 @@ class Resources:
 
     def __post_init__(self) -> None:
         for name, value in (("cpus", self.cpus), ("gpus", self.gpus)):
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not 0 < value < float("inf"):
-                raise UserMistake(f"Resources({name}=...) is a number above 0, got {value!r}.")
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not is_number or not 0 < value < float("inf"):
+                raise UserMistake(f"Resources({name}=...) takes a number above 0, got {value!r}.")
             if value > 1 and value != int(value):
-                raise UserMistake(f"Resources({name}=...) above 1 is a whole number, got {value!r}.")
-        if self.bytes is not None and self.bytes <= 0:
-            raise UserMistake(f"Resources(memory=...) is an amount above 0, got {self.memory!r}.")
+                raise UserMistake(f"Resources({name}=...) takes a whole number above 1, or a fraction; got {value!r}.")
+        if self.memory_bytes is not None and self.memory_bytes <= 0:
+            raise UserMistake(f"Resources(memory=...) takes a size above 0, got {self.memory!r}.")
 
     @property
-    def bytes(self) -> int | None:
-        """The memory in bytes; None where a worker takes its share."""
-        return None if self.memory is None else int(amount(self.memory, "Resources(memory=...)"))
+    def memory_bytes(self) -> int | None:
+        """The memory in bytes; None where a worker takes its share of the node."""
+        return None if self.memory is None else int(parse_bytes(self.memory, "Resources(memory=...)"))
 
     @property
-    def threads(self) -> int:
-        """BLAS threads of a worker: one per whole core."""
+    def blas_threads(self) -> int:
+        """BLAS threads of a worker: one for each whole core, at least 1."""
         return max(1, int(self.cpus))
 
-    def on(self, device: Device) -> dict[str, float]:
-        """What a group on this device takes, in Ray's names and units."""
+    def ray_resources(self, device: Device) -> dict[str, float]:
+        """Return what a group on this device takes, by Ray's resource names and in Ray's units.
+
+        Args:
+            device: "cpu" or "cuda".
+
+        Returns:
+            Amounts of "CPU", of "GPU" on a CUDA device, and of "memory" in bytes where it is given.
+        """
         gpus = {"GPU": float(self.gpus)} if device == "cuda" else {}
-        memory = {} if self.bytes is None else {"memory": float(self.bytes)}
+        memory = {} if self.memory_bytes is None else {"memory": float(self.memory_bytes)}
         return {"CPU": float(self.cpus), **gpus, **memory}

@@ -1,4 +1,4 @@
-"""The samplers a sweep may ask for: who chooses the points of the space that are tried. The study knows how."""
+"""The samplers that a sweep may name; `searchlab.study.samplers` turns each into a sampler of Optuna."""
 
 from __future__ import annotations
 
@@ -8,132 +8,227 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from searchlab.errors import UserMistake
 from searchlab.space.domains import Domain, Float, Int
-from searchlab.space.grid import Plan, plan, shuffled
+from searchlab.space.grid import GridPoints, enumerate_grid, shuffle_in_batches
 
 if TYPE_CHECKING:
     from searchlab.space.sweep import Sweep
 
-PROPOSES = ("infer_relative_search_space", "sample_relative", "sample_independent")  # what makes an Optuna sampler
+# the methods by which a sampler object of Optuna is recognized
+OPTUNA_SAMPLER_METHODS = ("infer_relative_search_space", "sample_relative", "sample_independent")
 
 
 class Sampler(ABC):
-    """Chooses the points that are tried: a frozen value, whose arguments are part of what tells two sweeps apart."""
+    """A choice of how points of the space are drawn: a frozen value that is part of a sweep's fingerprint.
 
-    start_up: ClassVar[int] = 0  # trials that it draws one by one before it has learnt enough to draw groups
-    exhaustive: ClassVar[bool] = False  # whether it has an end of its own, so that a sweep need not say one
-    compromises: ClassVar[bool] = True  # whether it may be given several metrics
+    Attributes:
+        startup_trials: Number of first trials that are drawn one by one, before the sampler draws groups.
+        exhaustive: Whether the sampler has a finite number of points, so that a sweep may leave `trials` out.
+        multi_objective: Whether the sampler accepts several metrics.
+    """
+
+    startup_trials: ClassVar[int] = 0
+    exhaustive: ClassVar[bool] = False
+    multi_objective: ClassVar[bool] = True
 
     @abstractmethod
-    def plan(self, sweep: Sweep) -> Plan | None:
-        """The points it tries, where they are known beforehand; None where each is drawn in its turn."""
+    def grid_points(self, sweep: Sweep) -> GridPoints | None:
+        """Return the points that are tried, where they are known in advance; None where each is drawn for its trial."""
 
-    def alone(self, sweep: Sweep) -> bool:
-        """Whether every trial is a group of its own: the sampler learns nothing from trials with a structure given."""
+    def one_trial_per_group(self, sweep: Sweep) -> bool:
+        """Return whether each trial trains alone, as a sampler may not learn from trials with a given structure."""
         return False
 
-    def refuse(self, sweep: Sweep) -> None:
-        """Raises UserMistake where it cannot search such a sweep at all."""
-        if len(sweep.metrics) > 1 and not self.compromises:
-            raise UserMistake(f"{self} searches by one metric and metric=(...) has several; TPE() takes them all.")
+    def validate(self, sweep: Sweep) -> None:
+        """Raise UserMistake where the sampler cannot search this sweep."""
+        if len(sweep.metrics) > 1 and not self.multi_objective:
+            raise UserMistake(
+                f"{self} takes one metric, and metric=(...) has {len(sweep.metrics)}; use TPE() for several metrics."
+            )
 
 
 @dataclass(frozen=True)
 class TPE(Sampler):
-    """Tree-structured Parzen estimator: draws where earlier trials were good (Bergstra et al. 2011)."""
+    """The tree-structured Parzen estimator, the default sampler: it draws points near the best earlier trials.
 
-    start_up: ClassVar[int] = 10  # as many as it draws at random: a group would repeat one structure among them
+    The first 10 trials are drawn at random, one by one: a group would repeat one structure among them.
 
-    def plan(self, sweep: Sweep) -> None:
-        """None: each point depends on what came of those before."""
+    Reference:
+        Bergstra et al., "Algorithms for Hyper-Parameter Optimization" (2011).
+
+    Example:
+        >>> from searchlab import TPE
+        >>> TPE().startup_trials
+        10
+    """
+
+    startup_trials: ClassVar[int] = 10
+
+    def grid_points(self, sweep: Sweep) -> None:
+        """Return None: each point depends on the results of the earlier ones."""
 
 
 @dataclass(frozen=True)
 class Random(Sampler):
-    """Draws every trial at random, on a range's own scale, whatever came of those before."""
+    """Independent random points, drawn on the scale of each range.
 
-    def plan(self, sweep: Sweep) -> None:
-        """None: each point is drawn in its turn."""
+    Example:
+        >>> from searchlab import Random
+        >>> Random().startup_trials, Random().multi_objective
+        (0, True)
+    """
+
+    def grid_points(self, sweep: Sweep) -> None:
+        """Return None: each point is drawn for its trial."""
 
 
 @dataclass(frozen=True)
 class QuasiRandom(Sampler):
-    """Scrambled Sobol points (Sobol 1967; Owen 1998): as blind as Random, but spread evenly over the whole space.
+    """Scrambled Sobol points: independent of the results, as with `Random`, but spread evenly over the space.
 
-    Each open argument has a dimension of its own, conditional ones too; trial n is point n.
+    Each open argument has a dimension of its own, conditional ones too; trial n is point n of the sequence.
+
+    Reference:
+        Sobol (1967); Owen, "Scrambling Sobol' and Niederreiter-Xing Points" (1998).
+
+    Example:
+        >>> from searchlab import QuasiRandom
+        >>> QuasiRandom().exhaustive
+        False
     """
 
-    def plan(self, sweep: Sweep) -> None:
-        """None: the points are countless, and each is drawn in its turn."""
+    def grid_points(self, sweep: Sweep) -> None:
+        """Return None: the sequence has no end, and each point is drawn for its trial."""
 
 
 @dataclass(frozen=True)
 class CmaEs(Sampler):
-    """Covariance matrix adaptation (Hansen & Ostermeier 2001): for a handful of numbers that work on each other.
+    """Covariance matrix adaptation (CMA-ES), for a few numeric arguments that depend on each other.
 
     It adapts the ranges that are open in every trial; choices and conditional arguments are drawn at random. Where a
-    range is structure, trials train one by one: one whose structure is given would teach it nothing.
+    range is part of the structure, each trial trains alone: from a trial with a given structure it would not learn.
+    The first trial is drawn at random. It takes one metric.
+
+    Reference:
+        Hansen and Ostermeier, "Completely Derandomized Self-Adaptation in Evolution Strategies" (2001).
+
+    Example:
+        >>> from searchlab import CmaEs
+        >>> CmaEs().startup_trials, CmaEs().multi_objective
+        (1, False)
     """
 
-    start_up: ClassVar[int] = 1  # drawn at random, and alone
-    compromises: ClassVar[bool] = False
+    startup_trials: ClassVar[int] = 1
+    multi_objective: ClassVar[bool] = False
 
-    def plan(self, sweep: Sweep) -> None:
-        """None: each point depends on what came of those before."""
+    def grid_points(self, sweep: Sweep) -> None:
+        """Return None: each point depends on the results of the earlier ones."""
 
-    def alone(self, sweep: Sweep) -> bool:
-        """Where a structural range is open; what it draws at random anyway may as well be given."""
-        return any(isinstance(domain, (Float, Int)) and not per_replica for _, domain, per_replica in sweep.walk())
+    def one_trial_per_group(self, sweep: Sweep) -> bool:
+        """Return whether a structural range is open; structural choices are drawn at random and may be given."""
+        return any(
+            isinstance(domain, (Float, Int)) and not per_replica for _, domain, per_replica in sweep.iter_arguments()
+        )
 
 
 @dataclass(frozen=True)
 class Grid(Sampler):
-    """Tries every combination of the open arguments once; a range of fractions needs a `step`."""
+    """Every combination of the open arguments, once; a `Float` needs a `step`.
+
+    A sweep with this sampler may leave `trials` out.
+
+    Example:
+        >>> from models.mlp import MLP
+        >>> from searchlab import SGD, Accuracy, Choice, Grid, KFold, Space, Spiral, Sweep, Trainer
+        >>> sweep = Sweep(
+        ...     name="grid", data=Spiral(), validation=KFold(5), metric=Accuracy(), sampler=Grid(),
+        ...     model=Space(MLP, hidden=Choice(8, 16)), optimizer=Space(SGD, lr=Choice(0.1, 0.5, 1.0)),
+        ...     training=Space(Trainer, epochs=10),
+        ... )
+        >>> sweep.resolve_trials()
+        6
+    """
 
     exhaustive: ClassVar[bool] = True
 
-    def plan(self, sweep: Sweep) -> Plan:
-        """Every combination, in order; raises UserMistake where they cannot be counted up."""
-        return plan(sweep)
+    def grid_points(self, sweep: Sweep) -> GridPoints:
+        """Return every combination, in order.
+
+        Raises:
+            UserMistake: When a range has no step, or there are too many combinations.
+        """
+        return enumerate_grid(sweep)
 
 
 @dataclass(frozen=True)
 class BruteForce(Sampler):
-    """Tries every combination once, as Grid does, in an order so mixed that an early end has seen the whole space."""
+    """Every combination of the open arguments, once, in a shuffled order.
+
+    The combinations are those of `Grid`. They are shuffled in batches of equal structure, so that they still train
+    fused, and so that a search that ends early has seen points from the whole space. The order is always the same.
+
+    Example:
+        >>> from searchlab import BruteForce
+        >>> BruteForce().exhaustive
+        True
+    """
 
     exhaustive: ClassVar[bool] = True
 
-    def plan(self, sweep: Sweep) -> Plan:
-        """Every combination, shuffled in batches that train fused; raises UserMistake as Grid does."""
-        return shuffled(plan(sweep))
+    def grid_points(self, sweep: Sweep) -> GridPoints:
+        """Return every combination, shuffled in batches of equal structure.
+
+        Raises:
+            UserMistake: When a range has no step, or there are too many combinations.
+        """
+        return shuffle_in_batches(enumerate_grid(sweep))
 
 
 @dataclass(frozen=True)
 class OptunaSampler(Sampler):
-    """A sampler object of Optuna's as it is, its own seed included; `Sweep(sampler=...)` makes one of any such object.
+    """A sampler object of Optuna, used as it is, with its own seed.
 
-    A study uses one copy of it. When an interrupted sweep goes on, the copy is seeded afresh, lest it repeat its first
-    draws: what it then draws is not what it would have drawn unbroken. Its class alone tells two sweeps apart.
+    `Sweep(sampler=...)` wraps such an object by itself. A study uses one copy of it. When an interrupted sweep is
+    resumed, the copy gets a new seed so that it does not repeat its first draws; the points then differ from those of
+    an uninterrupted run. Only the class of the sampler is part of the sweep's fingerprint.
+
+    Args:
+        sampler: A sampler object of Optuna, such as `optuna.samplers.RandomSampler(seed=0)`.
+
+    Attributes:
+        name: Name of the sampler's class.
+
+    Raises:
+        UserMistake: When `sampler` is not a sampler object of Optuna.
+
+    Example:
+        >>> import optuna
+        >>> from searchlab import OptunaSampler
+        >>> OptunaSampler(optuna.samplers.RandomSampler(seed=0))
+        OptunaSampler(RandomSampler(...))
     """
 
     sampler: Any = field(compare=False)
     name: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        if not is_optuna(self.sampler):
-            raise UserMistake(f"OptunaSampler(...) takes a sampler object of Optuna's, got {self.sampler!r}.")
+        if not is_optuna_sampler(self.sampler):
+            raise UserMistake(
+                "OptunaSampler(...) takes a sampler object of Optuna, such as optuna.samplers.RandomSampler(), "
+                f"got {self.sampler!r}."
+            )
         object.__setattr__(self, "name", type(self.sampler).__name__)
 
-    def plan(self, sweep: Sweep) -> None:
-        """None: Optuna draws each point in its turn."""
+    def grid_points(self, sweep: Sweep) -> None:
+        """Return None: Optuna draws each point for its trial."""
 
-    def alone(self, sweep: Sweep) -> bool:
-        """Where structure is open: many samplers learn nothing from trials with some values given."""
-        return any(isinstance(domain, Domain) and not per_replica for _, domain, per_replica in sweep.walk())
+    def one_trial_per_group(self, sweep: Sweep) -> bool:
+        """Return whether structure is open: many samplers learn nothing from trials with some values given."""
+        return any(isinstance(domain, Domain) and not per_replica for _, domain, per_replica in sweep.iter_arguments())
 
     def __repr__(self) -> str:
         return f"OptunaSampler({self.name}(...))"
 
 
-def is_optuna(given: object) -> bool:
-    """Whether this is a sampler object of Optuna's, by what it can do: no import of Optuna is needed to tell."""
-    return not isinstance(given, type) and all(callable(getattr(given, name, None)) for name in PROPOSES)
+def is_optuna_sampler(value: object) -> bool:
+    """Return whether this is a sampler object of Optuna, told by its methods without importing Optuna."""
+    return not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in OPTUNA_SAMPLER_METHODS)

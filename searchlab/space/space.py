@@ -11,119 +11,149 @@ from typing import Any, Protocol, get_args, get_type_hints
 
 from searchlab.errors import UserMistake
 from searchlab.replicas import PER_REPLICA
-from searchlab.space.domains import Choice, Domain, Float, Scalar, label, same
+from searchlab.space.domains import Choice, Domain, Float, Scalar, is_same_option, option_label
 
 
-class Ask(Protocol):
-    """Whoever proposes: gives one value for an open argument."""
+class Suggest(Protocol):
+    """A callback that suggests a value for one open argument, as `optuna.Trial.suggest_float` and its kin do."""
 
     def __call__(self, path: str, domain: Domain) -> Scalar:
-        """A number of a Float or Int; the label of one of a Choice's options."""
+        """Return a number of a Float or Int, or the label of an option of a Choice."""
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A constructor with all arguments settled, each a value or a Drawn of its own."""
+class BoundConstructor:
+    """A constructor with a value for each of its arguments.
+
+    Attributes:
+        target: The constructor: a class or a function.
+        arguments: Its keyword arguments by name; the argument of a nested space is a BoundConstructor in turn.
+    """
 
     target: Callable[..., Any]
     arguments: Mapping[str, Any]
 
     @property
-    def settled(self) -> dict[str, Any]:
-        """The arguments as the constructor takes them: a part of its own comes as something to call, as a class would.
+    def keywords(self) -> dict[str, Any]:
+        """The keyword arguments as the constructor takes them; a nested one is a callable, as a class would be.
 
         `activation=Relu` and `activation=Space(LeakyRelu, slope=Float(0.0, 0.3))` are both called with the replicas.
         """
         return {
-            name: partial(value.target, **value.settled) if isinstance(value, Drawn) else value
+            name: partial(value.target, **value.keywords) if isinstance(value, BoundConstructor) else value
             for name, value in self.arguments.items()
         }
 
     def build(self, *positional: Any) -> Any:
-        """What the constructor makes of these arguments."""
-        return self.target(*positional, **self.settled)
+        """Call the constructor with these positional arguments and all keyword arguments."""
+        return self.target(*positional, **self.keywords)
 
 
 @cache
-def keywords_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """A constructor's keyword-only parameters: its hyperparameters."""
+def keyword_parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the keyword-only parameters of a constructor: its hyperparameters."""
     return {p.name: p for p in inspect.signature(target).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
 
 @cache
-def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
     return get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
 
 
 @cache
-def per_replica_of(target: Callable[..., Any]) -> frozenset[str]:
-    """The arguments annotated PerReplica: they may differ between the replicas of one group."""
-    hints = _hints(target)
-    return frozenset(name for name in keywords_of(target) if _is_per_replica(hints.get(name)))
+def per_replica_arguments(target: Callable[..., Any]) -> frozenset[str]:
+    """Return the arguments annotated PerReplica, which may differ between the replicas of one group."""
+    hints = _type_hints(target)
+    return frozenset(name for name in keyword_parameters(target) if _is_per_replica(hints.get(name)))
 
 
 class Space:
-    """A constructor with keyword arguments given as values or left open as domains; checked when it is written.
+    """A constructor whose keyword arguments are given as values or left open as domains.
 
-    Raises UserMistake for an argument the constructor does not have, one it needs and is not given, a range that does
-    not fit its type, or a condition that can never hold.
+    Arguments that are not mentioned keep the default of the constructor. The space is validated when it is created.
+
+    Args:
+        target: The class or function whose keyword-only arguments are searched.
+        arguments: A value, a domain (`Float`, `Int`, `Choice`) or a nested `Space` for each keyword argument.
+
+    Raises:
+        UserMistake: When the constructor does not have an argument or a required one is missing, a range does not fit
+            the argument's type, or a condition can never hold.
+
+    Example:
+        >>> from searchlab import Float, Momentum, Space
+        >>> space = Space(Momentum, lr=Float(0.001, 0.3, log=True), momentum=0.9)
+        >>> list(space.open_arguments)
+        ['lr']
+        >>> Space(Momentum, learning_rate=0.1)
+        Traceback (most recent call last):
+        searchlab.errors.UserMistake: Momentum has no argument 'learning_rate'; it has: lr, momentum.
     """
 
     def __init__(self, target: Callable[..., Any], **arguments: Any) -> None:
         self.target, self.arguments = target, dict(arguments)
-        self._check_names()
-        for name, domain in self.open.items():
-            self._check_type(name, domain)
-            self._check_conditions(name, domain)
-        self._order = self._dependencies_first()
+        self._validate_names()
+        for name, domain in self.open_arguments.items():
+            self._validate_type(name, domain)
+            self._validate_conditions(name, domain)
+        self._order = self._dependency_order()
 
     @property
-    def open(self) -> dict[str, Domain]:
-        """The arguments left open."""
+    def open_arguments(self) -> dict[str, Domain]:
+        """The arguments left open, by name."""
         return {name: value for name, value in self.arguments.items() if isinstance(value, Domain)}
 
-    def draw(self, ask: Ask, path: str) -> Drawn:
-        """Settle every open argument by asking for it under its path; closed conditions leave it to its default."""
+    def bind(self, suggest: Suggest, path: str) -> BoundConstructor:
+        """Return the constructor with a suggested value for every open argument.
+
+        Args:
+            suggest: Callback that receives the path of each open argument, such as "model.hidden", and its domain.
+            path: Path of this space, the prefix of its arguments' paths.
+
+        Returns:
+            The bound constructor. An argument whose conditions do not hold is left out, so it keeps its default.
+        """
         values: dict[str, Any] = {}
         for name in self._order:
             value = self.arguments[name]
             if isinstance(value, Domain):
-                if not all(
-                    name in values and _meets(values[name], wanted) for name, wanted in value.conditions.items()
-                ):
+                if not _conditions_hold(value, values):
                     continue
-                value = ask_for(ask, f"{path}.{name}", value)
+                value = suggest_argument(suggest, f"{path}.{name}", value)
             elif isinstance(value, Space):
-                value = value.draw(ask, f"{path}.{name}")
+                value = value.bind(suggest, f"{path}.{name}")
             values[name] = value
-        return Drawn(self.target, values)
+        return BoundConstructor(self.target, values)
 
-    def walk(self, path: str) -> Iterator[tuple[str, Domain | Scalar, bool]]:
-        """Every argument with its path and whether it is per replica, those of nested spaces included.
+    def iter_arguments(self, path: str) -> Iterator[tuple[str, Domain | Scalar, bool]]:
+        """Yield every argument, including those of nested spaces.
 
-        What decides whether a sibling is open is structure: of a group, all have the same arguments.
+        An argument that a condition refers to is never per replica: all trials of a group have the same arguments.
+
+        Args:
+            path: Path of this space, the prefix of its arguments' paths.
+
+        Yields:
+            The path of the argument, its domain or fixed value, and whether it is per replica.
         """
-        decisive = {sibling for domain in self.open.values() for sibling in domain.conditions}
+        referenced = {sibling for domain in self.open_arguments.values() for sibling in domain.conditions}
         for name in self._order:
-            value = self.arguments[name]
+            value, argument_path = self.arguments[name], f"{path}.{name}"
             if isinstance(value, Space):
-                yield f"{path}.{name}", label(value), False
-                yield from value.walk(f"{path}.{name}")
-            else:
-                yield (
-                    f"{path}.{name}",
-                    value if isinstance(value, Domain) else label(value),
-                    name in per_replica_of(self.target) and _numeric(value) and name not in decisive,
-                )
+                yield argument_path, option_label(value), False
+                yield from value.iter_arguments(argument_path)
+                continue
+            differs = name in per_replica_arguments(self.target) and _is_stackable(value) and name not in referenced
+            yield argument_path, value if isinstance(value, Domain) else option_label(value), differs
             if isinstance(value, Choice):
-                yield from walk_options(value, f"{path}.{name}")
+                yield from iter_option_arguments(value, argument_path)
 
     def __repr__(self) -> str:
         arguments = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
         return f"Space({self.target.__name__}{arguments})"
 
-    def _check_names(self) -> None:
-        known = keywords_of(self.target)
+    def _validate_names(self) -> None:
+        known = keyword_parameters(self.target)
         for name in self.arguments:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)
@@ -131,82 +161,104 @@ class Space:
                 raise UserMistake(f"{self.target.__name__} has no argument {name!r}; {hint}: {', '.join(known)}.")
         missing = [name for name, p in known.items() if p.default is p.empty and name not in self.arguments]
         if missing:
-            raise UserMistake(f"{self.target.__name__} needs {', '.join(missing)}: give a value or leave it open.")
+            raise UserMistake(f"{self.target.__name__} needs {', '.join(missing)}: give a value or a domain.")
 
-    def _check_type(self, name: str, domain: Domain) -> None:
+    def _validate_type(self, name: str, domain: Domain) -> None:
         if isinstance(domain, Float) and _takes_whole_numbers(self.target, name):
             raise UserMistake(
-                f"{self.target.__name__}'s {name} is a whole number and Float({domain}) gives fractions; use Int."
+                f"{name} of {self.target.__name__} takes whole numbers, got Float({domain}); use Int instead."
             )
 
-    def _check_conditions(self, name: str, domain: Domain) -> None:
-        if domain.conditions and keywords_of(self.target)[name].default is inspect.Parameter.empty:
-            told = ", ".join(f"{sibling} is {_text(wanted)}" for sibling, wanted in domain.conditions.items())
+    def _validate_conditions(self, name: str, domain: Domain) -> None:
+        if domain.conditions and keyword_parameters(self.target)[name].default is inspect.Parameter.empty:
+            conditions = " and ".join(f"{sibling} is {_format(value)}" for sibling, value in domain.conditions.items())
             raise UserMistake(
-                f"{self.target.__name__} always needs {name}, so it cannot be open only when {told}; give it a default."
+                f"{self.target.__name__} always needs {name}, so it cannot be open only when {conditions}; give it a "
+                "default in the constructor."
             )
-        for sibling, wanted in domain.conditions.items():
-            where = f"{name} of {self.target.__name__} is open only when {sibling} is {_text(wanted)}"
+        for sibling, required in domain.conditions.items():
+            condition = f"{name} of {self.target.__name__} is open only when {sibling} is {_format(required)}"
             if sibling not in self.arguments:
-                raise UserMistake(f"{where}, but {sibling!r} is not given; given are: {', '.join(self.arguments)}.")
-            there = self.arguments[sibling]
-            options = wanted if isinstance(wanted, tuple) else (wanted,)
-            if not any(there.contains(o) if isinstance(there, Domain) else same(there, o) for o in options):
-                raise UserMistake(
-                    f"{where}, which it never is: {sibling} is {there if isinstance(there, Domain) else _text(there)}."
-                )
+                given = ", ".join(self.arguments)
+                raise UserMistake(f"{condition}, but {sibling!r} is not among the arguments of the space: {given}.")
+            value = self.arguments[sibling]
+            if not any(
+                value.contains(option) if isinstance(value, Domain) else is_same_option(value, option)
+                for option in _as_options(required)
+            ):
+                actual = value if isinstance(value, Domain) else _format(value)
+                raise UserMistake(f"{condition}, which is impossible: {sibling} is {actual}.")
 
-    def _dependencies_first(self) -> list[str]:
+    def _dependency_order(self) -> list[str]:
+        """Return the arguments ordered so that each comes after those that its conditions refer to."""
         order: list[str] = []
-        waiting = list(self.arguments)
-        while waiting:
-            ready = [
-                n for n in waiting if not isinstance(d := self.arguments[n], Domain) or set(d.conditions) <= set(order)
-            ]
+        remaining = list(self.arguments)
+        while remaining:
+            ready = [name for name in remaining if self._siblings(name) <= set(order)]
             if not ready:
                 raise UserMistake(
-                    f"the conditions of {', '.join(waiting)} in {self.target.__name__} wait for each other."
+                    f"the conditions of {', '.join(remaining)} in {self.target.__name__} depend on each other in a "
+                    "circle; remove one of them."
                 )
             order += ready
-            waiting = [n for n in waiting if n not in ready]
+            remaining = [name for name in remaining if name not in ready]
         return order
 
+    def _siblings(self, name: str) -> set[str]:
+        """Return the siblings that the conditions of an argument refer to."""
+        value = self.arguments[name]
+        return set(value.conditions) if isinstance(value, Domain) else set()
 
-def ask_for(ask: Ask, path: str, domain: Domain) -> Any:
-    """The value of one open argument; a chosen space is drawn in turn, under the path with its label."""
-    answer = ask(path, domain)
+
+def suggest_argument(suggest: Suggest, path: str, domain: Domain) -> Any:
+    """Return the suggested value of one open argument; a chosen space is bound under the path with its label."""
+    value = suggest(path, domain)
     if not isinstance(domain, Choice):
-        return answer
-    option = domain.labels[answer]
-    return option.draw(ask, f"{path}.{answer}") if isinstance(option, Space) else option
+        return value
+    option = domain.labels[value]
+    return option.bind(suggest, f"{path}.{value}") if isinstance(option, Space) else option
 
 
-def walk_options(choice: Choice, path: str) -> Iterator[tuple[str, Domain | Scalar, bool]]:
-    """What `Space.walk` gives for each space among the options."""
+def iter_option_arguments(choice: Choice, path: str) -> Iterator[tuple[str, Domain | Scalar, bool]]:
+    """Yield what `Space.iter_arguments` yields, for each space among the options."""
     for name, option in choice.labels.items():
         if isinstance(option, Space):
-            yield from option.walk(f"{path}.{name}")
+            yield from option.iter_arguments(f"{path}.{name}")
 
 
-def _numeric(value: Any) -> bool:
-    """Whether it can be stacked replica by replica: a choice between a number and None is a choice of structure."""
+def _is_stackable(value: Any) -> bool:
+    """Return whether values can be stacked by replica; a choice between a number and None is structure instead."""
     return not isinstance(value, Choice) or all(isinstance(option, (int, float)) for option in value.options)
 
 
-def _meets(value: Any, wanted: Any) -> bool:
-    options = wanted if isinstance(wanted, tuple) else (wanted,)
-    return any(same(value.target if isinstance(value, Drawn) else value, option) for option in options)
+def _conditions_hold(domain: Domain, values: Mapping[str, Any]) -> bool:
+    """Return whether the siblings of a domain have values that meet its conditions."""
+    return all(
+        sibling in values and _meets_condition(values[sibling], required)
+        for sibling, required in domain.conditions.items()
+    )
 
 
-def _text(value: Any) -> str:
-    return " or ".join(str(label(item)) for item in value) if isinstance(value, tuple) else str(label(value))
+def _meets_condition(value: Any, required: Any) -> bool:
+    value = value.target if isinstance(value, BoundConstructor) else value
+    return any(is_same_option(value, option) for option in _as_options(required))
+
+
+def _as_options(required: Any) -> tuple[Any, ...]:
+    """Return the allowed values of a condition, which is one value or a tuple of them."""
+    return required if isinstance(required, tuple) else (required,)
+
+
+def _format(value: Any) -> str:
+    """Return a value, or the allowed values of a condition, as text for a message."""
+    return " or ".join(str(option_label(item)) for item in _as_options(value))
 
 
 def _takes_whole_numbers(target: Callable[..., Any], name: str) -> bool:
-    """Whether the argument is annotated int, alone or among other types, and not float."""
-    hint = _hints(target).get(name)
-    kinds = set(get_args(hint)) | {hint}
-    return int in kinds and float not in kinds and not _is_per_replica(hint)
+    """Return whether the argument is annotated int, alone or among other types, and not float."""
+    hint = _type_hints(target).get(name)
+    types = set(get_args(hint)) | {hint}
+    return int in types and float not in types and not _is_per_replica(hint)
 
 
 def _is_per_replica(hint: Any) -> bool:

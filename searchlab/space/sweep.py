@@ -1,62 +1,114 @@
-"""The sweep: what is searched, on what data, judged how, for how long."""
+"""The sweep: what is searched, on which data, by which metric, and for how many trials."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
 
 from searchlab.data.dataset import Dataset
 from searchlab.data.splits import Validation
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
 from searchlab.pruning.halving import Halving
-from searchlab.pruning.optuna import OptunaPruner, is_optuna_pruner
+from searchlab.pruning.optuna_pruner import OptunaPruner, is_optuna_pruner
 from searchlab.pruning.pruner import NoPruning, Pruner
 from searchlab.space.budget import Budget
-from searchlab.space.domains import Choice, Domain, Scalar, label
+from searchlab.space.domains import Choice, Domain, ParameterValues, Scalar, option_label
 from searchlab.space.early_stopping import EarlyStopping
-from searchlab.space.fingerprint import plain
-from searchlab.space.grid import Plan
-from searchlab.space.initial_points import enqueued
-from searchlab.space.overrides import fix, option, tuples
+from searchlab.space.fingerprint import to_json_value
+from searchlab.space.grid import GridPoints
+from searchlab.space.initial_points import enqueued_points
+from searchlab.space.overrides import lists_to_tuples, resolve_option, set_argument
 from searchlab.space.resources import Resources
-from searchlab.space.samplers import TPE, OptunaSampler, Sampler, is_optuna
-from searchlab.space.space import Ask, Drawn, Space, ask_for, walk_options
-from searchlab.space.validation import (
-    check_metrics,
-    check_parts,
-    check_points,
-    check_pruner,
-    check_resources,
-    check_search,
-)
+from searchlab.space.samplers import TPE, OptunaSampler, Sampler, is_optuna_sampler
+from searchlab.space.space import BoundConstructor, Space, Suggest, iter_option_arguments, suggest_argument
+from searchlab.space.validation import VALIDATIONS
 
 if TYPE_CHECKING:
     from searchlab.results.result import Result
+    from searchlab.runs.config import RunConfig
     from searchlab.space.constraints import Constraint
+
+
+P = ParamSpec("P")
+
+
+def _takes_options_of(
+    config: Callable[P, object],
+) -> Callable[[Callable[..., Result]], Callable[Concatenate[Sweep, P], Result]]:
+    """Give a method the options of a configuration, for type checkers and editors."""
+    return lambda method: method
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One point of a sweep's space: model, optimizer and training with every argument settled."""
+    """The configuration of one trial: a value for every argument of its model, its optimizer and its training.
 
-    model: Drawn
-    optimizer: Drawn
-    training: Drawn
+    Attributes:
+        model: Constructor of the model, called with the replicas and the sizes of the data.
+        optimizer: Constructor of the optimizer.
+        training: Constructor of the trainer.
+    """
+
+    model: BoundConstructor
+    optimizer: BoundConstructor
+    training: BoundConstructor
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What is searched (model, optimizer, training), on which data, judged how, by which sampler, for how many trials.
+    """A hyperparameter search: the search space, the data, the metric, the sampler and the limits.
 
-    A grid may leave `trials` out: it tries all it has. Raises UserMistake when a part is missing or of the wrong kind.
-    `metric` may be a tuple of several: the first is the primary one, by which a trial's best epoch and the winner are
-    chosen; the others are told beside it, and the sampler looks for the best compromises.
-    It knows no engine: `run` hands it to one.
+    A sweep is frozen and describes only what is searched; `run` searches it. Open arguments of `model`, `optimizer` and
+    `training` are searched together.
+
+    Args:
+        name: Name of the sweep, up to 64 letters, digits, ".", "_" and "-"; its results are stored under it.
+        data: Data set, such as `Digits()` or `Csv(...)`. The search sees its training rows only.
+        validation: Scheme that splits the training rows, such as `KFold(5)` or `Holdout(0.2)`. All folds of a trial
+            train side by side.
+        metric: Metric of a trial, or a tuple of metrics. The first is the primary one: it chooses the best epoch of a
+            trial and the winner. With several metrics the sampler searches for the Pareto front.
+        model: Space of the model's constructor, or a Choice of such spaces.
+        optimizer: Space of the optimizer's constructor, or a Choice of such spaces.
+        training: Space of `Trainer`: batch size, epochs, gradient clipping and so on.
+        trials: Number of trials; a sweep with `Grid` or `BruteForce` may leave it out and tries every combination.
+        sampler: Sampler that draws the points, or a sampler object of Optuna; default `TPE()`.
+        early_stopping: Rule that ends a trial whose score has stopped improving; default None, no rule.
+        pruner: Pruner that stops trials which are behind others, or a pruner object of Optuna; default None, which
+            means `Halving()` with one metric and no pruning with several.
+        budget: Limits of the search besides `trials`; default `Budget()`, no limits.
+        constraint: `SizeLimit(...)` or a function that receives a `Candidate` and returns by how much it violates the
+            constraint, 0 or less where it is feasible. A trial that violates the constraint is reported to the sampler
+            as infeasible, is not trained, and does not count towards `trials`. Default None.
+        enqueue: Points to try first, each a dict of values by path such as `{"model.hidden": 64}`; the sampler chooses
+            what a point leaves out. Default none.
+        resources: What each group of trials takes of a machine; default `Resources()`, one CPU core.
+
+    Raises:
+        UserMistake: When an argument is missing, has the wrong type, or does not fit the others.
+
+    Example:
+        >>> from models.mlp import MLP
+        >>> from searchlab import SGD, Accuracy, Choice, Float, KFold, Space, Spiral, Sweep, Trainer
+        >>> sweep = Sweep(
+        ...     name="spiral",
+        ...     data=Spiral(),
+        ...     validation=KFold(5),
+        ...     metric=Accuracy(),
+        ...     model=Space(MLP, hidden=Choice(8, 16, 32)),
+        ...     optimizer=Space(SGD, lr=Float(0.01, 1.0, log=True)),
+        ...     training=Space(Trainer, batch_size=30, epochs=10),
+        ...     trials=20,
+        ... )
+        >>> [path for path, value, _ in sweep.iter_arguments() if not isinstance(value, int)]
+        ['model.hidden', 'optimizer.lr']
+        >>> sweep.with_values({"model.hidden": 16}).model
+        Space(MLP, hidden=16)
     """
 
     parts: ClassVar[tuple[str, ...]] = ("model", "optimizer", "training")
@@ -78,13 +130,13 @@ class Sweep:
     resources: Resources = field(default_factory=Resources)
 
     def __post_init__(self) -> None:
-        if is_optuna(self.sampler):
+        if is_optuna_sampler(self.sampler):
             object.__setattr__(self, "sampler", OptunaSampler(self.sampler))
         if is_optuna_pruner(self.pruner):
             object.__setattr__(self, "pruner", OptunaPruner(self.pruner))
-        for check in (check_search, check_metrics, check_parts, check_pruner, check_points, check_resources):
-            check(self)
-        self.sampler.refuse(self)
+        for validate in VALIDATIONS:
+            validate(self)
+        self.sampler.validate(self)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -92,110 +144,169 @@ class Sweep:
         return self.metric if isinstance(self.metric, tuple) else (self.metric,)
 
     @property
-    def primary(self) -> Metric:
-        """The metric that chooses a trial's best epoch and the winner."""
+    def primary_metric(self) -> Metric:
+        """The metric that chooses the best epoch of a trial and the winner."""
         return self.metrics[0]
 
     @property
-    def chosen_pruner(self) -> Pruner:
-        """The pruner; where none is given, Halving by one metric and none by several."""
+    def effective_pruner(self) -> Pruner:
+        """The pruner of the search; by default Halving with one metric, and no pruning with several."""
         return self._default_pruner if self.pruner is None else self.pruner
 
     @property
     def _default_pruner(self) -> Pruner:
         return Halving() if len(self.metrics) == 1 else NoPruning()
 
-    def plan(self) -> Plan | None:
-        """The points to try, where the sampler knows them beforehand; raises UserMistake where it cannot list them."""
-        return self.sampler.plan(self)
+    def grid_points(self) -> GridPoints | None:
+        """Return the points to try, where the sampler knows them in advance; None where it does not.
 
-    def asked(self, trials: int | None = None) -> int:
-        """How many trials are run: as many as asked for here, else in the sweep, else all that its grid has.
-
-        Raises UserMistake when that is more than the grid has.
+        Raises:
+            UserMistake: When the sampler cannot list the points.
         """
-        asked, plan = self.trials if trials is None else trials, self.plan()
-        size = len(plan.points) if plan else None
-        if size is not None and asked is not None and asked > size:
-            raise UserMistake(f"the grid has {size:,} combinations; trials={asked} asks for more.")
-        number = size if asked is None else asked
-        assert number is not None, "a sweep without trials has a sampler with an end"
+        return self.sampler.grid_points(self)
+
+    def resolve_trials(self, trials: int | None = None) -> int:
+        """Return the number of trials to run.
+
+        Args:
+            trials: Number of trials that overrides the sweep's own; default None.
+
+        Returns:
+            `trials`, otherwise the sweep's own number, otherwise the number of points of its grid.
+
+        Raises:
+            UserMistake: When that is more than the grid has.
+        """
+        requested, grid = self.trials if trials is None else trials, self.grid_points()
+        available = len(grid.points) if grid else None
+        if available is not None and requested is not None and requested > available:
+            raise UserMistake(
+                f"the grid has {available:,} combinations, and trials={requested} is more; use at most {available}."
+            )
+        number = available if requested is None else requested
+        assert number is not None, "validate_search requires trials= for every sampler without a finite grid"
         return number
 
-    def counts(self, state: str) -> bool:
-        """Whether a trial that ended so is one of those asked for: one that breaks the constraint costs nothing.
+    def counts_towards_trials(self, state: str) -> bool:
+        """Return whether a trial that ended in this state counts towards `trials`.
 
-        Where the sampler has an end of its own, it is one of its points.
+        A trial that violates the constraint does not count, except where the points are those of a grid.
+
+        Args:
+            state: Final state of the trial, such as "COMPLETE" or "INFEASIBLE".
         """
         return state != "INFEASIBLE" or self.sampler.exhaustive
 
-    def draw(self, ask: Ask) -> Configuration:
-        """Settle everything that is open by asking for it under its path: model.hidden, optimizer.SGD.lr."""
-        return Configuration(**{part: self.draw_part(part, ask) for part in self.parts})
+    def suggest_configuration(self, suggest: Suggest) -> Configuration:
+        """Return a configuration with a suggested value for every open argument.
 
-    def draw_part(self, part: str, ask: Ask) -> Any:
-        """Settle what is open in one of the parts; what they ask for does not depend on each other."""
+        Args:
+            suggest: Callback that receives the path of each open argument, such as "model.hidden" or
+                "optimizer.SGD.lr", and its domain.
+        """
+        return Configuration(**{part: self.suggest_part(part, suggest) for part in self.parts})
+
+    def suggest_part(self, part: str, suggest: Suggest) -> Any:
+        """Return one part of a configuration; the parts do not depend on each other.
+
+        Args:
+            part: "model", "optimizer" or "training".
+            suggest: Callback that suggests a value for each open argument of the part.
+        """
         space = getattr(self, part)
-        return space.draw(ask, part) if isinstance(space, Space) else ask_for(ask, part, space)
+        return space.bind(suggest, part) if isinstance(space, Space) else suggest_argument(suggest, part, space)
 
-    def settle(self, parameters: Mapping[str, Scalar]) -> Configuration:
-        """The configuration with these values by path, as an earlier `draw` asked for them."""
-        return self.draw(lambda path, domain: parameters[path])
+    def configuration(self, parameters: ParameterValues) -> Configuration:
+        """Return the configuration with these values of the open arguments.
+
+        Args:
+            parameters: Value of each open argument by path, as `suggest_configuration` asks for them.
+
+        Raises:
+            KeyError: When a value is missing.
+        """
+        return self.suggest_configuration(lambda path, domain: parameters[path])
 
     def with_values(self, values: Mapping[str, Any]) -> Sweep:
-        """The same sweep with arguments fixed by path: model.hidden, optimizer.SGD.lr, data.seed, trials.
+        """Return a copy of the sweep with some arguments set, as by `--set`.
 
-        An option of a choice may go by its name. A list is the tuple that it stands for in JSON. Raises UserMistake for
-        a path that is not there, naming those that are, and for a value that its part does not take.
+        Args:
+            values: New values by path, such as `{"model.hidden": 64, "data.seed": 1, "trials": 10}`. An option of a
+                choice may be given by its label, and a tuple as a list.
+
+        Raises:
+            UserMistake: When a path does not exist, or an argument does not accept its value.
         """
         sweep = self
         for path, value in values.items():
             part, _, rest = path.partition(".")
-            if part not in {f.name for f in fields(self)}:
-                raise UserMistake(
-                    f"{path!r} is not part of a sweep; the parts are: {', '.join(f.name for f in fields(self))}."
-                )
-            given, value = sweep.chosen_pruner if part == "pruner" else getattr(sweep, part), tuples(value)
+            names = [f.name for f in fields(self)]
+            if part not in names:
+                raise UserMistake(f"{path!r} is not part of a sweep; its parts are: {', '.join(names)}.")
+            current = sweep.effective_pruner if part == "pruner" else getattr(sweep, part)
+            value = lists_to_tuples(value)
             try:
-                sweep = replace(sweep, **{part: fix(given, rest, value, path) if rest else option(given, value)})
+                new = set_argument(current, rest, value, path) if rest else resolve_option(current, value)
+                sweep = replace(sweep, **{part: new})
             except TypeError as error:
                 raise UserMistake(f"{path} cannot be {value!r} ({error}).") from error
         return sweep
 
-    def walk(self) -> Iterator[tuple[str, Domain | Scalar, bool]]:
-        """Every argument of every space: its path, its domain or fixed value, and whether it is per replica."""
+    def iter_arguments(self) -> Iterator[tuple[str, Domain | Scalar, bool]]:
+        """Yield every argument of every space: its path, its domain or fixed value, and whether it is per replica."""
         for part, space in self._spaces():
             if isinstance(space, Space):
-                yield from space.walk(part)
+                yield from space.iter_arguments(part)
             else:
                 yield part, space, False
-                yield from walk_options(space, part)
+                yield from iter_option_arguments(space, part)
 
     def describe(self) -> dict[str, Any]:
-        """What the sweep is, in plain values: two sweeps with the same description search the same space."""
-        open_and_fixed = {path: plain(value) for path, value, _ in self.walk()}
-        targets = {part: label(space) if isinstance(space, Space) else str(space) for part, space in self._spaces()}
-        parts = {"data": plain(self.data), "validation": plain(self.validation), "metric": plain(self.primary)}
-        # what is not the default alone: a sweep begun before there was a choice keeps its fingerprint
+        """Return what is searched, as JSON values: sweeps with equal descriptions search the same space.
+
+        Name, number of trials, budget and resources are not part of the description.
+        """
+        arguments = {path: to_json_value(value) for path, value, _ in self.iter_arguments()}
+        targets = {
+            part: option_label(space) if isinstance(space, Space) else str(space) for part, space in self._spaces()
+        }
+        parts = {name: to_json_value(getattr(self, name)) for name in ("data", "validation")}
+        parts["metric"] = to_json_value(self.primary_metric)
+        # only what differs from the default: a new argument of Sweep does not change the fingerprint of older sweeps
         search: dict[str, Any] = {"sampler": self.sampler} if self.sampler != TPE() else {}
         search |= {"early_stopping": self.early_stopping} if self.early_stopping else {}
-        search |= {"pruner": self.chosen_pruner} if self.chosen_pruner != self._default_pruner else {}
+        search |= {"pruner": self.effective_pruner} if self.effective_pruner != self._default_pruner else {}
         search |= {"constraint": self.constraint} if self.constraint else {}
-        search |= {"enqueue": [sorted(given.items()) for given in enqueued(self)]} if self.enqueue else {}
+        search |= {"enqueue": [sorted(point.items()) for point in enqueued_points(self)]} if self.enqueue else {}
         search |= {"other_metrics": self.metrics[1:]} if len(self.metrics) > 1 else {}
-        return {**parts, **targets, "arguments": open_and_fixed, **{k: plain(v) for k, v in search.items()}}
+        return {**parts, **targets, "arguments": arguments, **{k: to_json_value(v) for k, v in search.items()}}
 
     def fingerprint(self) -> str:
-        """SHA-256 of the description: the number of trials and the name are not part of it."""
+        """Return the SHA-256 of the description, 64 hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
-    def run(self, **options: Any) -> Result:
-        """Search, choose, export, as `searchlab run` does; options are those of `searchlab.runner.run.run`.
+    if TYPE_CHECKING:
 
-        The one place that looks up at the service: imported here, so that a sweep file itself stays light.
-        """
-        result: Result = importlib.import_module("searchlab.runner.run").run(self, **options)
-        return result
+        @_takes_options_of(RunConfig)
+        def run(self, **options: Any) -> Result: ...
+
+    else:
+
+        def run(self, **options: Any) -> Result:
+            """Search, select the winner and export it, as `searchlab run` does.
+
+            Args:
+                **options: The options of `searchlab.runs.config.RunConfig`, such as `trials=20, workers=2, seed=1`.
+
+            Returns:
+                The result: every trial, the winner, and where everything is stored.
+
+            Raises:
+                UserMistake: When the options or the sweep make no sense; nothing is written then.
+                WorldFault: When the search had to stop early; `searchlab.resume` continues it.
+            """
+            # imported here, so that a sweep file itself loads no engine: the one import that points up
+            return importlib.import_module("searchlab.runner.run").run_with_options(self, options)
 
     def _spaces(self) -> list[tuple[str, Space | Choice]]:
         return [(part, getattr(self, part)) for part in self.parts]

@@ -1,4 +1,4 @@
-"""Drawing: groups of trials that are worth training. What the constraint forbids or a twin answers ends at once."""
+"""Proposals of groups that are worth training. An infeasible trial or a duplicate of another is not trained."""
 
 from __future__ import annotations
 
@@ -9,143 +9,169 @@ from optuna.trial import Trial
 
 from searchlab.fusion.groups import Group, group_size
 from searchlab.runs.job import Job
-from searchlab.space.constraints import Candidates
+from searchlab.space.constraints import ConstraintChecker
 from searchlab.space.domains import Scalar
-from searchlab.space.structure import structural
-from searchlab.study.survivor_queue import structure_of
+from searchlab.space.structure import structural_parameters
+from searchlab.study.storage.attributes import GROUP
+from searchlab.study.survivor_queue import structure_key
 from searchlab.study.trial_proposer import TrialProposer, Values
 from searchlab.study.trial_store import TrialStore
 
-IN_VAIN = 200  # draws in a row that break the constraint, until the search gives up
+MAX_INFEASIBLE_RUN = 200  # infeasible trials in a row after which the search ends
 
 
 class GroupProposer:
-    """Draws the groups of one study. `in_vain` says why no more can be drawn, should it come to that."""
+    """Proposes the groups of one study.
 
-    def __init__(self, job: Job, ledger: TrialStore) -> None:
-        self.job, self.sweep, self.ledger = job, job.sweep, ledger
-        self.workers = job.workers or 1  # that train, as far as is known
-        self.in_vain: str | None = None
-        self.pays: dict[Hashable, int] = {}  # by structure: how many trials are trained fastest side by side
-        self.generation: dict[int, int] = {}  # of a trial: the first number of its generation, where reproducible
-        self._proposals = TrialProposer(job, ledger.study)
-        self._candidates = Candidates(job.sweep, job.sweep.data.training)
+    Args:
+        job: The sweep and its options.
+        store: The trials of the study.
 
-    def left(self) -> int:
-        """How many trials are still to be drawn. One that breaks the constraint does not count, save in a plan."""
-        free = 0 if self._proposals.listed else self.ledger.infeasible
-        return 0 if self.in_vain else max(0, self.job.trials - (self.ledger.count - free))
+    Attributes:
+        workers: The number of workers, as far as it is known; each of them should have something to train.
+        best_sizes: By structure, the number of trials that train fastest side by side.
+        generation_start: For each trial of a reproducible search, the first trial of its generation.
+        no_feasible_reason: Why no further trial can be proposed; None while one can.
+    """
 
-    def group(self) -> Group | None:
-        """The next group; None when no trial is left to draw.
+    def __init__(self, job: Job, store: TrialStore) -> None:
+        self.job, self.sweep, self.store = job, job.sweep, store
+        self.workers = job.config.workers or 1
+        self.best_sizes: dict[Hashable, int] = {}
+        self.generation_start: dict[int, int] = {}
+        self.no_feasible_reason: str | None = None
+        self._trials = TrialProposer(job, store.study)
+        self._constraint = ConstraintChecker(job.sweep, job.rows.load)
 
-        Where it is not known yet how many trials of its structure pay, it is the leader with `room` for others.
+    def trials_left(self) -> int:
+        """Return how many trials are still to be proposed; outside of a grid, an infeasible trial does not count."""
+        free = 0 if self._trials.has_grid else self.store.infeasible_count
+        return 0 if self.no_feasible_reason else max(0, self.job.trials - (self.store.trial_count - free))
+
+    def next_group(self) -> Group | None:
+        """Return the next group; None when no trial is left to propose.
+
+        Where the best size for its structure is not measured yet, the group holds one trial and `max_followers` says
+        how many more may join it.
         """
-        most = self._most()
-        drawn = self._worthwhile({}) if most else None
-        if drawn is None:
+        max_size = self._max_size()
+        proposed = self._propose_trainable({}) if max_size else None
+        if proposed is None:
             return None
-        number, parameters = drawn
-        group = Group(str(number), (number,), (parameters,), self.job.seed)
-        if most == 1 or self._proposals.alone(number):
+        number, values = proposed
+        group = Group(str(number), (number,), (values,), self.job.config.seed)
+        if max_size == 1 or self._trials.trains_alone(number):
             return group
-        known = self.job.fuse != "auto" or bool(self.job.generation)
-        pays = most if known else self.pays.get(structure_of(self.sweep, parameters))
-        return replace(group, room=most - 1) if pays is None else self.fill(group, min(most, pays))
+        is_fixed = self.job.config.fuse != "auto" or bool(self.job.generation)
+        size = max_size if is_fixed else self.best_sizes.get(structure_key(self.sweep, values))
+        if size is None:
+            return replace(group, max_followers=max_size - 1)
+        return self._fill(group, min(max_size, size))
 
-    def grow(self, group: Group, pays: int) -> Group:
-        """The group with as many more trials as make `pays` in all, as far as it has room."""
-        self.pays[structure_of(self.sweep, group.parameters[0])] = pays
-        return self.fill(replace(group, room=0), min(pays, 1 + group.room))
-
-    def fill(self, group: Group, size: int) -> Group:
-        """The group with followers drawn at its structure until it holds so many, or none is left."""
-        fixed = structural(self.sweep, group.parameters[0])
-        for _ in range(size - len(group.trials)):
-            if not self.left() or not self._proposals.follows(self.ledger.count, fixed):
-                break
-            if drawn := self._draw(fixed):
-                trials, parameters = (*group.trials, drawn[0]), (*group.parameters, drawn[1])
-                group = replace(group, trials=trials, parameters=parameters)
-        if len(group.trials) > 1:
-            self._write_down(group)
-        return group
+    def grow(self, group: Group, size: int) -> Group:
+        """Return the group with more trials of its structure, up to `size`, which is the best size for it."""
+        self.best_sizes[structure_key(self.sweep, group.parameters[0])] = size
+        return self._fill(replace(group, max_followers=0), min(size, 1 + group.max_followers))
 
     def next_generation(self) -> list[Group]:
-        """The groups of a generation, all drawn before any of it is trained: they know of those before alone."""
-        since, groups = self.ledger.count, list[Group]()
-        while self.left() and self.ledger.count - since < self.job.generation:
-            group = self.group()
+        """Return the groups of a generation: none of its trials is trained before the last one is proposed."""
+        start, groups = self.store.trial_count, list[Group]()
+        while self.trials_left() and self.store.trial_count - start < self.job.generation:
+            group = self.next_group()
             groups += [group] if group else []
         for group in groups:
-            self.generation |= dict.fromkeys(group.trials, since)
-            self._write_down(group, since=since)
+            self.generation_start |= dict.fromkeys(group.trials, start)
+            self._store_group(group, since=start)
         return groups
 
-    def take_up(self) -> list[Group]:
-        """Open trials of a killed process, in the groups they were handed out in."""
-        found: dict[str, list[tuple[int, Values]]] = {}
-        parts: dict[str, tuple[str, ...]] = {}
-        for number, frozen in self.ledger.left_open():
-            trial, parameters = self._proposals.reopen(number, frozen)
-            if not self._begin(number, trial, parameters):
+    def interrupted_groups(self) -> list[Group]:
+        """Return the open trials of a killed process, in the groups in which they were trained."""
+        members: dict[str, list[tuple[int, Values]]] = {}
+        merged_groups: dict[str, tuple[str, ...]] = {}
+        for number, stored in self.store.interrupted_trials():
+            trial, values = self._trials.reopen(number, stored)
+            if not self._start(number, trial, values):
                 continue
-            told = frozen.user_attrs.get("group", {"group": str(number)})
-            found.setdefault(told["group"], []).append((number, parameters))
-            parts[told["group"]] = tuple(told.get("parts", ()))
-            self.generation[number] = told.get("since", 0)
+            about = stored.user_attrs.get(GROUP, {"group": str(number)})
+            members.setdefault(about["group"], []).append((number, values))
+            merged_groups[about["group"]] = tuple(about.get("parts", ()))
+            self.generation_start[number] = about.get("since", 0)
         return [
-            Group(name, tuple(n for n, _ in drawn), tuple(p for _, p in drawn), self.job.seed, parts=parts[name])
-            for name, drawn in found.items()
+            Group(
+                name,
+                tuple(number for number, _ in trials),
+                tuple(values for _, values in trials),
+                self.job.config.seed,
+                merged_groups=merged_groups[name],
+            )
+            for name, trials in members.items()
         ]
 
-    def merge(self, group: Group) -> Group:
-        """The same group, written down where it brings others together."""
-        if group.parts:
-            self._write_down(group, parts=list(group.parts))
+    def store_merged(self, group: Group) -> Group:
+        """Return the same group, after storing which groups it merges, if any."""
+        if group.merged_groups:
+            self._store_group(group, parts=list(group.merged_groups))
         return group
 
-    def _most(self) -> int:
-        """How many trials the next group may hold."""
-        job, left = self.job, self.left()
-        if job.generation and job.fuse == "auto":
+    def _fill(self, group: Group, size: int) -> Group:
+        """Return the group with further trials of its structure until it holds `size`, or none is left."""
+        fixed = structural_parameters(self.sweep, group.parameters[0])
+        for _ in range(size - len(group.trials)):
+            if not self.trials_left() or not self._trials.fits_structure(self.store.trial_count, fixed):
+                break
+            if proposed := self._propose(fixed):
+                trials, parameters = (*group.trials, proposed[0]), (*group.parameters, proposed[1])
+                group = replace(group, trials=trials, parameters=parameters)
+        if len(group.trials) > 1:
+            self._store_group(group)
+        return group
+
+    def _max_size(self) -> int:
+        """Return how many trials the next group may hold."""
+        job, left = self.job, self.trials_left()
+        if job.generation and job.config.fuse == "auto":
             return min(left, max(1, job.generation // 4))
-        alike, start_up = self._proposals.alike(self.ledger.count), self.sweep.sampler.start_up
         return group_size(
-            job.fuse, trials=job.trials, begun=job.trials - left, workers=self.workers, start_up=start_up, alike=alike
+            job.config.fuse,
+            trials=job.trials,
+            started=job.trials - left,
+            workers=self.workers,
+            startup_trials=self.sweep.sampler.startup_trials,
+            same_structure=self._trials.structure_run(self.store.trial_count),
         )
 
-    def _worthwhile(self, fixed: Mapping[str, Scalar]) -> tuple[int, Values] | None:
-        """Draw until a trial is worth training; None when none is left."""
-        vain = 0
-        while self.left():
-            before = self.ledger.infeasible
-            if drawn := self._draw(fixed):
-                return drawn
-            # a twin counts, as does any point of a plan: these come to an end by themselves
-            vain = 0 if self.ledger.infeasible == before or self._proposals.listed else vain + 1
-            if vain == IN_VAIN:
-                self.in_vain = f"{IN_VAIN} points in a row broke the constraint"
+    def _propose_trainable(self, fixed: Mapping[str, Scalar]) -> tuple[int, Values] | None:
+        """Propose trials until one is to be trained, and return it; None when none is left."""
+        infeasible_run = 0
+        while self.trials_left():
+            before = self.store.infeasible_count
+            if proposed := self._propose(fixed):
+                return proposed
+            # duplicates count as trials, and so do infeasible points of a grid: these come to an end by themselves
+            is_infeasible = self.store.infeasible_count > before and not self._trials.has_grid
+            infeasible_run = infeasible_run + 1 if is_infeasible else 0
+            if infeasible_run == MAX_INFEASIBLE_RUN:
+                self.no_feasible_reason = f"{MAX_INFEASIBLE_RUN} trials in a row violate the constraint"
         return None
 
-    def _draw(self, fixed: Mapping[str, Scalar]) -> tuple[int, Values] | None:
-        """A new trial; None where it need not be trained."""
-        number = self.ledger.count
-        trial, parameters = self._proposals.draw(number, fixed)
-        self.ledger.count += 1
-        return (number, parameters) if self._begin(number, trial, parameters) else None
+    def _propose(self, fixed: Mapping[str, Scalar]) -> tuple[int, Values] | None:
+        """Create the next trial and return it; None where it is not trained."""
+        number = self.store.trial_count
+        trial, values = self._trials.propose(number, fixed)
+        self.store.trial_count += 1
+        return (number, values) if self._start(number, trial, values) else None
 
-    def _begin(self, number: int, trial: Trial, parameters: Values) -> bool:
-        """Whether a trial that is drawn is to be trained; else it has ended, or ends when its twin does."""
-        self.ledger.begin(number, trial, parameters)
+    def _start(self, number: int, trial: Trial, values: Values) -> bool:
+        """Add a trial to the store, and return whether it is to be trained; otherwise it ends untrained."""
+        self.store.start(number, trial, values)
         if self.sweep.constraint is not None:
-            excess = self._candidates.excess(parameters)
-            self.ledger.constrain(number, excess)
-            if excess > 0:
-                self.ledger.rule_out(number, self._candidates.told(excess))
+            violation = self._constraint.violation(values)
+            self.store.report_violation(number, violation)
+            if violation > 0:
+                self.store.mark_infeasible(number, self._constraint.violation_message(violation))
                 return False
-        return not self.ledger.follow(number, parameters)
+        return not self.store.link_duplicate(number, values)
 
-    def _write_down(self, group: Group, **about: object) -> None:
+    def _store_group(self, group: Group, **about: object) -> None:
         for number in group.trials:
-            self.ledger.belongs(number, {"group": group.id, **about})
+            self.store.store_group(number, {"group": group.id, **about})

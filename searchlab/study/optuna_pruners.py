@@ -1,4 +1,4 @@
-"""Optuna's pruners at work: they ask a study of Optuna's, which is kept in step with the curves."""
+"""Optuna's pruners as stopping rules: they read a study of Optuna's that follows the learning curves."""
 
 from __future__ import annotations
 
@@ -12,92 +12,93 @@ from optuna.trial import FrozenTrial, TrialState
 
 from searchlab.metrics import Goal
 from searchlab.pruning.learning_curves import LearningCurves
-from searchlab.pruning.optuna import OptunaPruner
+from searchlab.pruning.optuna_pruner import OptunaPruner
 from searchlab.pruning.pruner import Pruner, StoppingRule
 
-NAME = "searchlab"  # Hyperband chooses a trial's bracket by its number and the name of the study
+STUDY_NAME = "searchlab"  # Hyperband chooses a trial's bracket by its number and the name of the study
 
 
-def stopping_rule_of(pruner: Pruner, goal: Goal) -> StoppingRule:
-    """What decides for a sweep's pruner: the pruner itself, or a judge that asks one of Optuna's."""
+def create_stopping_rule(pruner: Pruner, goal: Goal) -> StoppingRule:
+    """Return the rule that decides for a sweep's pruner: the pruner itself, or one that calls a pruner of Optuna's."""
     return pruner if not isinstance(pruner, OptunaPruner) else _OptunaRule(pruner, goal)
 
 
 class _OptunaRule:
-    """Asks one of Optuna's pruners, with the means over folds as intermediate values and the epochs, from 1, as steps.
+    """Calls one of Optuna's pruners, with means over folds as intermediate values and the epochs, from 1, as steps.
 
-    Optuna's pruners keep notes on the trials that they were asked about. So all questions are about one search, and the
-    curves of a trial only ever get longer; which other trials are known may differ from question to question.
+    Optuna's pruners store notes about the trials that they were called for. So a rule serves one search, in which the
+    curve of a trial only grows; which other trials have curves may differ from call to call.
     """
 
     def __init__(self, pruner: OptunaPruner, goal: Goal) -> None:
         self._pruner = copy.deepcopy(pruner.pruner)  # it keeps notes on itself as well
-        self._storage = _Storage()
+        self._storage = _FilteredStorage()
         direction = StudyDirection.MAXIMIZE if goal == "max" else StudyDirection.MINIMIZE
-        self._storage.create_new_study([direction], NAME)
-        self._study = Study(NAME, self._storage)
+        self._storage.create_new_study([direction], STUDY_NAME)
+        self._study = Study(STUDY_NAME, self._storage)
         self._sign = 1.0 if goal == "max" else -1.0
-        self._told: dict[int, int] = {}  # epochs of each trial that Optuna knows
+        self._reported_epochs: dict[int, int] = {}  # by trial
         self._finished: set[int] = set()
 
-    def due(self, epoch: int) -> bool:
-        """Always: Optuna's pruners do not say what they wait for."""
+    def is_due(self, epoch: int) -> bool:
+        """Return True: Optuna's pruners do not say at which epochs they decide."""
         return True
 
-    def why_stop(self, curves: LearningCurves, trial: int) -> str | None:
-        """Which pruner stops this trial at its newest epoch; None to go on."""
-        known = curves.trials
-        self._storage.shown = set(known)
-        for number, length in zip(known, curves.lengths.tolist(), strict=True):
-            if number != trial and length > self._told.get(number, 0):
-                self._catch_up(curves, number, length)
+    def stop_reason(self, curves: LearningCurves, trial: int) -> str | None:
+        """Return why the pruner stops this trial at its latest epoch; None to continue."""
+        trials = curves.trials
+        self._storage.visible = set(trials)
+        for number, last_epoch in zip(trials, curves.last_epochs.tolist(), strict=True):
+            if number != trial and last_epoch > self._reported_epochs.get(number, 0):
+                self._report(curves, number, last_epoch)
         for number in sorted(curves.finished - self._finished - {trial}):
             self._complete(curves, number)
-        stop = self._catch_up(curves, trial, curves.length(trial))
-        return f"{type(self._pruner).__name__} stops it after epoch {curves.length(trial)}" if stop else None
+        last_epoch = curves.last_epoch(trial)
+        should_stop = self._report(curves, trial, last_epoch)
+        return f"{type(self._pruner).__name__} stops it after epoch {last_epoch}" if should_stop else None
 
-    def _catch_up(self, curves: LearningCurves, trial: int, length: int) -> bool:
-        """Tell what is new of a trial, epoch by epoch, for so the pruner takes its notes; its answer to the last."""
-        stop, means = False, curves.means[curves.row(trial)].tolist()
-        self._storage.hold(self._study, trial)
-        for epoch in range(self._told.get(trial, 0), length):
+    def _report(self, curves: LearningCurves, trial: int, last_epoch: int) -> bool:
+        """Report the new epochs of a trial one by one, as the pruner's notes need it; return its last decision."""
+        should_stop, means = False, curves.fold_means[curves.row_of(trial)].tolist()
+        self._storage.create_up_to(self._study, trial)
+        for epoch in range(self._reported_epochs.get(trial, 0), last_epoch):
             self._storage.set_trial_intermediate_value(trial, epoch + 1, self._sign * means[epoch])
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of values that are not finite
-                stop = self._pruner.prune(self._study, self._storage.get_trial(trial))
-        self._told[trial] = length
-        return stop
+                warnings.simplefilter("ignore")  # about values that are not finite
+                should_stop = self._pruner.prune(self._study, self._storage.get_trial(trial))
+        self._reported_epochs[trial] = last_epoch
+        return should_stop
 
     def _complete(self, curves: LearningCurves, trial: int) -> None:
-        """Tell that a trial ran to its end, and what it is worth."""
-        best = float(curves.best[curves.row(trial), curves.length(trial) - 1])
+        """Report that a trial was trained to its end, and its value."""
+        best = float(curves.best_means[curves.row_of(trial), curves.last_epoch(trial) - 1])
         self._storage.set_trial_state_values(trial, TrialState.COMPLETE, [self._sign * best])
         self._finished.add(trial)
 
 
-class _Storage(InMemoryStorage):
-    """Trials whose ids are their numbers in the sweep; only those are seen that are `shown`."""
+class _FilteredStorage(InMemoryStorage):
+    """A storage of trials whose ids are their numbers in the sweep; it returns only those that are `visible`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.shown: set[int] = set()
+        self.visible: set[int] = set()
 
-    def hold(self, study: Study, trial: int) -> None:
-        """Make trials up to this number."""
+    def create_up_to(self, study: Study, trial: int) -> None:
+        """Create trials up to this number."""
         for _ in range(len(super().get_all_trials(study._study_id, deepcopy=False)), trial + 1):
             self.create_new_trial(study._study_id)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Those that are shown."""
-        found = super().get_all_trials(study_id, deepcopy=deepcopy, states=states)
-        return [trial for trial in found if trial.number in self.shown]
+        """Return the visible trials."""
+        trials = super().get_all_trials(study_id, deepcopy=deepcopy, states=states)
+        return [trial for trial in trials if trial.number in self.visible]
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
-        """The best of those that are shown; raises ValueError when none of them is complete."""
+        """Return the best visible trial; raise ValueError when none of them is complete."""
         complete = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.COMPLETE,))
-        larger = self.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE
+        is_larger_better = self.get_study_directions(study_id)[0] == StudyDirection.MAXIMIZE
         if not complete:
             raise ValueError("no trial is complete yet")
-        return (max if larger else min)(complete, key=lambda trial: trial.value or 0.0)
+        return (max if is_larger_better else min)(complete, key=lambda trial: trial.value or 0.0)

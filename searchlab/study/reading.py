@@ -1,8 +1,7 @@
-"""Trials as Optuna has them stored, read back as records: by the study's owner, and by whoever looks at it."""
+"""Trial records of what Optuna has stored, for the study's owner and for other processes that read it."""
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import datetime
 from pathlib import Path
@@ -12,45 +11,65 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from searchlab.runs.trials import LearningCurve, State, TrialRecord
-from searchlab.study.storage import journal
+from searchlab.study.storage.attributes import END, PRIOR_TRIALS, decode_curve
+from searchlab.study.storage.opening import open_read_only
 
-KNOWN = "known trials"  # of an earlier sweep, first in the storage: the sampler's knowledge and no trials of this study
 
+def read_trials(storage: Path | str, name: str) -> list[TrialRecord]:
+    """Return the trials of a study as far as they are stored, whoever owns it; none when there is no such study.
 
-def peek(storage: Path | str, name: str) -> list[TrialRecord]:
-    """The trials of a study that another process may own, as far as they are stored; none when there is no study."""
+    Args:
+        storage: The path of the study's journal, or the URL of its database.
+        name: The name of the study.
+
+    Raises:
+        WorldFault: When the storage cannot be read.
+        UserMistake: When the URL is not that of a database.
+    """
     if isinstance(storage, Path) and not storage.exists():
         return []
-    opened = journal.look(storage)
+    opened = open_read_only(storage)
     if name not in optuna.get_all_study_names(opened):
         return []
     study = optuna.load_study(study_name=name, storage=opened)
-    trials = study.get_trials(deepcopy=False)[study.user_attrs.get(KNOWN, 0) :]
-    return [record_of(trial, number, None) for number, trial in enumerate(trials)]
+    trials = study.get_trials(deepcopy=False)[study.user_attrs.get(PRIOR_TRIALS, 0) :]
+    return [to_record(trial, number, None) for number, trial in enumerate(trials)]
 
 
-def record_of(trial: FrozenTrial, number: int, open_curve: LearningCurve | None) -> TrialRecord:
-    """A trial as it is stored, under its number in the sweep; its curve, unless it has ended, is the one given."""
-    end = trial.user_attrs.get("end", {"epoch": None, "reason": None, "curve": "{}"})
-    kept = end["curve"]  # values in journals of before it was text
-    curve = open_curve or LearningCurve(**(kept if isinstance(kept, dict) else json.loads(kept)))
+def to_record(trial: FrozenTrial, number: int, open_curve: LearningCurve | None) -> TrialRecord:
+    """Return the record of a stored trial.
+
+    Args:
+        trial: The trial, as Optuna stores it.
+        number: Its number in the sweep.
+        open_curve: Its learning curve where it has not ended; None reads the curve that was stored at its end.
+    """
+    end = trial.user_attrs.get(END, {"epoch": None, "reason": None, "curve": "{}"})
+    curve = open_curve or LearningCurve(**decode_curve(end["curve"]))
     state: State = end.get("state", trial.state.name)  # WAITING does not occur: nothing is enqueued in Optuna
     if not trial.state.is_finished():
-        state = "RUNNING"  # killed between its two last lines
-    value = float(np.mean(curve.scores[end["epoch"] - 1])) if end["epoch"] and state != "RUNNING" else None
+        state = "RUNNING"  # a kill came between the END attribute and the state
+    epoch: int | None = end["epoch"] if state != "RUNNING" else None
     return TrialRecord(
-        number, state, trial.params, value, end["epoch"] if value is not None else None, end["reason"], curve,
-        seconds_of(trial.datetime_start), seconds_of(trial.datetime_complete) if trial.datetime_complete else None,
-        curve.values(end["epoch"]) if value is not None else (),
-    )  # fmt: skip
+        number=number,
+        state=state,
+        parameters=trial.params,
+        value=float(np.mean(curve.scores[epoch - 1])) if epoch else None,
+        epoch=epoch,
+        reason=end["reason"],
+        curve=curve,
+        started=to_timestamp(trial.datetime_start),
+        ended=to_timestamp(trial.datetime_complete) if trial.datetime_complete else None,
+        values=curve.values(epoch) if epoch else (),
+    )
 
 
-def order_of(trial: FrozenTrial) -> tuple[int, float]:
-    """By which trials that have ended are in the order in which they did; a clock that was put back has no say."""
+def end_order(trial: FrozenTrial) -> tuple[int, float]:
+    """Return a key that sorts trials in the order in which they ended, also where the clock was set back."""
     ended = trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0
-    return trial.user_attrs.get("end", {}).get("order", -1), ended
+    return trial.user_attrs.get(END, {}).get("order", -1), ended
 
 
-def seconds_of(moment: datetime | None) -> float:
-    """A moment of Optuna's in seconds since 1970; now, where it has none."""
+def to_timestamp(moment: datetime | None) -> float:
+    """Return one of Optuna's times in seconds since 1970; for None the time now."""
     return moment.timestamp() if moment else time.time()

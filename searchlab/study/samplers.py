@@ -1,4 +1,4 @@
-"""What the sweep file's samplers and domains are in Optuna."""
+"""Optuna's samplers and distributions for the samplers and domains of a sweep."""
 
 from __future__ import annotations
 
@@ -14,74 +14,86 @@ from optuna.trial import Trial
 
 from searchlab.backend import Array
 from searchlab.space.domains import Choice, Domain, Float, Int, Scalar
-from searchlab.space.initial_points import places_of
+from searchlab.space.initial_points import open_arguments
 from searchlab.space.samplers import TPE, BruteForce, CmaEs, Grid, OptunaSampler, QuasiRandom, Random, Sampler
 from searchlab.space.sweep import Sweep
 from searchlab.study import optuna_samplers
-from searchlab.study.tpe_history import History
+from searchlab.study.tpe_observations import TPEObservations
 
-UNSEEDED = 2**32 - 1  # what tells the seed of a sequence from those of its trials
+SEQUENCE_KEY = 2**32 - 1  # distinguishes the seed of a Sobol sequence from the seeds of trials
+MIN_SOBOL_EXPONENT = 6  # a sequence has at least 64 points
 
 
-class Samplers:
-    """Optuna's sampler for each trial of one study.
+class SamplerFactory:
+    """Creates Optuna's sampler for each trial of one study.
 
-    It is seeded by the sweep's seed and the trial's number alone: what is drawn depends on the trials before it and not
-    on restarts. An Optuna sampler of the user's own keeps its seed, and is seeded afresh where the study is `resumed`.
+    A sampler is seeded by the sweep's seed and the trial's number: what it draws depends on the trials before it and
+    not on restarts. A sampler object of the user's own keeps its seed, and gets a new one when the study is resumed.
+
+    Args:
+        sweep: The sweep.
+        seed: Its random seed.
+        is_resumed: Whether the study has trials already.
     """
 
-    def __init__(self, sweep: Sweep, seed: int, *, resumed: bool = False) -> None:
+    def __init__(self, sweep: Sweep, seed: int, *, is_resumed: bool = False) -> None:
         self._sampler, self._seed = sweep.sampler, seed
-        self._open = sorted(path for path, value, _ in sweep.walk() if isinstance(value, Domain))
-        self._always = {  # the ranges that are open in every trial
-            path: distribution(place.domain)
-            for path, place in sorted(places_of(sweep).items())
-            if not place.waits and isinstance(place.domain, (Float, Int))
+        self._open_paths = sorted(path for path, value, _ in sweep.iter_arguments() if isinstance(value, Domain))
+        self._unconditional = {  # the ranges that are open in every trial
+            path: to_distribution(argument.domain)
+            for path, argument in sorted(open_arguments(sweep).items())
+            if not argument.conditions and isinstance(argument.domain, (Float, Int))
         }
-        self._sobol: Array = np.empty((0, len(self._open)))  # (points, dimensions), in [0, 1)
-        self._history = History()
+        self._sobol: Array = np.empty((0, len(self._open_paths)))  # (points, dimensions), in [0, 1)
+        self._observations = TPEObservations()
         self._own = copy.deepcopy(sweep.sampler.sampler) if isinstance(sweep.sampler, OptunaSampler) else None
-        if self._own is not None and resumed:
+        if self._own is not None and is_resumed:
             self._own.reseed_rng()
 
-    def of(self, number: int, fixed: Mapping[str, Scalar]) -> BaseSampler:
-        """The sampler of the trial with this number, with these values given."""
+    def create(self, number: int, fixed: Mapping[str, Scalar]) -> BaseSampler:
+        """Return the sampler of the trial with this number, with these values fixed."""
         if self._own is not None:
-            return _with_given(self._own, fixed)
+            return _with_fixed(self._own, fixed)
         if isinstance(self._sampler, QuasiRandom):
-            return _with_given(optuna_samplers.At(dict(zip(self._open, self._point(number), strict=True))), fixed)
+            point = dict(zip(self._open_paths, self._sobol_point(number), strict=True))
+            return _with_fixed(optuna_samplers.UnitPointSampler(point), fixed)
         seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
         if isinstance(self._sampler, CmaEs):
-            with _experimental():
-                adapted = optuna_samplers.CmaEs(seed, self._always, start_up=self._sampler.start_up)
-            return _with_given(adapted, fixed)
-        return optuna_sampler(self._sampler, seed, fixed, self._history)
+            with _without_experimental_warnings():
+                sampler = optuna_samplers.ResumableCmaEsSampler(
+                    seed, self._unconditional, startup_trials=self._sampler.startup_trials
+                )
+            return _with_fixed(sampler, fixed)
+        return create_sampler(self._sampler, seed, fixed, self._observations)
 
-    def _point(self, number: int) -> list[float]:
-        """The point of the sequence with this number, one coordinate for each open argument."""
-        if number >= len(self._sobol) and self._open:
-            from scipy.stats import qmc  # half a second
+    def _sobol_point(self, number: int) -> list[float]:
+        """Return the point of the sequence with this number, one coordinate for each open argument."""
+        if number >= len(self._sobol) and self._open_paths:
+            from scipy.stats import qmc  # here alone: it takes half a second
 
-            scrambling = np.random.default_rng([self._seed, UNSEEDED])
-            sequence = qmc.Sobol(len(self._open), scramble=True, rng=scrambling)
-            self._sobol = sequence.random_base2(max(6, number.bit_length()))
-        coordinates: list[float] = self._sobol[number].tolist() if self._open else []
+            scrambling = np.random.default_rng([self._seed, SEQUENCE_KEY])
+            sequence = qmc.Sobol(len(self._open_paths), scramble=True, rng=scrambling)
+            self._sobol = sequence.random_base2(max(MIN_SOBOL_EXPONENT, number.bit_length()))
+        coordinates: list[float] = self._sobol[number].tolist() if self._open_paths else []
         return coordinates
 
 
-def optuna_sampler(
-    sampler: Sampler, seed: int, fixed: Mapping[str, Scalar], history: History | None = None
+def create_sampler(
+    sampler: Sampler, seed: int, fixed: Mapping[str, Scalar], observations: TPEObservations | None = None
 ) -> BaseSampler:
-    """Optuna's sampler for one trial, with some values given; a grid gives all of them.
+    """Return Optuna's sampler for one trial, for the samplers that need to know nothing about the sweep.
 
-    For those that need to know nothing of the sweep; `Samplers` has them all. `history` is of the study's trials before
-    this one, where many are drawn.
+    Args:
+        sampler: TPE, Random, Grid or BruteForce.
+        seed: Random seed of the trial.
+        fixed: Values by path that are not drawn; for a grid these are all.
+        observations: The trials before this one, shared by all trials of a study; default: read for this trial.
     """
-    return _with_given(_free(sampler, seed, history), fixed)
+    return _with_fixed(_create_free_sampler(sampler, seed, observations), fixed)
 
 
 def suggest(trial: Trial, path: str, domain: Domain) -> Scalar:
-    """A trial's value of one argument: the one it has, else the one its sampler draws."""
+    """Return a trial's value of one argument: the stored one, or else one that its sampler draws."""
     if isinstance(domain, Float):
         return trial.suggest_float(path, domain.low, domain.high, log=domain.log, step=domain.step)
     if isinstance(domain, Int):
@@ -89,47 +101,49 @@ def suggest(trial: Trial, path: str, domain: Domain) -> Scalar:
     if isinstance(domain, Choice):
         choice: Scalar = trial.suggest_categorical(path, list(domain.labels))
         return choice
-    raise TypeError(f"no way to ask for a {type(domain).__name__}")
+    raise TypeError(f"Optuna cannot suggest a value of a {type(domain).__name__}")
 
 
-def distributions(sweep: Sweep, parameters: Mapping[str, Scalar]) -> dict[str, BaseDistribution]:
-    """Optuna's distribution of each argument that a draw with these values asks for; they must fit the sweep."""
+def distributions_of(sweep: Sweep, parameters: Mapping[str, Scalar]) -> dict[str, BaseDistribution]:
+    """Return Optuna's distribution of each argument that is open in the trial with these parameters of the sweep."""
     found: dict[str, BaseDistribution] = {}
 
-    def ask(path: str, domain: Domain) -> Scalar:
-        found[path] = distribution(domain)
+    def look_up(path: str, domain: Domain) -> Scalar:
+        found[path] = to_distribution(domain)
         return parameters[path]
 
-    sweep.draw(ask)
+    sweep.suggest_configuration(look_up)
     return found
 
 
-def distribution(domain: Domain) -> BaseDistribution:
-    """What a domain is in Optuna, as `suggest` asks for it."""
+def to_distribution(domain: Domain) -> BaseDistribution:
+    """Return Optuna's distribution of a domain, equal to the one that `suggest` stores."""
     if isinstance(domain, Float):
         return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
     if isinstance(domain, Int):
         return IntDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
     if isinstance(domain, Choice):
         return CategoricalDistribution(list(domain.labels))
-    raise TypeError(f"no distribution is a {type(domain).__name__}")
+    raise TypeError(f"Optuna has no distribution for a {type(domain).__name__}")
 
 
-def _with_given(free: BaseSampler, fixed: Mapping[str, Scalar]) -> BaseSampler:
-    with _experimental():
-        return PartialFixedSampler(dict(fixed), free) if fixed else free
+def _with_fixed(sampler: BaseSampler, fixed: Mapping[str, Scalar]) -> BaseSampler:
+    with _without_experimental_warnings():
+        return PartialFixedSampler(dict(fixed), sampler) if fixed else sampler
 
 
-def _free(sampler: Sampler, seed: int, history: History | None) -> BaseSampler:
-    with _experimental():
+def _create_free_sampler(sampler: Sampler, seed: int, observations: TPEObservations | None) -> BaseSampler:
+    with _without_experimental_warnings():
         if isinstance(sampler, TPE):
-            return optuna_samplers.Tpe(seed, start_up=sampler.start_up, history=history)
-    if isinstance(sampler, (Random, Grid, BruteForce)):  # of a grid nothing is left to draw
-        return optuna_samplers.Uniform(seed)
-    raise TypeError(f"no way to draw as {sampler!r}")
+            return optuna_samplers.ConditionalTPESampler(
+                seed, startup_trials=sampler.startup_trials, observations=observations
+            )
+    if isinstance(sampler, (Random, Grid, BruteForce)):  # all values of a grid are fixed
+        return optuna_samplers.ArgumentRandomSampler(seed)
+    raise TypeError(f"Optuna has no sampler for {sampler!r}")
 
 
-def _experimental() -> warnings.catch_warnings:
-    """Without Optuna's warnings of what is experimental: its version is pinned to a minor one."""
-    quiet = warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning)
-    return quiet
+def _without_experimental_warnings() -> warnings.catch_warnings:
+    """Return a context without Optuna's warnings about experimental features: its minor version is pinned."""
+    context = warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning)
+    return context

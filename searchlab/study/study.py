@@ -1,6 +1,6 @@
-"""The study: the one owner of the search's truth. It hands out groups, takes in their reports, and says who goes on.
+"""The study of a search: it proposes groups of trials, takes in their reports, and decides which trials continue.
 
-A trial that a killed process left unfinished is still open in the storage; whoever opens the study next hands out the
+A trial that a killed process left unfinished is still open in the storage. Whoever opens the study next hands out the
 same trial again, under its number.
 """
 
@@ -11,204 +11,221 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import optuna
 
-from searchlab.fusion.groups import Group, Later
+from searchlab.fusion.groups import Group, NoGroupYet
 from searchlab.pruning.learning_curves import LearningCurves
-from searchlab.runs.events import Tracker
+from searchlab.runs.events import EventHandler, Message
 from searchlab.runs.file_lock import FileLock
 from searchlab.runs.job import Job
 from searchlab.runs.study_client import Decision
 from searchlab.runs.trials import TrialRecord
 from searchlab.study.group_proposer import GroupProposer
-from searchlab.study.optuna_pruners import stopping_rule_of
+from searchlab.study.optuna_pruners import create_stopping_rule
+from searchlab.study.storage.attributes import SEARCH_OVER
 from searchlab.study.survivor_queue import SurvivorQueue
 from searchlab.study.trial_store import TrialStore
 from searchlab.training import EpochReport
 
-ORPHAN = 30.0  # seconds to wait for the study of a killed driver to notice that it is alone
+LOCK_TIMEOUT = 30.0  # seconds to wait for the study of a killed driver to notice that it is alone
 
 
 class Study:
-    """Proposes trials, judges their curves, and stores how they ended. One process at a time owns it.
+    """The trials of a search: it proposes them, prunes them by their learning curves, and stores how they ended.
 
-    `over` says why the search ended before its trials were used up. Raises BlockingIOError when another process of this
-    machine owns the study, UserMistake when one elsewhere does.
+    Args:
+        job: The sweep, its options, and where the study is stored.
+        handler: Gets the events of the trials, and messages for people.
+
+    Attributes:
+        store: The trials.
+        paused: Whether no more groups are handed out until the study is opened again.
+        end_reason: Why the search ended before all its trials; None otherwise.
+
+    Raises:
+        BlockingIOError: When another process of this machine owns the study.
+        UserMistake: When a process of another machine owns the study, or it is another sweep's.
+        WorldFault: When its storage cannot be opened.
     """
 
-    def __init__(self, job: Job, tracker: Tracker) -> None:
+    def __init__(self, job: Job, handler: EventHandler) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.job, self.sweep, self.tracker = job, job.sweep, tracker
-        self._lock = FileLock(job.owner_lock, wait=ORPHAN) if job.owner_lock else None
+        self.job, self.sweep, self._handler = job, job.sweep, handler
+        self._lock = FileLock(job.owner_lock, timeout=LOCK_TIMEOUT) if job.owner_lock else None
         try:
-            self.ledger = TrialStore(job, tracker)
+            self.store = TrialStore(job, handler)
         except BaseException:
-            self._let_go()
+            self._release_lock()
             raise
-        self._drawing = GroupProposer(job, self.ledger)
-        self._pruner = stopping_rule_of(job.sweep.chosen_pruner, job.sweep.primary.goal)
-        self._waiting = SurvivorQueue(job.sweep)
-        self._compared: dict[
-            int, LearningCurves
-        ] = {}  # by trial under way, where reproducible: the curves it is held against
-        self._noted: set[str] = set()
+        self._proposer = GroupProposer(job, self.store)
+        self._stopping_rule = create_stopping_rule(job.sweep.effective_pruner, job.sweep.primary_metric.goal)
+        self._survivors = SurvivorQueue(job.sweep)
+        self._comparisons: dict[int, LearningCurves] = {}  # by open trial of a reproducible search; see _comparison
+        self._notified: set[str] = set()
         self.paused = False
-        self.over: str | None = None
-        self._ready = self._drawing.take_up()
+        self.end_reason: str | None = None
+        self._ready = self._proposer.interrupted_groups()  # groups to be handed out next
 
     @property
     def workers(self) -> int:
-        """How many train: groups are no larger than leaves each of them something to do."""
-        return self._drawing.workers
+        """The number of workers that train, at least 1: a group leaves enough trials for each of them."""
+        return self._proposer.workers
 
     @workers.setter
     def workers(self, count: int) -> None:
-        self._drawing.workers = max(1, count)
+        self._proposer.workers = max(1, count)
 
-    def done(self) -> bool:
-        """Whether there will be no group to ask for any more: all have ended, or the rest is for another day."""
-        return not self.more() and (self.paused or bool(self.over) or not self.ledger.open)
+    def is_done(self) -> bool:
+        """Return whether no group will be handed out any more: all trials have ended, or the study is paused."""
+        return not self.has_more() and (self.paused or bool(self.end_reason) or not self.store.open_trials)
 
-    def more(self) -> bool:
-        """Whether there is a group to ask for, now or later."""
-        if self.paused or self.over:
+    def has_more(self) -> bool:
+        """Return whether there is a group to hand out, now or later."""
+        if self.paused or self.end_reason:
             return False
-        return bool(self._ready) or bool(self._waiting) or self._drawing.left() > 0
+        return bool(self._ready) or bool(self._survivors) or self._proposer.trials_left() > 0
 
-    def ask(self) -> Group | Later | None:
-        """The next group to train: what a killed process left, survivors that have waited long enough, new trials.
+    def ask(self) -> Group | NoGroupYet | None:
+        """Return the next group to train: first interrupted groups, then survivors that are ready, then new trials.
 
-        Later where nothing can be said before the trials at work have ended; None when all are handed out.
+        Returns:
+            The group; NoGroupYet where the trials that are being trained must end first; None when there is none left.
         """
-        self._check_budget(settled=not self.ledger.open)
-        if self.paused or self.over:
+        self._check_budget(is_settled=not self.store.open_trials)
+        if self.paused or self.end_reason:
             return None
-        if not self._ready and self.job.generation and self._drawing.left():
-            if self.ledger.open:
-                return Later()
-            self._ready, self._compared = self._drawing.next_generation(), {}
+        if not self._ready and self.job.generation and self._proposer.trials_left():
+            if self.store.open_trials:
+                return NoGroupYet()
+            self._ready, self._comparisons = self._proposer.next_generation(), {}
         if self._ready:
             return self._ready.pop(0)
-        waited = self._waiting.ready(self._drawing.pays, self.workers)
-        group = waited or (None if self.job.generation else self._drawing.group()) or self._waiting.rest()
-        self._check_budget(settled=True)  # drawing may have found that there is nothing to draw
-        return self._drawing.merge(group) if group else None
+        group = self._survivors.pop_ready(self._proposer.best_sizes, self.workers)
+        group = group or (None if self.job.generation else self._proposer.next_group()) or self._survivors.pop_largest()
+        self._check_budget(is_settled=True)  # the proposer may have found no feasible trial
+        return self._proposer.store_merged(group) if group else None
 
-    def grow(self, group: Group, pays: int) -> Group:
-        """The group with as many more trials as make `pays` in all, as far as it has room and trials are left."""
-        return self._drawing.grow(group, pays)
+    def grow(self, group: Group, size: int) -> Group:
+        """Return the group with more trials of its structure, up to `size` in all, as far as trials are left."""
+        return self._proposer.grow(group, size)
 
     def running(self, numbers: Iterable[int]) -> list[int]:
-        """Those of these trials that have not ended."""
-        return [number for number in numbers if number in self.ledger.open]
+        """Return those of these trials that have not ended."""
+        return [number for number in numbers if number in self.store.open_trials]
 
     def report(self, numbers: Sequence[int], report: EpochReport) -> Decision:
-        """Take in an epoch of these trials, side by side in this order, and say which go on.
+        """Take in an epoch of these trials, side by side in this order, and decide which of them continue.
 
-        One that diverged has failed; one whose curve is done, by the sweep's early stopping, is complete; one that the
-        sweep's pruner stops is pruned.
+        A trial that diverged fails. A trial that meets the sweep's early stopping is complete. A trial that the sweep's
+        pruner stops is pruned.
         """
-        for number in self.running(self._take_in(numbers, report)):
-            self._judge(number)
+        for number in self.running(self._add_epoch(numbers, report)):
+            self._stop_if_due(number)
         self._check_budget()
         return Decision(tuple(self.running(numbers)), self.paused)
 
-    def recall(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
-        """Take in epochs from before a kill, as a checkpoint has them: they were judged then."""
+    def restore_reports(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
+        """Take in epochs from before a restart, as a checkpoint holds them: they were decided upon then."""
         for numbers, report in reports:
-            self._take_in(numbers, report)
+            self._add_epoch(numbers, report)
 
     def finish(self, numbers: Sequence[int], report: EpochReport) -> None:
-        """Take in the last epoch of these trials: their value is the best epoch's mean over folds."""
-        self._take_in(numbers, report)
+        """Take in the last epoch of these trials: their value is the mean over folds at the best epoch."""
+        self._add_epoch(numbers, report)
         for number in self.running(numbers):
-            self.ledger.complete(number)
+            self.store.complete(number)
         self._check_budget()
 
     def fail(self, numbers: Sequence[int], reason: str) -> None:
-        """These trials ended without a value, for this reason."""
+        """End these trials without a value."""
         for number in self.running(numbers):
-            self.ledger.fail(number, reason)
+            self.store.fail(number, reason)
 
-    def take_back(self, group: Group, epoch: int) -> bool:
-        """Whether these survivors, all that is left of a group, are better off waiting for others to train with.
+    def return_survivors(self, group: Group, epoch: int) -> bool:
+        """Queue the survivors of a group, whose checkpoint is kept, where others may join them.
 
-        Where they are, their worker is free; their state lies in the group's checkpoint.
+        Returns:
+            Whether they are queued, so that their worker is free; otherwise it continues with them.
         """
-        others = self._drawing.left() or self._ready or self._waiting.joins(group, epoch)
-        if self.job.generation or self.paused or self.over or not others:
+        others = self._proposer.trials_left() or self._ready or self._survivors.has_match(group, epoch)
+        if self.job.generation or self.paused or self.end_reason or not others:
             return False
-        self._waiting.add(group, epoch)
+        self._survivors.add(group, epoch)
         return True
 
-    def put_back(self, group: Group) -> None:
-        """This group, whose state is saved, is the next to be handed out: its worker had to make room."""
-        if not self.over:
+    def return_group(self, group: Group) -> None:
+        """Hand out this group, whose checkpoint is kept, before all others: its worker had to release its slot."""
+        if not self.end_reason:
             self._ready.insert(0, group)
 
     def pause(self) -> None:
-        """Hand out no more, and let every group be saved after the epoch it is in."""
+        """Hand out no more groups, and have every worker save its group after the current epoch."""
         self.paused = True
 
-    def note(self, about: str, text: str) -> None:
-        """Tell whoever watches, once for each thing it is about."""
-        if about not in self._noted:
-            self._noted.add(about)
-            self.tracker.note(text)
+    def notify(self, topic: str, text: str) -> None:
+        """Send a message to whoever watches, once per topic."""
+        if topic not in self._notified:
+            self._notified.add(topic)
+            self._handler.handle(Message(text))
 
     def records(self) -> list[TrialRecord]:
-        """Every trial so far."""
-        return self.ledger.records()
+        """Return the record of every trial so far."""
+        return self.store.records()
 
     def close(self) -> None:
-        """Let another process own the study."""
-        self.ledger.close()
-        self._let_go()
+        """Close the study, so that another process can own it."""
+        self.store.close()
+        self._release_lock()
 
-    def _let_go(self) -> None:
+    def _release_lock(self) -> None:
         if self._lock:
             self._lock.release()
 
-    def _take_in(self, numbers: Sequence[int], report: EpochReport) -> list[int]:
-        """Add an epoch to the curves of these trials, and fail those that diverged; those for which it was news."""
-        folds, news = len(report.score) // len(numbers), []
+    def _add_epoch(self, numbers: Sequence[int], report: EpochReport) -> list[int]:
+        """Add an epoch to the curves of trials, fail those that diverged, and return those for which it is new."""
+        folds, new = len(report.score) // len(numbers), []
         for position, number in enumerate(numbers):
             replicas = slice(position * folds, (position + 1) * folds)
-            if not self.ledger.add(number, report, replicas, 1.0 / len(numbers)):
+            if not self.store.add_epoch(number, report, replicas, share=1.0 / len(numbers)):
                 continue
-            news.append(number)
-            broken = [(fold, why) for fold, why in enumerate(report.failures[replicas]) if why]
-            if broken:
-                fold, why = broken[0]
-                self.ledger.fail(number, f"{why} (fold {fold})")
-        return news
+            new.append(number)
+            failures = [(fold, reason) for fold, reason in enumerate(report.failures[replicas]) if reason]
+            if failures:
+                fold, reason = failures[0]
+                self.store.fail(number, f"{reason} (fold {fold})")
+        return new
 
-    def _judge(self, number: int) -> None:
-        """End a trial that is done, or stopped."""
-        rule, curves = self.sweep.early_stopping, self.ledger.scores
-        if rule and rule.done(np.mean(self.ledger.curves[number].scores, axis=1).tolist(), self.ledger.goal):
-            self.ledger.complete(number)
+    def _stop_if_due(self, number: int) -> None:
+        """End a trial that early stopping or the pruner stops."""
+        early_stopping, curve = self.sweep.early_stopping, self.store.open_curves[number]
+        if early_stopping and early_stopping.should_stop(np.mean(curve.scores, axis=1).tolist(), self.store.goal):
+            self.store.complete(number)
             return
-        if self.job.generation:
-            curves = self._before(number)
-        reason = self._pruner.why_stop(curves, number)
+        curves = self._comparison(number) if self.job.generation else self.store.learning_curves
+        reason = self._stopping_rule.stop_reason(curves, number)
         if reason:
-            self.ledger.prune(number, reason)
+            self.store.prune(number, reason)
 
-    def _before(self, number: int) -> LearningCurves:
-        """The curves of earlier generations, and the trial's own: what is known must not depend on who was faster."""
-        if number not in self._compared:
-            self._compared[number] = self.ledger.scores.only(range(self._drawing.generation.get(number, 0)))
-        curves = self._compared[number]
-        for scores in self.ledger.curves[number].scores[curves.length(number) :]:
-            curves.add(number, scores)
+    def _comparison(self, number: int) -> LearningCurves:
+        """Return the curves of earlier generations and the trial's own, which do not depend on the speed of workers."""
+        if number not in self._comparisons:
+            earlier = range(self._proposer.generation_start.get(number, 0))
+            self._comparisons[number] = self.store.learning_curves.subset(earlier)
+        curves = self._comparisons[number]
+        for scores in self.store.open_curves[number].scores[curves.last_epoch(number) :]:
+            curves.add_epoch(number, scores)
         return curves
 
-    def _check_budget(self, *, settled: bool = False) -> None:
-        """End the search when its budget is used up; between generations alone, where it is to be reproducible."""
-        if self.over or self.paused or (self.job.generation and not settled):
+    def _check_budget(self, *, is_settled: bool = False) -> None:
+        """End the search when its budget is used up.
+
+        Args:
+            is_settled: Whether no trial of a generation is being trained: a reproducible search ends only then.
+        """
+        if self.end_reason or self.paused or (self.job.generation and not is_settled):
             return
-        reason = self._drawing.in_vain or self.sweep.budget.why_over(self.ledger.spent, self.ledger.goal)
-        if reason and (self._drawing.in_vain or self.ledger.open or self.more()):
-            self.over, self._ready, self._waiting = reason, [], SurvivorQueue(self.sweep)
-            self.note("over", f"the search is over: {reason}")
-            for number in list(self.ledger.open):
-                self.ledger.prune(number, f"the search was over: {reason}")
+        infeasible = self._proposer.no_feasible_reason
+        reason = infeasible or self.sweep.budget.exhausted_reason(self.store.budget_usage, self.store.goal)
+        if reason and (infeasible or self.store.open_trials or self.has_more()):
+            self.end_reason, self._ready, self._survivors = reason, [], SurvivorQueue(self.sweep)
+            self.notify("over", f"the search is over: {reason}")
+            for number in list(self.store.open_trials):
+                self.store.prune(number, f"{SEARCH_OVER}: {reason}")

@@ -1,79 +1,80 @@
-"""Survivors that wait: of groups that pruning made thin, until enough of one structure and epoch can train fused."""
+"""Survivors of pruning that wait until enough of one structure and epoch can train fused."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 from searchlab.fusion.groups import Group
 from searchlab.space.domains import Scalar
-from searchlab.space.structure import structural
+from searchlab.space.structure import structural_parameters
 from searchlab.space.sweep import Sweep
 
-PATIENCE = 4  # groups a worker takes in the meantime, at most: those that wait are the best so far
+MAX_WAIT_GROUPS = 4  # groups that each worker trains while survivors wait, at most: they are the best trials so far
 
 
-def structure_of(sweep: Sweep, parameters: Mapping[str, Scalar]) -> Hashable:
-    """What tells a structure from others."""
-    return frozenset(structural(sweep, parameters).items())
+def structure_key(sweep: Sweep, parameters: Mapping[str, Scalar]) -> Hashable:
+    """Return a key that is equal for trials of equal structure."""
+    return frozenset(structural_parameters(sweep, parameters).items())
 
 
 @dataclass
 class SurvivorQueue:
-    """Thin groups by structure and the epochs they have trained."""
+    """Groups that pruning made small, by structure and number of epochs.
+
+    Attributes:
+        sweep: The sweep.
+        groups: The groups that wait, by structure and number of epochs.
+        ages: For each key, how many groups were handed out since its first group came.
+    """
 
     sweep: Sweep
-    groups: dict[Hashable, list[Group]] = field(default_factory=dict)
-    ages: dict[Hashable, int] = field(default_factory=dict)  # groups handed out since the first of these came
+    groups: dict[tuple[Hashable, int], list[Group]] = field(default_factory=dict)
+    ages: dict[tuple[Hashable, int], int] = field(default_factory=dict)
 
     def add(self, group: Group, epoch: int) -> None:
-        """These survivors wait after this epoch."""
-        key = (structure_of(self.sweep, group.parameters[0]), epoch)
+        """Add a group after this epoch."""
+        key = (structure_key(self.sweep, group.parameters[0]), epoch)
         self.groups.setdefault(key, []).append(group)
         self.ages.setdefault(key, 0)
 
-    def joins(self, group: Group, epoch: int) -> bool:
-        """Whether others of this structure and epoch wait."""
-        return (structure_of(self.sweep, group.parameters[0]), epoch) in self.groups
+    def has_match(self, group: Group, epoch: int) -> bool:
+        """Return whether another group of this structure waits after this epoch."""
+        return (structure_key(self.sweep, group.parameters[0]), epoch) in self.groups
 
-    def ready(self, enough: Mapping[Hashable, int], workers: int) -> Group | None:
-        """A group of which enough wait to train as fast as a structure can, or that has waited for long."""
+    def pop_ready(self, best_sizes: Mapping[Hashable, int], workers: int) -> Group | None:
+        """Remove and return a group that has the best size for its structure, or has waited for long; None else.
+
+        Args:
+            best_sizes: By structure, how many trials train fastest side by side; 2 where it was not measured.
+            workers: How many workers train.
+        """
         for key, groups in self.groups.items():
             size = sum(len(group.trials) for group in groups)
-            if size >= enough.get(key[0], 2) or self.ages[key] >= PATIENCE * workers:  # type: ignore[index]
-                return self._take(key)
+            if size >= best_sizes.get(key[0], 2) or self.ages[key] >= MAX_WAIT_GROUPS * workers:
+                return self._pop(key)
         self.ages = {key: age + 1 for key, age in self.ages.items()}
         return None
 
-    def rest(self) -> Group | None:
-        """Any group, the largest first; None when nobody waits."""
+    def pop_largest(self) -> Group | None:
+        """Remove and return the largest group; None when none waits."""
         sizes = {key: sum(len(group.trials) for group in groups) for key, groups in self.groups.items()}
-        return self._take(max(sizes, key=lambda key: sizes[key])) if sizes else None
-
-    def drop(self, numbers: Iterable[int]) -> None:
-        """These trials have ended."""
-        ended = set(numbers)
-        for key, groups in list(self.groups.items()):
-            left = [group.of([number for number in group.trials if number not in ended]) for group in groups]
-            self.groups[key] = [group for group in left if group.trials]
-            if not self.groups[key]:
-                del self.groups[key], self.ages[key]
+        return self._pop(max(sizes, key=lambda key: sizes[key])) if sizes else None
 
     def __bool__(self) -> bool:
         return bool(self.groups)
 
-    def _take(self, key: Hashable) -> Group:
-        """Those that wait under this key, as one group."""
+    def _pop(self, key: tuple[Hashable, int]) -> Group:
+        """Remove the groups of this key, and return them as one."""
         groups = self.groups.pop(key)
         del self.ages[key]
-        return groups[0] if len(groups) == 1 else merged(groups)
+        return groups[0] if len(groups) == 1 else merge_groups(groups)
 
 
-def merged(groups: list[Group]) -> Group:
-    """One group of several that have trained as many epochs; its id is new, for its checkpoint is."""
+def merge_groups(groups: list[Group]) -> Group:
+    """Return one group of several that have trained as many epochs; it has an id and a checkpoint of its own."""
     trials = tuple(number for group in groups for number in group.trials)
-    parameters = tuple(given for group in groups for given in group.parameters)
-    parts = tuple(group.id for group in groups)
-    return replace(
-        groups[0], id=f"{parts[0]}-{len(parts)}-{trials[-1]}", trials=trials, parameters=parameters, parts=parts
-    )
+    parameters = tuple(values for group in groups for values in group.parameters)
+    ids = tuple(group.id for group in groups)
+    merged_id = f"{ids[0]}-{len(ids)}-{trials[-1]}"
+    return replace(groups[0], id=merged_id, trials=trials, parameters=parameters, merged_groups=ids)

@@ -1,11 +1,12 @@
-"""Proposals: how the values of a trial are drawn, by Optuna's samplers, a plan, or what the sweep file would try first.
+"""Proposals of single trials: their values come from a sampler, a grid, or the points that the user wants tried first.
 
-What is drawn depends on the sweep's seed, the trial's number and the trials before it, and not on restarts.
+They depend on the sweep's seed, the trial's number and the trials before it, and not on restarts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import optuna
@@ -13,78 +14,85 @@ from optuna.trial import FrozenTrial, Trial
 
 from searchlab.runs.job import Job
 from searchlab.space.domains import Domain, Scalar
-from searchlab.space.initial_points import enqueued
-from searchlab.space.structure import structural
-from searchlab.study.samplers import Samplers, suggest
+from searchlab.space.initial_points import enqueued_points
+from searchlab.space.structure import structural_parameters
+from searchlab.study.samplers import SamplerFactory, suggest
 
-Values = dict[str, Scalar]
+Values: TypeAlias = dict[str, Scalar]  # parameters of one trial by path
 
 
 class TrialProposer:
-    """Draws the trials of one study."""
+    """Proposes the trials of one study.
+
+    Args:
+        job: The sweep and its options.
+        study: Optuna's study, which stores the trials.
+    """
 
     def __init__(self, job: Job, study: optuna.Study) -> None:
-        self.job, self.sweep, self._study = job, job.sweep, study
-        self._plan = job.sweep.plan()
-        self._samplers = Samplers(job.sweep, job.seed, resumed=bool(study.get_trials(deepcopy=False)))
-        self._first: Sequence[Mapping[str, Scalar]] = [*job.first, *enqueued(job.sweep)]
+        self.sweep, self._study = job.sweep, study
+        self._grid = job.sweep.grid_points()
+        is_resumed = bool(study.get_trials(deepcopy=False))
+        self._samplers = SamplerFactory(job.sweep, job.config.seed, is_resumed=is_resumed)
+        self._initial_points: Sequence[Mapping[str, Scalar]] = [*job.initial_points, *enqueued_points(job.sweep)]
 
     @property
-    def listed(self) -> bool:
-        """Whether the points are known beforehand: there is nothing to learn between them."""
-        return self._plan is not None
+    def has_grid(self) -> bool:
+        """Whether all points are known in advance, so that a sampler learns nothing between them."""
+        return self._grid is not None
 
-    def draw(self, number: int, fixed: Mapping[str, Scalar]) -> tuple[Trial, Values]:
-        """A new trial, with these values given."""
-        self._prepare(number, fixed)
+    def propose(self, number: int, fixed: Mapping[str, Scalar]) -> tuple[Trial, Values]:
+        """Create the trial of this number with these values fixed, and return it with all its values."""
+        self._set_sampler(number, fixed)
         with np.errstate(all="ignore"):
-            trial = _begun(self._study)
-        return trial, self._settle(trial)
+            trial = _create_trial(self._study)
+        return trial, self._suggest_values(trial)
 
     def reopen(self, number: int, trial: FrozenTrial) -> tuple[Trial, Values]:
-        """An open trial. One killed while it was drawn has some of its values: those stay, and the others are drawn."""
-        self._prepare(number, {})
+        """Return an open trial with all its values; those that a kill kept from being stored are drawn now."""
+        self._set_sampler(number, {})
         opened = Trial(self._study, trial._trial_id)
-        return opened, self._settle(opened)
+        return opened, self._suggest_values(opened)
 
-    def alike(self, number: int) -> int | None:
-        """How many points of a plan from this one on have one structure; None where there is no plan."""
-        return self._plan.alike(number) if self._plan else None
+    def structure_run(self, number: int) -> int | None:
+        """Return how many points of the grid from this number on have one structure; None without a grid."""
+        return self._grid.structure_run(number) if self._grid else None
 
-    def follows(self, number: int, structure: Mapping[str, Scalar]) -> bool:
-        """Whether this trial can have this structure: of a plan, another worker may have taken the last that does."""
-        return not self._plan or structural(self.sweep, self._plan.points[number]) == structure
+    def fits_structure(self, number: int, structure: Mapping[str, Scalar]) -> bool:
+        """Return whether this trial can have this structure; in a grid, another worker may have taken the last one."""
+        return not self._grid or structural_parameters(self.sweep, self._grid.points[number]) == structure
 
-    def alone(self, number: int) -> bool:
-        """Whether this trial is a group of its own: one to be tried first, or one of a sampler that draws so."""
-        return (self._plan is None and number < len(self._first)) or self.sweep.sampler.alone(self.sweep)
+    def trains_alone(self, number: int) -> bool:
+        """Return whether this trial is a group of its own: an initial point, or by the sampler's choice."""
+        is_initial = self._grid is None and number < len(self._initial_points)
+        return is_initial or self.sweep.sampler.one_trial_per_group(self.sweep)
 
-    def _prepare(self, number: int, fixed: Mapping[str, Scalar]) -> None:
-        """Set Optuna's sampler for this trial."""
-        self._study.sampler = self._samplers.of(number, self._given(number) or fixed)
+    def _set_sampler(self, number: int, fixed: Mapping[str, Scalar]) -> None:
+        self._study.sampler = self._samplers.create(number, self._known_values(number) or fixed)
 
-    def _given(self, number: int) -> Mapping[str, Scalar]:
-        if self._plan:
-            return self._plan.points[number]
-        return self._first[number] if number < len(self._first) else {}
+    def _known_values(self, number: int) -> Mapping[str, Scalar]:
+        """Return the values of this trial that are known in advance."""
+        if self._grid:
+            return self._grid.points[number]
+        return self._initial_points[number] if number < len(self._initial_points) else {}
 
-    def _settle(self, trial: Trial) -> Values:
-        parameters: Values = {}
+    def _suggest_values(self, trial: Trial) -> Values:
+        values: Values = {}
 
-        def ask(path: str, domain: Domain) -> Scalar:
-            parameters[path] = suggest(trial, path, domain)
-            return parameters[path]
+        def suggest_value(path: str, domain: Domain) -> Scalar:
+            values[path] = suggest(trial, path, domain)
+            return values[path]
 
-        with np.errstate(all="ignore"):  # densities that underflow are a sampler's own affair
-            self.sweep.draw(ask)
-        return parameters
+        with np.errstate(all="ignore"):  # densities in a sampler may underflow
+            self.sweep.suggest_configuration(suggest_value)
+        return values
 
 
-def _begun(study: optuna.Study) -> Trial:
-    """A new trial, begun as `Study.ask` of Optuna 5.0 begins one, without a look at its queue.
+def _create_trial(study: optuna.Study) -> Trial:
+    """Return a new trial, created as `Study.ask` of Optuna 5.0 does, without its look at the queue.
 
-    That look, `Study._pop_waiting_trial_id`, goes through all the trials there are, at every draw; here nothing is ever
-    enqueued in Optuna. The rest of `ask` is this: what samplers read by `use_cache` is read anew for each trial.
+    `Study.ask` calls `Study._pop_waiting_trial_id`, which goes through all trials each time; here no trial is ever
+    enqueued in Optuna. The first line makes samplers that use Optuna's cache read the trials anew.
     """
     study._thread_local.cached_all_trials = None
     return Trial(study, study._storage.create_new_trial(study._study_id))

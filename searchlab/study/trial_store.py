@@ -1,235 +1,227 @@
-"""The ledger: every trial of a study, those still open with their curves, and how the others ended. It alone writes."""
+"""The trials of a study: those that are open, with their learning curves, and how the others ended."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import optuna
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
 from searchlab.pruning.learning_curves import LearningCurves
-from searchlab.runs.events import Ending, Tracker
+from searchlab.runs.events import EpochFinished, EventHandler, Message, TrialFinished, TrialStarted
 from searchlab.runs.job import Job
 from searchlab.runs.trials import LearningCurve, State, TrialRecord
-from searchlab.space.budget import Spent
+from searchlab.space.budget import BudgetUsage
 from searchlab.space.domains import Scalar
-from searchlab.study.reading import KNOWN, order_of, record_of, seconds_of
-from searchlab.study.samplers import distributions
-from searchlab.study.storage import journal
+from searchlab.study.optuna_study import add_prior_trials, load_study
+from searchlab.study.reading import end_order, to_record, to_timestamp
+from searchlab.study.storage import opening
+from searchlab.study.storage.attributes import END, GROUP, INFEASIBLE, SEARCH_SECONDS
 from searchlab.training import EpochReport
 
-ORDER = "order"  # the id of the sweep that a study is of
-SECONDS = "seconds"  # of searching, up to when a trial last ended
-OPTUNA_STATE = {"INFEASIBLE": "PRUNED"}  # Optuna calls a trial infeasible by its constraint, not by its state
+OPTUNA_STATE = {"INFEASIBLE": "PRUNED"}  # for Optuna a trial is infeasible by its constraint, not by its state
 
 
 class TrialStore:
-    """The trials of one study by number, in Optuna's storage. One process at a time owns it.
+    """The trials of one study by number, in Optuna's storage. One process at a time owns it, and it alone writes.
 
-    `open` and `curves` hold the trials that have not ended; `scores` those of all trials, for the pruner. What a trial
-    is worth is a value for each metric, means over folds at the epoch that is best by the first.
+    The value of a trial is a mean over folds for each metric, at the epoch that is the best by the first metric.
+
+    Args:
+        job: The sweep, and where its study is stored.
+        handler: Gets the events of the trials.
+
+    Attributes:
+        study: Optuna's study.
+        open_trials: The trials that have not ended.
+        open_curves: Their learning curves.
+        learning_curves: The curves of all trials that were trained, for the pruner.
+        trial_count: Number of trials that have started.
+        infeasible_count: Number of those that violate the constraint.
+        prior_count: Number of an earlier sweep's trials that stand before the first trial in Optuna's storage.
+
+    Raises:
+        WorldFault: When the storage cannot be opened.
+        UserMistake: When another process owns the study, or it is another sweep's.
     """
 
-    def __init__(self, job: Job, tracker: Tracker) -> None:
-        self.sweep, self.tracker = job.sweep, tracker
-        self.open: dict[int, Trial] = {}
-        self.curves: dict[int, LearningCurve] = {}
-        self.scores = LearningCurves(self.goal)
-        self.count, self.infeasible = 0, 0  # trials begun, and those of them that broke the constraint
-        self._first: dict[frozenset[tuple[str, Scalar]], int] = {}  # of the trials with these parameters
-        self._followers: dict[int, list[int]] = {}  # of an open trial: those that end as it does
+    def __init__(self, job: Job, handler: EventHandler) -> None:
+        self.sweep, self._handler = job.sweep, handler
+        self.open_trials: dict[int, Trial] = {}
+        self.open_curves: dict[int, LearningCurve] = {}
+        self.learning_curves = LearningCurves(self.goal)
+        self.trial_count, self.infeasible_count = 0, 0
+        self._first_with: dict[frozenset[tuple[str, Scalar]], int] = {}  # the first trial with these parameters
+        self._duplicates: dict[int, list[int]] = {}  # by open trial: the later trials with the same parameters
         self._best: float | None = None
-        self._since_best, self._ended = 0, 0
-        self._storage = journal.own(job.storage, tracker.note, job.name)
+        self._since_best, self._ended_count = 0, 0
+        self._storage = opening.open_owned(job.storage, lambda text: handler.handle(Message(text)), job.name)
         try:
-            self.study = self._study_of(job)
-            self.known = self._learn(job.known)
-            self._before, self._opened = float(self.study.user_attrs.get(SECONDS, 0.0)), time.monotonic()
-            self._read()
+            self.study = load_study(self._storage, job)
+            self.prior_count = add_prior_trials(self.study, self.sweep, job.prior_trials)
+            self._earlier_seconds = float(self.study.user_attrs.get(SEARCH_SECONDS, 0.0))
+            self._opened_at = time.monotonic()
+            self._load_trials()
         except BaseException:
-            journal.release(self._storage)  # else nobody could open it for as long as this process lives
+            opening.close(self._storage)  # else no process could open it for as long as this one lives
             raise
 
     @property
     def goal(self) -> Goal:
-        """Which way of the primary metric is better."""
-        return self.sweep.primary.goal
+        """The direction in which the primary metric is better."""
+        return self.sweep.primary_metric.goal
 
     @property
-    def spent(self) -> Spent:
-        """What the search has used up."""
-        seconds = self._before + time.monotonic() - self._opened
-        return Spent(seconds, self.scores.epochs, self._best, self._since_best)
+    def budget_usage(self) -> BudgetUsage:
+        """What the search has used so far."""
+        seconds = self._earlier_seconds + time.monotonic() - self._opened_at
+        return BudgetUsage(seconds, self.learning_curves.total_epochs, self._best, self._since_best)
 
-    def left_open(self) -> list[tuple[int, FrozenTrial]]:
-        """What a killed process left unfinished: number and trial."""
-        left = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return [(trial.number - self.known, trial) for trial in left]
+    def interrupted_trials(self) -> list[tuple[int, FrozenTrial]]:
+        """Return the trials that a killed process left open, each with its number."""
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [(trial.number - self.prior_count, trial) for trial in trials]
 
-    def begin(self, number: int, trial: Trial, parameters: Mapping[str, Scalar]) -> None:
-        """A trial is drawn, its parameters are stored."""
-        self.open[number], self.curves[number] = trial, LearningCurve()
-        self.tracker.start(number, parameters, seconds_of(trial.datetime_start))
+    def start(self, number: int, trial: Trial, parameters: Mapping[str, Scalar]) -> None:
+        """Add a trial whose parameters are stored."""
+        self.open_trials[number], self.open_curves[number] = trial, LearningCurve()
+        self._handler.handle(TrialStarted(number, parameters, to_timestamp(trial.datetime_start)))
 
-    def follow(self, number: int, parameters: Mapping[str, Scalar]) -> bool:
-        """Whether an earlier trial has exactly these parameters: this one then ends as that one does, untrained."""
-        twin = self._first.setdefault(frozenset(parameters.items()), number)
-        if twin == number:
+    def link_duplicate(self, number: int, parameters: Mapping[str, Scalar]) -> bool:
+        """Return whether an earlier trial has the same parameters; this one then ends as that one does, untrained."""
+        first = self._first_with.setdefault(frozenset(parameters.items()), number)
+        if first == number:
             return False
-        if twin in self.open:
-            self._followers.setdefault(twin, []).append(number)
+        if first in self.open_trials:
+            self._duplicates.setdefault(first, []).append(number)
         else:
-            self._repeat(number, twin)
+            self._end_as(number, first)
         return True
 
-    def belongs(self, number: int, group: Mapping[str, object]) -> None:
-        """Write down the group that a trial trains in, for whoever takes it up after a kill."""
-        self.open[number].set_user_attr("group", dict(group))
+    def store_group(self, number: int, group: Mapping[str, object]) -> None:
+        """Store the group that an open trial trains in, for whoever resumes it."""
+        self.open_trials[number].set_user_attr(GROUP, dict(group))
 
-    def add(self, number: int, report: EpochReport, replicas: slice, share: float) -> bool:
-        """Add an epoch to an open trial's curve; False where it is known already or the trial has ended."""
-        if number not in self.open or not self.curves[number].add(report, replicas, share):
+    def add_epoch(self, number: int, report: EpochReport, replicas: slice, share: float) -> bool:
+        """Add an epoch to an open trial's curve, and return whether it was new.
+
+        Args:
+            number: Number of the trial; one that has ended is ignored.
+            report: The epoch of the group.
+            replicas: The replicas of the trial in it.
+            share: The trial's part of the group's training time.
+        """
+        if number not in self.open_trials or not self.open_curves[number].add(report, replicas, share):
             return False
-        curve = self.curves[number]
-        if self.scores.length(number) < report.epoch:
-            self.scores.add(number, curve.scores[-1])
-        self._log(number, report.epoch)
+        curve = self.open_curves[number]
+        if self.learning_curves.last_epoch(number) < report.epoch:
+            self.learning_curves.add_epoch(number, curve.scores[-1])
+        self._emit_epoch(number, report.epoch)
         return True
 
     def complete(self, number: int) -> None:
-        """The trial has ended well, and is worth its best epoch."""
+        """End a trial that was trained to its end."""
         self._end(number, "COMPLETE", None)
 
     def prune(self, number: int, reason: str) -> None:
-        """The trial was stopped; what it had reached is kept."""
+        """End a trial early; the best epoch so far gives its value."""
         self._end(number, "PRUNED", reason)
 
     def fail(self, number: int, reason: str) -> None:
-        """The trial ended without a value."""
+        """End a trial without a value."""
         self._end(number, "FAIL", reason)
 
-    def constrain(self, number: int, excess: float) -> None:
-        """Tell the sampler how far a trial is over the constraint; 0 or less is feasible."""
-        if not self.open[number].constraints:  # a trial that is taken up was told already
-            self.open[number].set_constraint("constraint", excess)
+    def report_violation(self, number: int, violation: float) -> None:
+        """Report to the sampler how far a trial violates the constraint; 0 or less is feasible."""
+        if not self.open_trials[number].constraints:  # a resumed trial has it already
+            self.open_trials[number].set_constraint("constraint", violation)
 
-    def rule_out(self, number: int, reason: str) -> None:
-        """The trial breaks the sweep's constraint, and is not trained."""
-        self.infeasible += 1
-        self.open[number].set_user_attr("infeasible", reason)
+    def mark_infeasible(self, number: int, reason: str) -> None:
+        """End a trial that violates the constraint, and is not trained."""
+        self.infeasible_count += 1
+        self.open_trials[number].set_user_attr(INFEASIBLE, reason)
         self._end(number, "INFEASIBLE", reason)
 
     def close(self) -> None:
-        """All of it is stored, and another process may own it."""
-        journal.release(self._storage)
+        """Close the storage, so that another process can own the study."""
+        opening.close(self._storage)
 
     def record(self, number: int) -> TrialRecord:
-        """One trial."""
-        storage, at = self.study._storage, number + self.known
-        trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self.study._study_id, at))
-        return record_of(trial, number, self.curves.get(number))
+        """Return the record of one trial."""
+        storage, optuna_number = self.study._storage, number + self.prior_count
+        trial_id = storage.get_trial_id_from_study_id_trial_number(self.study._study_id, optuna_number)
+        return to_record(storage.get_trial(trial_id), number, self.open_curves.get(number))
 
     def records(self) -> list[TrialRecord]:
-        """Every trial so far."""
-        trials = self.study.get_trials(deepcopy=False)[self.known :]
-        return [record_of(trial, number, self.curves.get(number)) for number, trial in enumerate(trials)]
+        """Return the record of every trial so far."""
+        trials = self.study.get_trials(deepcopy=False)[self.prior_count :]
+        return [to_record(trial, number, self.open_curves.get(number)) for number, trial in enumerate(trials)]
 
-    def _repeat(self, number: int, twin: int) -> None:
-        """The trial ends as its twin has, whose curve it shares."""
-        there = self.record(twin)
-        self.curves[number] = curve = LearningCurve(**{**vars(there.curve), "seconds": 0.0})
-        for epoch in range(1, 1 + len(curve.scores)):  # told, and not added to the scores: nobody trained them
-            self._log(number, epoch)
-        self._end(number, there.state, f"the same parameters as trial {twin}")
+    def _end_as(self, number: int, first: int) -> None:
+        """End a trial as the first trial with its parameters has ended, with the same curve."""
+        record = self.record(first)
+        self.open_curves[number] = LearningCurve(**{**vars(record.curve), "seconds": 0.0})
+        for epoch in range(1, 1 + len(record.curve.scores)):  # not in `learning_curves`: nobody trained them
+            self._emit_epoch(number, epoch)
+        self._end(number, record.state, f"the same parameters as trial {first}")
 
-    def _log(self, number: int, epoch: int) -> None:
-        curve, at = self.curves[number], epoch - 1
-        self.tracker.log(number, epoch, curve.scores[at], curve.losses[at], curve.times[at], curve.others[at])
+    def _emit_epoch(self, number: int, epoch: int) -> None:
+        curve, row = self.open_curves[number], epoch - 1
+        self._handler.handle(
+            EpochFinished(number, epoch, curve.scores[row], curve.losses[row], curve.times[row], curve.others[row])
+        )
 
     def _end(self, number: int, state: State, reason: str | None) -> None:
-        trial, curve = self.open.pop(number), self.curves.pop(number)
+        """Store the end of a trial and of its duplicates, and emit it."""
+        trial, curve = self.open_trials.pop(number), self.open_curves.pop(number)
         epoch, value = curve.best(self.goal) if curve.scores and state in ("COMPLETE", "PRUNED") else (None, None)
-        values = curve.values(epoch) if epoch else None
+        values = curve.values(epoch) if epoch else ()
         if state == "PRUNED" and value is not None and len(self.sweep.metrics) == 1:
-            trial.report(value, len(curve.scores))  # Optuna takes it for the value of a stopped trial
-        # the curve as text: Optuna copies what it stores deeply, and a journal is read without parsing it
-        end = {"state": state, "order": self._ended, "epoch": epoch, "reason": reason, "curve": json.dumps(vars(curve))}
-        trial.set_user_attr("end", end)
+            trial.report(value, len(curve.scores))  # for Optuna this is the value of a stopped trial
+        # the curve is stored as text: Optuna copies what it stores deeply, and text is not parsed with the journal
+        curve_text = json.dumps(vars(curve))
+        end = {"state": state, "order": self._ended_count, "epoch": epoch, "reason": reason, "curve": curve_text}
+        trial.set_user_attr(END, end)
         if self.sweep.budget.seconds is not None:
-            self.study.set_user_attr(SECONDS, self.spent.seconds)
-        # last: until here a kill leaves the trial open
-        self.study.tell(
-            trial, values if state == "COMPLETE" else None, state=TrialState[OPTUNA_STATE.get(state, state)]
-        )
-        if state == "COMPLETE" and self.scores.length(number):
-            self.scores.finish(number)
-        self._rank(state, value)
-        others = values[1:] if values else ()
-        self.tracker.finish(number, Ending(state, value, epoch, reason, curve.seconds, time.time(), others))
-        for follower in self._followers.pop(number, []):
-            if follower in self.open:
-                self._repeat(follower, number)
+            self.study.set_user_attr(SEARCH_SECONDS, self.budget_usage.seconds)
+        optuna_state = TrialState[OPTUNA_STATE.get(state, state)]
+        # the state comes last: a kill before it leaves the trial open
+        self.study.tell(trial, values if state == "COMPLETE" else None, state=optuna_state)
+        if state == "COMPLETE" and self.learning_curves.last_epoch(number):
+            self.learning_curves.mark_finished(number)
+        self._update_best(state, value)
+        self._handler.handle(TrialFinished(number, state, value, epoch, reason, curve.seconds, time.time(), values[1:]))
+        for duplicate in self._duplicates.pop(number, []):
+            if duplicate in self.open_trials:
+                self._end_as(duplicate, number)
 
-    def _rank(self, state: State, value: float | None) -> None:
-        self._ended += 1
-        better = value is not None and (
+    def _update_best(self, state: State, value: float | None) -> None:
+        """Count a trial that has ended, and the trials since the best one."""
+        self._ended_count += 1
+        is_better = value is not None and (
             self._best is None or (value > self._best if self.goal == "max" else value < self._best)
         )
-        if state == "COMPLETE" and better:
+        if state == "COMPLETE" and is_better:
             self._best, self._since_best = value, 0
         elif state != "INFEASIBLE":
             self._since_best += 1
 
-    def _study_of(self, job: Job) -> optuna.Study:
-        """The study of this name, begun or as it stands.
-
-        Raises UserMistake where a database that others use too has one of this name that is another sweep's.
-        """
-        ways = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
-        directions = [ways[metric.goal] for metric in job.sweep.metrics]
-        study = optuna.create_study(
-            storage=self._storage, study_name=job.name, directions=directions, load_if_exists=True
-        )
-        there = study.user_attrs.get(ORDER)
-        if job.id and there is None:
-            study.set_user_attr(ORDER, job.id)
-        elif job.id and there != job.id:
-            raise UserMistake(
-                f"the database has a study called {job.name!r} of another home's sweep; nothing of it is touched: "
-                "choose another name with --name."
-            )
-        journal.sign(self._storage, study)
-        return study
-
-    def _learn(self, known: Sequence[tuple[Mapping[str, Scalar], Sequence[float]]]) -> int:
-        """Put trials of an earlier sweep first, before any of this one, once; how many there are."""
-        if KNOWN in self.study.user_attrs:
-            return int(self.study.user_attrs[KNOWN])
-        begun = len(self.study.get_trials(deepcopy=False))  # not 0: killed on the way
-        for parameters, values in known[begun:]:
-            there = distributions(self.sweep, parameters)
-            self.study.add_trial(create_trial(params=dict(parameters), distributions=there, values=list(values)))
-        self.study.set_user_attr(KNOWN, len(known))
-        return len(known)
-
-    def _read(self) -> None:
-        """What is stored already."""
+    def _load_trials(self) -> None:
+        """Take in the trials that are stored already."""
         records = self.records()
-        self.count = len(records)
+        self.trial_count = len(records)
         for record in records:
             if record.state == "RUNNING":
                 continue
-            self.infeasible += record.state == "INFEASIBLE"
-            if self._first.setdefault(frozenset(record.parameters.items()), record.number) == record.number:
+            self.infeasible_count += record.state == "INFEASIBLE"
+            if self._first_with.setdefault(frozenset(record.parameters.items()), record.number) == record.number:
                 for scores in record.curve.scores:
-                    self.scores.add(record.number, scores)
+                    self.learning_curves.add_epoch(record.number, scores)
                 if record.state == "COMPLETE":
-                    self.scores.finish(record.number)
-        order = {trial.number - self.known: order_of(trial) for trial in self.study.get_trials(deepcopy=False)}
+                    self.learning_curves.mark_finished(record.number)
+        trials = self.study.get_trials(deepcopy=False)
+        order = {trial.number - self.prior_count: end_order(trial) for trial in trials}
         for record in sorted((r for r in records if r.ended is not None), key=lambda record: order[record.number]):
-            self._rank(record.state, record.value)
+            self._update_best(record.state, record.value)

@@ -1,42 +1,49 @@
-"""Knowledge: what a new sweep learns from an earlier one of the same home, without training any of it again."""
+"""Warm starts: the trials of an earlier sweep, which the sampler of a new one learns from."""
 
 from __future__ import annotations
 
 from searchlab.errors import UserMistake
-from searchlab.runs.config import RunConfig
 from searchlab.runs.job import PriorTrial
+from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.trials import TrialRecord, ranked
 from searchlab.runs.workspace import Workspace
-from searchlab.space.initial_points import fits
+from searchlab.space.initial_points import is_valid_point
 from searchlab.space.sweep import Sweep
-from searchlab.study.reading import peek
+from searchlab.study.reading import read_trials
 
 
-def prior_trials_of(home: Workspace, name: str, sweep: Sweep) -> list[PriorTrial]:
-    """Parameters and values of the earlier sweep's complete trials that lie within this space, the best one first.
+def load_prior_trials(workspace: Workspace, name: str, sweep: Sweep) -> list[PriorTrial]:
+    """Return parameters and values of an earlier sweep's complete trials that are points of this space, the best first.
 
-    Raises UserMistake when there is no such sweep, it was judged by another metric, or none of its trials fits.
+    Args:
+        workspace: Where the earlier sweep was run.
+        name: Its name.
+        sweep: The new sweep.
+
+    Raises:
+        UserMistake: When there is no such sweep, it has other metrics, or none of its trials is a point of this space.
     """
-    order = RunConfig.of(home.sweep(name))
+    folder = workspace.sweep(name)
+    manifest = SweepManifest.load(folder)
     goals = {metric.name: metric.goal for metric in sweep.metrics}
-    if order.metrics != goals:
+    if manifest.goals != goals:
         raise UserMistake(
-            f"--warm-start {name}: it was judged by {', '.join(order.metrics)}, and this sweep is by "
-            f"{', '.join(goals)}; scores of the same metrics alone can be learnt from."
+            f"--warm-start {name}: it is scored by {', '.join(manifest.goals)}, and this sweep by {', '.join(goals)}; "
+            "a sampler learns from trials with the same metrics only."
         )
-    trials = peek(order.storage or home.sweep(name).study, order.name)
-    fitting = [trial for trial in ranked(trials, sweep.primary.goal) if fits(sweep, trial.parameters)]
-    if not fitting:
+    trials = read_trials(manifest.study_storage(folder), manifest.name)
+    valid = [trial for trial in ranked(trials, sweep.primary_metric.goal) if is_valid_point(sweep, trial.parameters)]
+    if not valid:
         raise UserMistake(
-            f"--warm-start {name}: none of its {len(trials)} trials has the parameters of this space"
-            f"{_difference(trials, sweep)}."
+            f"--warm-start {name}: none of its {len(trials)} trials is a point of this space"
+            f"{_removed_parameters(trials, sweep)}."
         )
-    return [(trial.parameters, trial.values) for trial in fitting]
+    return [(trial.parameters, trial.values) for trial in valid]
 
 
-def _difference(trials: list[TrialRecord], sweep: Sweep) -> str:
-    """What the earlier sweep's trials have and this space does not ask for, or the other way round."""
-    there = {path for trial in trials for path in trial.parameters}
-    here = {path for path, _, _ in sweep.walk()} | set(sweep.parts)
-    lost = sorted(there - here)
-    return f": it knows nothing of {', '.join(lost)}" if lost else ""
+def _removed_parameters(trials: list[TrialRecord], sweep: Sweep) -> str:
+    """Return which parameters of the earlier trials this sweep does not have, for people."""
+    earlier = {path for trial in trials for path in trial.parameters}
+    present = {path for path, _, _ in sweep.iter_arguments()} | set(sweep.parts)
+    removed = sorted(earlier - present)
+    return f", which has no {', '.join(removed)}" if removed else ""

@@ -1,7 +1,8 @@
-"""The contracts of layers, losses, models, optimizers, data sets, metrics, pruners: call them from your own tests.
+"""Contracts for layers, models, optimizers, data sets and other parts: call them from the tests of your own parts.
 
-Each raises AssertionError with a sentence that says which rule broke. Where a constructor takes PerReplica arguments,
-`per_replica` gives three values of each, and the contract calls `build` with them for three replicas or for one.
+Each contract is a function that returns nothing where a part keeps all rules, and raises AssertionError with a sentence
+that names the first broken rule. Where a constructor takes `PerReplica` arguments, `per_replica` gives three values of
+each, and the contract calls `build` with them for three replicas, or with one of them for one replica.
 """
 
 from searchlab.testing.augmentation import check_augmentation

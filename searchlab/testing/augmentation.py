@@ -1,4 +1,4 @@
-"""The contract of an augmentation."""
+"""The contract of an augmentation of training inputs."""
 
 from __future__ import annotations
 
@@ -8,87 +8,112 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.augmentation import Augmentation
-from searchlab.replicas import Fused
-from searchlab.testing.lanes import SURVIVORS, TOGETHER, PerReplicaValues, replicas_of, rows_of, same_bits, values_of
+from searchlab.replicas import HasReplicaAxis
+from searchlab.testing.replica_rows import (
+    ALL_REPLICAS,
+    SURVIVORS,
+    PerReplicaValues,
+    arguments_for,
+    assert_identical,
+    replicas_for,
+    select_rows,
+)
 
-IMAGE, ROWS, STEPS = (5, 4), 6, 4  # height and width; rows in a batch; batches changed
+IMAGE_SHAPE, BATCH_SIZE, STEPS = (5, 4), 6, 4
 
 
 def check_augmentation(build: Callable[..., Augmentation], *, per_replica: PerReplicaValues | None = None) -> None:
-    """The augmentation that build(replicas, image) makes changes inputs (R, B, features) by each replica's seed.
+    """Check that an augmentation changes each replica as its own seed and arguments say.
 
-    Shape and float32 stay; two steps differ; fused equals alone, survivors go on, and what is drawn can be drawn again
-    from a checkpoint, all bit for bit. Raises AssertionError saying which rule broke.
+    It checks that:
+
+    - the inputs keep their shape (R, B, features) and float32;
+    - two steps change the same inputs in different ways;
+    - three replicas together change as each alone, bit for bit;
+    - after one replica is dropped, the others continue unchanged, bit for bit;
+    - after the replicas are restored from a checkpoint, the same changes are drawn again, bit for bit.
+
+    Args:
+        build: Callable of the replicas, an image shape (height, width), and the arguments in `per_replica`.
+        per_replica: Three values of each argument that may differ between replicas; default none.
+
+    Raises:
+        AssertionError: When a rule is broken; the message names it.
+
+    Example:
+        >>> from searchlab import GaussianNoise
+        >>> from searchlab.testing import check_augmentation
+        >>> check_augmentation(GaussianNoise, per_replica={"scale": (0.1, 0.2, 0.3)})
     """
-    trial = _Trial(build, per_replica)
-    _shape_stays(trial)
-    _steps_differ(trial)
-    _fused_equals_alone(trial)
-    _survivors_go_on(trial)
-    _draws_again(trial)
+    case = _AugmentationCase(build, per_replica)
+    _check_shape_and_dtype(case)
+    _check_steps_differ(case)
+    _check_fused_equals_alone(case)
+    _check_survivors_continue(case)
+    _check_draws_can_be_restored(case)
 
 
-class _Run(Fused):
-    """An augmentation and the replicas it draws from, held together as a trainer holds them."""
+class _AugmentationRun(HasReplicaAxis):
+    """An augmentation and its replicas in one object, as in a trainer, so that replicas can be dropped."""
 
-    def __init__(self, trial: _Trial, rows: Sequence[int]) -> None:
-        self.replicas = replicas_of(rows)
-        self.augmentation = trial.build(self.replicas, IMAGE, **values_of(trial.per_replica, rows))
+    def __init__(self, case: _AugmentationCase, rows: Sequence[int]) -> None:
+        self.replicas = replicas_for(rows)
+        self.augmentation = case.build(self.replicas, IMAGE_SHAPE, **arguments_for(case.per_replica, rows))
 
-    def change(self, x: Array) -> dict[str, Array]:
-        """The changed inputs."""
-        return {"the input": self.augmentation.change(x.copy()).copy()}
+    def apply(self, x: Array) -> dict[str, Array]:
+        """Return the changed inputs."""
+        return {"the input": self.augmentation.apply(x.copy()).copy()}
 
 
-class _Trial:
-    """How to build it for some replicas, and what to feed it."""
+class _AugmentationCase:
+    """The constructor under test, and its inputs (STEPS, R, B, features)."""
 
     def __init__(self, build: Callable[..., Augmentation], per_replica: PerReplicaValues | None) -> None:
         self.build, self.per_replica = build, per_replica
-        shape = (STEPS, len(TOGETHER), ROWS, IMAGE[0] * IMAGE[1])
+        shape = (STEPS, len(ALL_REPLICAS), BATCH_SIZE, IMAGE_SHAPE[0] * IMAGE_SHAPE[1])
         self.x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
-    def run(self, rows: Sequence[int] = TOGETHER) -> _Run:
-        """A new one for these replicas only."""
-        return _Run(self, rows)
+    def run(self, rows: Sequence[int] = ALL_REPLICAS) -> _AugmentationRun:
+        """Return a new augmentation for these replicas."""
+        return _AugmentationRun(self, rows)
 
 
-def _shape_stays(trial: _Trial) -> None:
-    changed = trial.run().change(trial.x[0])["the input"]
-    assert changed.shape == trial.x[0].shape, f"inputs of {trial.x[0].shape} became {changed.shape}"
+def _check_shape_and_dtype(case: _AugmentationCase) -> None:
+    changed = case.run().apply(case.x[0])["the input"]
+    assert changed.shape == case.x[0].shape, f"inputs of {case.x[0].shape} became {changed.shape}"
     assert changed.dtype == np.float32, f"float32 inputs became {changed.dtype}"
 
 
-def _steps_differ(trial: _Trial) -> None:
-    run = trial.run()
-    first, second = (run.change(trial.x[0])["the input"] for _ in range(2))
+def _check_steps_differ(case: _AugmentationCase) -> None:
+    run = case.run()
+    first, second = (run.apply(case.x[0])["the input"] for _ in range(2))
     assert not (first == second).all(), "two steps change the same inputs the same way"
 
 
-def _fused_equals_alone(trial: _Trial) -> None:
-    fused, alone = trial.run(), [trial.run((r,)) for r in TOGETHER]
-    for x in trial.x:
-        together = fused.change(x)
-        for r in TOGETHER:
-            same_bits(rows_of(together, (r,)), alone[r].change(x[r : r + 1]), f"replica {r} fused and alone")
+def _check_fused_equals_alone(case: _AugmentationCase) -> None:
+    fused, alone = case.run(), [case.run((r,)) for r in ALL_REPLICAS]
+    for x in case.x:
+        together = fused.apply(x)
+        for r in ALL_REPLICAS:
+            assert_identical(select_rows(together, (r,)), alone[r].apply(x[r : r + 1]), f"replica {r} fused and alone")
 
 
-def _survivors_go_on(trial: _Trial) -> None:
-    kept, whole = trial.run(), trial.run()
-    rows: Sequence[int] = TOGETHER
-    for step, x in enumerate(trial.x):
+def _check_survivors_continue(case: _AugmentationCase) -> None:
+    reduced, full = case.run(), case.run()
+    rows: Sequence[int] = ALL_REPLICAS
+    for step, x in enumerate(case.x):
         if step == STEPS // 2:
             rows = SURVIVORS
-            kept.keep(np.array(rows))
-        left, right = kept.change(x[list(rows)]), whole.change(x)
-        same_bits(left, rows_of(right, rows), "survivors after keep(rows) and the same replicas undisturbed")
+            reduced.select_replicas(np.array(rows))
+        actual, expected = reduced.apply(x[list(rows)]), full.apply(x)
+        assert_identical(actual, select_rows(expected, rows), "survivors after select_replicas and without it")
 
 
-def _draws_again(trial: _Trial) -> None:
-    run = trial.run()
-    run.change(trial.x[0])
+def _check_draws_can_be_restored(case: _AugmentationCase) -> None:
+    run = case.run()
+    run.apply(case.x[0])
     state = run.replicas.state()
-    later = run.change(trial.x[1])
-    again = trial.run()
-    again.replicas.restore(state)
-    same_bits(again.change(trial.x[1]), later, "after the replicas were restored and unbroken")
+    expected = run.apply(case.x[1])
+    resumed = case.run()
+    resumed.replicas.restore(state)
+    assert_identical(resumed.apply(case.x[1]), expected, "resumed from replicas.state() and uninterrupted")

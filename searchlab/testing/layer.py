@@ -10,12 +10,20 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.nn.module import Layer
 from searchlab.nn.parameter import Parameters
-from searchlab.replicas import Fused, Replicas
-from searchlab.testing.gradients import agrees
-from searchlab.testing.lanes import SURVIVORS, TOGETHER, PerReplicaValues, replicas_of, rows_of, same_bits, values_of
+from searchlab.replicas import HasReplicaAxis, Replicas
+from searchlab.testing.gradients import assert_gradient
+from searchlab.testing.replica_rows import (
+    ALL_REPLICAS,
+    SURVIVORS,
+    PerReplicaValues,
+    arguments_for,
+    assert_identical,
+    replicas_for,
+    select_rows,
+)
 
-ROWS, SEQUENCE = (5,), (3, 4)  # what stands between replica and features: B, or T and B
-PASSES = (True, False, True, True)  # whether each pass trains
+ROWS, SEQUENCE = (5,), (3, 4)  # the axes between replica and features: (B,) or (T, B)
+PASSES = (True, False, True, True)  # the argument `train` of each pass
 
 
 def check_layer(
@@ -25,124 +33,149 @@ def check_layer(
     leading: Sequence[tuple[int, ...]] = (ROWS, SEQUENCE),
     per_replica: PerReplicaValues | None = None,
 ) -> None:
-    """The layer that build(replicas) makes for x (R, *leading, features) keeps every rule of the replica axis.
+    """Check the gradients of a layer, and that its replicas do not influence each other.
 
-    Gradients agree with finite differences; x is left alone; float32 stays float32; fused equals alone bit for bit;
-    survivors go on as if nothing had happened; NaN stays in its lane. Raises AssertionError saying which rule broke.
+    It checks that, for inputs x (R, *leading, features):
+
+    - the gradients of the input and of every parameter agree with finite differences in float64, and a second backward
+      pass replaces the gradients of the first one;
+    - `backward_parameters` gives the same gradients as `backward`;
+    - the input is not changed, and float32 replicas and inputs give float32 outputs and gradients;
+    - three replicas together compute the same as each alone, bit for bit;
+    - after one replica is dropped, the others continue unchanged, bit for bit;
+    - NaN in the input of one replica changes no other replica.
+
+    Args:
+        build: Callable of the replicas and the arguments in `per_replica`.
+        features: Size of the last axis of x.
+        leading: Shapes between the replica axis and the features; default (5,) for rows and (3, 4) for sequences.
+        per_replica: Three values of each argument that may differ between replicas; default none.
+
+    Raises:
+        AssertionError: When a rule is broken; the message names it.
+
+    Example:
+        >>> from searchlab.nn import Affine
+        >>> from searchlab.testing import check_layer
+        >>> check_layer(lambda replicas: Affine(replicas, 4, 3), features=4)
     """
     for shape in leading:
-        trial = _Trial(build, (*shape, features), per_replica)
-        _arrays_are_respected(trial)  # first: a layer that spoils its input spoils every later comparison
-        _gradients_agree(trial)
-        _fused_equals_alone(trial)
-        _survivors_go_on(trial)
-        _nan_stays_in_its_lane(trial)
+        case = _LayerCase(build, (*shape, features), per_replica)
+        _check_arrays(case)  # first: a layer that changes its input makes the comparisons below meaningless
+        _check_gradients(case)
+        _check_fused_equals_alone(case)
+        _check_survivors_continue(case)
+        _check_nan_stays_in_its_replica(case)
 
 
-class _Run(Fused):
-    """A layer and the replicas it draws from, held together as a trainer holds them."""
+class _LayerRun(HasReplicaAxis):
+    """A layer, its parameters and its replicas in one object, as in a trainer, so that replicas can be dropped."""
 
     def __init__(self, layer: Layer, replicas: Replicas) -> None:
         self.layer, self.replicas = layer, replicas
-        found = layer.parameters()
+        found = layer.named_parameters()
         self.parameters = Parameters(found) if found else None
 
-    def both_ways(self, x: Array, dy: Array, *, train: bool = True) -> dict[str, Array]:
-        """What a forward pass gives and, in training, the backward pass after it."""
+    def both_passes(self, x: Array, dy: Array, *, train: bool = True) -> dict[str, Array]:
+        """Return the results of a forward pass and, in training, of the backward pass after it."""
         output = self.layer.forward(x, train=train).copy()
         if not train:
             return {"the output": output}
         if self.parameters:
-            self.parameters.start_pass()
+            self.parameters.reset_gradients()
         dx = self.layer.backward(dy).copy()
         return {"the output": output, "the input's gradient": dx, **self.gradients()}
 
     def gradients(self) -> dict[str, Array]:
-        """A copy of every parameter's gradient."""
-        named = self.parameters.named if self.parameters else {}
+        """Return a copy of the gradient of every parameter."""
+        named = self.parameters.trainable if self.parameters else {}
         return {f"the gradient of {name}": parameter.grad.copy() for name, parameter in named.items()}
 
 
-class _Trial:
-    """How to build the layer for some replicas, and for each pass what to feed it: x and dy, shaped as the output."""
+class _LayerCase:
+    """The constructor under test, and x and dy (with the shape of the output) for each pass."""
 
     def __init__(
         self, build: Callable[..., Layer], shape: tuple[int, ...], per_replica: PerReplicaValues | None
     ) -> None:
         self.build, self.per_replica = build, per_replica
         generator = np.random.default_rng(0)
-        self.x = generator.standard_normal((len(PASSES), len(TOGETHER), *shape))
-        out = self.run(TOGETHER, np.float64).layer.forward(self.x[0], train=False).shape
-        assert out[0] == len(TOGETHER), f"axis 0 is the replica, and {len(TOGETHER)} of them gave an output {out}"
+        self.x = generator.standard_normal((len(PASSES), len(ALL_REPLICAS), *shape))
+        out = self.run(ALL_REPLICAS, np.float64).layer.forward(self.x[0], train=False).shape
+        assert out[0] == len(ALL_REPLICAS), f"axis 0 is the replica: {len(ALL_REPLICAS)} replicas gave an output {out}"
         self.dy = generator.standard_normal((len(PASSES), *out))
 
-    def run(self, rows: Sequence[int], dtype: Any = np.float32) -> _Run:
-        """A new layer of these replicas only."""
-        replicas = replicas_of(rows, dtype)
-        return _Run(self.build(replicas, **values_of(self.per_replica, rows)), replicas)
+    def run(self, rows: Sequence[int], dtype: Any = np.float32) -> _LayerRun:
+        """Return a new layer for these replicas."""
+        replicas = replicas_for(rows, dtype)
+        return _LayerRun(self.build(replicas, **arguments_for(self.per_replica, rows)), replicas)
 
-    def inputs(self, step: int, rows: Sequence[int] = TOGETHER) -> tuple[Array, Array]:
-        """x and dy of these replicas at one pass, float32 arrays of their own."""
+    def inputs(self, step: int, rows: Sequence[int] = ALL_REPLICAS) -> tuple[Array, Array]:
+        """Return float32 copies of x and dy of these replicas for one pass."""
         return self.x[step][list(rows)].astype(np.float32), self.dy[step][list(rows)].astype(np.float32)
 
 
-def _gradients_agree(trial: _Trial) -> None:
-    run = trial.run(TOGETHER, np.float64)
-    x, dy, start = trial.x[0].copy(), trial.dy[0], run.replicas.state()
+def _check_gradients(case: _LayerCase) -> None:
+    run = case.run(ALL_REPLICAS, np.float64)
+    x, dy, start = case.x[0].copy(), case.dy[0], run.replicas.state()
 
-    def again() -> dict[str, Array]:
+    def both_passes() -> dict[str, Array]:
         run.replicas.restore(start)
-        return run.both_ways(x, dy)
+        return run.both_passes(x, dy)
 
     def loss() -> Array:
-        total: Array = (again()["the output"] * dy).reshape(len(x), -1).sum(axis=1)
+        total: Array = (both_passes()["the output"] * dy).reshape(len(x), -1).sum(axis=1)
         return total
 
-    again()
-    found = again()  # the second pass replaces the gradients of the first, and does not add to them
-    agrees(loss, x, found["the input's gradient"], "the input's gradient")
-    for name, parameter in run.parameters.named.items() if run.parameters else ():
-        agrees(loss, parameter.value, found[f"the gradient of {name}"], f"the gradient of {name}")
-    again()
+    both_passes()
+    found = both_passes()  # the second pass replaces the gradients of the first one and does not add to them
+    assert_gradient(loss, x, found["the input's gradient"], "the input's gradient")
+    for name, parameter in run.parameters.trainable.items() if run.parameters else ():
+        assert_gradient(loss, parameter.value, found[f"the gradient of {name}"], f"the gradient of {name}")
+    both_passes()
     if run.parameters:
-        run.parameters.start_pass()
+        run.parameters.reset_gradients()
     run.layer.backward_parameters(dy)
     for name, gradient in run.gradients().items():
         assert np.allclose(gradient, found[name]), f"backward_parameters and backward disagree on {name}"
 
 
-def _arrays_are_respected(trial: _Trial) -> None:
-    run, (x, dy) = trial.run(TOGETHER), trial.inputs(0)
+def _check_arrays(case: _LayerCase) -> None:
+    run, (x, dy) = case.run(ALL_REPLICAS), case.inputs(0)
     for train in (False, True):
-        for name, array in run.both_ways(x, dy, train=train).items():
+        for name, array in run.both_passes(x, dy, train=train).items():
             assert array.dtype == np.float32, f"with float32 replicas and input, {name} is {array.dtype}"
-        assert (x == trial.inputs(0)[0]).all(), f"with train={train} the layer changed its input x"
+        assert (x == case.inputs(0)[0]).all(), f"with train={train} the layer changed its input x"
 
 
-def _fused_equals_alone(trial: _Trial) -> None:
-    fused, alone = trial.run(TOGETHER), [trial.run((r,)) for r in TOGETHER]
+def _check_fused_equals_alone(case: _LayerCase) -> None:
+    fused, alone = case.run(ALL_REPLICAS), [case.run((r,)) for r in ALL_REPLICAS]
     for step, train in enumerate(PASSES):
-        together = fused.both_ways(*trial.inputs(step), train=train)
-        for r in TOGETHER:
-            one = alone[r].both_ways(*trial.inputs(step, (r,)), train=train)
-            same_bits(rows_of(together, (r,)), one, f"replica {r} fused and alone, train={train}")
+        together = fused.both_passes(*case.inputs(step), train=train)
+        for r in ALL_REPLICAS:
+            one = alone[r].both_passes(*case.inputs(step, (r,)), train=train)
+            assert_identical(select_rows(together, (r,)), one, f"replica {r} fused and alone, train={train}")
 
 
-def _survivors_go_on(trial: _Trial) -> None:
-    kept, whole = trial.run(TOGETHER), trial.run(TOGETHER)
+def _check_survivors_continue(case: _LayerCase) -> None:
+    reduced, full = case.run(ALL_REPLICAS), case.run(ALL_REPLICAS)
     for step, train in enumerate(PASSES):
-        rows = TOGETHER if step < len(PASSES) // 2 else SURVIVORS
+        rows = ALL_REPLICAS if step < len(PASSES) // 2 else SURVIVORS
         if step == len(PASSES) // 2:
-            kept.keep(np.array(SURVIVORS))
-        left = kept.both_ways(*trial.inputs(step, rows), train=train)
-        right = whole.both_ways(*trial.inputs(step), train=train)
-        same_bits(left, rows_of(right, rows), "survivors after keep(rows) and the same replicas undisturbed")
+            reduced.select_replicas(np.array(SURVIVORS))
+        actual = reduced.both_passes(*case.inputs(step, rows), train=train)
+        expected = full.both_passes(*case.inputs(step), train=train)
+        assert_identical(actual, select_rows(expected, rows), "survivors after select_replicas and without it")
 
 
-def _nan_stays_in_its_lane(trial: _Trial) -> None:
-    others, (x, dy) = (0, 2), trial.inputs(0)
-    clean = trial.run(TOGETHER).both_ways(x, dy)
+def _check_nan_stays_in_its_replica(case: _LayerCase) -> None:
+    others, (x, dy) = (0, 2), case.inputs(0)
+    without_nan = case.run(ALL_REPLICAS).both_passes(x, dy)
     x[1] = np.nan
     with np.errstate(all="ignore"):
-        sick = trial.run(TOGETHER).both_ways(x, dy)
-    same_bits(rows_of(sick, others), rows_of(clean, others), "with NaN in the input of replica 1, another replica")
+        with_nan = case.run(ALL_REPLICAS).both_passes(x, dy)
+    assert_identical(
+        select_rows(with_nan, others),
+        select_rows(without_nan, others),
+        "with NaN in the input of replica 1 and without it, another replica",
+    )

@@ -1,4 +1,4 @@
-"""MLflow's own server on an embedded store: the command that starts it, and its environment."""
+"""The MLflow server of an embedded store: the command that starts it, and its environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def command(uri: str, home: Path, port: int) -> list[str]:
-    """The server for the store at `uri`, on loopback alone; one worker, since it serves one person."""
+    """Return the command of a server for the store at `uri`, on loopback only; one worker, since it serves one person."""
     return [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--artifacts-destination",
         str(home / "mlartifacts"), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
@@ -16,5 +16,5 @@ def command(uri: str, home: Path, port: int) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """This process' environment, with MLflow's telemetry and its job runner (half a gigabyte) off."""
+    """Return this process's environment with MLflow's telemetry and its job runner (half a gigabyte) off."""
     return {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

@@ -1,4 +1,4 @@
-"""The record in MLflow: one run per sweep, one child run per trial, written in batches; every write may be repeated."""
+"""The MLflow record: one run per sweep, one child run per trial, written in batches; every write may be repeated."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from pathlib import Path
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as MlflowRun
 
-from searchlab.runs.events import Ending, Scalar, SweepRecord
-from searchlab.tracking.store import experiment_of, open_store, permanent
+from searchlab.runs.events import EpochFinished, Event, TrialFinished, TrialStarted
+from searchlab.tracking.store import experiment_id, is_permanent, open_store
+from searchlab.tracking.sweep_record import SweepRecord
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED", "INFEASIBLE": "KILLED"}
-POINTS = 800  # metrics in one call; MLflow takes 1000 entities, parameters and tags among them
-SMALL = 100  # so many parameters or tags
+METRICS_PER_CALL = 800  # MLflow takes 1000 entities, parameters and tags among them
+PARAMS_PER_CALL = 100  # and as many tags
 PARENT = "mlflow.parentRunId"
 
 
 @dataclass
-class Run:
+class TrialRun:
     """A trial's run as the store has it; `points` are the metrics there, by name and step."""
 
     id: str
     done: bool = False
     running: bool = True
-    keys: Sequence[str] = ()  # metrics of a run that was there before, whose points are not looked up yet
+    keys: Sequence[str] = ()  # metrics of a run that existed before, whose points are not looked up yet
     points: set[tuple[str, int]] = field(default_factory=set)
 
 
 @dataclass
-class Pending:
-    """What was told about a trial and is not written yet."""
+class PendingWrite:
+    """What is to be written about a trial."""
 
     began: int  # milliseconds since 1970, as all times of MLflow
     params: dict[str, str] = field(default_factory=dict)
@@ -44,108 +45,107 @@ class Pending:
     end: tuple[str, int] | None = None
 
 
-class Record:
-    """A tracker that writes to MLflow when `flush` is called.
+class MlflowRecord:
+    """An event handler that writes to MLflow when `flush` is called.
 
-    Told everything again from the beginning, it writes only what is missing. Runs are found by their tags, points by
-    name and step; a trial's run that has ended is left alone. What `flush` could not write it keeps for the next one.
+    After all events are handled again from the beginning, it writes only what is missing. Runs are found by their tags,
+    points by name and step; a trial's run that has ended is left alone. What `flush` could not write is kept for the
+    next call.
     """
 
     def __init__(self, uri: str, sweep: SweepRecord, time: float) -> None:
         self.sweep, self.faults = sweep, list[str]()
         self.client = open_store(uri, sweep.home)
-        self.experiment = experiment_of(self.client, uri, sweep.name, sweep.home)
+        self.experiment = experiment_id(self.client, uri, sweep.name, sweep.home)
         self.run_id = self._open_parent(_ms(time))
-        self._pending: dict[int, Pending] = {}
+        self._pending: dict[int, PendingWrite] = {}
         self._artifacts = [(path, "") for path in sweep.files]
-        self._runs: dict[int, Run] = {}
-        self._listed, self._shaken = False, False
+        self._runs: dict[int, TrialRun] = {}
+        self._listed, self._had_faults = False, False
 
-    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
-        """A trial has begun with these parameters by path."""
-        self._of(trial, time).params |= {path: str(value) for path, value in parameters.items()}
+    def handle(self, event: Event) -> None:
+        """Take in what a trial has done; other events are not part of the record."""
+        match event:
+            case TrialStarted():
+                params = {path: str(value) for path, value in event.parameters.items()}
+                self._pending_of(event.trial, event.time).params |= params
+            case EpochFinished():
+                self._add_epoch(event)
+            case TrialFinished():
+                self._add_end(event)
 
-    def log(
-        self,
-        trial: int,
-        epoch: int,
-        scores: Sequence[float],
-        losses: Sequence[float],
-        time: float,
-        others: Sequence[Sequence[float]] = (),
-    ) -> None:
-        """Mean, spread and folds of an epoch by every metric; the mean training loss."""
-        values = _by_fold(self.sweep.metric, scores) | {"loss": _mean_and_std(losses)[0]}
-        for name, folds in zip(self.sweep.others, others, strict=True) if others else ():
-            values |= _by_fold(name, folds)
-        self._add(self._of(trial, time), values, epoch, time)
-
-    def finish(self, trial: int, ending: Ending) -> None:
-        """A trial has ended as COMPLETE, PRUNED, FAIL or INFEASIBLE."""
-        pending, best = self._of(trial, ending.time), f"best_{self.sweep.metric}"
-        values = {"seconds": ending.seconds, best: ending.value, "best_epoch": ending.epoch}
-        others = zip(self.sweep.others, ending.others, strict=True) if ending.others else ()
-        self._add(pending, values | {f"best_{name}": value for name, value in others}, 0, ending.time)
-        pending.tags |= {"searchlab.state": ending.state, "searchlab.reason": ending.reason or ""}
-        pending.end = STATUS[ending.state], _ms(ending.time)
-
-    def note(self, text: str) -> None:
-        """Nothing: it is of one machine."""
-
-    def artifact(self, path: Path, folder: str = "") -> None:
-        """A file, or what is in a directory, for the parent run's `folder`."""
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Add a file, or the content of a directory, to the parent run's `folder`."""
         self._artifacts.append((path, folder))
 
     def flush(self) -> None:
-        """Write everything told so far. What the store refuses for good is noted in `faults`; other faults raise."""
+        """Write everything; what the store refuses for good is added to `faults`, other faults are raised."""
         if not self._listed:
-            self._list()
+            self._list_runs()
         for trial in list(self._pending):
-            self._settle(f"trial {trial}", partial(self._write, trial, self._pending[trial]))
+            self._attempt(f"trial {trial}", partial(self._write, trial, self._pending[trial]))
             del self._pending[trial]
         while self._artifacts:
             path, folder = self._artifacts[0]
-            self._settle(path.name, partial(self._upload, path, folder))
+            self._attempt(path.name, partial(self._upload, path, folder))
             self._artifacts.pop(0)
 
     def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str], time: float) -> None:
-        """End the parent run; a trial still under way is KILLED, without a state, so that it can go on later."""
+        """End the parent run; a trial that is still open is KILLED, without a state, so that it can continue later."""
         self.flush()
-        if self._shaken:  # a server may have created a run long after it was given up
-            self._list()
+        if self._had_faults:  # a server may have created a run long after the call was given up
+            self._list_runs()
         for run in self._runs.values():
             if run.running and not run.done:
                 self.client.set_terminated(run.id, "KILLED", end_time=_ms(time))
                 run.running = False
-        there = self.client.get_run(self.run_id).data.metrics
+        recorded = self.client.get_run(self.run_id).data.metrics
         finite = {_key(name): value for name, value in metrics.items() if math.isfinite(value)}
-        new = [Metric(k, v, _ms(time), 0) for k, v in finite.items() if there.get(k) != v]
+        new = [Metric(k, v, _ms(time), 0) for k, v in finite.items() if recorded.get(k) != v]
         self._log(self.run_id, new, {}, tags)
         self.client.set_terminated(self.run_id, state, end_time=_ms(time))
 
-    def _of(self, trial: int, time: float) -> Pending:
-        return self._pending.setdefault(trial, Pending(_ms(time)))
+    def _add_epoch(self, event: EpochFinished) -> None:
+        """Add mean, spread and folds of every metric, and the mean training loss."""
+        values = _by_fold(self.sweep.metric, event.scores) | {"loss": _mean_and_std(event.losses)[0]}
+        for name, folds in zip(self.sweep.others, event.other_scores, strict=True) if event.other_scores else ():
+            values |= _by_fold(name, folds)
+        self._add_points(self._pending_of(event.trial, event.time), values, event.epoch, event.time)
 
-    def _add(self, pending: Pending, values: Mapping[str, float | None], step: int, time: float) -> None:
+    def _add_end(self, event: TrialFinished) -> None:
+        pending = self._pending_of(event.trial, event.time)
+        values = {"seconds": event.seconds, f"best_{self.sweep.metric}": event.value, "best_epoch": event.epoch}
+        others = zip(self.sweep.others, event.other_values, strict=True) if event.other_values else ()
+        self._add_points(pending, values | {f"best_{name}": value for name, value in others}, 0, event.time)
+        pending.tags |= {"searchlab.state": event.state, "searchlab.reason": event.reason or ""}
+        pending.end = STATUS[event.state], _ms(event.time)
+
+    def _pending_of(self, trial: int, time: float) -> PendingWrite:
+        return self._pending.setdefault(trial, PendingWrite(_ms(time)))
+
+    def _add_points(self, pending: PendingWrite, values: Mapping[str, float | None], step: int, time: float) -> None:
         for name, value in values.items():
             key = _key(name)
             if value is not None and math.isfinite(value):  # the dashboard's axes do not survive an infinity
                 pending.points.setdefault((key, step), Metric(key, float(value), _ms(time), step))
 
-    def _settle(self, what: str, write: Callable[[], None]) -> None:
+    def _attempt(self, what: str, write: Callable[[], None]) -> None:
         try:
             write()
         except Exception as fault:
-            self._listed, self._shaken = False, True  # a run may be there although the answer was lost, or be deleted
-            if not permanent(fault):
+            self._listed, self._had_faults = (
+                False,
+                True,
+            )  # a run may exist although the response was lost, or be deleted
+            if not is_permanent(fault):
                 raise
             self.faults.append(f"{what}: {fault}")
 
-    def _write(self, trial: int, pending: Pending) -> None:
+    def _write(self, trial: int, pending: PendingWrite) -> None:
         run = self._runs.get(trial) or self._create(trial, pending.began)
         if run.done:
             return
-        self._take_up(run)
+        self._reopen(run)
         points = [metric for point, metric in pending.points.items() if point not in run.points]
         self._log(run.id, points, pending.params, pending.tags)
         run.points |= pending.points.keys()
@@ -158,8 +158,14 @@ class Record:
         left_params = [Param(_key(name), str(value)[:6000]) for name, value in params.items()]
         left_tags = [RunTag(_key(name), str(value)[:5000]) for name, value in tags.items()]
         while points or left_params or left_tags:
-            self.client.log_batch(run_id, points[:POINTS], left_params[:SMALL], left_tags[:SMALL])
-            points, left_params, left_tags = points[POINTS:], left_params[SMALL:], left_tags[SMALL:]
+            self.client.log_batch(
+                run_id, points[:METRICS_PER_CALL], left_params[:PARAMS_PER_CALL], left_tags[:PARAMS_PER_CALL]
+            )
+            points, left_params, left_tags = (
+                points[METRICS_PER_CALL:],
+                left_params[PARAMS_PER_CALL:],
+                left_tags[PARAMS_PER_CALL:],
+            )
 
     def _upload(self, path: Path, folder: str) -> None:
         if path.is_dir():
@@ -167,13 +173,13 @@ class Record:
         else:
             self.client.log_artifact(self.run_id, str(path), folder or None)
 
-    def _create(self, trial: int, began: int) -> Run:
+    def _create(self, trial: int, began: int) -> TrialRun:
         tags = {PARENT: self.run_id, "searchlab.trial": str(trial), "mlflow.user": _user()}
         made = self.client.create_run(self.experiment, start_time=began, tags=tags, run_name=f"trial {trial}")
-        return self._runs.setdefault(trial, Run(made.info.run_id))
+        return self._runs.setdefault(trial, TrialRun(made.info.run_id))
 
-    def _take_up(self, run: Run) -> None:
-        """Go on with a run that was there before: look up what it has, and call it running again."""
+    def _reopen(self, run: TrialRun) -> None:
+        """Continue a run that existed before: look up what it has, and set it to running again."""
         if not run.running:
             self.client.update_run(run.id, status="RUNNING")
             run.running = True
@@ -181,11 +187,11 @@ class Record:
             run.points |= {(key, metric.step) for metric in self.client.get_metric_history(run.id, key)}
         run.keys = ()
 
-    def _list(self) -> None:
-        """Look up the trials' runs; of two of one trial (an answer was lost) the one that has ended stays."""
-        found: dict[int, Run] = {}
-        for there in self._search(f"tags.`{PARENT}` = '{self.run_id}'"):
-            trial, run = int(there.data.tags.get("searchlab.trial", -1)), _run_of(there)
+    def _list_runs(self) -> None:
+        """Look up the trials' runs; of two of one trial (a response was lost) keep the one that has ended."""
+        found: dict[int, TrialRun] = {}
+        for stored in self._search(f"tags.`{PARENT}` = '{self.run_id}'"):
+            trial, run = int(stored.data.tags.get("searchlab.trial", -1)), _trial_run(stored)
             twin = found.get(trial)
             if twin is not None:
                 run, twin = (run, twin) if run.done and not twin.done else (twin, run)
@@ -220,14 +226,14 @@ class Record:
         return str(run.info.run_id)
 
 
-def _run_of(there: MlflowRun) -> Run:
-    running = there.info.status == "RUNNING"
-    done = not running and "searchlab.state" in there.data.tags
-    return Run(there.info.run_id, done, running, () if done else tuple(there.data.metrics))
+def _trial_run(stored: MlflowRun) -> TrialRun:
+    running = stored.info.status == "RUNNING"
+    done = not running and "searchlab.state" in stored.data.tags
+    return TrialRun(stored.info.run_id, done, running, () if done else tuple(stored.data.metrics))
 
 
 def _by_fold(name: str, scores: Sequence[float]) -> dict[str, float]:
-    """Mean, spread and folds of one metric, by the names they go by in the record."""
+    """Return mean, spread and folds of one metric, by their names in the record."""
     mean, std = _mean_and_std(scores)
     folds = {f"{name}_fold_{fold}": score for fold, score in enumerate(scores)}
     return {name: mean, f"{name}_std": std, **folds}

@@ -1,4 +1,4 @@
-"""The recorder: a tracker whose record is written by a process of its own, off the training path."""
+"""The recorder: an event handler whose MLflow record is written by a process of its own, off the training path."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import time as clock
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import searchlab
 from searchlab.errors import WorldFault
-from searchlab.runs.events import Ending, NoRecord, Scalar, SweepRecord, by_fold
+from searchlab.runs.events import Event, EventHandler, Message, NullHandler, PhaseStarted, to_json
+from searchlab.tracking.sweep_record import SweepRecord
 
-__all__ = ["NoRecord", "Recorder", "SweepRecord"]
-
-QUIET = 180.0  # seconds without a word from the recording process until it is given up; it gives up by itself before
-PATIENCE = 60.0  # seconds without success after the last word until the recording process gives the record up
-DEATHS = 8  # recording processes that may die before the record is given up
+QUIET_SECONDS = 180.0  # without a line from the writer process before it is given up; the writer gives up sooner itself
+FINAL_SECONDS = 60.0  # without success after the last command before the writer gives the record up
+MAX_WRITER_DEATHS = 8  # writer processes that may die before the record is given up
 
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -31,11 +30,40 @@ ENVIRONMENT = {
 }
 
 
-class Recorder:
-    """Keeps the record of one sweep in MLflow; the calls of Tracker return at once and never raise for the store.
+class RunRecorder(EventHandler, Protocol):
+    """What the pipeline needs of a record: it handles events, takes files, and is concluded or closed."""
 
-    Everything told is kept and told again to a new process when the recording one dies, which is safe because nothing
-    is recorded twice. When the driver dies, the recording process writes what it has and ends by itself.
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Attach a file, or the content of a directory, to the sweep's run."""
+
+    def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
+        """Write everything, end the sweep's run, and return the run's id."""
+
+    def close(self) -> None:
+        """Write everything and leave the sweep's run open, to be continued."""
+
+
+class NullRecorder(NullHandler):
+    """A recorder that keeps nothing: `tracking=None`."""
+
+    run_id = ""
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Ignore the file."""
+
+    def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
+        """Return an empty run id: there is no run."""
+        return self.run_id
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Recorder:
+    """Keeps the record of one sweep in MLflow; `handle` returns at once and never raises for the store.
+
+    Every event is kept and sent again to a new writer process when one dies, which is safe because the writer records
+    nothing twice. When the driver dies, the writer process writes what it has and ends by itself.
     """
 
     def __init__(self, uri: str, record: SweepRecord) -> None:
@@ -43,55 +71,38 @@ class Recorder:
         self._record, self._log, self._changed = record, record.home / "mlflow.log", threading.Condition()
         self._lines: list[bytes] = []
         self._answers: dict[str, str] = {}
-        self._heard, self._gone = clock.monotonic(), False
-        self._last_word, self._over, self._ended = False, False, False
+        self._last_line_at, self._writer_gone = time.monotonic(), False
+        self._last_command_sent, self._over, self._ended = False, False, False
         self._process: subprocess.Popen[bytes] | None = None
-        self._tell("hello", uri=uri, record=_plain(record), time=clock.time(), patience=PATIENCE)
-        self._keeper = threading.Thread(target=self._keep, daemon=True, name="recorder")
+        self._send("open", uri=uri, record=record.to_json(), time=time.time(), final_seconds=FINAL_SECONDS)
+        self._keeper = threading.Thread(target=self._keep_writing, daemon=True, name="recorder")
         self._keeper.start()
 
-    def start(self, trial: int, parameters: Mapping[str, Scalar], time: float) -> None:
-        """A trial has begun with these parameters by path."""
-        self._tell("start", trial=trial, parameters=dict(parameters), time=time)
+    def handle(self, event: Event) -> None:
+        """Record an event of a trial; messages and phases are not part of the record."""
+        if not isinstance(event, Message | PhaseStarted):
+            name, values = to_json(event)
+            self._send(name, **values)
 
-    def log(
-        self,
-        trial: int,
-        epoch: int,
-        scores: Sequence[float],
-        losses: Sequence[float],
-        time: float,
-        others: Sequence[Sequence[float]] = (),
-    ) -> None:
-        """An epoch, counted from 1, gave one score and one training loss per fold."""
-        self._tell("log", trial=trial, epoch=epoch, time=time, **by_fold(scores, losses, others))
-
-    def finish(self, trial: int, ending: Ending) -> None:
-        """A trial has ended as COMPLETE, PRUNED, FAIL or INFEASIBLE."""
-        self._tell("finish", trial=trial, **vars(ending))
-
-    def note(self, text: str) -> None:
-        """Nothing: it is of this machine and not of what was found."""
-
-    def artifact(self, path: Path, folder: str = "") -> None:
-        """A file, or what is in a directory, for the sweep's run; it must stay there until the record is concluded."""
-        self._tell("artifact", path=str(path.absolute()), folder=folder)
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Attach a file, or the content of a directory, to the sweep's run; it must exist until the record is concluded."""
+        self._send("log_artifact", path=str(path.absolute()), folder=folder)
 
     def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
-        """Write everything and end the sweep's run as FINISHED, FAILED or KILLED; its id.
+        """Write everything, end the sweep's run as FINISHED, FAILED or KILLED, and return its id.
 
         Raises WorldFault when the record could not be completed.
         """
         numbers = {name: float(value) for name, value in metrics.items()}
-        self._tell("conclude", state=state, metrics=numbers, tags=dict(tags), time=clock.time())
+        self._send("conclude", state=state, metrics=numbers, tags=dict(tags), time=time.time())
         try:
             return self._answer("concluded")
         finally:
             self._end()
 
     def close(self) -> None:
-        """Write everything and end the recording process; the sweep's run stays open, to be gone on with."""
-        self._tell("close")
+        """Write everything and end the writer process; the sweep's run stays open, to be continued."""
+        self._send("close")
         self._end()
 
     @property
@@ -101,34 +112,34 @@ class Recorder:
 
     @property
     def pid(self) -> int | None:
-        """The recording process, once it has been started."""
+        """The process id of the writer, once it has been started."""
         return self._process.pid if self._process else None
 
-    def _tell(self, method: str, **arguments: Any) -> None:
-        line = json.dumps([method, arguments]).encode() + b"\n"
+    def _send(self, command: str, **arguments: Any) -> None:
+        line = json.dumps([command, arguments]).encode() + b"\n"
         with self._changed:
-            if not self._last_word:
+            if not self._last_command_sent:
                 self._lines.append(line)
-                self._last_word = method in ("conclude", "close")
+                self._last_command_sent = command in ("conclude", "close")
                 self._changed.notify_all()
 
     def _answer(self, key: str) -> str:
         self._wait(lambda: self._ended or bool(self._answers.keys() & {key, "fault"}))
         if key in self._answers:
             return self._answers[key]
-        name, fault = self._record.name, self._answers.get("fault", "the recording process does not answer")
+        name, fault = self._record.name, self._answers.get("fault", "the process that writes it does not answer")
         raise WorldFault(
             f"The record of {name} in MLflow is not complete: {fault.rstrip('.')}. "
             f"The study holds every trial, and `searchlab resume {name}` completes the record."
         )
 
-    def _wait(self, wanted: Callable[[], bool]) -> bool:
-        """Whether it came true before the recording process had been quiet for too long."""
+    def _wait(self, condition: Callable[[], bool]) -> bool:
+        """Return whether the condition came true before the writer process had been quiet for too long."""
         with self._changed:
-            self._heard = clock.monotonic()
-            while not wanted() and (left := self._heard + QUIET - clock.monotonic()) > 0:
+            self._last_line_at = time.monotonic()
+            while not condition() and (left := self._last_line_at + QUIET_SECONDS - time.monotonic()) > 0:
                 self._changed.wait(left)
-            return wanted()
+            return condition()
 
     def _end(self) -> None:
         ended = self._wait(lambda: self._ended)
@@ -139,26 +150,26 @@ class Recorder:
             self._process.kill()
         self._keeper.join()
 
-    def _keep(self) -> None:
-        """Run recording processes until one has ended well, has said why it cannot, or too many have died."""
+    def _keep_writing(self) -> None:
+        """Run writer processes until one has ended well, has reported why it cannot, or too many have died."""
         try:
-            for death in range(DEATHS):
-                status = self._serve()
+            for death in range(MAX_WRITER_DEATHS):
+                status = self._run_writer()
                 with self._changed:
-                    if (status == 0 and self._last_word) or self._over or "fault" in self._answers:
+                    if (status == 0 and self._last_command_sent) or self._over or "fault" in self._answers:
                         break
-                    self._heard = clock.monotonic()
+                    self._last_line_at = time.monotonic()
                     self._changed.wait_for(lambda: self._over, min(0.1 * 2**death, 5.0))
             else:
-                self._answers["fault"] = f"the recording process died {DEATHS} times ({self._log} may say why)"
+                self._answers["fault"] = f"the process that writes it died {MAX_WRITER_DEATHS} times (see {self._log})"
         except OSError as fault:
-            self._answers["fault"] = f"the recording process could not be started ({fault})"
+            self._answers["fault"] = f"the process that writes it could not be started ({fault})"
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
-    def _serve(self) -> int:
-        """Start a recording process and tell it everything, from the beginning, until it has ended; its exit status."""
+    def _run_writer(self) -> int:
+        """Start a writer process, send it every line from the beginning until it has ended, and return its exit status."""
         command = [sys.executable, "-m", "searchlab.tracking.writer"]
         with (
             self._log.open("ab") as log,
@@ -173,7 +184,7 @@ class Recorder:
                 process_group=0,  # an interrupt from the keyboard is the driver's business; its session stays, for nice
             ) as process,
         ):
-            self._process, self._gone = process, False
+            self._process, self._writer_gone = process, False
             listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
             listener.start()
             self._feed(process)
@@ -182,19 +193,19 @@ class Recorder:
 
     def _feed(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
-        told = 0
+        sent = 0
         while True:
             with self._changed:
-                while not self._gone and len(self._lines) <= told:
+                while not self._writer_gone and len(self._lines) <= sent:
                     self._changed.wait()
-                if self._gone:
+                if self._writer_gone:
                     return
-                lines, told = self._lines[told:], len(self._lines)
+                lines, sent = self._lines[sent:], len(self._lines)
             rest = memoryview(b"".join(lines))
             try:
                 while rest:
                     rest = rest[process.stdin.write(rest) :]
-            except BrokenPipeError:  # the listener will hear it
+            except BrokenPipeError:  # the listener notices that the process has ended
                 pass
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
@@ -205,20 +216,15 @@ class Recorder:
             with self._changed:
                 for line in lines:
                     self._answers |= json.loads(line)
-                self._heard = clock.monotonic()
+                self._last_line_at = time.monotonic()
                 self._changed.notify_all()
         with self._changed:
-            self._gone = True
+            self._writer_gone = True
             self._changed.notify_all()
 
 
-def _plain(record: SweepRecord) -> dict[str, Any]:
-    paths = {"home": str(record.home.absolute()), "files": [str(file.absolute()) for file in record.files]}
-    return {**vars(record), **paths, "params": dict(record.params), "tags": dict(record.tags)}
-
-
 def _environment() -> dict[str, str]:
-    """This process's environment, with searchlab importable also where it is not installed."""
+    """Return this process's environment, with searchlab importable also where it is not installed."""
     root = Path(searchlab.__file__).parents[1]
     paths = [os.environ.get("PYTHONPATH", "")]
     if root != Path(sysconfig.get_path("purelib")):

@@ -1,17 +1,15 @@
-"""The store under the record: opened once, its tables created once, and which of its faults may pass."""
+"""The MLflow store: how it is opened, how its tables are created once, and which of its faults are permanent."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import OperationalError
+
+from searchlab.runs.file_lock import FileLock
 
 SQLITE = "sqlite:///"
 SERVERS = ("http://", "https://", "databricks")
@@ -26,32 +24,8 @@ PERMANENT = {
 }
 
 
-class Busy(Exception):
-    """Another process holds the lock."""
-
-
-@contextmanager
-def locked(path: Path, patience: float | None = None) -> Iterator[None]:
-    """Hold the lock of this file; raises Busy when another process keeps it for `patience` seconds.
-
-    The system drops the lock when its holder dies, however it dies.
-    """
-    deadline = None if patience is None else time.monotonic() + patience
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if deadline is None else fcntl.LOCK_NB))
-                break
-            except BlockingIOError:
-                if deadline is not None and time.monotonic() > deadline:
-                    raise Busy(f"another process has held {path.name} for {patience:.0f} seconds") from None
-                time.sleep(0.1)
-        yield
-
-
 def open_store(uri: str, home: Path) -> MlflowClient:
-    """A client of the store at this address, whose tables are there."""
+    """Return a client of the store at this URL, whose tables exist."""
     if uri.startswith(SQLITE):
         create_tables(Path(uri.removeprefix(SQLITE)).absolute(), home)
     return MlflowClient(uri, registry_uri=uri)
@@ -60,41 +34,42 @@ def open_store(uri: str, home: Path) -> MlflowClient:
 def create_tables(database: Path, home: Path) -> None:
     """Create MLflow's tables if the database is not there yet, once even if many processes start together.
 
-    They grow in a file of their own that gets the name when it is whole: nobody ever opens half a database, also when
-    this process is killed on the way.
+    They are created in a file of its own that is renamed when it is complete: no process ever opens half a database, even
+    if this one is killed before.
     """
     if database.exists():
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with locked(database.with_name(f"{database.name}.lock")):
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(database.with_name(f"{database.name}.lock"), timeout=None):
         if database.exists():
             return
-        growing = database.with_name(f"{database.name}.new")
-        for left_over in (growing, growing.with_name(f"{growing.name}-journal")):
+        partial = database.with_name(f"{database.name}.new")
+        for left_over in (partial, partial.with_name(f"{partial.name}-journal")):
             left_over.unlink(missing_ok=True)
-        SqlAlchemyStore(f"{SQLITE}{growing}", (home / "mlartifacts").as_uri()).engine.dispose()  # type: ignore[no-untyped-call]
-        os.replace(growing, database)
+        SqlAlchemyStore(f"{SQLITE}{partial}", (home / "mlartifacts").as_uri()).engine.dispose()  # type: ignore[no-untyped-call]
+        os.replace(partial, database)
 
 
-def experiment_of(client: MlflowClient, uri: str, name: str, home: Path) -> str:
-    """The id of the experiment of this name, created or taken out of the bin if need be."""
+def experiment_id(client: MlflowClient, uri: str, name: str, home: Path) -> str:
+    """Return the id of the experiment of this name, created or restored if need be."""
     experiment = client.get_experiment_by_name(name)
     if experiment is not None:
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)
         return str(experiment.experiment_id)
-    place = None if uri.startswith(SERVERS) else (home / "mlartifacts" / name).as_uri()
+    location = None if uri.startswith(SERVERS) else (home / "mlartifacts" / name).as_uri()
     try:
-        return str(client.create_experiment(name, artifact_location=place))
+        return str(client.create_experiment(name, artifact_location=location))
     except MlflowException as fault:
         if fault.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-        return experiment_of(client, uri, name, home)  # another process was faster
+        return experiment_id(client, uri, name, home)  # another process was faster
 
 
-def permanent(fault: BaseException) -> bool:
-    """Whether to ask again is useless: the store has understood and refused, a file is gone, the program is wrong."""
+def is_permanent(fault: BaseException) -> bool:
+    """Return whether a retry is useless: the store has refused the call, a file is missing, or the program is wrong."""
     if isinstance(fault, MlflowException):
         return fault.error_code in PERMANENT
     return isinstance(fault, FileNotFoundError) or not isinstance(fault, (OSError, OperationalError))

@@ -1,1 +1,1 @@
-"""Chaos: a real sweep whose processes are killed at random moments, and the sentences that must hold in the end."""
+"""Chaos: processes of a real sweep are killed at random moments, and the invariants must hold in the end."""

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --seed 3 --kills 25`: kill a sweep so often, and say what that has cost."""
+"""Kill processes of a sweep many times, and print what that cost: `python -m tests.chaos --seed 3 --kills 25`."""
 
 from __future__ import annotations
 
@@ -9,51 +9,61 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.chaos.driver import Chaos
-from tests.chaos.sentences import broken
+from tests.chaos.experiment import ChaosExperiment
+from tests.chaos.invariants import violations
 
 
-def chaos(home: Path, seed: int, kills: int, **options: float) -> list[str]:
-    """Carry it out and print its log; what was broken."""
-    driver, began = Chaos(home, seed=seed, **options), time.monotonic()
+def run_chaos(home: Path, seed: int, kills: int, **options: float) -> list[str]:
+    """Carry out the experiment, print its log and its costs, and return the violated invariants."""
+    experiment, started = ChaosExperiment(home, seed=seed, **options), time.monotonic()
     try:
-        told = driver.run(kills)
-        found = broken(driver, told)
+        result = experiment.run(kills)
+        found = violations(experiment, result)
     finally:
-        driver.clear()
-    print(f"\nseed {seed}: {kills} kills in {time.monotonic() - began:.0f} s, {driver.asked} trials, {told['trials']}")
-    for at, blow in enumerate(driver.kills, start=1):
-        if blow.lost:
-            print(f"kill {at:2} ({blow.victim}): {blow.lost} epochs trained again, {blow.seconds:.2f} s of one trial")
-    recoveries: dict[str, list[float]] = {}
-    for blow in driver.kills:
-        recoveries.setdefault(blow.victim, []).append(blow.recovery or 0.0)
-    for victim, count in Counter(blow.victim for blow in driver.kills).most_common():
-        seconds = sorted(recoveries[victim])
-        middle, most = seconds[len(seconds) // 2], seconds[-1]
-        print(f"{victim:<9} {count:2} times; at work again after {middle:.1f} s, at most {most:.1f} s")
-    most, epochs = max(blow.seconds for blow in driver.kills), sum(blow.lost for blow in driver.kills)
-    print(
-        f"lost: {epochs} epochs in all, at most {most:.2f} s by one kill; a checkpoint took up to {driver.write:.3f} s"
-    )
-    for sentence in found:
-        print(f"BROKEN: {sentence}")
-    print("every sentence holds" if not found else f"{len(found)} sentences broken")
+        experiment.clear()
+    seconds, count = time.monotonic() - started, experiment.requested
+    print(f"\nseed {seed}: {kills} kills in {seconds:.0f} s, {count} trials, {result['trials']}")
+    _print_costs(experiment)
+    for violation in found:
+        print(f"VIOLATED: {violation}")
+    print(f"{len(found)} violations" if found else "every invariant holds")
     return found
 
 
+def _print_costs(experiment: ChaosExperiment) -> None:
+    for position, event in enumerate(experiment.kills, start=1):
+        if event.lost_epochs:
+            cost = f"{event.lost_epochs} epochs trained again, {event.lost_seconds:.2f} s of one trial"
+            print(f"kill {position:2} ({event.kind}): {cost}")
+    recoveries: dict[str, list[float]] = {}
+    for event in experiment.kills:
+        recoveries.setdefault(event.kind, []).append(event.recovery or 0.0)
+    for kind, count in Counter(event.kind for event in experiment.kills).most_common():
+        seconds = sorted(recoveries[kind])
+        print(
+            f"{kind:<9} {count:2} times; trains again after {seconds[len(seconds) // 2]:.1f} s, "
+            f"at most {seconds[-1]:.1f} s"
+        )
+    epochs = sum(event.lost_epochs for event in experiment.kills)
+    longest = max(event.lost_seconds for event in experiment.kills)
+    print(
+        f"lost: {epochs} epochs in all, at most {longest:.2f} s in one kill; writing a checkpoint took up to "
+        f"{experiment.write_seconds:.3f} s"
+    )
+
+
 def main() -> int:
-    """Read the options; exit code 1 where a sentence is broken."""
+    """Read the options; return exit code 1 when an invariant is violated."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=25)
-    parser.add_argument("--home", type=Path, help="an empty folder to keep, instead of one that is thrown away")
+    parser.add_argument("--home", type=Path, help="an empty folder to keep; default: a temporary folder")
     options = parser.parse_args()
     if options.home:
         options.home.mkdir(parents=True)
-        return 1 if chaos(options.home, options.seed, options.kills) else 0
+        return 1 if run_chaos(options.home, options.seed, options.kills) else 0
     with tempfile.TemporaryDirectory() as folder:
-        return 1 if chaos(Path(folder), options.seed, options.kills) else 0
+        return 1 if run_chaos(Path(folder), options.seed, options.kills) else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The sweep that is killed: several structures, the default pruner, trials of a second or two, and epochs to lose."""
+"""The sweep of the chaos tests: several structures, the default pruner, and trials of a second or two."""
 
 from models.mlp import MLP
 from searchlab import SGD, Accuracy, Adam, Choice, Digits, Float, KFold, Space, Sweep, Trainer

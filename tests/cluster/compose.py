@@ -1,4 +1,4 @@
-"""docker-compose.yml as what it would start: its services with their variables filled in."""
+"""The services of docker-compose.yml, with their variables replaced by values."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ VARIABLE = re.compile(r"\$\{(\w+)(?:(:-|:\?)([^}]*))?\}")
 
 @dataclass(frozen=True)
 class Service:
-    """One service: what a container of it would run, with which environment, as whom, and on which networks."""
+    """A service: the command, environment, user and networks of its containers."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
-    volumes: tuple[tuple[str, str], ...]  # a volume's name or a path on the host, and where it is seen
-    networks: Mapping[str, tuple[str, ...]]  # and the further names that the service goes by there
+    volumes: tuple[tuple[str, str], ...]  # a volume's name or a path on the host, and its path in the container
+    networks: Mapping[str, tuple[str, ...]]  # with the aliases of the service in each
     user: str
     health: tuple[str, ...]
     stop_signal: str
@@ -31,11 +31,11 @@ class Service:
 
 
 def services(environment: Mapping[str, str], path: Path = ROOT / "docker-compose.yml") -> dict[str, Service]:
-    """The services that `docker compose up` would start with this environment, by name."""
+    """Return the services that `docker compose up` starts with this environment, by name."""
     given: dict[str, Any] = yaml.safe_load(path.read_text())
     profiles = set(environment.get("COMPOSE_PROFILES", "").split(","))
     chosen = {
-        name: _filled(service, environment)
+        name: _substitute(service, environment)
         for name, service in given["services"].items()
         if not service.get("profiles") or profiles & set(service["profiles"])
     }
@@ -45,14 +45,14 @@ def services(environment: Mapping[str, str], path: Path = ROOT / "docker-compose
 def _service(name: str, given: Mapping[str, Any], environment: Mapping[str, str]) -> Service:
     pairs = [text.removesuffix(":ro").rsplit(":", 1) for text in given.get("volumes", [])]
     networks = given["networks"]
-    known = networks if isinstance(networks, dict) else dict.fromkeys(networks)
+    aliases = networks if isinstance(networks, dict) else dict.fromkeys(networks)
     own = {key: environment.get(key) if value is None else value for key, value in given["environment"].items()}
     return Service(
         name=name,
         command=tuple(given["command"]),
         environment={key: str(value) for key, value in own.items() if value is not None},
         volumes=tuple((source, target) for source, target in pairs),
-        networks={network: tuple((more or {}).get("aliases", ())) for network, more in known.items()},
+        networks={network: tuple((options or {}).get("aliases", ())) for network, options in aliases.items()},
         user=given["user"],
         health=tuple(given["healthcheck"]["test"][1:]),
         stop_signal=given.get("stop_signal", "SIGTERM"),
@@ -60,12 +60,12 @@ def _service(name: str, given: Mapping[str, Any], environment: Mapping[str, str]
     )
 
 
-def _filled(value: Any, environment: Mapping[str, str]) -> Any:
-    """The value with its variables as the environment has them, as compose fills them in."""
+def _substitute(value: Any, environment: Mapping[str, str]) -> Any:
+    """Return the value with its variables replaced from the environment, as compose does it."""
     if isinstance(value, dict):
-        return {key: _filled(inner, environment) for key, inner in value.items()}
+        return {key: _substitute(inner, environment) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_filled(inner, environment) for inner in value]
+        return [_substitute(inner, environment) for inner in value]
     return VARIABLE.sub(lambda found: _variable(found, environment), value) if isinstance(value, str) else value
 
 

@@ -1,4 +1,4 @@
-"""One stack for all cluster tests; where this machine allows no such hosts, they skip with the reason."""
+"""One stack for all cluster tests, which are skipped with a reason where this machine allows no such hosts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.cluster.hosts import unavailable_reason
 from tests.cluster.stack import stack
 from tests.cluster.users import User
 
-CLIENT = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-AMAZON = {
+CLIENT_VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+STORE_ENVIRONMENT = {
     "AWS_ENDPOINT_URL": "http://store:9000",
     "AWS_ACCESS_KEY_ID": "AKIASEARCHLABTEST",
     "AWS_SECRET_ACCESS_KEY": "thesecretofthestore",
@@ -32,32 +32,32 @@ def secrets(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cluster(secrets):
-    """The stack that docker-compose.yml describes, with two workers."""
+    """The stack of docker-compose.yml, with two workers."""
     reason = unavailable_reason() or _no_postgres()
     if reason:
         pytest.skip(reason)
     own = {"SEARCHLAB_OBJECT_STORE": str(100 * 2**20), "SEARCHLAB_DATA_DIR": "./tests"}
-    with stack({**secrets, **own, **AMAZON}) as made:
+    with stack({**secrets, **own, **STORE_ENVIRONMENT}) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def user(cluster, secrets):
-    """Somebody at a client's host, whose environment is that of .env with the names of the hosts."""
-    own = {name: secrets[name] for name in CLIENT}
+    """A user at a client's host, whose environment is that of .env with the names of the hosts."""
+    own = {name: secrets[name] for name in CLIENT_VARIABLES}
     addresses = {"RAY_ADDRESS": "http://ray-head:8265", "MLFLOW_TRACKING_URI": "http://mlflow:5000"}
     return User(cluster, own | addresses)
 
 
 @pytest.fixture
-def tell(capsys):
-    """Prints a line past pytest's own capture: how long something took to recover."""
+def print_line(capsys):
+    """A function that prints a line despite pytest's capture, such as how long a recovery took."""
 
-    def say(line: str) -> None:
+    def print_uncaptured(line: str) -> None:
         with capsys.disabled():
             print(f"\n    {line}", flush=True)
 
-    return say
+    return print_uncaptured
 
 
 def _no_postgres() -> str | None:

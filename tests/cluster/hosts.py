@@ -1,7 +1,7 @@
-"""Hosts on one machine: each has a network, a file system, processes and a name of its own, as a container would.
+"""Hosts on one machine: each has its own network, file system, processes and name, like a container.
 
-A switch, itself a network namespace, carries the bridges, so that nothing of this machine's own network is touched and
-nothing leaves it. A host's root is this machine's, read through an overlay: what it writes is its own.
+A switch, itself a network namespace, holds the bridges, so that this machine's own network stays untouched and no
+packet leaves the machine. A host's root is an overlay over this machine's: what it writes is visible to it alone.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE = 20.0  # seconds for a host to be there
-SEEN = ("/proc", "/sys", "/dev")
+START_TIMEOUT = 20.0  # seconds for a host to start or to end
+SHARED_MOUNTS = ("/proc", "/sys", "/dev")
 
 
 def unavailable_reason() -> str | None:
-    """Why no hosts can be made here; None when they can."""
+    """Return why no hosts can be started here; None when they can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
     for tool in ("ip", "unshare", "nsenter", "setpriv"):
@@ -39,13 +39,13 @@ def unavailable_reason() -> str | None:
 
 
 def run(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command of the system."""
+    """Run a command on this machine."""
     return subprocess.run(words, check=check, capture_output=True, text=True)
 
 
 @dataclass
 class Switch:
-    """The bridges of all networks, and the cables into them."""
+    """The bridges of all networks, and the links from the hosts to them."""
 
     prefix: str
     networks: tuple[str, ...]
@@ -53,11 +53,11 @@ class Switch:
 
     @property
     def name(self) -> str:
-        """Of its network namespace."""
+        """The name of its network namespace."""
         return f"{self.prefix}sw"
 
     def start(self) -> None:
-        """Make the namespace and a bridge for each network; the bridge is where a host's default route ends."""
+        """Create the namespace and a bridge for each network; a host's default route ends at a bridge."""
         run("ip", "netns", "add", self.name)
         for number, network in enumerate(self.networks):
             self._ip("link", "add", f"br{number}", "type", "bridge")
@@ -66,11 +66,11 @@ class Switch:
             assert network
 
     def stop(self) -> None:
-        """Take it all away."""
+        """Delete the namespace and all that is in it."""
         run("ip", "netns", "del", self.name, check=False)
 
     def plug(self, host: str, networks: Sequence[str], outside: str) -> dict[str, str]:
-        """Cables from a host's namespace to these networks; its addresses. `outside` is the default route's network."""
+        """Link a host's namespace to these networks; return its addresses. `outside` has its default route."""
         self.hosts += 1
         addresses = {}
         run("ip", "netns", "add", host)
@@ -87,8 +87,8 @@ class Switch:
             addresses[network] = address
         return addresses
 
-    def pull(self, address: str, *, out: bool) -> None:
-        """Pull a host's cable out of the switch by its address in a network, or put it back."""
+    def set_link(self, address: str, *, out: bool) -> None:
+        """Take the link of a host with this address in a network down, or up again."""
         network, host = address.split(".")[2:]
         self._ip("link", "set", f"h{int(host) - 1}n{network}", "down" if out else "up")
 
@@ -98,12 +98,12 @@ class Switch:
 
 @dataclass
 class Host:
-    """One host. Its first process ends everything in it when it ends, as a container's does."""
+    """A host; when its first process ends, all its processes end, as in a container."""
 
     name: str
     namespace: str
     addresses: Mapping[str, str]
-    folder: Path  # for what it writes and what it says
+    folder: Path  # for its files and its log
     environment: Mapping[str, str]
     user: str = "0:0"
     binds: Sequence[tuple[Path, str]] = ()
@@ -113,11 +113,11 @@ class Host:
 
     @property
     def log(self) -> Path:
-        """All that it has said so far."""
+        """The log of its output."""
         return self.folder / "log"
 
     def start(self, command: Sequence[str], names: Mapping[str, str]) -> None:
-        """Make its root, and run the command as its first process. `names` are the hosts that it knows, by address."""
+        """Create its root, and run the command as its first process; `names` maps host names to addresses."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "space").mkdir(exist_ok=True)
         (self.folder / "hosts").write_text(
@@ -130,7 +130,7 @@ class Host:
                 ["ip", "netns", "exec", self.namespace, *shell, "sh", str(self.folder / "init")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self.environment), start_new_session=True,
             )  # fmt: skip
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while not (child := self._child()) or not Path(f"/proc/{child}/root/.ready").exists():
             assert self._process.poll() is None, f"{self.name}: {self.log.read_text()[-2000:]}"
             assert time.monotonic() < deadline, f"{self.name} does not start"
@@ -138,13 +138,13 @@ class Host:
         self.pid = child
 
     def signal(self, number: int) -> None:
-        """Signal its first process; SIGKILL ends all of it at once."""
+        """Signal its first process; SIGKILL ends all its processes at once."""
         if self.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit code once it has ended; None if it has not by then."""
+        """Return its exit code; None when it has not ended by then."""
         assert self._process is not None
         try:
             return self._process.wait(seconds)
@@ -152,8 +152,8 @@ class Host:
             return None
 
     def within(self, command: Sequence[str], **changes: str) -> list[str]:
-        """The words that run a command inside of it, as its user and with its environment."""
-        assert self.pid is not None, f"{self.name} is not there"
+        """Return the command line that runs a command on this host, as its user and with its environment."""
+        assert self.pid is not None, f"{self.name} is not running"
         settings = [f"{key}={value}" for key, value in {**self.environment, **changes}.items()]
         return [
             "nsenter", "--target", str(self.pid), "--mount", "--net", "--pid", "--uts", "--ipc", "--root", "--wdns=/",
@@ -161,11 +161,11 @@ class Host:
         ]  # fmt: skip
 
     def run(self, *command: str, seconds: float = 60.0, **changes: str) -> subprocess.CompletedProcess[str]:
-        """Run a command inside of it to its end."""
+        """Run a command on this host to its end."""
         return subprocess.run(self.within(command, **changes), capture_output=True, text=True, timeout=seconds)
 
     def pids(self, words: str) -> list[int]:
-        """The processes in it whose command line has these words, by their ids out here."""
+        """Return the ids, on this machine, of the host's processes whose command line contains these words."""
         space, found = os.readlink(f"/proc/{self.pid}/ns/pid"), []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
@@ -175,20 +175,20 @@ class Host:
         return found
 
     def processes(self) -> list[str]:
-        """The command lines of all that runs in it."""
+        """Return the command lines of its processes."""
         return self.run("ps", "-eo", "args", "-ww").stdout.splitlines()
 
     def clear(self) -> None:
-        """End it, and take its namespace away."""
+        """End the host, and delete its namespace."""
         self.signal(signal.SIGKILL)
         if self._process is not None:
             self._process.kill()
-            self._process.wait(PATIENCE)
+            self._process.wait(START_TIMEOUT)
         run("ip", "netns", "del", self.namespace, check=False)
         shutil.rmtree(self.folder / "space", ignore_errors=True)
 
     def _child(self) -> int | None:
-        """The first process within, which `unshare` has forked."""
+        """Return the id of the first process, which `unshare` has forked."""
         assert self._process is not None
         with contextlib.suppress(OSError, ValueError, IndexError):
             return int(Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()[0])
@@ -200,7 +200,7 @@ class Host:
         return ["setpriv", f"--reuid={uid}", f"--regid={gid or uid}", "--clear-groups", *drop]
 
     def _script(self, command: Sequence[str]) -> str:
-        """What makes the root and becomes the command."""
+        """Return the script that creates the root and then becomes the command."""
         space = self.folder / "space"
         root = space / "root"
         lines = [
@@ -208,13 +208,15 @@ class Host:
             f"mount -t tmpfs -o mode=755 space {space}",
             f"mkdir -p {space}/up {space}/work {root}",
             f"mount -t overlay overlay -o lowerdir=/,upperdir={space}/up,workdir={space}/work {root}",
-            *(f"mount --rbind {path} {root}{path}" for path in SEEN),
+            *(f"mount --rbind {path} {root}{path}" for path in SHARED_MOUNTS),
             f"mount -t proc proc {root}/proc",
             f"mkdir -p {root}/run/postgresql {root}/tmp && chmod 1777 {root}/run/postgresql {root}/tmp",
-            *(f"chmod a+rx {shlex.quote(f'{root}{folder}')}" for folder in _ways()),  # each user here must get there
+            *(
+                f"chmod a+rx {shlex.quote(f'{root}{folder}')}" for folder in _parent_folders()
+            ),  # every user must be able to enter them
             f"hostname {self.name}",
             f"cat {self.folder}/hosts > {root}/etc/hosts",
-            f"rm -f {root}/etc/resolv.conf && echo 'nameserver 127.0.0.1' > {root}/etc/resolv.conf",  # refuses at once
+            f"rm -f {root}/etc/resolv.conf && echo 'nameserver 127.0.0.1' > {root}/etc/resolv.conf",  # fails at once
         ]
         for source, target in self.binds:
             place = f"{root}{target}"
@@ -224,7 +226,7 @@ class Host:
         return "\n".join([*lines, f"touch {root}/.ready", f"exec {enter}", ""])
 
 
-def _ways() -> list[Path]:
-    """The folders on the way to this project and to its Python: they may be root's alone, and a host is no one's."""
-    places = (Path(__file__), Path(sys.executable), Path(sys.executable).resolve())
-    return sorted({folder for place in places for folder in place.parents if folder != Path("/")})
+def _parent_folders() -> list[Path]:
+    """Return the folders above this project and its Python, which root alone may be able to enter."""
+    paths = (Path(__file__), Path(sys.executable), Path(sys.executable).resolve())
+    return sorted({folder for path in paths for folder in path.parents if folder != Path("/")})

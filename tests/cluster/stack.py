@@ -1,4 +1,4 @@
-"""The stack: what docker-compose.yml says, started command by command, each on a host of its own."""
+"""The stack: the services of docker-compose.yml, each started on a host of its own."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from tests.cluster.hosts import Host, Switch
 from tests.conftest import ROOT
 
 ORDER = ("postgres", "mlflow", "mlflow-auth", "ray-head", "ray-worker")
-STORE = "store-1", ["moto_server", "-H", "0.0.0.0", "-p", "9000"]  # it speaks S3
-READY = 180.0  # seconds for a service to be healthy
+STORE = "store-1", ["moto_server", "-H", "0.0.0.0", "-p", "9000"]  # an S3 service
+HEALTH_TIMEOUT = 180.0  # seconds for a service to become healthy
 ENTRYPOINT = ("sh", str(ROOT / "tests" / "cluster" / "postgres-entrypoint.sh"))
-MACHINE = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "LANG")  # of this machine, whatever the stack says
+MACHINE_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "LANG")  # of this machine, whatever the stack says
 
 
 @dataclass
 class Stack:
-    """The hosts of all services and of a client, which reaches what is published and nothing else."""
+    """The hosts of all services, and a client that reaches only what is published."""
 
     folder: Path
     environment: Mapping[str, str]
-    cpus: Mapping[str, int] = field(default_factory=dict)  # the core that a host is bound to, by its name
+    cpus: Mapping[str, int] = field(default_factory=dict)  # the core that a host is bound to, by host
     hosts: dict[str, Host] = field(default_factory=dict)
-    ended: dict[str, float] = field(default_factory=dict)  # when a host was last started anew, by its name
+    restart_times: dict[str, float] = field(default_factory=dict)  # when a host was last restarted, by host
 
     def __post_init__(self) -> None:
         self.services = services(self.environment)
-        self._switch = Switch(f"sl{os.getpid()}", ("data", "cluster", "desk"))
+        networks = tuple(dict.fromkeys(name for service in self.services.values() for name in service.networks))
+        self._switch = Switch(f"sl{os.getpid()}", networks)
         self._stopping = threading.Event()
-        self._down: set[str] = set()  # told to stop: not to be restarted
         self._threads: list[threading.Thread] = []
 
     def up(self, workers: int = 2) -> None:
-        """Start everything in order, each when what it depends on is healthy."""
+        """Start all services in order, each when those that it depends on are healthy."""
         self._switch.start()
         if "AWS_ENDPOINT_URL" in self.environment:
             self.store(*STORE)
@@ -55,40 +55,40 @@ class Stack:
         self.client("client")
 
     def add(self, service: str, number: int = 1) -> Host:
-        """One more container of this service, healthy; it is started anew whenever it ends by itself."""
+        """Start one more container of this service, and wait until it is healthy; it restarts whenever it ends."""
         given = self.services[service]
         name = f"{service}-{number}"
-        host = self._plugged(name, given)
+        host = self._create_host(name, given)
         self.hosts[name] = host
         self._start(host, given)
         keeper = threading.Thread(target=self._keep, args=(host, given), daemon=True)
         keeper.start()
         self._threads.append(keeper)
-        self.healthy(name)
+        self.wait_until_healthy(name)
         return host
 
     def client(self, name: str) -> Host:
-        """A machine of a user's: it knows the head and the record, and neither the database nor its network."""
-        known = {"ray-head": self.hosts["ray-head-1"].addresses["cluster"], "mlflow": self._record()}
-        return self._beside(name, ["sleep", "infinity"], known)
+        """Start a user's machine: it knows the head and MLflow, and neither the database nor its network."""
+        known = {"ray-head": self.hosts["ray-head-1"].addresses["cluster"], "mlflow": self._mlflow_address()}
+        return self._start_machine(name, ["sleep", "infinity"], known)
 
     def store(self, name: str, command: Sequence[str]) -> Host:
-        """A machine beside the cluster that keeps something for it; who starts later knows it by its name."""
-        return self._beside(name, command, {})
+        """Start a machine of the cluster's network that is no service; hosts that start later know its name."""
+        return self._start_machine(name, command, {})
 
-    def _beside(self, name: str, command: Sequence[str], known: Mapping[str, str]) -> Host:
+    def _start_machine(self, name: str, command: Sequence[str], known: Mapping[str, str]) -> Host:
         namespace = f"{self._switch.prefix}{name}"
         addresses = self._switch.plug(namespace, ["cluster"], "cluster")
         home = self.folder / name / "home"
         home.mkdir(parents=True)
-        environment = {"HOME": str(home), **self._own()}
+        environment = {"HOME": str(home), **self._machine_environment()}
         host = Host(name, namespace, addresses, self.folder / name, environment, binds=[(home, str(home))])
         host.start(command, {**known, name: addresses["cluster"]})
         self.hosts[name] = host
         return host
 
-    def healthy(self, name: str, seconds: float = READY) -> float:
-        """Wait until the healthcheck of a host's service passes; how long it took."""
+    def wait_until_healthy(self, name: str, seconds: float = HEALTH_TIMEOUT) -> float:
+        """Wait until the health check of a host's service passes, and return how many seconds that took."""
         began, check = time.monotonic(), self.services[name.rpartition("-")[0]].health
         while True:
             with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
@@ -99,30 +99,30 @@ class Stack:
             time.sleep(0.3)
 
     def kill(self, name: str) -> None:
-        """SIGKILL to all of a host at once; its restart policy starts it anew."""
+        """Kill all processes of a host at once; its restart policy restarts it."""
         self.hosts[name].signal(signal.SIGKILL)
 
     def restart(self, name: str) -> None:
         """Stop a host as `docker compose restart` does, and wait until it is healthy again."""
-        before = self.ended.get(name, 0.0)
+        before = self.restart_times.get(name, 0.0)
         self.hosts[name].signal(signal.Signals[self.services[name.rpartition("-")[0]].stop_signal])
-        self.again(name, before)
+        self.wait_for_restart(name, before)
 
-    def again(self, name: str, before: float, seconds: float = 120.0) -> float:
-        """Wait until a host has been started anew since `before`, and is healthy; how long that took."""
+    def wait_for_restart(self, name: str, before: float, seconds: float = 120.0) -> float:
+        """Wait until a host has been restarted since `before` and is healthy; return how many seconds that took."""
         began = time.monotonic()
-        while self.ended.get(name, 0.0) <= before:
+        while self.restart_times.get(name, 0.0) <= before:
             assert time.monotonic() - began < seconds, f"{name} has not ended"
             time.sleep(0.1)
-        self.healthy(name)
+        self.wait_until_healthy(name)
         return time.monotonic() - began
 
     def unplug(self, name: str, *, out: bool = True) -> None:
-        """Pull a host's cable to the others, or put it back."""
-        self._switch.pull(self.hosts[name].addresses["cluster"], out=out)
+        """Take a host's link to the others down, or up again."""
+        self._switch.set_link(self.hosts[name].addresses["cluster"], out=out)
 
     def logs(self) -> dict[str, str]:
-        """All that every host has said, and every log that Ray and searchlab have written on it, by place."""
+        """Return the output of every host, and the logs of Ray and searchlab on it, by host and file."""
         found = {}
         for name, host in self.hosts.items():
             found[name] = host.log.read_text(errors="replace")
@@ -134,7 +134,7 @@ class Stack:
         return found
 
     def down(self) -> None:
-        """End everything that was started here, and nothing else."""
+        """End every host that was started here, and nothing else."""
         self._stopping.set()
         for host in self.hosts.values():
             host.clear()
@@ -143,15 +143,16 @@ class Stack:
         self._switch.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _record(self) -> str:
+    def _mlflow_address(self) -> str:
         name = next(name for name in self.hosts if name.startswith("mlflow"))
         return self.hosts[name].addresses["cluster"]
 
-    def _plugged(self, name: str, given: Service) -> Host:
+    def _create_host(self, name: str, given: Service) -> Host:
         namespace = f"{self._switch.prefix}{name}"
         addresses = self._switch.plug(namespace, list(given.networks), "cluster")
         return Host(
-            name, namespace, addresses, self.folder / name, {**self._own(), "HOME": "/tmp", **given.environment},
+            name, namespace, addresses, self.folder / name,
+            {**self._machine_environment(), "HOME": "/tmp", **given.environment},
             _ids(given.user), [self._bind(source, target, given.user) for source, target in given.volumes],
             capabilities=False,
         )  # fmt: skip
@@ -170,16 +171,16 @@ class Stack:
         host.start(command, {**known, **aliases, host.name: next(iter(reversed(host.addresses.values())))})
 
     def _keep(self, host: Host, given: Service) -> None:
-        """The restart policy `unless-stopped`."""
+        """Apply the restart policy `unless-stopped`."""
         while not self._stopping.is_set():
             if host.wait(0.2) is not None and not self._stopping.is_set():
                 time.sleep(1.0)
                 with contextlib.suppress(AssertionError):
                     self._start(host, given)
-                self.ended[host.name] = time.time()
+                self.restart_times[host.name] = time.time()
 
     def _bind(self, source: str, target: str, user: str) -> tuple[Path, str]:
-        """A named volume as a folder of the stack's that belongs to its user, or a path of the project."""
+        """Return the folder for a volume, which belongs to its user, or a path of the project, with its target."""
         if source.startswith((".", "/")):
             return (ROOT / source).resolve(), target
         folder = self.folder / "volumes" / source
@@ -189,9 +190,9 @@ class Stack:
             os.chown(folder, int(uid), int(gid))
         return folder, target
 
-    def _own(self) -> dict[str, str]:
+    def _machine_environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        return {"PATH": path, **{name: os.environ[name] for name in MACHINE if name in os.environ}}
+        return {"PATH": path, **{name: os.environ[name] for name in MACHINE_VARIABLES if name in os.environ}}
 
 
 def _ids(user: str) -> str:
@@ -205,7 +206,7 @@ def _ids(user: str) -> str:
 
 @contextlib.contextmanager
 def stack(environment: Mapping[str, str], workers: int = 2, cpus: Mapping[str, int] | None = None) -> Iterator[Stack]:
-    """A stack for the length of the block."""
+    """Run a stack for the length of the block."""
     folder = Path(tempfile.mkdtemp(prefix="searchlab-stack-", dir="/var/tmp"))
     folder.chmod(0o755)
     made = Stack(folder, environment, cpus or {})

@@ -1,4 +1,4 @@
-"""Every data set passes its contract, and the contract catches the ways a data set can be wrong."""
+"""Every data set passes its contract, and the contract catches the ways in which a data set can be wrong."""
 
 from dataclasses import dataclass
 
@@ -30,17 +30,17 @@ from searchlab.testing import check_dataset
 from tests.images import write_images
 
 
-def pictures(rows=50, seed=0):
+def images(rows=50, seed=0):
     return np.random.default_rng(seed).integers(256, size=(rows, 3, 4), dtype=np.uint8)
 
 
 def points(rows=100, seed=0):
-    """Features of unlike size and place; the last is constant."""
-    drawn = np.random.default_rng(seed).standard_normal((rows, 4))
-    return drawn * [1.0, 1e-4, 1e4, 0.0] + [0.0, 1.0, -1e4, 2.0]
+    """Return features of different mean and scale; the last is constant."""
+    values = np.random.default_rng(seed).standard_normal((rows, 4))
+    return values * [1.0, 1e-4, 1e4, 0.0] + [0.0, 1.0, -1e4, 2.0]
 
 
-WORDS = np.array(["no", "yes"])
+ANSWERS = np.array(["no", "yes"])
 CASES = {
     Digits: [Digits()],
     Spiral: [Spiral(), Spiral(points=101, classes=5, noise=0.1, seed=3)],
@@ -48,38 +48,38 @@ CASES = {
     FashionMnist: [FashionMnist()],
     Arrays: [
         Arrays(points(), np.arange(100) % 3),
-        Arrays(points(), WORDS[np.arange(100) % 2], standardize=False, groups=np.arange(100) // 7),
+        Arrays(points(), ANSWERS[np.arange(100) % 2], standardize=False, groups=np.arange(100) // 7),
         Arrays(points(), points(seed=1)[:, 0], groups=np.arange(100) % 20),
         Arrays(points(), points(seed=1)[:, :2], x_test=points(40, seed=2), y_test=points(40, seed=3)[:, :2]),
-        Arrays(pictures(), np.arange(50) % 2 == 0, seed=3),
+        Arrays(images(), np.arange(50) % 2 == 0, seed=3),
     ],
-    Npz: [Npz("some.npz"), Npz("some.npz", y="targets", standardize=False)],
+    Npz: [Npz("data.npz"), Npz("data.npz", y="targets", standardize=False)],
     PennTreebank: [PennTreebank(), PennTreebank(window=20, limit=5000)],
-    Text: [Text("some.txt"), Text("some.txt", unit="char", window=50), Text("some.txt", min_count=3, test=0.3)],
-    Csv: [Csv("some.csv", target="kind", groups="group"), Csv("some.csv", target="b", ignore=("kind", "group"))],
+    Text: [Text("data.txt"), Text("data.txt", unit="char", window=50), Text("data.txt", min_count=3, test_size=0.3)],
+    Csv: [Csv("data.csv", target="kind", groups="group"), Csv("data.csv", target="b", ignore=("kind", "group"))],
 }
 
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """The data folder holds Fashion-MNIST in miniature, an .npz, a .csv and a text."""
+    """Fashion-MNIST in miniature, an .npz, a .csv and a text in the data folder."""
     monkeypatch.setenv("SEARCHLAB_DATA", str(tmp_path))
-    images = np.random.default_rng(0).integers(256, size=(90, 28, 28), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(256, size=(90, 28, 28), dtype=np.uint8)
     labels = np.arange(90, dtype=np.uint8) % 10
-    parts = {"TRAIN_IMAGES": images[:70], "TRAIN_LABELS": labels[:70]}
-    parts |= {"TEST_IMAGES": images[70:90], "TEST_LABELS": labels[70:90]}
+    parts = {"TRAIN_IMAGES": pixels[:70], "TRAIN_LABELS": labels[:70]}
+    parts |= {"TEST_IMAGES": pixels[70:90], "TEST_LABELS": labels[70:90]}
     write_images(tmp_path, monkeypatch, "fashion-mnist", **parts)
     x = points()
-    np.savez(tmp_path / "some.npz", x=x, y=np.arange(100) % 3, targets=points(seed=1))
-    lines = [f"{a},{b},{c},{WORDS[n % 2]},group {n % 30}" for n, (a, b, c, _) in enumerate(x)]
-    (tmp_path / "some.csv").write_text("\n".join(["a,b,c,kind,group", *lines]))
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(100) % 3, targets=points(seed=1))
+    lines = [f"{a},{b},{c},{ANSWERS[n % 2]},group {n % 30}" for n, (a, b, c, _) in enumerate(x)]
+    (tmp_path / "data.csv").write_text("\n".join(["a,b,c,kind,group", *lines]))
     words = np.random.default_rng(0).integers(30, size=2000)
-    (tmp_path / "some.txt").write_text("".join("\n" if word == 0 else f"{WORDS[word % 2]}{word} " for word in words))
+    (tmp_path / "data.txt").write_text("".join("\n" if word == 0 else f"{ANSWERS[word % 2]}{word} " for word in words))
 
 
 @pytest.mark.parametrize(
     "dataset",
-    [one for kind, cases in CASES.items() if kind not in (Mnist, PennTreebank) for one in cases],
+    [dataset for kind, cases in CASES.items() if kind not in (Mnist, PennTreebank) for dataset in cases],
     ids=repr,
 )
 def test_contract(dataset, files):
@@ -97,12 +97,11 @@ def test_contract_of_the_penn_treebank(ptb_files):
 
 
 def test_every_exported_data_set_has_a_case():
-    words = [getattr(data, word) for word in data.__all__]
-    sets = [kind for kind in words if callable(getattr(kind, "training", None)) and kind is not data.Dataset]
-    assert set(sets) == set(CASES)
+    exported = {getattr(data, name) for name in data.__all__} - {data.Dataset}
+    assert {item for item in exported if callable(getattr(item, "training", None))} == set(CASES)
 
 
-def test_mnist_is_whole(mnist_files):
+def test_mnist_is_complete(mnist_files):
     training, testing = Mnist().training(), Mnist().testing()
     assert (len(training), len(testing)) == (60_000, 10_000)
     assert training.sizes == testing.sizes == (784, 10)
@@ -122,276 +121,277 @@ def test_digits_are_those_of_scikit_learn():
     assert set(np.unique(training.x * 16.0)) <= set(range(17))
 
 
-def test_spiral_arms_start_in_the_centre_and_wind_out():
-    table = Spiral(points=50, classes=3, noise=0.0).training()
-    radius = np.hypot(table.x[:, 0], table.x[:, 1]).reshape(3, 50)
+def test_spiral_arms_start_in_the_center():
+    training = Spiral(points=50, classes=3, noise=0.0).training()
+    radius = np.hypot(training.x[:, 0], training.x[:, 1]).reshape(3, 50)
     assert np.allclose(radius, np.arange(50) / 50.0, atol=1e-6)
-    assert table.y.tolist() == [0] * 50 + [1] * 50 + [2] * 50
+    assert training.y.tolist() == [0] * 50 + [1] * 50 + [2] * 50
     assert Spiral(seed=1).training().checksum() != Spiral(seed=2).training().checksum()
 
 
-@pytest.mark.parametrize("wrong", [{"points": 0}, {"classes": 1}, {"noise": -0.1}])
-def test_spiral_refuses_what_it_cannot_draw(wrong):
+@pytest.mark.parametrize("arguments", [{"points": 0}, {"classes": 1}, {"noise": -0.1}])
+def test_spiral_rejects_arguments_out_of_range(arguments):
     with pytest.raises(UserMistake, match="points >= 1, classes >= 2 and noise >= 0"):
-        Spiral(**wrong)
+        Spiral(**arguments)
 
 
-def table_of(rows, seed=0, classes=3):
+def examples(rows, seed=0, classes=3):
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((rows, 4)).astype(np.float32)
     return Examples(x, generator.integers(classes, size=rows), classes)
 
 
 @dataclass
-class Sound:
-    """The broken data sets below differ from it in one respect."""
+class CorrectDataset:
+    """A correct data set; each broken one below differs from it in one respect."""
 
     def training(self):
-        return table_of(61)
+        return examples(61)
 
     def testing(self):
-        return table_of(20, seed=1)
+        return examples(20, seed=1)
 
 
-class Restless(Sound):
+class OtherRowsEachTime(CorrectDataset):
     reads = 0
 
     def training(self):
         self.reads += 1
-        return table_of(61, seed=self.reads)
+        return examples(61, seed=self.reads)
 
 
-class TestsOnTraining(Sound):
+class TestRowsInTraining(CorrectDataset):
     __test__ = False
 
     def testing(self):
         return self.training().take(np.arange(20))
 
 
-class OtherSizes(Sound):
+class OtherTestSizes(CorrectDataset):
     def testing(self):
-        return table_of(20, seed=1, classes=2)
+        return examples(20, seed=1, classes=2)
 
 
-class LabelsOutside(Sound):
+class LabelsOutOfRange(CorrectDataset):
     def training(self):
-        table = table_of(61)
-        table.y[3] = 3
-        return table
+        rows = examples(61)
+        rows.y[3] = 3
+        return rows
 
 
-class Wide(Sound):
+class Float64Inputs(CorrectDataset):
     def training(self):
-        table = table_of(61)
-        return Examples(table.x.astype(np.float64), table.y, table.outputs)
+        rows = examples(61)
+        return Examples(rows.x.astype(np.float64), rows.y, rows.outputs)
 
 
-class FractionalLabels(Sound):
+class FractionalLabels(CorrectDataset):
     def training(self):
-        table = table_of(61)
-        return Examples(table.x, table.y.astype(np.float32), table.outputs)
+        rows = examples(61)
+        return Examples(rows.x, rows.y.astype(np.float32), rows.outputs)
 
 
-class WithTable(Sound):
-    """Its training table is of the class `Table` inside it."""
+class WithLoaded(CorrectDataset):
+    """A data set whose training rows are of the class `Loaded` inside it."""
 
     def training(self):
-        sound = table_of(61)
-        return self.Table(sound.x, sound.y, sound.outputs)
+        rows = examples(61)
+        return self.Loaded(rows.x, rows.y, rows.outputs)
 
 
-class NarrowTargets(Sound):
+class TooFewTargets(CorrectDataset):
     def training(self):
-        table = table_of(61)
-        return Examples(table.x, np.zeros((61, 2), np.float32), table.outputs)
+        rows = examples(61)
+        return Examples(rows.x, np.zeros((61, 2), np.float32), rows.outputs)
 
 
-class FlatTargets(Sound):
+class FlatTargets(CorrectDataset):
     def training(self):
-        table = table_of(61)
-        return Examples(table.x, table.x[:, 0], table.outputs)
+        rows = examples(61)
+        return Examples(rows.x, rows.x[:, 0], rows.outputs)
 
 
-class LabelsOfOtherRows(WithTable):
-    class Table(Examples):
+class LabelsOfOtherRows(WithLoaded):
+    class Loaded(Examples):
         @property
         def labels(self):
             return self.y[::-1]
 
 
-class GroupsOfSomeRows(WithTable):
-    class Table(Examples):
+class GroupsOfSomeRows(WithLoaded):
+    class Loaded(Examples):
         @property
         def groups(self):
             return np.zeros(7, int)
 
 
-class ScaledByAll(WithTable):
-    """Every replica's mean and scale are those of all rows: held-out rows leak into training."""
+class ScaledByAll(WithLoaded):
+    """Uses the mean and scale of all rows for each replica, so that held-out rows leak into training."""
 
-    class Table(Examples):
+    class Loaded(Examples):
         def fitted(self, split):
-            everywhere = EveryRow().split(self)[np.zeros(split.folds, int)]
-            return standardizing(self).fitted(everywhere)
+            all_rows = EveryRow().split(self)[np.zeros(split.folds, int)]
+            return standardizing(self).fitted(all_rows)
 
 
-class ScaledInCompany(WithTable):
-    """The first replica's mean and scale serve all, so that a replica's depend on its neighbours."""
+class ScaledByFirstReplica(WithLoaded):
+    """Uses the first replica's mean and scale for all, so that they depend on which replicas train side by side."""
 
-    class Table(Examples):
+    class Loaded(Examples):
         def fitted(self, split):
             return standardizing(self).fitted(split[np.zeros(split.folds, int)])
 
 
-class ScalesTargets(WithTable):
-    class Table(Examples):
+class ReversesTargets(WithLoaded):
+    class Loaded(Examples):
         def fitted(self, split):
-            return Both(self, *standardizing(self).fitted(split).scaling)
+            return ReversedTargets(self, *standardizing(self).fitted(split).scaling)
 
 
-class Both(Standardized):
-    def scoring(self, rows):
-        for batch in super().scoring(rows):
+class ReversedTargets(Standardized):
+    def scoring_batches(self, rows):
+        for batch in super().scoring_batches(rows):
             yield Batch(batch.x, batch.y[:, ::-1], batch.weight)
 
 
-class HalvesWhenFitted(WithTable):
-    class Table(Examples):
+class HalvesWhenFitted(WithLoaded):
+    class Loaded(Examples):
         def fitted(self, split):
             return Examples(self.x / 2, self.y, self.outputs)
 
 
-class ShiftsWhenFitted(WithTable):
-    class Table(Examples):
+class ShiftsWhenFitted(WithLoaded):
+    class Loaded(Examples):
         def fitted(self, split):
-            return Shifting(self)
+            return Shifted(self)
 
 
-class Shifting(Examples):
-    """Shows other numbers than the table it was made from, whose checksum it keeps."""
+class Shifted(Examples):
+    """Shows other numbers than the rows that it was made from, with their checksum."""
 
-    def __init__(self, table):
-        super().__init__(table.x, table.y, table.outputs)
+    def __init__(self, rows):
+        super().__init__(rows.x, rows.y, rows.outputs)
 
-    def scoring(self, rows):
-        for batch in super().scoring(rows):
+    def scoring_batches(self, rows):
+        for batch in super().scoring_batches(rows):
             yield Batch(batch.x + 1, batch.y, batch.weight)
 
 
-class ForgetsSurvivors(WithTable):
-    """Keeps the first mean and scale, whichever replicas go on."""
+class KeepsFirstScaling(WithLoaded):
+    """Keeps the first means and scales, whichever replicas continue."""
 
-    class Table(Examples):
+    class Loaded(Examples):
         def fitted(self, split):
-            return Forgetful(self, *standardizing(self).fitted(split).scaling)
+            return FirstScaling(self, *standardizing(self).fitted(split).scaling)
 
 
-class Forgetful(Standardized):
-    def keep_own(self, rows):
-        super().keep_own(np.arange(len(rows)))
+class FirstScaling(Standardized):
+    def _select_own(self, rows):
+        super()._select_own(np.arange(len(rows)))
 
 
-def standardizing(table):
-    return Examples(table.x, table.y, table.outputs, standardize=True)
+def standardizing(rows):
+    return Examples(rows.x, rows.y, rows.outputs, standardize=True)
 
 
-class SkipsLastHeldOut(WithTable):
-    class Table(Examples):
-        def scoring(self, rows, *rest):
-            for batch in super().scoring(rows, *rest):
+class SkipsLastHeldOut(WithLoaded):
+    class Loaded(Examples):
+        def scoring_batches(self, rows, *rest):
+            for batch in super().scoring_batches(rows, *rest):
                 yield batch if rows.index.shape[1] > 30 else Batch(batch.x[:, 1:], batch.y[:, 1:], None)
 
 
-class WeighsPadding(WithTable):
-    class Table(Examples):
-        def scoring(self, rows, *rest):
-            for batch in super().scoring(rows, *rest):
+class CountsPadding(WithLoaded):
+    class Loaded(Examples):
+        def scoring_batches(self, rows, *rest):
+            for batch in super().scoring_batches(rows, *rest):
                 yield Batch(batch.x, batch.y, None)
 
 
-class TrainsOnHeldOut(WithTable):
-    class Table(Examples):
-        def epoch(self, split, replicas, batch_size):
-            return super().epoch(type(split)(split.held_out, split.train, split.shortest // 3), replicas, batch_size)
+class TrainsOnHeldOut(WithLoaded):
+    class Loaded(Examples):
+        def training_batches(self, split, replicas, batch_size):
+            swapped = type(split)(split.held_out, split.train, split.min_train_rows // 3)
+            return super().training_batches(swapped, replicas, batch_size)
 
 
-class ReadsRowsTwice(WithTable):
-    class Table(Examples):
-        def epoch(self, split, replicas, batch_size):
-            for batch in super().epoch(split, replicas, batch_size):
+class ReadsRowsTwice(WithLoaded):
+    class Loaded(Examples):
+        def training_batches(self, split, replicas, batch_size):
+            for batch in super().training_batches(split, replicas, batch_size):
                 yield Batch(np.repeat(batch.x[:, :1], batch.x.shape[1], axis=1), batch.y)
 
 
-class ForgetsLastBatch(WithTable):
-    class Table(Examples):
-        def epoch(self, *given):
-            return iter(list(super().epoch(*given))[:-1])
+class SkipsLastBatch(WithLoaded):
+    class Loaded(Examples):
+        def training_batches(self, *arguments):
+            return iter(list(super().training_batches(*arguments))[:-1])
 
 
-class MiscountsSteps(WithTable):
-    class Table(Examples):
-        def steps(self, split, batch_size):
-            return super().steps(split, batch_size) + (batch_size > 8)
+class WrongStepsPerEpoch(WithLoaded):
+    class Loaded(Examples):
+        def steps_per_epoch(self, split, batch_size):
+            return super().steps_per_epoch(split, batch_size) + (batch_size > 8)
 
-        def epoch(self, split, replicas, batch_size):
-            return Examples.epoch(Examples(self.x, self.y, self.outputs), split, replicas, batch_size)
+        def training_batches(self, split, replicas, batch_size):
+            return Examples.training_batches(Examples(self.x, self.y, self.outputs), split, replicas, batch_size)
 
 
-class OneOrderForAll(WithTable):
-    class Table(Examples):
-        def epoch(self, split, replicas, batch_size):
-            one = type(replicas)([int(replicas.seeds[0])] * replicas.count)
-            one.restore(replicas.state())
+class SameOrderForAllSeeds(WithLoaded):
+    class Loaded(Examples):
+        def training_batches(self, split, replicas, batch_size):
+            same_seed = type(replicas)([int(replicas.seeds[0])] * replicas.count)
+            same_seed.restore(replicas.state())
             replicas.skip_draw()
-            return super().epoch(split, one, batch_size)
+            return super().training_batches(split, same_seed, batch_size)
 
 
-class OneOrderForEver(WithTable):
-    class Table(Examples):
-        def epoch(self, split, replicas, batch_size):
-            return super().epoch(split, type(replicas)(replicas.seeds.tolist()), batch_size)
+class SameOrderInAllEpochs(WithLoaded):
+    class Loaded(Examples):
+        def training_batches(self, split, replicas, batch_size):
+            return super().training_batches(split, type(replicas)(replicas.seeds.tolist()), batch_size)
 
 
-class OrderByRow(WithTable):
-    """Shuffles by the row number in the group, so that a replica's order depends on its neighbours."""
+class OrderByReplicaNumber(WithLoaded):
+    """Shuffles by the replica's number, so that its order depends on which replicas train side by side."""
 
-    class Table(Examples):
-        def epoch(self, split, replicas, batch_size):
-            mine = type(replicas)((replicas.seeds + np.arange(replicas.count, dtype=np.uint64)).tolist())
-            return super().epoch(split, mine, batch_size)
+    class Loaded(Examples):
+        def training_batches(self, split, replicas, batch_size):
+            numbered = type(replicas)((replicas.seeds + np.arange(replicas.count, dtype=np.uint64)).tolist())
+            return super().training_batches(split, numbered, batch_size)
 
 
 BROKEN = {
-    Restless: "read twice has two checksums",
-    TestsOnTraining: "of the test rows are training rows",
-    OtherSizes: "have sizes",
-    LabelsOutside: r"lies outside \[0, 3\)",
-    Wide: "x is float32 or whole numbers, not float64",
+    OtherRowsEachTime: "read twice has two checksums",
+    TestRowsInTraining: "of the test rows are training rows",
+    OtherTestSizes: "have sizes",
+    LabelsOutOfRange: r"lies outside \[0, 3\)",
+    Float64Inputs: "x is float32 or whole numbers, not float64",
     FractionalLabels: "y that is not whole numbers has 3 per row",
-    NarrowTargets: "y that is not whole numbers has 3 per row",
+    TooFewTargets: "y that is not whole numbers has 3 per row",
     FlatTargets: "y that is not whole numbers has 3 per row",
     LabelsOfOtherRows: "labels are not the targets, row by row",
     GroupsOfSomeRows: "are not one for each row",
     ScaledByAll: "has training rows whose mean is not 0",
-    ScaledInCompany: "has training rows whose mean is not 0",
-    ScalesTargets: "targets as they are, and of a fitted table",
-    HalvesWhenFitted: "fitted, a table has another checksum",
-    ShiftsWhenFitted: "rows seen as they are, and fitted",
-    ForgetsSurvivors: "survivors, and those fitted anew",
+    ScaledByFirstReplica: "has training rows whose mean is not 0",
+    ReversesTargets: "targets before and after fitted",
+    HalvesWhenFitted: "changes the checksum",
+    ShiftsWhenFitted: "inputs before and after fitted",
+    KeepsFirstScaling: "survivors after select_replicas",
     SkipsLastHeldOut: "does not read each of its held-out rows once",
-    WeighsPadding: "does not read each of its held-out rows once",
+    CountsPadding: "does not read each of its held-out rows once",
     TrainsOnHeldOut: "rows that are not its training rows|batches of",
     ReadsRowsTwice: "reads rows twice",
-    MiscountsSteps: "steps says 2 of 1 batches",
-    ForgetsLastBatch: "in an epoch of",
-    OneOrderForAll: "two seeds see one order",
-    OneOrderForEver: "two epochs have one order",
-    OrderByRow: "one seed and one fold see two orders",
+    WrongStepsPerEpoch: "steps_per_epoch is 2, and an epoch has 1 batches",
+    SkipsLastBatch: "in an epoch of",
+    SameOrderForAllSeeds: "two seeds read rows in one order",
+    SameOrderInAllEpochs: "two epochs read rows in one order",
+    OrderByReplicaNumber: "one seed and one fold read rows in two orders",
 }
 
 
-def test_the_sound_twin_of_the_broken_data_sets_passes():
-    check_dataset(Sound())
+def test_the_correct_dataset_passes():
+    check_dataset(CorrectDataset())
 
 
 @pytest.mark.parametrize("dataset", BROKEN)
@@ -405,166 +405,167 @@ STREAM = np.random.default_rng(0).integers(50, size=700)
 
 
 @dataclass
-class SoundStream:
-    """The broken streams below differ from it in one respect."""
+class CorrectStream:
+    """A correct stream; each broken one below differs from it in one respect."""
 
     def training(self):
-        return self.Table(STREAM[:600], NUMBERS, 5, validation=np.arange(550, 600))
+        return self.Loaded(STREAM[:600], NUMBERS, 5, validation_rows=np.arange(550, 600))
 
     def testing(self):
         return TokenStream(STREAM[600:], NUMBERS, 5)
 
-    Table = TokenStream
+    Loaded = TokenStream
 
 
-class TestsOnItsStart(SoundStream):
+class TestsOnTrainingText(CorrectStream):
     __test__ = False
 
     def testing(self):
         return TokenStream(STREAM[:90], NUMBERS, 5)
 
 
-class OtherWords(SoundStream):
-    class Table(TokenStream):
+class WrongVocabularySize(CorrectStream):
+    class Loaded(TokenStream):
         sizes = (60,)
 
     def testing(self):
-        return self.Table(STREAM[600:], NUMBERS, 5)
+        return self.Loaded(STREAM[600:], NUMBERS, 5)
 
 
-class Unordered(SoundStream):
-    class Table(TokenStream):
-        ordered = False
+class NotOrdered(CorrectStream):
+    class Loaded(TokenStream):
+        is_ordered = False
 
 
-class ValidationBefore(SoundStream):
-    class Table(TokenStream):
-        validation = np.arange(50)
+class ValidationAtTheStart(CorrectStream):
+    class Loaded(TokenStream):
+        validation_rows = np.arange(50)
 
 
-class Rescoring(TokenStream):
-    """Changes what is scored of rows that are not all."""
+class ChangedScoring(TokenStream):
+    """Changes the scoring batches of rows that are not all rows."""
 
-    def scoring(self, rows):
-        batches = list(super().scoring(rows))
+    def scoring_batches(self, rows):
+        batches = list(super().scoring_batches(rows))
         return batches if rows.counts[0] > 400 else self.changed(rows, batches)
 
 
-class SkipsTheLastWindow(SoundStream):
-    class Table(Rescoring):
+class SkipsLastScoringWindow(CorrectStream):
+    class Loaded(ChangedScoring):
         def changed(self, rows, batches):
             return batches[:-1]
 
 
-class AsksTwice(SoundStream):
-    class Table(Rescoring):
+class ScoresTwice(CorrectStream):
+    class Loaded(ChangedScoring):
         def changed(self, rows, batches):
             return batches + batches
 
 
-class AsksForTheInput(SoundStream):
-    class Table(Rescoring):
+class TargetsAreInputs(CorrectStream):
+    class Loaded(ChangedScoring):
         def changed(self, rows, batches):
             return [Batch(batch.x, np.where(batch.y == IGNORED, IGNORED, batch.x)) for batch in batches]
 
 
-class AsksPastTheEnd(SoundStream):
-    class Table(TokenStream):
-        def scoring(self, rows):
-            return [Batch(batch.x, np.maximum(batch.y, 0)) for batch in super().scoring(rows)]
+class TargetsPastTheEnd(CorrectStream):
+    class Loaded(TokenStream):
+        def scoring_batches(self, rows):
+            return [Batch(batch.x, np.maximum(batch.y, 0)) for batch in super().scoring_batches(rows)]
 
 
-class LanesByCompany(SoundStream):
-    """Lanes are as long as those of the longest fold read with it."""
+class StreamLengthByReplicas(CorrectStream):
+    """Reads longer windows where several replicas are scored side by side."""
 
-    class Table(TokenStream):
-        def scoring(self, rows):
+    class Loaded(TokenStream):
+        def scoring_batches(self, rows):
             window = self.window if len(rows.counts) == 1 else self.window + 1
-            return TokenStream.scoring(TokenStream(self.ids, NUMBERS, window), rows)
+            return TokenStream.scoring_batches(TokenStream(self.ids, NUMBERS, window), rows)
 
 
-class WeighsTokens(SoundStream):
-    class Table(TokenStream):
-        def scoring(self, rows):
-            return [Batch(batch.x, batch.y, np.ones(batch.y.shape)) for batch in super().scoring(rows)]
+class WeighsTokens(CorrectStream):
+    class Loaded(TokenStream):
+        def scoring_batches(self, rows):
+            return [Batch(batch.x, batch.y, np.ones(batch.y.shape)) for batch in super().scoring_batches(rows)]
 
 
-class Rereading(TokenStream):
-    def epoch(self, split, replicas, batch_size):
-        return self.changed(list(super().epoch(split, replicas, batch_size)), replicas)
+class ChangedEpoch(TokenStream):
+    def training_batches(self, split, replicas, batch_size):
+        return self.changed(list(super().training_batches(split, replicas, batch_size)), replicas)
 
 
-class ShufflesWindows(SoundStream):
-    class Table(Rereading):
+class ShufflesWindows(CorrectStream):
+    class Loaded(ChangedEpoch):
         def changed(self, batches, replicas):
             return batches[::-1]
 
 
-class MisplacesTargets(SoundStream):
-    class Table(Rereading):
+class ShiftedTargets(CorrectStream):
+    class Loaded(ChangedEpoch):
         def changed(self, batches, replicas):
             return [Batch(batch.x, np.roll(batch.y, 1, axis=1)) for batch in batches]
 
 
-class BatchMajor(SoundStream):
-    class Table(Rereading):
+class BatchMajor(CorrectStream):
+    class Loaded(ChangedEpoch):
         def changed(self, batches, replicas):
             return [Batch(batch.x.swapaxes(1, 2), batch.y.swapaxes(1, 2)) for batch in batches]
 
 
-class ForgetsLastWindow(SoundStream):
-    class Table(Rereading):
+class SkipsLastWindow(CorrectStream):
+    class Loaded(ChangedEpoch):
         def changed(self, batches, replicas):
             return batches[:-1]
 
 
-class LanesBySeed(SoundStream):
-    class Table(Rereading):
+class StreamsBySeed(CorrectStream):
+    class Loaded(ChangedEpoch):
         def changed(self, batches, replicas):
             if len(set(replicas.seeds.tolist())) == 3 and (batches[0].x[0] != batches[0].x[1]).any():
-                return batches  # folds, not seeds, set these apart
+                return batches  # folds, not seeds, make these differ
             return [
                 Batch(np.roll(batch.x, int(replicas.seeds[0]) % 2 + replicas.count, axis=2), batch.y)
                 for batch in batches
             ]
 
 
-class ReadsHeldOutTokens(SoundStream):
-    class Table(TokenStream):
-        def epoch(self, split, replicas, batch_size):
-            everything = Rows.of([np.arange(len(self))] * split.folds)
-            return super().epoch(type(split)(everything, split.held_out, split.shortest), replicas, batch_size)
+class ReadsHeldOutTokens(CorrectStream):
+    class Loaded(TokenStream):
+        def training_batches(self, split, replicas, batch_size):
+            all_rows = Rows.from_folds([np.arange(len(self))] * split.folds)
+            leaking = type(split)(all_rows, split.held_out, split.min_train_rows)
+            return super().training_batches(leaking, replicas, batch_size)
 
 
-class FitsAnotherText(SoundStream):
-    class Table(TokenStream):
+class FitsOtherTokens(CorrectStream):
+    class Loaded(TokenStream):
         def fitted(self, split):
             return TokenStream(self.ids[::-1], NUMBERS, self.window)
 
 
 BROKEN_STREAMS = {
-    TestsOnItsStart: "of the test part's windows are in the training part",
-    OtherWords: r"sizes \(60,\) of 50 words",
-    Unordered: "training rows are ordered and test rows are not, or",
-    ValidationBefore: "validation part is not at its end",
-    SkipsTheLastWindow: "does not ask for each of its tokens|go on|does not begin",
-    AsksTwice: "an input is not the target before it|goes on after",
-    AsksForTheInput: "an input is not the target before it",
-    AsksPastTheEnd: "scoring all 600 tokens asks for 600, not 599",
-    LanesByCompany: "scored in company and alone",
-    WeighsTokens: "and no weight",
+    TestsOnTrainingText: "of the windows of the test part are in the training part",
+    WrongVocabularySize: r"sizes \(60,\) of 50 words",
+    NotOrdered: "differ in is_ordered",
+    ValidationAtTheStart: "validation part of the corpus is not at its end",
+    SkipsLastScoringWindow: "does not predict each of its tokens|does not begin",
+    ScoresTwice: "an input is not the target before it|continues after its end",
+    TargetsAreInputs: "an input is not the target before it",
+    TargetsPastTheEnd: "scoring all 600 tokens has 600 targets, not 599",
+    StreamLengthByReplicas: "scored together with others and alone",
+    WeighsTokens: "a batch of tokens has no weight",
     ShufflesWindows: "windows of fold 0 do not follow",
-    MisplacesTargets: "targets of fold 0 are not the tokens that follow",
-    BatchMajor: "tokens are read of lanes of|do not follow",
-    ForgetsLastWindow: "steps says",
-    LanesBySeed: "in company, and another alone",
+    ShiftedTargets: "targets of fold 0 are not the tokens that follow",
+    BatchMajor: "tokens are read of streams of|do not follow",
+    SkipsLastWindow: "steps_per_epoch is",
+    StreamsBySeed: "with others, and a replica of another seed alone",
     ReadsHeldOutTokens: "windows of fold 0 do not follow",
-    FitsAnotherText: "fitted, a table has another checksum",
+    FitsOtherTokens: "changes the checksum",
 }
 
 
-def test_the_sound_twin_of_the_broken_streams_passes():
-    check_dataset(SoundStream())
+def test_the_correct_stream_passes():
+    check_dataset(CorrectStream())
 
 
 @pytest.mark.parametrize("dataset", BROKEN_STREAMS)

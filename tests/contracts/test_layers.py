@@ -1,4 +1,4 @@
-"""Every layer passes its contract, and the contract catches the ways a layer can be wrong."""
+"""Every layer passes its contract, and the contract finds the errors that a layer can have."""
 
 from functools import partial
 
@@ -28,30 +28,30 @@ from searchlab.replicas import Replicas
 from searchlab.testing import check_layer
 
 RATES = {"rate": (0.0, 0.3, 0.75)}
-MOMENTA = {"momentum": (0.0, 0.5, 0.99), "epsilon": (1e-3, 1e-5, 1e-1)}
+MOMENTUMS = {"momentum": (0.0, 0.5, 0.99), "epsilon": (1e-3, 1e-5, 1e-1)}
 
 CASES = {
     Affine: lambda: check_layer(lambda replicas: Affine(replicas, 4, 3), 4),
-    BatchNorm: lambda: check_layer(partial(BatchNorm, features=4), 4, per_replica=MOMENTA),
+    BatchNorm: lambda: check_layer(partial(BatchNorm, features=4), 4, per_replica=MOMENTUMS),
     Relu: lambda: check_layer(Relu, 4),
     LeakyRelu: lambda: check_layer(LeakyRelu, 4, per_replica={"slope": (0.0, 0.01, 0.3)}),
     Gelu: lambda: check_layer(Gelu, 4),
     Tanh: lambda: check_layer(Tanh, 4),
     Sigmoid: lambda: check_layer(Sigmoid, 4),
     Dropout: lambda: check_layer(Dropout, 7, per_replica=RATES),
-    Sequential: lambda: check_layer(deep, 5, per_replica=RATES),
-    Bidirectional: lambda: check_layer(both_ends, 5, leading=SEQUENCES),
+    Sequential: lambda: check_layer(build_sequential, 5, per_replica=RATES),
+    Bidirectional: lambda: check_layer(build_bidirectional, 5, leading=SEQUENCES),
 }
 SEQUENCES = ((4, 3), (1, 2), (3, 1))
 
 
-def deep(replicas, rate):
+def build_sequential(replicas, rate):
     first, last = Affine(replicas, 5, 6), Affine(replicas, 5, 6)
     last.W = first.W  # shared: both add to one gradient
     return Sequential(first, Sigmoid(replicas), Dropout(replicas, rate), Affine(replicas, 6, 5), Tanh(replicas), last)
 
 
-def both_ends(replicas):
+def build_bidirectional(replicas):
     return Bidirectional(LSTM(replicas, 5, 4), GRU(replicas, 5, 3))
 
 
@@ -61,9 +61,9 @@ def test_contract(layer):
 
 
 def test_every_exported_layer_has_a_case():
-    words = {word: getattr(nn, word) for word in nn.__all__}
-    layers = {word for word, kind in words.items() if isinstance(kind, type) and issubclass(kind, Layer)} - {"Layer"}
-    assert layers == {layer.__name__ for layer in CASES}
+    exported = {getattr(nn, name) for name in nn.__all__}
+    layers = {each for each in exported if isinstance(each, type) and issubclass(each, Layer)}
+    assert layers - {Layer} == set(CASES)
 
 
 def test_single_numbers_and_single_features():
@@ -71,42 +71,44 @@ def test_single_numbers_and_single_features():
     check_layer(Dropout, 1, leading=((1,),), per_replica=RATES)
 
 
-def test_dropout_over_time():
-    check_layer(partial(Dropout, over_time=True), 7, leading=SEQUENCES, per_replica=RATES)
+def test_variational_dropout():
+    check_layer(partial(Dropout, variational=True), 7, leading=SEQUENCES, per_replica=RATES)
     x = np.ones((3, 6, 4, 50), np.float32)
-    dropout = Dropout(Replicas([0, 1, 2]), RATES["rate"], over_time=True)
+    dropout = Dropout(Replicas([0, 1, 2]), RATES["rate"], variational=True)
     y = dropout.forward(x, train=True)
-    assert (y == y[:, :1]).all(), "the same features at all moments"
-    assert (y[1, 0, 0] != y[1, 0, 1]).any(), "others in another sequence"
+    assert (y == y[:, :1]).all(), "the same features at all time steps"
+    assert (y[1, 0, 0] != y[1, 0, 1]).any(), "different features in another sequence"
     assert (y == 0.0).mean(axis=(1, 2, 3)) == pytest.approx(RATES["rate"], abs=0.15)
     assert set(np.unique(y[2]).tolist()) == {0.0, 4.0}
     assert (dropout.backward(x) == y).all()
     again = dropout.forward(x, train=True)
-    assert (again[1] != y[1]).any(), "others in another window"
+    assert (again[1] != y[1]).any(), "different features in another window"
     assert dropout.forward(x, train=False) is x
 
 
-def test_dropout_over_time_counts_as_many_draws():
+def test_variational_dropout_counts_one_draw():
     for rate in (0.0, 0.5):
         replicas = Replicas([0])
-        Dropout(replicas, rate, over_time=True).forward(np.ones((1, 6, 4, 5), np.float32), train=True)
+        Dropout(replicas, rate, variational=True).forward(np.ones((1, 6, 4, 5), np.float32), train=True)
         assert replicas.state()["draws"].tolist() == [1]
 
 
-@pytest.mark.parametrize("kinds", [(RNN, RNN), (GRU, LSTM)])
-def test_bidirectional_reads_from_either_end(kinds):
+@pytest.mark.parametrize("layer_classes", [(RNN, RNN), (GRU, LSTM)])
+def test_bidirectional_reads_from_both_ends(layer_classes):
     replicas = Replicas([0, 1, 2])
-    onward, backwards = (kind(replicas, 5, size) for kind, size in zip(kinds, (4, 3), strict=True))
+    forward_layer, backward_layer = (
+        layer_class(replicas, 5, size) for layer_class, size in zip(layer_classes, (4, 3), strict=True)
+    )
     x = np.random.default_rng(0).standard_normal((3, 6, 2, 5)).astype(np.float32)
-    y = Bidirectional(onward, backwards).forward(x, train=False)
+    y = Bidirectional(forward_layer, backward_layer).forward(x, train=False)
     assert y.shape == (3, 6, 2, 7)
-    assert (y[..., :4] == onward.forward(x, train=False)[0]).all()
-    assert (y[:, ::-1, :, 4:] == backwards.forward(x[:, ::-1].copy(), train=False)[0]).all()
+    assert (y[..., :4] == forward_layer.forward(x, train=False)[0]).all()
+    assert (y[:, ::-1, :, 4:] == backward_layer.forward(x[:, ::-1].copy(), train=False)[0]).all()
     changed = x.copy()
-    changed[:, -1] += 1.0  # the last moment is seen by all before it, and by none of the layer that reads onward
-    seen = Bidirectional(onward, backwards).forward(changed, train=False) != y
-    assert not seen[:, :-1, :, :4].any()
-    assert seen[..., 4:].any(axis=3).all()
+    changed[:, -1] += 1.0  # the last time step changes every earlier output of the backward layer, and of no other
+    differs = Bidirectional(forward_layer, backward_layer).forward(changed, train=False) != y
+    assert not differs[:, :-1, :, :4].any()
+    assert differs[..., 4:].any(axis=3).all()
 
 
 def test_bidirectional_layers_may_share_parameters():
@@ -116,25 +118,27 @@ def test_bidirectional_layers_may_share_parameters():
         return Bidirectional(one, other)
 
     check_layer(shared, 5, leading=SEQUENCES)
-    assert len(shared(Replicas([0])).parameters()) == 6
+    assert len(shared(Replicas([0])).named_parameters()) == 6
 
 
-def test_bidirectional_takes_two_layers():
+def test_bidirectional_of_one_layer_twice_raises():
     layer = RNN(Replicas([0]), 5, 4)
     with pytest.raises(ValueError, match="two layers"):
         Bidirectional(layer, layer)
 
 
-def test_bidirectional_layers_are_stacked():
+def test_bidirectional_layers_can_be_stacked():
     check_layer(
-        lambda replicas: Sequential(both_ends(replicas), Affine(replicas, 7, 5), both_ends(replicas)),
+        lambda replicas: Sequential(
+            build_bidirectional(replicas), Affine(replicas, 7, 5), build_bidirectional(replicas)
+        ),
         5,
         leading=((3, 2),),
     )
 
 
-class Through(Layer):
-    """Hands everything on: the broken layers below differ from it in one respect."""
+class Identity(Layer):
+    """A correct layer: each wrong layer below differs from it in one respect."""
 
     def __init__(self, replicas: Replicas):
         self.replicas = replicas
@@ -163,7 +167,7 @@ class WrongWeightGradient(Affine):
         self.W.grad *= 1.001
 
 
-class AddsGradientsUp(Affine):
+class AccumulatesGradients(Affine):
     def __init__(self, replicas):
         super().__init__(replicas, 4, 4)
 
@@ -173,21 +177,20 @@ class AddsGradientsUp(Affine):
         self.b.grad += before
 
 
-class MixesReplicas(Through):
+class MixesReplicas(Identity):
     def forward(self, x, *, train):
-        self._all = x
         return x + 0.1 * x.mean(axis=0, keepdims=True)
 
     def backward(self, dy):
         return dy * (1.0 + 0.1 / len(dy))
 
 
-class SpillsNaN(Through):
+class SpreadsNaN(Identity):
     def forward(self, x, *, train):
         return x + 0.0 * x.sum(axis=0, keepdims=True)
 
 
-class OwnRandomness(Through):
+class OwnRandomness(Identity):
     def __init__(self, replicas):
         self.generator = np.random.default_rng(0)
 
@@ -200,16 +203,16 @@ class OwnRandomness(Through):
 
 
 class OneSeedForAll(Dropout):
-    """Every replica draws as the first one does."""
+    """Every replica draws by the seed of the first one."""
 
     def __init__(self, replicas):
         super().__init__(Replicas([int(replicas.seeds[0])] * replicas.count, dtype=replicas.dtype))
-        self.theirs = replicas
+        self.original = replicas
 
     def forward(self, x, *, train):
-        self.replicas.restore({"draws": self.theirs.state()["draws"]})
+        self.replicas.restore({"draws": self.original.state()["draws"]})
         if train:
-            self.theirs.skip_draw()
+            self.original.skip_draw()
         return super().forward(x, train=train)
 
 
@@ -218,42 +221,42 @@ class OneRateForAll(Dropout):
         super().__init__(replicas, float(np.mean(rate)))
 
 
-class ChangesInput(Through):
+class ChangesInput(Identity):
     def forward(self, x, *, train):
         x *= 1.0 + (x > 1.0)
         return x
 
 
-class Widens(Through):
+class ReturnsFloat64(Identity):
     def forward(self, x, *, train):
         return x + np.zeros((1, 1), dtype=np.float64)
 
 
-class WidensBackward(Through):
+class ReturnsFloat64Gradients(Identity):
     def backward(self, dy):
         return dy.astype(np.float64)
 
 
-class HidesFromKeep(Through):
-    """Its per-replica factors lie in a dictionary, where `keep` does not look."""
+class HidesArrays(Identity):
+    """Its per-replica factors are in a dictionary, where `select_replicas` does not look."""
 
     def __init__(self, replicas):
-        self.held = {"factor": replicas.normal(1)}
+        self.hidden = {"factor": replicas.normal(1)}
 
     def forward(self, x, *, train):
-        factor = self.held["factor"]
+        factor = self.hidden["factor"]
         return x * factor.reshape(len(factor), *[1] * (x.ndim - 1))[: len(x)]
 
     def backward(self, dy):
         return self.forward(dy, train=True)
 
 
-class LosesReplicaAxis(Through):
+class LosesReplicaAxis(Identity):
     def forward(self, x, *, train):
         return x.reshape(-1, x.shape[-1])
 
 
-class ForgetsWeightInFirstPlace(Through):
+class OmitsItsGradient(Identity):
     def __init__(self, replicas):
         self.scale = Parameter(replicas.zeros(1) + 1.0)
 
@@ -262,15 +265,15 @@ class ForgetsWeightInFirstPlace(Through):
         return x * self.scale.value.reshape(len(x), *[1] * (x.ndim - 1))
 
     def backward(self, dy):
-        self.scale.learn((dy * self._x).reshape(len(dy), -1).sum(axis=1, keepdims=True))
+        self.scale.add_gradient((dy * self._x).reshape(len(dy), -1).sum(axis=1, keepdims=True))
         return dy * self.scale.value.reshape(len(dy), *[1] * (dy.ndim - 1))
 
     def backward_parameters(self, dy):
         self.scale.grad[...] = 0.0
 
 
-class ReadsOnwardTwice(Bidirectional):
-    """Its second layer's slopes are those of a sequence read from the other end."""
+class WrongGradientOrder(Bidirectional):
+    """The gradient of its second layer is in the time order of the first."""
 
     def __init__(self, replicas):
         super().__init__(RNN(replicas, 4, 4), RNN(replicas, 4, 4))
@@ -279,44 +282,44 @@ class ReadsOnwardTwice(Bidirectional):
         return self.onward.backward(dy[..., :4]) + self.backwards.backward(dy[..., 4:])
 
 
-BROKEN = {
+WRONG_LAYERS = {
     WrongInputGradient: "the input's gradient .* finite differences",
     WrongWeightGradient: "gradient of W .* finite differences",
-    AddsGradientsUp: "gradient of b .* finite differences",
-    ForgetsWeightInFirstPlace: "backward_parameters and backward disagree",
+    AccumulatesGradients: "gradient of b .* finite differences",
+    OmitsItsGradient: "backward_parameters and backward disagree",
     MixesReplicas: "fused and alone|finite differences",
-    SpillsNaN: "with NaN in the input of replica 1",
+    SpreadsNaN: "with NaN in the input of replica 1",
     OwnRandomness: "finite differences|fused and alone",
     OneSeedForAll: "fused and alone",
     ChangesInput: "changed its input",
-    Widens: "the output is float64",
-    WidensBackward: "the input's gradient is float64",
-    HidesFromKeep: "survivors",
+    ReturnsFloat64: "the output is float64",
+    ReturnsFloat64Gradients: "the input's gradient is float64",
+    HidesArrays: "survivors",
     LosesReplicaAxis: "axis 0 is the replica",
 }
 
 
-@pytest.mark.parametrize("layer", BROKEN)
-def test_contract_catches(layer):
-    with pytest.raises(AssertionError, match=BROKEN[layer]):
+@pytest.mark.parametrize("layer", WRONG_LAYERS)
+def test_contract_finds(layer):
+    with pytest.raises(AssertionError, match=WRONG_LAYERS[layer]):
         check_layer(layer, 4)
 
 
-def test_contract_catches_one_rate_for_all_replicas():
+def test_contract_finds_one_rate_for_all_replicas():
     with pytest.raises(AssertionError, match="fused and alone"):
         check_layer(OneRateForAll, 4, per_replica={"rate": (0.1, 0.3, 0.8)})
 
 
-def test_contract_catches_slopes_of_a_sequence_read_from_the_other_end():
+def test_contract_finds_a_gradient_in_the_wrong_time_order():
     with pytest.raises(AssertionError, match="finite differences"):
-        check_layer(ReadsOnwardTwice, 4, leading=SEQUENCES)
+        check_layer(WrongGradientOrder, 4, leading=SEQUENCES)
 
 
-def test_the_sound_twin_of_the_broken_layers_passes():
-    check_layer(Through, 4)
+def test_the_correct_counterpart_of_the_wrong_layers_passes():
+    check_layer(Identity, 4)
 
 
-def test_relu_keeps_a_float64_input_apart_from_an_earlier_float32_one():
+def test_relu_accepts_changing_dtypes():
     relu = Relu(Replicas([0]))
     for dtype in (np.float32, np.float64, np.float32):
         y = relu.forward(np.ones((1, 2, 3), dtype), train=False)

@@ -1,4 +1,4 @@
-"""Every model passes its contract, and the contract catches the ways a model can be wrong."""
+"""Every model passes its contract, and the contract finds the errors that a model can have."""
 
 from functools import partial
 from itertools import pairwise
@@ -29,14 +29,14 @@ from searchlab.replicas import Replicas
 from searchlab.testing import check_gradients, check_model
 
 RATES = {"dropout": (0.0, 0.3, 0.6)}
-TABLE = Spiral(points=10).training()
+DATA = Spiral(points=10).training()
 
 
-def mlp(**fixed):
-    return lambda replicas, features, classes, **free: MLP(replicas, features, classes, **fixed, **free)
+def build_mlp(**fixed):
+    return lambda replicas, features, classes, **per_replica: MLP(replicas, features, classes, **fixed, **per_replica)
 
 
-def wide(rows=40, features=17, classes=5):
+def wide_data(rows=40, features=17, classes=5):
     generator = np.random.default_rng(0)
     x = generator.standard_normal((rows, features)).astype(np.float32)
     return Examples(x, generator.integers(classes, size=rows), classes)
@@ -45,21 +45,21 @@ def wide(rows=40, features=17, classes=5):
 @pytest.mark.parametrize("activation", [Relu, Sigmoid, Tanh])
 @pytest.mark.parametrize("layers", [1, 3])
 def test_mlp(activation, layers):
-    check_model(mlp(hidden=6, layers=layers, activation=activation), TABLE, per_replica=RATES)
+    check_model(build_mlp(hidden=6, layers=layers, activation=activation), DATA, per_replica=RATES)
 
 
 @pytest.mark.parametrize("hidden", [(), (7,), (6, 4)])
-def test_mlp_takes_a_width_for_each_layer(hidden):
-    check_model(mlp(hidden=hidden), TABLE, per_replica=RATES if hidden else None)
+def test_mlp_with_a_width_for_each_layer(hidden):
+    check_model(build_mlp(hidden=hidden), DATA, per_replica=RATES if hidden else None)
     model = MLP(Replicas([0]), 2, 3, hidden=hidden)
-    shapes = [parameter.value.shape[1:] for name, parameter in model.parameters() if name.endswith("W")]
+    shapes = [parameter.value.shape[1:] for name, parameter in model.named_parameters() if name.endswith("W")]
     assert shapes == list(pairwise((2, *hidden, 3)))
 
 
 def test_mlp_without_a_hidden_layer_is_softmax_regression():
-    flat, none = (MLP(Replicas([0]), 2, 3, **given) for given in ({"layers": 0}, {"hidden": ()}))
-    assert [name for name, _ in flat.parameters()] == [name for name, _ in none.parameters()]
-    assert len(flat.parameters()) == 2
+    by_layers, by_widths = (MLP(Replicas([0]), 2, 3, **options) for options in ({"layers": 0}, {"hidden": ()}))
+    assert [name for name, _ in by_layers.named_parameters()] == [name for name, _ in by_widths.named_parameters()]
+    assert len(by_layers.named_parameters()) == 2
 
 
 @pytest.mark.parametrize(
@@ -67,36 +67,41 @@ def test_mlp_without_a_hidden_layer_is_softmax_regression():
     [
         {"normalization": BatchNorm},
         {"normalization": partial(BatchNorm, momentum=0.5), "activation": Gelu},
-        {"activation": partial(LeakyRelu, slope=0.2), "initial": lecun_uniform},
-        {"activation": Tanh, "output": Tanh, "loss": MeanSquaredError, "initial": partial(random_normal, scale=0.5)},
+        {"activation": partial(LeakyRelu, slope=0.2), "initializer": lecun_uniform},
+        {
+            "activation": Tanh,
+            "output": Tanh,
+            "loss": MeanSquaredError,
+            "initializer": partial(random_normal, scale=0.5),
+        },
         {"loss": SigmoidCrossEntropy, "output": None},
         {"loss": partial(SoftmaxCrossEntropy, smoothing=0.1)},
     ],
     ids=lambda parts: "-".join(parts),
 )
-def test_mlp_is_put_together_from_parts(parts):
-    check_model(mlp(hidden=(6, 5), **parts), TABLE, per_replica=RATES)
+def test_mlp_of_different_parts(parts):
+    check_model(build_mlp(hidden=(6, 5), **parts), DATA, per_replica=RATES)
 
 
-def test_mlp_predicts_numbers():
+def test_mlp_for_regression():
     x = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
-    table = Examples(x, (x[:, :2] * 2.0).astype(np.float32), 2)
-    check_model(mlp(hidden=6, loss=MeanSquaredError), table, per_replica=RATES)
+    data = Examples(x, (x[:, :2] * 2.0).astype(np.float32), 2)
+    check_model(build_mlp(hidden=6, loss=MeanSquaredError), data, per_replica=RATES)
 
 
 @pytest.mark.parametrize("sizes", [{"hidden": 0}, {"hidden": (3, 0)}, {"layers": -1}, {"hidden": (3, 4), "layers": 2}])
-def test_mlp_refuses_sizes_that_make_no_network(sizes):
-    with pytest.raises(UserMistake, match="MLP takes"):
+def test_mlp_with_invalid_sizes_raises(sizes):
+    with pytest.raises(UserMistake, match="MLP needs"):
         MLP(Replicas([0]), 2, 3, **sizes)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_mlp_on_wider_data_and_odd_batches(batch_size):
-    check_model(mlp(hidden=9), wide(), per_replica=RATES, batch_size=batch_size)
+    check_model(build_mlp(hidden=9), wide_data(), per_replica=RATES, batch_size=batch_size)
 
 
-class Sound(Model):
-    """The broken models below differ from it in one respect."""
+class CorrectModel(Model):
+    """A correct model: each wrong model below differs from it in one respect."""
 
     def __init__(self, replicas, features, classes):
         self.replicas = replicas
@@ -113,30 +118,30 @@ class Sound(Model):
         return self.layers.forward(batch.x, train=False), None
 
 
-class ForgetsLayer(Sound):
+class OmitsALayersGradient(CorrectModel):
     def backward(self):
         self.layers.layers[-1].backward_parameters(self.loss.backward())
 
 
-class SumsLoss(Sound):
+class SumsLoss(CorrectModel):
     def forward(self, batch, carry=None, *, train):
         loss, carry = super().forward(batch, carry, train=train)
         return loss * batch.y.shape[1], carry
 
 
-class OneLossForAll(Sound):
+class OneLossForAll(CorrectModel):
     def forward(self, batch, carry=None, *, train):
         loss, carry = super().forward(batch, carry, train=train)
         return loss.mean(keepdims=True), carry
 
 
-class DrawsInPredict(Sound):
+class DrawsInPredict(CorrectModel):
     def predict(self, batch, carry=None):
         self.replicas.skip_draw()
         return super().predict(batch)
 
 
-class RestlessPredict(Sound):
+class PredictChangesWithCalls(CorrectModel):
     calls = 0
 
     def predict(self, batch, carry=None):
@@ -144,18 +149,18 @@ class RestlessPredict(Sound):
         return super().predict(batch)[0] * np.float32(self.calls), None
 
 
-class PredictsOneRow(Sound):
+class PredictsOneRow(CorrectModel):
     def predict(self, batch, carry=None):
         return super().predict(batch)[0][:, :1], None
 
 
-class WidensLoss(Sound):
+class ReturnsFloat64(CorrectModel):
     def forward(self, batch, carry=None, *, train):
         loss, carry = super().forward(batch, carry, train=train)
         return loss.astype(np.float64), carry
 
 
-class SpillsDivergence(Sound):
+class SpreadsDivergence(CorrectModel):
     """Adds nothing, times a sum over all replicas: harmless until one of them is NaN."""
 
     def forward(self, batch, carry=None, *, train):
@@ -163,53 +168,53 @@ class SpillsDivergence(Sound):
         return loss + np.float32(0.0) * loss.sum(), carry
 
 
-class CentresOverReplicas(Sound):
+class CentersOverReplicas(CorrectModel):
     def forward(self, batch, carry=None, *, train):
         scores = self.layers.forward(batch.x, train=train)
         return self.loss.forward(scores + scores.mean(axis=(0, 1), keepdims=True) * 1e-3, batch.y), None
 
 
-class HidesFromKeep(Sound):
-    """A per-replica factor on the inputs, in a dictionary where `keep` does not look."""
+class HidesArrays(CorrectModel):
+    """A per-replica factor of the inputs is in a dictionary, where `select_replicas` does not look."""
 
     def __init__(self, replicas, features, classes):
         super().__init__(replicas, features, classes)
-        self.held = {"factor": 1.0 + replicas.uniform(1, 1)}
+        self.hidden = {"factor": 1.0 + replicas.uniform(1, 1)}
 
     def forward(self, batch, carry=None, *, train):
-        return super().forward(Batch(batch.x * self.held["factor"][: len(batch.x)], batch.y), train=train)
+        return super().forward(Batch(batch.x * self.hidden["factor"][: len(batch.x)], batch.y), train=train)
 
 
-BROKEN = {
-    ForgetsLayer: "finite differences",
+WRONG_MODELS = {
+    OmitsALayersGradient: "finite differences",
     SumsLoss: "finite differences",
     OneLossForAll: "one number per replica|finite differences",
     DrawsInPredict: "predict draws",
-    RestlessPredict: "predict called twice",
+    PredictChangesWithCalls: "predict called twice",
     PredictsOneRow: "predict gives scores",
-    WidensLoss: "the loss is float64",
-    SpillsDivergence: "while replica 1 diverges",
-    CentresOverReplicas: "fused and alone|finite differences",
-    HidesFromKeep: "survivors",
+    ReturnsFloat64: "the loss is float64",
+    SpreadsDivergence: "while replica 1 diverges",
+    CentersOverReplicas: "fused and alone|finite differences",
+    HidesArrays: "survivors",
 }
 
 
-def test_the_sound_twin_of_the_broken_models_passes():
-    check_model(Sound, TABLE)
+def test_the_correct_counterpart_of_the_wrong_models_passes():
+    check_model(CorrectModel, DATA)
 
 
-@pytest.mark.parametrize("model", BROKEN)
-def test_contract_catches(model):
-    with pytest.raises(AssertionError, match=BROKEN[model]):
-        check_model(model, TABLE)
+@pytest.mark.parametrize("model", WRONG_MODELS)
+def test_contract_finds(model):
+    with pytest.raises(AssertionError, match=WRONG_MODELS[model]):
+        check_model(model, DATA)
 
 
-def test_contract_asks_for_enough_rows():
+def test_contract_needs_enough_rows():
     with pytest.raises(AssertionError, match="at least 4 batches"):
-        check_model(Sound, TABLE, batch_size=20)
+        check_model(CorrectModel, DATA, batch_size=20)
 
 
-def test_check_gradients_is_a_tool_of_its_own():
+def test_check_gradients_works_without_a_data_set():
     generator = np.random.default_rng(0)
     batch = Batch(generator.standard_normal((2, 6, 3)), generator.integers(4, size=(2, 6)))
     check_gradients(lambda replicas: MLP(replicas, 3, 4, hidden=5, dropout=0.5), batch)
@@ -219,4 +224,4 @@ def test_check_gradients_is_a_tool_of_its_own():
         per_replica={"dropout": (0.2, 0.6)},
     )
     with pytest.raises(AssertionError, match=r"gradient of layers\.layers\.0\.b .* replica \d"):
-        check_gradients(lambda replicas: ForgetsLayer(replicas, 3, 4), batch)
+        check_gradients(lambda replicas: OmitsALayersGradient(replicas, 3, 4), batch)

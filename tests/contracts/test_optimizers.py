@@ -1,4 +1,4 @@
-"""Every optimizer passes its contract, and the contract catches the ways an optimizer can be wrong."""
+"""Every optimizer passes its contract, and the contract finds the errors that an optimizer can have."""
 
 import numpy as np
 import pytest
@@ -26,14 +26,16 @@ def test_contract(optimizer):
     check_optimizer(optimizer, per_replica=CASES[optimizer])
 
 
-def test_every_optimizer_has_a_case():
-    kinds = {kind for kind in vars(optim).values() if isinstance(kind, type) and issubclass(kind, Optimizer)}
-    assert kinds - {Optimizer} == set(CASES)
+def test_every_exported_optimizer_has_a_case():
+    classes = {each for each in vars(optim).values() if isinstance(each, type) and issubclass(each, Optimizer)}
+    assert classes - {Optimizer} == set(CASES)
 
 
-@pytest.mark.parametrize(("optimizer", "name"), [(kind, name) for kind, values in CASES.items() for name in values])
-def test_each_rate_of_each_optimizer_is_its_own(optimizer, name):
-    """With one argument varied and the others equal, the contract still finds that replicas go different ways."""
+@pytest.mark.parametrize(
+    ("optimizer", "name"), [(optimizer, name) for optimizer, values in CASES.items() for name in values]
+)
+def test_each_hyperparameter_can_differ_between_replicas(optimizer, name):
+    """With one argument varied and the others equal, the contract still finds that replicas are updated differently."""
     check_optimizer(optimizer, per_replica={"lr": (0.1, 0.1, 0.1)} | {name: CASES[optimizer][name]})
 
 
@@ -42,32 +44,32 @@ class OneRateForAll(SGD):
         super().__init__(parameters, replicas, lr=float(np.mean(lr)))
 
 
-class Climbs(SGD):
+class Ascends(SGD):
     def update(self):
         self.parameters.values += self.parameters.grads * self.lr[:, None]
 
 
-class ReadsItsRateOnce(SGD):
+class ReadsLearningRateOnce(SGD):
     def __init__(self, parameters, replicas, *, lr):
         super().__init__(parameters, replicas, lr=lr)
-        self.first = self.lr
+        self.first_lr = self.lr
 
-    def prepare(self):
-        return (self.first[:, None],)
+    def step_coefficients(self):
+        return (self.first_lr[:, None],)
 
 
-class Drifts(SGD):
-    """Moves the parameters whatever its rate is."""
+class IgnoresLearningRate(SGD):
+    """It changes the parameters even with a learning rate of 0."""
 
-    def move(self, arrays, rates):
-        super().move(arrays, rates)
+    def step_block(self, arrays, coefficients):
+        super().step_block(arrays, coefficients)
         arrays[0][...] *= np.float32(0.999)
 
 
-class Widens(SGD):
+class UsesFloat64(SGD):
     def update(self):
         self.parameters.values = self.parameters.values.astype(np.float64)
-        self.parameters._bind()
+        self.parameters._bind_views()
         super().update()
 
 
@@ -77,41 +79,41 @@ class ScalesByAllReplicas(SGD):
         super().update()
 
 
-class ForgetsSlots(Momentum):
+class OmitsSlots(Momentum):
     def slots(self):
         return {}
 
 
-class GivesSlotsAway(Momentum):
-    """Its state is its slots themselves, which go on changing."""
+class DoesNotCopyItsState(Momentum):
+    """Its state is its slots themselves, which later steps change."""
 
     def state(self):
         return self.slots()
 
 
-class TakesNothingBack(Momentum):
+class IgnoresRestoredState(Momentum):
     def restore(self, state):
         pass
 
 
-class HidesFromKeep(SGD):
-    """Its velocity lies in a dictionary, where `keep` does not look."""
+class HidesArrays(SGD):
+    """Its velocity is in a dictionary, where `select_replicas` does not look."""
 
     def __init__(self, parameters, replicas, *, lr):
         super().__init__(parameters, replicas, lr=lr)
-        self.held = {"velocity": np.zeros_like(parameters.values)}
+        self.hidden = {"velocity": np.zeros_like(parameters.values)}
 
     def update(self):
-        velocity = self.held["velocity"][: len(self.lr)]
+        velocity = self.hidden["velocity"][: len(self.lr)]
         velocity *= np.float32(0.5)
         velocity -= self.lr[:, None] * self.parameters.grads
         self.parameters.values += velocity
 
     def slots(self):
-        return self.held
+        return self.hidden
 
 
-class SpillsNaN(SGD):
+class SpreadsNaN(SGD):
     """Adds nothing, times a sum over all replicas: harmless until one of them is NaN."""
 
     def update(self):
@@ -119,22 +121,22 @@ class SpillsNaN(SGD):
         super().update()
 
 
-BROKEN = {
+WRONG_OPTIMIZERS = {
     OneRateForAll: "replicas 0 and 1 go the same way",
-    Climbs: "steps down a quadratic",
-    ReadsItsRateOnce: "`lr` replaced",
-    Drifts: "`lr` 0",
-    Widens: "stay float32",
+    Ascends: "steps down a quadratic",
+    ReadsLearningRateOnce: "`lr` replaced",
+    IgnoresLearningRate: "`lr` 0",
+    UsesFloat64: "stay float32",
     ScalesByAllReplicas: "fused and alone",
-    ForgetsSlots: "resumed",
-    GivesSlotsAway: "resumed",
-    TakesNothingBack: "resumed",
-    HidesFromKeep: "survivors",
-    SpillsNaN: "with NaN in replica 1",
+    OmitsSlots: "resumed",
+    DoesNotCopyItsState: "resumed",
+    IgnoresRestoredState: "resumed",
+    HidesArrays: "survivors",
+    SpreadsNaN: "with NaN in replica 1",
 }
 
 
-@pytest.mark.parametrize("optimizer", BROKEN)
-def test_contract_catches(optimizer):
-    with np.errstate(over="ignore"), pytest.raises(AssertionError, match=BROKEN[optimizer]):
+@pytest.mark.parametrize("optimizer", WRONG_OPTIMIZERS)
+def test_contract_finds(optimizer):
+    with np.errstate(over="ignore"), pytest.raises(AssertionError, match=WRONG_OPTIMIZERS[optimizer]):
         check_optimizer(optimizer)

@@ -1,4 +1,4 @@
-"""Every pruner passes the contract, and the contract finds what breaks its rules."""
+"""Every pruner keeps its contract, and the contract finds each broken rule."""
 
 from __future__ import annotations
 
@@ -17,97 +17,109 @@ from searchlab.testing import check_pruner
     [
         NoPruning(),
         Halving(),
-        Halving(reduction=2, first=1, least=1, window=1, race=None),
-        Halving(reduction=4, first=3, race=Race(level=0.2)),
+        Halving(reduction_factor=2, first_rung=1, min_survivors=1, window=1, race=None),
+        Halving(reduction_factor=4, first_rung=3, race=Race(alpha=0.2)),
         Median(),
-        Median(first=1, least=1),
+        Median(first_epoch=1, min_trials=1),
         Race(),
-        Race(level=0.3, grace=1),
+        Race(alpha=0.3, first_epoch=1),
     ],
     ids=repr,
 )
-def test_it_keeps_the_contract(pruner):
+def test_the_pruner_keeps_the_contract(pruner):
     check_pruner(pruner)
 
 
 @dataclass(frozen=True)
-class Wrong(Pruner):
-    """Stops what is behind the mean of all at its epoch, but for one fault."""
+class CorrectPruner(Pruner):
+    """Stops trials below the median of their epoch; the pruners below break one rule each."""
 
-    due_at: int = 1
-    seen: list = field(default_factory=list, compare=False)
+    first_epoch: int = 1
+    calls: list = field(default_factory=list, compare=False)
 
-    def due(self, epoch):
-        return epoch >= self.due_at
+    def is_due(self, epoch):
+        return epoch >= self.first_epoch
 
-    def behind(self, curves, trial):
-        epoch = curves.length(trial)
-        others = curves.means[curves.rows_at(epoch), epoch - 1]
-        return curves.means[curves.row(trial), epoch - 1] < np.median(others)
+    def is_behind(self, curves, trial):
+        epoch = curves.last_epoch(trial)
+        means = curves.fold_means[curves.rows_with_epoch(epoch), epoch - 1]
+        return curves.fold_means[curves.row_of(trial), epoch - 1] < np.median(means)
 
-    def why_stop(self, curves, trial):
-        return "behind" if self.behind(curves, trial) and not curves.leads(trial) else None
-
-
-class StopsTheBest(Wrong):
-    def why_stop(self, curves, trial):
-        return "enough" if curves.length(trial) > 5 else super().why_stop(curves, trial)
+    def stop_reason(self, curves, trial):
+        return "behind" if self.is_behind(curves, trial) and not curves.has_best_epoch(trial) else None
 
 
-class IsNotDue(Wrong):
-    def due(self, epoch):
+class StopsTheBest(CorrectPruner):
+    def stop_reason(self, curves, trial):
+        return "enough" if curves.last_epoch(trial) > 5 else super().stop_reason(curves, trial)
+
+
+class StopsWhenNotDue(CorrectPruner):
+    def is_due(self, epoch):
         return epoch % 2 == 0
 
 
-class Remembers(Wrong):
-    """Lets a trial go on the first time it is asked about, and knows it the second time."""
+class KeepsState(CorrectPruner):
+    """Continues a trial at the first call for an epoch, and may stop it at the second one."""
 
-    def why_stop(self, curves, trial):
-        self.seen.append((trial, curves.length(trial)))
-        return super().why_stop(curves, trial) if self.seen.count(self.seen[-1]) > 1 else None
-
-
-class LooksAtOneFold(Wrong):
-    def why_stop(self, curves, trial):
-        folds = curves.of(trial)[-1]
-        return "behind" if folds[0] < folds[-1] and not curves.leads(trial) else None
+    def stop_reason(self, curves, trial):
+        self.calls.append((trial, curves.last_epoch(trial)))
+        return super().stop_reason(curves, trial) if self.calls.count(self.calls[-1]) > 1 else None
 
 
-class KnowsOneGoal(Wrong):
-    def why_stop(self, curves, trial):
+class UsesFoldOrder(CorrectPruner):
+    def stop_reason(self, curves, trial):
+        folds = curves.scores_of(trial)[-1]
+        return "behind" if folds[0] < folds[-1] and not curves.has_best_epoch(trial) else None
+
+
+class UsesSign(CorrectPruner):
+    def stop_reason(self, curves, trial):
         sign = 1.0 if curves.goal == "max" else -1.0
-        behind = (sign * curves.of(trial)[-1]).mean() < 0.6
-        return "behind" if behind and not curves.leads(trial) else None
+        is_behind = (sign * curves.scores_of(trial)[-1]).mean() < 0.6
+        return "behind" if is_behind and not curves.has_best_epoch(trial) else None
 
 
-class KnowsTheOrder(Wrong):
-    def why_stop(self, curves, trial):
-        late = curves.row(trial) > 12
-        return "behind" if late and not curves.leads(trial) and self.behind(curves, trial) else None
+class UsesTrialOrder(CorrectPruner):
+    def stop_reason(self, curves, trial):
+        is_late = curves.row_of(trial) > 12
+        return super().stop_reason(curves, trial) if is_late else None
 
 
-class SaysNothing(Wrong):
-    def why_stop(self, curves, trial):
-        return "" if super().why_stop(curves, trial) else None
+class GivesEmptyReason(CorrectPruner):
+    def stop_reason(self, curves, trial):
+        return "" if super().stop_reason(curves, trial) else None
 
 
-def test_what_breaks_no_rule_passes():
-    check_pruner(Wrong())
+class ComparesByIdentity(CorrectPruner):
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+class StopsTheOnlyTrial(CorrectPruner):
+    def stop_reason(self, curves, trial):
+        is_alone = len(curves.trials) == 1 and curves.last_epoch(trial) > 1
+        return "alone" if is_alone else super().stop_reason(curves, trial)
+
+
+def test_a_correct_pruner_keeps_the_contract():
+    check_pruner(CorrectPruner())
 
 
 @pytest.mark.parametrize(
-    ("pruner", "told"),
+    ("pruner", "message"),
     [
-        (StopsTheBest(), "the best epoch of all"),
-        (IsNotDue(), "not due"),
-        (Remembers(), "asked again"),
-        (LooksAtOneFold(), "folds in another order"),
-        (KnowsOneGoal(), "turned round"),
-        (KnowsTheOrder(), "trials told in another order"),
-        (SaysNothing(), "one line of words"),
+        (StopsTheBest, "the best epoch of all"),
+        (StopsWhenNotDue, r"is_due\(\d+\) is false"),
+        (KeepsState, "called again"),
+        (UsesFoldOrder, "folds in another order"),
+        (UsesSign, "opposite sign and goal"),
+        (UsesTrialOrder, "trials in another order"),
+        (GivesEmptyReason, "one line of text"),
+        (ComparesByIdentity, "equal to it"),
+        (StopsTheOnlyTrial, "the only one"),
     ],
-    ids=lambda given: type(given).__name__,
 )
-def test_a_broken_rule_is_found(pruner, told):
-    with pytest.raises(AssertionError, match=told):
-        check_pruner(pruner)
+def test_the_contract_finds_a_broken_rule(pruner, message):
+    with pytest.raises(AssertionError, match=message):
+        check_pruner(pruner())

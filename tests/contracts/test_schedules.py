@@ -1,4 +1,4 @@
-"""Every schedule passes its contract, and the contract catches the ways a schedule can be wrong."""
+"""Every schedule passes its contract, and the contract finds the errors that a schedule can have."""
 
 from functools import partial
 
@@ -17,44 +17,44 @@ CASES = {
     CosineDecay: WARMUP | {"floor": (0.0, 0.1, 1.0)},
     Plateau: WARMUP | {"factor": (0.25, 0.5, 0.9), "patience": (0, 1, 2), "threshold": (0.0, 0.1, 0.3)},
 }
-NEEDED = {StepDecay: {"every": 2.0}}
-EACH = [(kind, name) for kind, values in CASES.items() for name in values]
+REQUIRED_ARGUMENTS = {StepDecay: {"every": 2.0}}
+ARGUMENTS = [(schedule, name) for schedule, values in CASES.items() for name in values]
 
 
-def build(kind):
-    return partial(kind, **NEEDED.get(kind, {}))
+def build(schedule):
+    return partial(schedule, **REQUIRED_ARGUMENTS.get(schedule, {}))
 
 
-@pytest.mark.parametrize("kind", CASES)
-def test_contract(kind):
-    check_schedule(build(kind))
-    check_schedule(kind, per_replica=CASES[kind])
+@pytest.mark.parametrize("schedule", CASES)
+def test_contract(schedule):
+    check_schedule(build(schedule))
+    check_schedule(schedule, per_replica=CASES[schedule])
 
 
-@pytest.mark.parametrize(("kind", "name"), EACH)
-def test_each_argument_of_each_schedule_is_its_own(kind, name):
-    """With one argument varied and the others equal, the contract still finds that replicas have other factors."""
-    check_schedule(build(kind), per_replica={name: CASES[kind][name]})
+@pytest.mark.parametrize(("schedule", "name"), ARGUMENTS)
+def test_each_argument_can_differ_between_replicas(schedule, name):
+    """With one argument varied and the others equal, the contract still finds that replicas have different factors."""
+    check_schedule(build(schedule), per_replica={name: CASES[schedule][name]})
 
 
 def test_every_schedule_has_a_case():
-    kinds = {kind for kind in vars(schedules).values() if isinstance(kind, type) and issubclass(kind, Schedule)}
-    assert kinds - {Schedule} == set(CASES)
+    classes = {each for each in vars(schedules).values() if isinstance(each, type) and issubclass(each, Schedule)}
+    assert classes - {Schedule} == set(CASES)
 
 
-class OneForAll(ExponentialDecay):
+class OneRateForAll(ExponentialDecay):
     def __init__(self, replicas, epochs, *, rate=0.9):
         super().__init__(replicas, epochs, rate=float(np.mean(rate)))
 
 
 class LosesReplicaAxis(Constant):
-    def epoch(self, epoch, steps):
-        return super().epoch(epoch, steps)[:, 0]
+    def epoch_factors(self, epoch, steps):
+        return super().epoch_factors(epoch, steps)[:, 0]
 
 
-class Narrow(Constant):
-    def epoch(self, epoch, steps):
-        return super().epoch(epoch, steps).astype(np.float32)
+class ReturnsFloat32(Constant):
+    def epoch_factors(self, epoch, steps):
+        return super().epoch_factors(epoch, steps).astype(np.float32)
 
 
 class StartsAtZero(Constant):
@@ -62,52 +62,52 @@ class StartsAtZero(Constant):
         return super().factors(elapsed) * np.minimum(elapsed, 1.0)[:, None]
 
 
-class CountsItsQuestions(Constant):
-    """Goes on when it is asked, not when an epoch has been seen."""
+class DecaysWithCalls(Constant):
+    """Its factors fall with each call, not with each epoch."""
 
-    asked = 0
+    calls = 0
 
     def factors(self, elapsed):
-        self.asked += 1
-        return super().factors(elapsed) * 0.9**self.asked
+        self.calls += 1
+        return super().factors(elapsed) * 0.9**self.calls
 
 
 class FallsForAll(Plateau):
-    def see(self, value):
-        super().see(np.full_like(value, value[~np.isnan(value)].mean() if (value == value).any() else np.nan))
+    def record(self, value):
+        super().record(np.full_like(value, value[~np.isnan(value)].mean() if (value == value).any() else np.nan))
 
 
-class HidesFromKeep(Schedule):
-    """What it remembers lies in a dictionary, where `keep` does not look."""
+class HidesArrays(Schedule):
+    """Its state is in a dictionary, where `select_replicas` does not look."""
 
     def __init__(self, replicas, epochs):
         super().__init__(replicas, epochs)
-        self.held = {"level": np.ones(replicas.count)}
+        self.hidden = {"level": np.ones(replicas.count)}
 
     def factors(self, elapsed):
-        return self.held["level"][None, : len(self.warmup)]
+        return self.hidden["level"][None, : len(self.warmup)]
 
-    def see(self, value):
-        self.held["level"] = self.held["level"][: len(value)] * np.where(value < 0.0, 0.5, 1.0)
+    def record(self, value):
+        self.hidden["level"] = self.hidden["level"][: len(value)] * np.where(value < 0.0, 0.5, 1.0)
 
     def state(self):
-        return {"level": self.held["level"].copy()}
+        return {"level": self.hidden["level"].copy()}
 
     def restore(self, state):
-        self.held = {"level": state["level"].copy()}
+        self.hidden = {"level": state["level"].copy()}
 
 
-class Forgets(Plateau):
+class OmitsState(Plateau):
     def state(self):
         return {}
 
 
-class GivesItselfAway(Plateau):
-    """Its state is its arrays themselves, which go on changing."""
+class DoesNotCopyItsState(Plateau):
+    """Its state is its arrays themselves, which later epochs change."""
 
-    def see(self, value):
+    def record(self, value):
         before = self.best, self.waited, self.level
-        super().see(value)
+        super().record(value)
         for old, name in zip(before, ("best", "waited", "level"), strict=True):
             old[...] = getattr(self, name)
             setattr(self, name, old)
@@ -116,12 +116,12 @@ class GivesItselfAway(Plateau):
         return {"best": self.best, "waited": self.waited, "level": self.level}
 
 
-class SpillsNaN(Plateau):
-    def see(self, value):
-        super().see(value + 0.0 * value.sum())
+class SpreadsNaN(Plateau):
+    def record(self, value):
+        super().record(value + 0.0 * value.sum())
 
 
-class TurnsNaN(Plateau):
+class ReturnsNaN(Plateau):
     def factors(self, elapsed):
         return self.level[None] + 0.0 * self.last[None]
 
@@ -129,34 +129,34 @@ class TurnsNaN(Plateau):
         super().__init__(replicas, epochs)
         self.last = np.zeros(replicas.count)
 
-    def see(self, value):
-        super().see(value)
+    def record(self, value):
+        super().record(value)
         self.last = value
 
     def state(self):
         return super().state() | {"last": self.last.copy()}
 
 
-BROKEN = {
+WRONG_SCHEDULES = {
     LosesReplicaAxis: "one factor per step and replica",
-    Narrow: "float64 on the host",
+    ReturnsFloat32: "float64 on the host",
     StartsAtZero: "finite and above 0",
-    CountsItsQuestions: "asked for twice",
+    DecaysWithCalls: "asked for twice",
     FallsForAll: "fused and alone",
-    HidesFromKeep: "survivors",
-    Forgets: "resumed",
-    GivesItselfAway: "resumed",
-    SpillsNaN: "fused and alone",
-    TurnsNaN: "finite and above 0",
+    HidesArrays: "survivors",
+    OmitsState: "resumed",
+    DoesNotCopyItsState: "resumed",
+    SpreadsNaN: "fused and alone",
+    ReturnsNaN: "finite and above 0",
 }
 
 
-@pytest.mark.parametrize("kind", BROKEN)
-def test_contract_catches(kind):
-    with pytest.raises(AssertionError, match=BROKEN[kind]):
-        check_schedule(kind)
+@pytest.mark.parametrize("schedule", WRONG_SCHEDULES)
+def test_contract_finds(schedule):
+    with pytest.raises(AssertionError, match=WRONG_SCHEDULES[schedule]):
+        check_schedule(schedule)
 
 
-def test_contract_catches_one_argument_for_all_replicas():
-    with pytest.raises(AssertionError, match="one factor with other arguments"):
-        check_schedule(OneForAll, per_replica={"rate": (0.9, 0.5, 0.1)})
+def test_contract_finds_one_rate_for_all_replicas():
+    with pytest.raises(AssertionError, match="the same factors with different arguments"):
+        check_schedule(OneRateForAll, per_replica={"rate": (0.9, 0.5, 0.1)})

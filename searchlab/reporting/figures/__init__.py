@@ -1,35 +1,33 @@
-"""Pictures of a sweep and of its winner, from plain values."""
+"""Figures of a search and of its winner, plotted from plain values with matplotlib."""
 
 from matplotlib.figure import Figure
 
-from searchlab.reporting.figures.boundary import decision_boundary
-from searchlab.reporting.figures.boxes import fold_boxes, parameter_boxes
-from searchlab.reporting.figures.confusion import confusion_matrix
-from searchlab.reporting.figures.curves import learning_curves
-from searchlab.reporting.figures.grouping import worth_boxes
-from searchlab.reporting.figures.history import optimization_history
-from searchlab.reporting.figures.mistakes import worst_mistakes
-from searchlab.reporting.figures.pareto import pareto_front
-from searchlab.reporting.figures.saving import save_figures, save_recurrent_figures, save_winner_figures
-from searchlab.reporting.figures.through_time import gradient_through_time
-from searchlab.reporting.figures.trials import TrialCurve
-from searchlab.reporting.predictions import Predictions
+from searchlab.reporting.figures.box_plots import plot_fold_scores, plot_parameter_scores
+from searchlab.reporting.figures.confusion_matrix import plot_confusion_matrix
+from searchlab.reporting.figures.decision_boundary import plot_decision_boundary
+from searchlab.reporting.figures.gradient_through_time import plot_gradient_through_time
+from searchlab.reporting.figures.learning_curves import plot_learning_curves
+from searchlab.reporting.figures.misclassified_images import plot_misclassified_images
+from searchlab.reporting.figures.optimization_history import plot_optimization_history
+from searchlab.reporting.figures.parameter_groups import parameters_to_plot
+from searchlab.reporting.figures.pareto_front import plot_pareto_front
+from searchlab.reporting.figures.plotted_trial import PlottedTrial
+from searchlab.reporting.figures.save import save_gradient_figure, save_prediction_figures, save_trial_figures
 
 __all__ = [
     "Figure",
-    "Predictions",
-    "TrialCurve",
-    "confusion_matrix",
-    "decision_boundary",
-    "fold_boxes",
-    "gradient_through_time",
-    "learning_curves",
-    "optimization_history",
-    "parameter_boxes",
-    "pareto_front",
-    "save_figures",
-    "save_recurrent_figures",
-    "save_winner_figures",
-    "worst_mistakes",
-    "worth_boxes",
+    "PlottedTrial",
+    "parameters_to_plot",
+    "plot_confusion_matrix",
+    "plot_decision_boundary",
+    "plot_fold_scores",
+    "plot_gradient_through_time",
+    "plot_learning_curves",
+    "plot_misclassified_images",
+    "plot_optimization_history",
+    "plot_parameter_scores",
+    "plot_pareto_front",
+    "save_gradient_figure",
+    "save_prediction_figures",
+    "save_trial_figures",
 ]

@@ -1,79 +1,95 @@
-"""Ownership: one process at a time writes a study that lies in a database, wherever that process runs."""
+"""Ownership of a study in a database: one process at a time writes it, on whatever host that process runs."""
 
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from operator import not_
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.runs.retry import Unavailable
-from searchlab.study.storage.advisory_lock import Attempt, Holder
+from searchlab.study.storage.advisory_lock import LockAttempt, ServerConnection
 
-WAIT = 40.0  # seconds for an earlier owner to be gone: its server notices a dead host after 25
-LOOK = 10.0  # seconds between two looks whether the lock is still held
-POLL = 0.5  # seconds between two tries to take it
-SILENT = 2.0  # seconds of waiting of which nobody needs to hear
+OWNER_TIMEOUT = 40.0  # seconds to wait for an earlier owner to end: the server notices a dead host after 25
+CHECK_INTERVAL = 10.0  # seconds between two checks that the lock is still held
+POLL_INTERVAL = 0.5  # seconds between two attempts to take it
+NOTIFY_AFTER = 2.0  # seconds of waiting before it is reported
 
 
 class Ownership:
-    """PostgreSQL's advisory lock for one study, on a connection of its own: it is held as long as that lives.
+    """PostgreSQL's advisory lock for one study, held on a connection of its own for as long as that connection lives.
 
-    An earlier owner is waited for; `waiting` hears of it. Raises UserMistake where it stays. `token` is this owner's,
-    to be written into the study as OWNER: by it one that was cut off knows whether another had the study meanwhile.
+    Args:
+        engine: Of the database.
+        study: The name of the study.
+        notify: Gets a line for people when an earlier owner is waited for.
+
+    Attributes:
+        token: Identifies this owner. It is written into the study, so that an owner that was cut off from the database
+            can tell whether another process owned the study in the meantime.
+
+    Raises:
+        UserMistake: When another process owns the study and does not end.
     """
 
-    def __init__(self, engine: Engine, study: str, waiting: Callable[[str], None] | None = None) -> None:
+    def __init__(self, engine: Engine, study: str, notify: Callable[[str], None] | None = None) -> None:
         self.token = uuid.uuid4().hex
         self._engine, self._study = engine, study
         self._guard = threading.Lock()
         self._connection: Connection | None = None
-        self._own: Holder | None = None  # as which the lock was held last
-        self._doubt = threading.Event()  # a connection was lost: this one may be too
-        self._gone: str | None = None  # why it is nobody's here any more, for good
-        self._over = threading.Event()
-        self._open(waiting or (lambda _: None))
-        threading.Thread(target=_look, args=(weakref.ref(self), self._over), daemon=True, name="ownership").start()
+        self._known_as: ServerConnection | None = None  # the connection that held the lock last
+        self._needs_check = threading.Event()  # a connection was lost, and perhaps this one too
+        self._lost_reason: str | None = None  # set when the study will not be owned here again
+        self._ended = threading.Event()
+        self._acquire(notify or (lambda text: None))
+        check = threading.Thread(target=_check_often, args=(weakref.ref(self), self._ended), daemon=True)
+        check.name = "study-ownership"
+        check.start()
 
-    def keep(self, *, sure: bool = False) -> None:
-        """See to it that the lock is held: where a connection was lost it is looked at, and taken again.
+    def ensure(self, *, verify: bool = False) -> None:
+        """Ensure that the lock is held, and take it again where its connection was lost.
 
-        With `sure` it is looked at in any case. Raises Away while the database is, and WorldFault when another process
-        has had the study since: what this one knows of it is not true any more.
+        Args:
+            verify: Ask the server in any case; otherwise only after a connection was lost.
+
+        Raises:
+            Unavailable: While the database is.
+            WorldFault: When another process has owned the study in the meantime: what this one knows is out of date.
         """
-        if sure or self._doubt.is_set() or self._gone:
+        if verify or self._needs_check.is_set() or self._lost_reason:
             with self._guard:
-                self._keep()
+                self._ensure()
 
-    def doubt(self) -> None:
-        """A connection was lost."""
-        self._doubt.set()
+    def connection_lost(self) -> None:
+        """Have the next `ensure` check the lock, because a connection to the database was lost."""
+        self._needs_check.set()
 
     def release(self) -> None:
-        """Let another process have it."""
-        self._over.set()
+        """Release the lock, so that another process can own the study."""
+        self._ended.set()
         with self._guard:
-            self._gone = self._gone or f"the study {self._study!r} was let go of"
+            self._lost_reason = self._lost_reason or f"the study {self._study!r} is closed"
             self._close()
 
-    def _keep(self) -> None:
-        if self._gone:
-            raise WorldFault(self._gone)
-        self._doubt.clear()  # before the look: what is lost after it is looked at again
+    def _ensure(self) -> None:
+        if self._lost_reason:
+            raise WorldFault(self._lost_reason)
+        self._needs_check.clear()  # before the check: a connection lost after it is checked again
         try:
-            if not self._held():
-                self._take_again()
+            if not self._is_held():
+                self._reacquire()
         except Unavailable:
-            self._doubt.set()
+            self._needs_check.set()
             raise
 
-    def _held(self) -> bool:
+    def _is_held(self) -> bool:
         if self._connection is None:
             return False
         try:
@@ -83,44 +99,62 @@ class Ownership:
             return False
         return True
 
-    def _open(self, waiting: Callable[[str], None]) -> None:
-        begun, told = time.monotonic(), False
-        with Attempt(self._engine, self._study) as attempt:
-            while not attempt.takes():
-                other, passed = attempt.holder(), time.monotonic() - begun
-                if passed > WAIT:
-                    raise UserMistake(
-                        f"{self._study!r} is being run by another process{_where(other)}; one at a time, or choose "
-                        "another name with --name."
-                    )
-                if passed > SILENT and not told:
-                    waiting(f"another process has the study {self._study!r}; waiting for it, {WAIT:g} seconds at most")
-                    told = True
-                time.sleep(POLL)
-            self._connection, self._own = attempt.won()
+    def _acquire(self, notify: Callable[[str], None]) -> None:
+        """Take the lock for the first time, waiting for an earlier owner."""
+        notified = threading.Event()
 
-    def _take_again(self) -> None:
-        begun = time.monotonic()
-        with Attempt(self._engine, self._study) as attempt:
-            while not attempt.takes():
-                other = attempt.holder()
-                ours = other is not None and self._own is not None and other[:2] == self._own[:2]
-                if other is not None and (not ours or time.monotonic() - begun > WAIT):
-                    self._lose(_where(other))
-                if other is not None:  # from before: its server alone does not know yet that it was cut off
-                    attempt.end(other)
-                time.sleep(POLL / 10)
+        def report(state: RetryCallState) -> None:
+            if (state.seconds_since_start or 0.0) > NOTIFY_AFTER and not notified.is_set():
+                notified.set()
+                notify(
+                    f"another process owns the study {self._study!r}; waiting up to {OWNER_TIMEOUT:g} seconds for it"
+                )
+
+        with LockAttempt(self._engine, self._study) as attempt:
+            attempts = Retrying(
+                retry=retry_if_result(not_),
+                wait=wait_fixed(POLL_INTERVAL),
+                stop=stop_after_delay(OWNER_TIMEOUT),
+                before_sleep=report,
+            )
+            try:
+                attempts(attempt.try_lock)
+            except RetryError:
+                raise UserMistake(
+                    f"{self._study!r} is being run by another process{_host_of(attempt.holder())}; one at a time, or "
+                    "choose another name with --name."
+                ) from None
+            self._connection, self._known_as = attempt.keep_connection()
+
+    def _reacquire(self) -> None:
+        """Take the lock again after its connection was lost."""
+        with LockAttempt(self._engine, self._study) as attempt:
+
+            def end_own_connection(state: RetryCallState) -> None:
+                holder = attempt.holder()
+                if holder is None:
+                    return
+                is_own = self._known_as is not None and holder[:2] == self._known_as[:2]
+                if not is_own or (state.seconds_since_start or 0.0) > OWNER_TIMEOUT:
+                    self._give_up(_host_of(holder))
+                attempt.terminate(holder)  # the server does not know yet that it was cut off
+
+            attempts = Retrying(
+                retry=retry_if_result(not_), wait=wait_fixed(POLL_INTERVAL / 10), before_sleep=end_own_connection
+            )
+            attempts(attempt.try_lock)
             if attempt.latest_owner() not in (None, self.token):
-                self._lose("")
-            self._connection, self._own = attempt.won()
+                self._give_up("")
+            self._connection, self._known_as = attempt.keep_connection()
 
-    def _lose(self, where: str) -> None:
-        self._over.set()
-        self._gone = (
-            f"another process{where} has taken the study {self._study!r} over while this one was cut off from its "
-            "database; what had ended is kept in it."
+    def _give_up(self, host: str) -> None:
+        """Raise WorldFault, now and at every later call."""
+        self._ended.set()
+        self._lost_reason = (
+            f"another process{host} has taken the study {self._study!r} over while this one was cut off from its "
+            "database; the trials that had ended are kept."
         )
-        raise WorldFault(self._gone)
+        raise WorldFault(self._lost_reason)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
@@ -129,16 +163,16 @@ class Ownership:
                 connection.close()
 
 
-def _look(ownership: weakref.ref[Ownership], over: threading.Event) -> None:
-    """Once in a while, for as long as it is held: a study of which nothing is asked for an hour has an owner too."""
-    while not over.wait(LOOK):
-        held = ownership()
-        if held is None:
+def _check_often(reference: weakref.ref[Ownership], ended: threading.Event) -> None:
+    """Verify the lock every CHECK_INTERVAL seconds: a study that is idle for an hour must keep its owner too."""
+    while not ended.wait(CHECK_INTERVAL):
+        ownership = reference()
+        if ownership is None:
             return
-        with suppress(Unavailable, WorldFault):  # whoever asks next hears of it
-            held.keep(sure=True)
-        del held
+        with suppress(Unavailable, WorldFault):  # the next call to the study raises it
+            ownership.ensure(verify=True)
+        del ownership
 
 
-def _where(other: Holder | None) -> str:
-    return f" on {other.host}" if other and other.host else ""
+def _host_of(connection: ServerConnection | None) -> str:
+    return f" on {connection.host}" if connection and connection.host else ""

@@ -1,4 +1,4 @@
-"""A network of this project alone: no node has it before it is sent there."""
+"""A network of this project: no node has it before the project is shipped there."""
 
 from __future__ import annotations
 

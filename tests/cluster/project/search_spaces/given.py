@@ -1,4 +1,4 @@
-"""Rows of a file that lies where the driver runs, and nowhere else."""
+"""A sweep on a file that only the driver's node has."""
 
 from models.small import Small
 

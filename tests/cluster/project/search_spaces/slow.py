@@ -1,4 +1,4 @@
-"""Spirals whose every epoch takes a while, though no processor is busy; each node writes down that it trains."""
+"""A sweep with slow epochs that keep no processor busy; each node records that it trains."""
 
 import os
 import socket
@@ -15,13 +15,13 @@ from searchlab.data import Examples
 
 @dataclass(frozen=True)
 class SlowSpiral:
-    """The spirals, of which an epoch takes `pause` seconds longer."""
+    """Spiral points of which an epoch takes `pause` seconds longer."""
 
     pause: float = 0.05
 
     def training(self):
-        table = Spiral(points=30).training()
-        rows = SlowRows(table.x, table.y, table.outputs)
+        data = Spiral(points=30).training()
+        rows = SlowRows(data.x, data.y, data.outputs)
         rows.pause = self.pause
         return rows
 
@@ -30,22 +30,22 @@ class SlowSpiral:
 
 
 class SlowRows(Examples):
-    """Rows that take their time."""
+    """Rows whose epochs are slow."""
 
     pause = 0.0
 
-    def epoch(self, split, replicas, batch_size):
+    def training_batches(self, split, replicas, batch_size):
         home, pause = Path(os.environ["SEARCHLAB_HOME"]), self.pause
-        with suppress(FileNotFoundError):  # a test slows all down while it does something to the cluster
+        with suppress(FileNotFoundError):  # a test makes epochs slower while it changes the cluster
             pause = float((home / "pace").read_text())
         time.sleep(pause)
         seen = home / "seen"
         seen.mkdir(exist_ok=True)
         with (seen / socket.gethostname()).open("a") as file:
             file.write(f"{time.time()}\n")
-        return super().epoch(split, replicas, batch_size)
+        return super().training_batches(split, replicas, batch_size)
 
-    def on(self, device):
+    def to(self, device):
         return self
 
 

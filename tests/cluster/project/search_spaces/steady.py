@@ -1,4 +1,4 @@
-"""Trials that all cost the same, drawn at random and never stopped: what more workers bring is seen by the clock."""
+"""Trials of equal cost, drawn at random and never pruned, to measure the speedup by more workers."""
 
 from models.small import Small
 

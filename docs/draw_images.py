@@ -1,0 +1,56 @@
+"""Draw the images of README.md and of the documentation: `python docs/draw_images.py`, about a minute.
+
+`python -m bench.reference spiral` draws spiral-boundary.png; docs/own_model.md shows the sweep of own-model-moons.png.
+All images of the folder are reduced to a palette, which makes them a third as large.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs" / "images"
+COLORS = 64  # of a palette
+DRAWN = {  # by sweep: its figures, and the names of the images
+    "digits_mlp": {
+        "learning-curves": "learning-curves",
+        "fold-boxes": "fold-boxes",
+        "optimization-history": "optimization-history",
+    },
+    "grid_168": {"by-optimizer": "boxes-by-optimizer"},
+}
+
+
+def draw(sweep_name: str, figures: dict[str, str]) -> None:
+    """Run a sweep of the project in this process, in a folder of its own, and copy its figures."""
+    from searchlab.space.loader import load
+
+    sweep = load(ROOT / "search_spaces" / f"{sweep_name}.py").sweep
+    fuse = "auto" if sweep.sampler.exhaustive else 1  # one by one, so that every run draws the same trials
+    with tempfile.TemporaryDirectory() as home:
+        result = sweep.run(home=home, engine="local", fuse=fuse, tracking=None)
+        for path in result.figures:
+            if path.stem in figures:
+                shutil.copy(path, IMAGES / f"{figures[path.stem]}.png")
+
+
+def reduce_palette(path: Path) -> None:
+    """Store an image with few colors; one that has a palette already is left alone."""
+    with Image.open(path) as image:
+        if image.mode == "P":
+            return
+        reduced = image.convert("RGB").quantize(COLORS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    reduced.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    for name, figures in DRAWN.items():
+        draw(name, figures)
+    for image in IMAGES.glob("*.png"):
+        reduce_palette(image)

@@ -1,0 +1,53 @@
+"""`searchlab resume`: continue an interrupted sweep, or extend a finished one, here or on a cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from searchlab.cli.output import Output, home_option, json_option, storage_option, tracking_option
+from searchlab.cli.remote import cluster_url
+from searchlab.cli.run import print_outcome
+from searchlab.cli.run_options import parse_duration
+
+
+@click.command("resume")
+@click.argument("name")
+@click.option("--trials", type=int, help="Number of trials to extend the sweep to.")
+@click.option("--time-budget", metavar="TIME", help="Limit of the search time of all runs: 90 (seconds), 30m, 1h30m.")
+@click.option(
+    "--address", envvar="RAY_ADDRESS", help="Address of the sweep's cluster now; http:// resumes it there as a job."
+)
+@tracking_option
+@storage_option
+@home_option
+@json_option
+def resume_command(
+    name: str, trials: int | None, time_budget: str | None, address: str | None, as_json: bool, **options: Any
+) -> int:
+    """Continue the sweep NAME where it stopped; with --trials or --time-budget, extend a finished one."""
+    seconds, output = parse_duration(time_budget), Output(as_json)
+    if url := cluster_url(address):
+        return _resume_on_cluster(url, name, trials, time_budget, output)
+    from searchlab.cli.progress import Progress
+    from searchlab.runner.resume import resume
+
+    with Progress(output.console) as progress:
+        result = resume(name, trials=trials, seconds=seconds, address=address, display=progress, **options)
+    return print_outcome(result, output)
+
+
+def _resume_on_cluster(address: str, name: str, trials: int | None, time_budget: str | None, output: Output) -> int:
+    """Have a cluster continue one of its sweeps, and return at once."""
+    from searchlab.cluster.jobs import JobClient
+    from searchlab.cluster.submit import resume_on_cluster
+
+    words = ["--trials", str(trials)] if trials is not None else []
+    words += ["--time-budget", time_budget] if time_budget else []
+    with output.console.status("contacting the cluster"):
+        job = resume_on_cluster(name, JobClient(address), words)
+    text = f"{name} continues at {address}; `searchlab watch {name}` shows it"
+    output.console.print(text, markup=False, soft_wrap=True)
+    output.result({"sweep": name, "job": job, "address": address})
+    return 0

@@ -1,0 +1,30 @@
+"""Where data files lie: the data folder, and files that a user names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from searchlab.errors import UserMistake
+
+
+def data_folder() -> Path:
+    """Return the folder of data sets: SEARCHLAB_DATA where it is set, else `searchlab` in the user's cache."""
+    folder = os.environ.get("SEARCHLAB_DATA")
+    if folder:
+        return Path(folder).resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "searchlab"
+
+
+def find_file(path: str) -> Path:
+    """Return the path of a user's file: in the current folder, or else in the data folder.
+
+    Raises:
+        UserMistake: When neither folder has it.
+    """
+    given = Path(path).expanduser()
+    for candidate in (given, data_folder() / given):
+        if candidate.is_file():
+            return candidate
+    elsewhere = "" if given.is_absolute() else f", and none at {data_folder() / given} either"
+    raise UserMistake(f"there is no file {given.absolute()}{elsewhere}.")

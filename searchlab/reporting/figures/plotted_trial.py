@@ -1,0 +1,62 @@
+"""The values of a trial that the figures need, and the selection of the best trials."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from searchlab.reporting.style import FloatArray
+
+
+@dataclass(frozen=True)
+class PlottedTrial:
+    """A trial as plain values.
+
+    Attributes:
+        number: Number of the trial.
+        state: COMPLETE, PRUNED, FAIL or INFEASIBLE.
+        value: Value of the primary metric, None where it has none.
+        curve: Scores by epoch and fold.
+        parameters: Values by path.
+        values: Values of all metrics, `value` first, where there are several.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    curve: list[list[float]] = field(default_factory=list)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    values: Sequence[float] = ()
+
+
+def finite_values(trials: Iterable[PlottedTrial], state: str) -> list[tuple[int, float]]:
+    """Return number and value of the trials in this state that have a finite value, sorted by number."""
+    pairs = ((trial.number, trial.value) for trial in trials if trial.state == state)
+    return sorted((number, value) for number, value in pairs if value is not None and math.isfinite(value))
+
+
+def best_first(trials: Iterable[PlottedTrial], goal: str) -> list[PlottedTrial]:
+    """Return the complete trials with a value, best first; the pruned ones where no trial is complete."""
+    by_number, sign = {trial.number: trial for trial in trials}, -1.0 if goal == "max" else 1.0
+    pairs = finite_values(by_number.values(), "COMPLETE") or finite_values(by_number.values(), "PRUNED")
+    return [by_number[number] for number, _ in sorted(pairs, key=lambda pair: (sign * pair[1], pair[0]))]
+
+
+def curve_scores(trial: PlottedTrial) -> FloatArray:
+    """Return the scores (epochs, folds), with NaN for those that are not finite, which are not drawn."""
+    scores = np.array(trial.curve, dtype=np.float64)
+    scores[~np.isfinite(scores)] = np.nan
+    return scores
+
+
+def fold_scores(trial: PlottedTrial, goal: str) -> FloatArray:
+    """Return the finite scores of the folds at the epoch with the best mean."""
+    scores = curve_scores(trial)
+    mean = scores.mean(axis=1)
+    comparable = np.where(np.isnan(mean), -np.inf if goal == "max" else np.inf, mean)
+    best: FloatArray = scores[int(comparable.argmax() if goal == "max" else comparable.argmin())]
+    return best[np.isfinite(best)]

@@ -1,0 +1,90 @@
+"""The figures of a search and of its winner as PNG files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from searchlab.backend import Array
+from searchlab.reporting.figures.box_plots import plot_fold_scores, plot_parameter_scores
+from searchlab.reporting.figures.confusion_matrix import plot_confusion_matrix
+from searchlab.reporting.figures.decision_boundary import plot_decision_boundary
+from searchlab.reporting.figures.gradient_through_time import plot_gradient_through_time
+from searchlab.reporting.figures.learning_curves import plot_learning_curves
+from searchlab.reporting.figures.misclassified_images import plot_misclassified_images
+from searchlab.reporting.figures.optimization_history import plot_optimization_history
+from searchlab.reporting.figures.parameter_groups import parameters_to_plot
+from searchlab.reporting.figures.pareto_front import plot_pareto_front
+from searchlab.reporting.figures.plotted_trial import PlottedTrial
+from searchlab.reporting.predictions import Predictions
+
+DPI = 150
+
+Predict: TypeAlias = Callable[[Array], Array]
+NamedPlot: TypeAlias = tuple[str, Callable[[], Figure]]  # the name of the file without its ending, and what plots it
+
+
+def save_trial_figures(
+    trials: Sequence[PlottedTrial], metric: str, goal: str, folder: Path, other_goals: Mapping[str, str] | None = None
+) -> list[Path]:
+    """Save the figures of a search into the folder as PNG files and return their paths.
+
+    `other_goals` maps the name of each metric after the primary one to its goal; the first of them is the second axis
+    of the Pareto front.
+    """
+    plots: list[NamedPlot] = [
+        ("learning-curves", partial(plot_learning_curves, trials, metric, goal)),
+        ("fold-boxes", partial(plot_fold_scores, trials, metric, goal)),
+        ("optimization-history", partial(plot_optimization_history, trials, metric, goal)),
+    ]
+    if other_goals:
+        plots.append(("pareto-front", partial(plot_pareto_front, trials, {metric: goal, **other_goals})))
+    for old in folder.glob("by-*.png"):  # an extended sweep may have a figure for other parameters than before
+        old.unlink()
+    for name in parameters_to_plot(trials):
+        safe = re.sub(r"[^\w.-]", "_", name)
+        plots.append((f"by-{safe}", partial(plot_parameter_scores, trials, name, metric, goal)))
+    return _save(plots, folder)
+
+
+def save_prediction_figures(folder: Path, predictions: Predictions, predict: Predict | None = None) -> list[Path]:
+    """Save the figures of a classifier into the folder and return their paths.
+
+    These are a confusion matrix, the worst errors where the inputs are images, and the decision boundary where the
+    inputs are points in a plane and `predict` returns the scores (M, C) of points (M, 2).
+    """
+    return _save(_prediction_plots(predictions, predict), folder)
+
+
+def save_gradient_figure(folder: Path, norms: Array) -> list[Path]:
+    """Save the figure of a recurrent network's gradient norms (T,) into the folder and return its path in a list."""
+    return _save([("gradient-through-time", partial(plot_gradient_through_time, {"winner": norms}))], folder)
+
+
+def _prediction_plots(predictions: Predictions, predict: Predict | None) -> Iterator[NamedPlot]:
+    x, labels, names = predictions.x, predictions.labels, predictions.class_names
+    scores = np.asarray(predictions.scores)
+    if scores.ndim != 2 or scores.shape[1] < 2:
+        return
+    finite = np.isfinite(scores).all(axis=1)  # a row without finite scores is predicted as no class
+    rows = np.ravel(labels)[finite], scores[finite].argmax(axis=1)
+    yield "confusion-matrix", partial(plot_confusion_matrix, *rows, scores.shape[1], names)
+    if predictions.image_shape is not None:
+        yield "misclassified-images", partial(plot_misclassified_images, predictions)
+    if predict is not None and x.ndim == 2 and x.shape[1] == 2:
+        yield "decision-boundary", partial(plot_decision_boundary, predict, x, labels, names)
+
+
+def _save(plots: Iterable[NamedPlot], folder: Path) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, plot in plots:
+        paths.append(folder / f"{name}.png")
+        plot().savefig(paths[-1], dpi=DPI)
+    return paths

@@ -1,0 +1,78 @@
+"""How numbers are formatted for people: durations, scores, parameter values, counts and rates.
+
+This is the one place for such formats, except for sizes in bytes (`searchlab.space.byte_size`), which lower rooms need
+as well. It imports the standard library alone, so that `searchlab list` starts fast.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+UNITS = {"s": 1, "min": 60, "h": 3600}  # of a rate, from the shortest to the longest
+
+
+def duration(seconds: float, digits: int | None = None) -> str:
+    """Return a duration in at most two units: "3.2 s", "35 s", "4 min 10 s", "2 h 5 min".
+
+    With `digits`, the number of seconds is rounded to so many significant digits first, as suits an estimate.
+    """
+    if digits is not None:
+        seconds = float(f"{seconds:.{digits}g}")
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two_units(whole // 60, "min", whole % 60, "s")
+    minutes = round(seconds / 60)
+    return _two_units(minutes // 60, "h", minutes % 60, "min")
+
+
+def date_time(seconds: float) -> str:
+    """Return a moment, given in seconds since 1970, as local date and time: "2026-01-31 09:30"."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def score(value: float | None) -> str:
+    """Return the value of a metric: a count such as 9,610 as an integer, any other number with four decimals.
+
+    None and NaN give an empty string.
+    """
+    if value is None or math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return str(value)
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 10 else f"{value:.4f}"
+
+
+def score_with_std(value: float | None, std: float | None) -> str:
+    """Return a score with its standard deviation, where that is known: "0.9763 ± 0.0121"."""
+    return f"{score(value)} ± {score(std)}" if score(std) else score(value)
+
+
+def parameter_value(value: object) -> str:
+    """Return the value of a parameter, a float with three significant digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def parameter_name(path: str) -> str:
+    """Return the last part of a parameter's path: "lr" for "optimizer.SGD.lr"."""
+    return path.rpartition(".")[2]
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where it is needed: "1 trial", "2,000 trials", "3 processes"."""
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"
+
+
+def rate(per_second: float, noun: str) -> str:
+    """Return a rate per second, minute or hour, whichever is the shortest with at least one: "15 trials/min"."""
+    unit = next((unit for unit, seconds in UNITS.items() if per_second * seconds >= 1), "h")
+    return f"{per_second * UNITS[unit]:.3g} {noun}s/{unit}"
+
+
+def _two_units(first: int, first_unit: str, second: int, second_unit: str) -> str:
+    return f"{first:,} {first_unit} {second} {second_unit}" if second else f"{first:,} {first_unit}"

@@ -1,0 +1,82 @@
+"""The result of a sweep that was run before, read from its home."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from searchlab.monitor.status import status_of
+from searchlab.results.result import Result, ResultState
+from searchlab.results.winner import Winner
+from searchlab.runs.manifest import SweepManifest
+from searchlab.runs.trials import TrialRecord
+from searchlab.runs.workspace import SweepFolder, Workspace
+from searchlab.study.reading import read_trials
+
+STATES: Mapping[str, ResultState] = {
+    "finished": "FINISHED",
+    "failed": "FAILED",
+    "running": "RUNNING",
+    "interrupted": "INTERRUPTED",
+}
+
+
+def open(name: str, *, home: str | os.PathLike[str] = ".searchlab", storage: str | None = None) -> Result:
+    """Return the result of a sweep that was run before, or what there is of one that runs or was interrupted.
+
+    Args:
+        name: Name of the sweep.
+        home: Folder of studies, checkpoints, artifacts and the MLflow store; default: ".searchlab".
+        storage: URL of the study's database with its password, where the study is in one; default: without a password.
+
+    Returns:
+        The result; its winner has no predictions, which are not stored.
+
+    Raises:
+        UserMistake: When there is no sweep of this name.
+
+    Example:
+        >>> import searchlab
+        >>> searchlab.open("no-such-sweep", home=getfixture("tmp_path"))
+        Traceback (most recent call last):
+        searchlab.errors.UserMistake: there is no sweep called 'no-such-sweep' in ...; there are: none yet.
+    """
+    folder = Workspace.at(home, storage).sweep(name)
+    manifest = SweepManifest.load(folder)
+    trials = read_trials(manifest.study_storage(folder), manifest.name)
+    state = STATES[status_of(folder).state]
+    stored: dict[str, Any] = (folder.read("result") or {}) if state in ("FINISHED", "FAILED") else {}
+    report = folder.path / "report.html"
+    return Result(
+        sweep=name,
+        state=state,
+        trials=tuple(trials),
+        requested=manifest.trials,
+        winner=_winner(stored["best"], trials, manifest, folder) if stored.get("best") else None,
+        metric=manifest.metric,
+        goal=manifest.goal,
+        seconds=stored.get("seconds", {}),
+        tracking_uri=stored.get("tracking_uri"),
+        run_id=stored.get("run_id"),
+        figures=tuple(sorted(folder.figures.glob("*.png"))) if stored else (),
+        others={other: goal for other, goal in manifest.goals.items() if other != manifest.metric},
+        over=stored.get("over"),
+        report=report if report.exists() else None,
+    )
+
+
+def _winner(
+    best: Mapping[str, Any], trials: Sequence[TrialRecord], manifest: SweepManifest, folder: SweepFolder
+) -> Winner:
+    others: Mapping[str, Mapping[str, float]] = best.get("others", {})
+    samples: Path | None = folder.samples if folder.samples.exists() else None
+    return Winner(
+        trial=next(trial for trial in trials if trial.number == best["trial"]),
+        test_scores={manifest.metric: best["test"]} | {name: scores["test"] for name, scores in others.items()},
+        artifact_scores={manifest.metric: best["test_float16"]}
+        | {name: scores["test_float16"] for name, scores in others.items()},
+        artifact=folder.artifact,
+        samples=samples,
+    )

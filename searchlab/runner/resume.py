@@ -1,0 +1,87 @@
+"""Resume a sweep that was interrupted, or extend a finished one."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from searchlab.data.training_rows import TrainingRows
+from searchlab.errors import UserMistake
+from searchlab.results.result import Result
+from searchlab.runner.pipeline import SweepPipeline
+from searchlab.runner.run import validate_run
+from searchlab.runs.config import RunConfig
+from searchlab.runs.events import EventHandler
+from searchlab.runs.manifest import SweepManifest
+from searchlab.runs.urls import with_password_from
+from searchlab.runs.workspace import Workspace
+from searchlab.space import loader
+from searchlab.space.sweep import Sweep
+
+
+def resume(
+    name: str,
+    *,
+    home: str | os.PathLike[str] = ".searchlab",
+    trials: int | None = None,
+    seconds: float | None = None,
+    address: str | None = None,
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+    sweep: Sweep | None = None,
+    display: EventHandler | None = None,
+) -> Result:
+    """Continue a sweep that was interrupted, or extend a finished one.
+
+    Finished trials stay, unfinished ones continue from their last checkpoint.
+
+    Args:
+        name: Name of the sweep.
+        home: Folder of studies, checkpoints, artifacts and the MLflow store; default: ".searchlab".
+        trials: Number of trials to extend the sweep to; default: as many as before.
+        seconds: Time budget of the search in seconds, all runs together; default: as before.
+        address: Address of the Ray cluster now, for a sweep that was started on one; default: as before.
+        storage: URL of the study's database with its password; default: without a password.
+        tracking_uri: URL of the MLflow server with its password; default: without a password.
+        sweep: The sweep, where it was started from Python; default: it is loaded from its file.
+        display: Handles the events of the run; default: none.
+
+    Raises:
+        UserMistake: When there is no such sweep, its file now means another sweep, or its data have changed.
+        WorldFault: When the search had to stop early.
+
+    Example:
+        >>> import searchlab
+        >>> searchlab.resume("no-such-sweep", home=getfixture("tmp_path"))
+        Traceback (most recent call last):
+        searchlab.errors.UserMistake: there is no sweep called 'no-such-sweep' in ...; there are: none yet.
+    """
+    workspace = Workspace.at(home, storage)
+    manifest = SweepManifest.load(workspace.sweep(name))
+    sweep = sweep or loader.load(manifest.spec_path()).sweep
+    values = {**manifest.config.values, **({} if seconds is None else {"budget.seconds": seconds})}
+    sweep = sweep.with_values(values)
+    if sweep.fingerprint() != manifest.fingerprint:
+        raise UserMistake(
+            f"{name!r} was started with another space than {manifest.spec or 'this sweep'} has now; "
+            "restore the old one to continue, or run the new one under another name."
+        )
+    if trials is not None and RunConfig(trials=trials).trials is not None and trials < manifest.trials:
+        raise UserMistake(
+            f"{name!r} was started with {manifest.trials} trials; it can be extended, not reduced to {trials}."
+        )
+    config = _here(manifest.config, values, address, tracking_uri)
+    manifest = replace(manifest, trials=sweep.resolve_trials(trials or manifest.trials), config=config)
+    rows = TrainingRows(sweep.data)
+    validate_run(sweep, replace(config, warm_start=None), rows)
+    return SweepPipeline(sweep, manifest, workspace, rows, display).run()
+
+
+def _here(config: RunConfig, values: dict[str, object], address: str | None, tracking_uri: str | None) -> RunConfig:
+    """Return the stored options with what this call and its environment add to them."""
+    changes: dict[str, object] = {"values": values}
+    if address and config.address:  # a sweep of this machine stays here, whatever the environment says
+        changes["address"] = address
+    if config.tracking_uri:
+        changes["tracking_uri"] = with_password_from(config.tracking_uri, tracking_uri)
+    return replace(config, **changes)  # type: ignore[arg-type]

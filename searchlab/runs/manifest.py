@@ -1,0 +1,146 @@
+"""The manifest of a sweep: what identifies it and the options it was started with, stored as `sweep.json`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from searchlab.errors import UserMistake
+from searchlab.runs.config import RunConfig
+from searchlab.runs.urls import with_password_from, without_password
+from searchlab.runs.workspace import SweepFolder, Workspace
+
+if TYPE_CHECKING:  # `searchlab list` reads manifests, and NumPy takes half a second to import
+    from searchlab.metrics import Goal
+    from searchlab.space.sweep import Sweep
+
+URLS = ("storage", "tracking_uri")  # options that may hold a password
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepManifest:
+    """What a sweep is and how it is run, so that `resume` continues the same search with the same options.
+
+    Attributes:
+        name: Name of the sweep in its home.
+        trials: Number of trials requested.
+        fingerprint: SHA-256 of the description; a sweep file with another one is another sweep.
+        description: The parts and the space of the sweep as JSON values.
+        goals: Direction ("max" or "min") of each metric by name, the primary one first.
+        spec: Path of the sweep file; None for a sweep that was started from Python.
+        config: The options of the run; the home is where the manifest lies.
+        generation: Number of trials drawn at a time, where the search is reproducible; 0 otherwise.
+        initial_points: Parameters to try before all others, by path.
+        id: Distinguishes sweeps of the same name on a shared server.
+        created: When the sweep was started, in seconds since 1970.
+        version: Version of searchlab that started it.
+    """
+
+    name: str
+    trials: int
+    fingerprint: str
+    description: Mapping[str, Any]
+    goals: Mapping[str, Goal]
+    spec: str | None = None
+    config: RunConfig = field(default_factory=RunConfig)
+    generation: int = 0
+    initial_points: Sequence[Mapping[str, Any]] = ()
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    created: float = field(default_factory=time.time)
+    version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))
+
+    @classmethod
+    def of(cls, sweep: Sweep, **fields: Any) -> SweepManifest:
+        """Return the manifest of a sweep; `fields` are the remaining attributes."""
+        goals = {metric.name: metric.goal for metric in sweep.metrics}
+        return cls(fingerprint=sweep.fingerprint(), description=sweep.describe(), goals=goals, **fields)
+
+    @property
+    def metric(self) -> str:
+        """The name of the primary metric."""
+        return next(iter(self.goals))
+
+    @property
+    def goal(self) -> Goal:
+        """The direction of the primary metric."""
+        return self.goals[self.metric]
+
+    @property
+    def is_reproducible(self) -> bool:
+        """Whether the same seed gives the same trials: drawn in generations, or by a single worker."""
+        return self.generation > 0 or self.config.workers == 1
+
+    def study_storage(self, folder: SweepFolder) -> Path | str:
+        """Return where the study is stored: the URL of a database, or the path of its journal."""
+        return self.config.storage or folder.study
+
+    def checkpoints_of(self, folder: SweepFolder) -> Path | str:
+        """Return where checkpoints are stored: the sweep's own folder, or a place of its own below a shared one."""
+        shared = self.config.checkpoints
+        if shared is None:
+            return folder.checkpoints
+        below = f"{shared.rstrip('/')}/{self.name}-{self.id[:8]}"
+        return below if "://" in shared else Path(below)
+
+    def spec_path(self) -> Path:
+        """Return the path of the sweep file; raise UserMistake for a sweep that was started from Python."""
+        if self.spec is None:
+            raise UserMistake(
+                f"{self.name!r} was started from Python, so no file holds it; call searchlab.resume({self.name!r}, "
+                "sweep=...) there."
+            )
+        return Path(self.spec)
+
+    def save(self, folder: SweepFolder) -> None:
+        """Write the manifest into the sweep's folder, without the passwords of servers."""
+        config = asdict(self.config)
+        for secret in URLS:
+            config[secret] = config[secret] and without_password(config[secret])
+        del config["home"], config["name"], config["trials"]  # what the folder and the manifest themselves say
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.write("sweep", asdict(self) | {"config": config})
+
+    @classmethod
+    def load(cls, folder: SweepFolder) -> SweepManifest:
+        """Read the manifest of a sweep, with the password of the workspace's database.
+
+        Raises UserMistake when there is no sweep of this name.
+        """
+        stored = folder.read("sweep")
+        if stored is None:
+            workspace = Workspace(folder.path.parent.parent)
+            names = ", ".join(other.name for other in workspace.sweeps()) or "none yet"
+            raise UserMistake(f"there is no sweep called {folder.name!r} in {workspace.path}; there are: {names}.")
+        config = RunConfig(**stored["config"])
+        if config.storage:
+            config = replace(config, storage=with_password_from(config.storage, folder.database))
+        return cls(**stored | {"config": config})
+
+
+def free_name(sweep: Sweep, workspace: Workspace, requested: str | None) -> str:
+    """Return the name of a new sweep: the one requested, or the sweep's own, numbered where the same sweep has used it.
+
+    Raises UserMistake when a requested name is taken, or the sweep's own was used with another space.
+    """
+    name = requested or sweep.name
+    taken = workspace.sweep(name).read("sweep")
+    if taken is None:
+        return name
+    number = 2
+    while workspace.sweep(f"{name}-{number}").read("sweep") is not None:
+        number += 1
+    if taken["fingerprint"] != sweep.fingerprint():
+        raise UserMistake(
+            f"the name {name!r} is already used with another space; nothing of it is touched. "
+            f"Choose another, as in --name {name}-{number}."
+        )
+    if requested:
+        raise UserMistake(
+            f"the name {name!r} is taken; `searchlab resume {name}` continues it, or choose another name."
+        )
+    return f"{name}-{number}"

@@ -1,0 +1,65 @@
+"""The contract of standardized data: each replica measures mean and scale on its own training rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from searchlab.backend import Array
+from searchlab.data.loaded import LoadedDataset
+from searchlab.data.splits import Rows, Split
+from searchlab.replicas import HasReplicaAxis
+from searchlab.testing.replica_rows import SURVIVORS, assert_identical
+
+SCALING_TOLERANCE = 1e-3  # of a mean from 0 and of a scale from 1: float32 rounds what float64 has measured
+
+
+def check_scaling(data: LoadedDataset, split: Split) -> None:
+    """Raise AssertionError unless the data keep the rules for mean and scale in `check_dataset`."""
+    fitted = data.fitted(split)
+    assert (len(fitted), fitted.sizes) == (len(data), data.sizes), "fitted(split) changes the rows or the sizes"
+    assert fitted.checksum() == data.checksum(), "fitted(split) changes the checksum"
+    if fitted.scaling is None:
+        original, seen = _inputs(data, split.held_out), _inputs(fitted, split.held_out)
+        assert_identical(original, seen, "without scaling, inputs before and after fitted(split)")
+    else:
+        _check_mean_and_scale(data, fitted, split)
+    _check_scaling_alone(data, fitted, split)
+    if isinstance(fitted, HasReplicaAxis):
+        survivors = split[np.array(SURVIVORS)]
+        fitted.select_replicas(np.array(SURVIVORS))
+        actual, expected = (_inputs(each, survivors.held_out) for each in (fitted, data.fitted(survivors)))
+        assert_identical(actual, expected, "survivors after select_replicas and fitted anew")
+
+
+def _check_scaling_alone(data: LoadedDataset, fitted: LoadedDataset, split: Split) -> None:
+    batches = list(fitted.scoring_batches(split.held_out))
+    for fold in range(split.folds):
+        one_fold = split[np.array([fold])]
+        alone = data.fitted(one_fold).scoring_batches(one_fold.held_out)
+        for together, single in zip(batches, alone, strict=False):  # alone there is less padding
+            width = single.x.shape[1]
+            pair = ({"x": together.x[fold : fold + 1, :width]}, {"x": single.x})
+            assert_identical(*pair, f"fold {fold} fitted together with others and alone")
+
+
+def _check_mean_and_scale(data: LoadedDataset, fitted: LoadedDataset, split: Split) -> None:
+    """Check that the training rows of each fold have mean 0 and scale 1 (0 for a constant feature)."""
+    mean, scale = fitted.scaling or (np.zeros(0), np.zeros(0))
+    assert mean.shape == scale.shape == (split.folds, data.sizes[0]), f"mean {mean.shape} and scale are (R, features)"
+    assert np.isfinite(mean).all(), "means are finite"
+    assert (scale > 0).all(), "scales are positive"
+    for original, seen in zip(data.scoring_batches(split.train), fitted.scoring_batches(split.train), strict=True):
+        assert_identical({"y": original.y}, {"y": seen.y}, "targets before and after fitted(split)")
+    x = _inputs(fitted, split.train)["x"].astype(np.float64)  # (R, width, features)
+    for fold, count in enumerate(split.train.counts):
+        rows = x[fold, :count]
+        tolerance = SCALING_TOLERANCE + np.abs(mean[fold] / scale[fold]) * np.finfo(np.float32).eps
+        assert (np.abs(rows.mean(axis=0)) < tolerance).all(), f"fold {fold} has training rows whose mean is not 0"
+        deviation = rows.std(axis=0)
+        is_constant = deviation == 0.0
+        assert (np.abs(deviation - 1.0) < tolerance)[~is_constant].all(), f"fold {fold} has a scale that is not 1"
+
+
+def _inputs(data: LoadedDataset, rows: Rows) -> dict[str, Array]:
+    """Return the inputs of these rows with their padding (R, width, ...)."""
+    return {"x": np.concatenate([batch.x for batch in data.scoring_batches(rows)], axis=1)}

@@ -1,0 +1,73 @@
+"""The processes of a session that can be killed, told apart by their command lines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+# each is drawn as often as it is listed before all are drawn again: workers die more often than whole machines
+KINDS = ("driver", "worker", "study", "raylet", "recorder", "node", "worker", "session")
+ENDS_RUN = {"driver", "study", "raylet", "node", "session"}  # a run may end with one of these
+
+
+def members(session: int) -> dict[int, str]:
+    """Return the command line of every living process of this session by its id, whatever its process group."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] not in "ZX":
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return found
+
+
+def of_kind(kind: str, session: int) -> list[int]:
+    """Return the ids of the processes of one kind; `session` is also the id of the driver, which leads it."""
+    living = members(session)
+    if kind == "session":
+        return list(living)
+    if kind == "node":
+        return [pid for pid in living if kind_of(pid, living[pid], session) not in ("driver", "recorder")]
+    return [pid for pid, command in living.items() if kind_of(pid, command, session) == kind]
+
+
+def kind_of(pid: int, command: str, session: int) -> str:
+    """Return the kind of a process of the session; "node" for the other processes of Ray."""
+    program = command.split(" ")[0]
+    if pid == session:
+        return "driver"
+    if "searchlab.tracking.writer" in command:
+        return "recorder"
+    if program.endswith("/raylet"):
+        return "raylet"
+    if program.startswith("ray::StudyActor"):
+        return "study"
+    return "worker" if program.startswith("ray::") and "Trainable" in program else "node"  # Tune's name for our class
+
+
+def draw_kinds(rng: random.Random) -> Iterator[str]:
+    """Yield kinds without end, never the same one twice in a row."""
+    previous = ""
+    while True:
+        remaining = list(KINDS)
+        rng.shuffle(remaining)
+        while remaining:
+            position = next((position for position, kind in enumerate(remaining) if kind != previous), 0)
+            previous = remaining.pop(position)
+            yield previous
+
+
+def kill(pids: list[int], session: int) -> list[int]:
+    """Send SIGKILL to those of these processes that still belong to this session, and return their ids."""
+    killed = []
+    living = members(session)
+    for pid in pids:
+        if pid in living:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+    return killed

@@ -1,0 +1,75 @@
+"""The options of a run: declared once, validated with the words that would do, and the same for every caller."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+
+import click
+import pytest
+
+from searchlab.cli.plan import plan_command
+from searchlab.cli.run import run_command
+from searchlab.cli.run_options import config_from
+from searchlab.cli.submit import submit_command
+from searchlab.errors import UserMistake
+from searchlab.runs.config import RunConfig
+from tests.sweeps import spiral_sweep
+
+WRONG = [
+    ({"engine": "tunes"}, ("'tune'", "'local'", "tunes")),
+    ({"device": "gpu"}, ("'cpu'", "'cuda'", "'either'", "gpu")),
+    ({"fuse": "all"}, ("'auto'", "at least 1", "all")),
+    ({"fuse": 0}, ("'auto'", "at least 1", "0")),
+    ({"fuse": True}, ("'auto'", "True")),
+    ({"trial": 3}, ("'trial'", "'trials'")),
+    ({"wrokers": 3}, ("'wrokers'", "'workers'")),
+    ({"xyz": 3}, ("'xyz'", "trials, values, seed")),
+    ({"trials": 0}, ("trials", "at least 1", "0")),
+    ({"trials": 2.0}, ("trials", "whole number", "2.0")),
+    ({"workers": -1}, ("workers", "at least 1", "-1")),
+    ({"workers": True}, ("workers", "True")),
+    ({"memory": 0.0}, ("memory", "GB", "0.0")),
+    ({"memory": float("nan")}, ("memory", "GB", "nan")),
+    ({"seed": 1.5}, ("seed", "whole number", "1.5")),
+    ({"values": [1]}, ("values", "dict", "[1]")),
+    ({"tracking": "wandb"}, ("'mlflow'", "None", "wandb")),
+    ({"name": "a/b"}, ("name", "letters", "a/b")),
+    ({"name": "x" * 65}, ("name", "64")),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), WRONG)
+def test_a_wrong_option_names_what_would_do_before_anything_is_written(tmp_path, options, words):
+    home = tmp_path / "home"
+    with pytest.raises(UserMistake) as caught:
+        spiral_sweep().run(home=home, **options)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert not home.exists()
+
+
+def test_every_option_is_documented_and_reaches_the_command_line():
+    documented = inspect.getdoc(RunConfig)
+    flags = {option.name: option for option in run_command.params if isinstance(option, click.Option)}
+    for field in fields(RunConfig):
+        assert f"    {field.name}: " in documented
+        if field.name not in ("values", "tracking"):  # these are --set and --no-tracking
+            assert flags[field.name].help, field.name
+    assert {"settings", "no_tracking", "epochs", "time_budget"} <= flags.keys()
+
+
+@pytest.mark.parametrize("command", [plan_command, submit_command])
+def test_other_commands_describe_an_option_as_run_does(command):
+    own = {"address", "checkpoints"}  # of submit, which has another default
+    texts = {option.name: option.help for option in run_command.params if isinstance(option, click.Option)}
+    for option in command.params:
+        if isinstance(option, click.Option) and option.name not in own:
+            assert option.help == texts[option.name]
+
+
+def test_options_of_the_command_line_become_a_configuration():
+    given = {"trials": 5, "fuse": "3", "settings": ("model.hidden=64", "optimizer=Adam"), "epochs": 2, "seed": None}
+    config = config_from({**given, "time_budget": "1m", "ship_data": False, "reproducible": True})
+    values = {"model.hidden": 64, "optimizer": "Adam", "training.epochs": 2, "budget.seconds": 60.0}
+    assert config == RunConfig(trials=5, fuse=3, values=values, reproducible=True)
+    assert config.changed() == {"trials": 5, "fuse": 3, "values": values, "reproducible": True}

@@ -1,0 +1,426 @@
+"""Private and undocumented names of other packages: every one that the library uses, and that it is still as expected.
+
+pyproject.toml pins the minor versions of Optuna, Ray and MLflow. An upgrade fails here first: each test says which
+name has changed, and the table says what depends on it.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import logging
+import mmap
+import re
+import textwrap
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+import ray
+from optuna.storages import RDBStorage
+from optuna.storages.journal._storage import JournalOperation
+from optuna.study import Study
+from optuna.trial import TrialState
+from sqlalchemy import inspect as inspect_database
+
+from searchlab.cluster import connection, jobs
+from searchlab.study import optuna_samplers, trial_proposer
+from searchlab.study.storage import advisory_lock, attributes, journal_format
+from searchlab.study.storage.database_storage import DatabaseStorage
+from searchlab.study.storage.opening import close, open_owned
+
+LIBRARY = Path(__file__).parents[1] / "searchlab"
+PACKAGES = ("boto3", "botocore", "cmaes", "mlflow", "optuna", "pyarrow", "ray", "sqlalchemy", "tenacity")
+
+PRIVATE_NAMES = {  # attributes and methods, with what the library does with them
+    # Optuna
+    "_create_new_trial": "RDBStorage: repeated in an outage so that a lost answer creates no second trial",
+    "_get_best_trial_id": "RDBStorage: repeated while the database is unavailable",
+    "_get_prepared_new_trial": "RDBStorage: returns the trial of an attempt whose answer was lost",
+    "_get_trials": "Study, RDBStorage, CmaEsSampler: trials without a copy; a view gives TPE and CMA-ES only some",
+    "_random_sampler": "TPESampler: replaced by one that draws each argument from a stream of its own",
+    "_rng": "RandomSampler, TPESampler: seeded for each argument",
+    "_sample_relative": "TPESampler: draws the arguments that always occur together",
+    "_search_space_group": "TPESampler: which arguments always occur together",
+    "_set_trial_param": "RDBStorage: repeated while the database is unavailable",
+    "_storage": "Study: one trial is read without reading all",
+    "_study_id": "Study: the study's id in its storage",
+    "_thread_local": "Study: its cache of trials is cleared for each new trial, as `Study.ask` does",
+    "_trial_id": "FrozenTrial: an open trial of a killed process is opened again by its id",
+    # Ray
+    "_global_node": "ray._private.worker: the processes of this machine's Ray, to notice when one has died",
+    "_private": "the module of `_global_node`",
+}
+UNDOCUMENTED_MODULES = {
+    "mlflow.store.tracking.sqlalchemy_store": "creates MLflow's tables in a file that is renamed when it is complete",
+    "optuna.storages._rdb": "`models.TrialModel`, which `_get_prepared_new_trial` returns",
+    "ray.tune.error": "`TuneError`, which `Tuner.fit` raises",
+    "ray.tune.execution": "`class_cache.ENV_VARS_TO_PROPAGATE`, from which the keys of a store are removed",
+}
+DOCUMENTED_MODULES = {
+    "boto3", "boto3.s3.transfer", "botocore.config", "botocore.exceptions", "mlflow.entities", "mlflow.exceptions",
+    "mlflow.tracking", "optuna", "optuna.distributions", "optuna.exceptions", "optuna.samplers", "optuna.storages",
+    "optuna.storages.journal", "optuna.study", "optuna.trial", "ray", "ray.autoscaler.sdk", "ray.exceptions",
+    "ray.job_submission", "ray.tune", "ray.tune.search", "ray.util.scheduling_strategies", "sqlalchemy",
+    "sqlalchemy.engine", "sqlalchemy.exc", "sqlalchemy.orm", "sqlalchemy.pool", "tenacity",
+}  # fmt: skip
+
+SOURCES = {path: ast.parse(path.read_text()) for path in sorted(LIBRARY.rglob("*.py"))}
+
+
+def is_foreign(module):
+    return module.split(".")[0] in PACKAGES
+
+
+def imported_modules(tree):
+    """The modules of other packages that a file imports."""
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    return {module for module in modules if is_foreign(module)}
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def own_private_names(tree):
+    """The private names that a file defines itself, as functions, classes, variables or attributes of `self`."""
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    names = {node.name for node in ast.walk(tree) if isinstance(node, definitions)}
+    stored = [node for node in ast.walk(tree) if isinstance(getattr(node, "ctx", None), ast.Store)]
+    names |= {node.attr for node in stored if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self"}
+    return names | {node.id for node in stored if isinstance(node, ast.Name)}
+
+
+def private_attributes(tree):
+    """The private attributes of other objects than `self` that a file reads and does not define itself."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_private(node.attr)]
+    found = {node.attr for node in nodes if ast.unparse(node.value) not in ("self", "cls")}
+    return found - own_private_names(tree) | {n.attr for n in nodes if ast.unparse(n.value) == "super()"}
+
+
+def inherited_private_names(path, tree):
+    """The private names of foreign base classes that a file's classes use or override."""
+    found = set()
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef) or not node.bases:
+            continue
+        module = ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts)
+        bases = [c for c in getattr(importlib.import_module(module), node.name).__mro__ if is_foreign(c.__module__)]
+        of_bases = {name for base in bases for name in re.findall(r"\b_[a-z]\w*", inspect.getsource(base))}
+        used = {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
+        used |= {inner.name for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef)}
+        found |= {name for name in used & of_bases if is_private(name)}
+    return found
+
+
+FOREIGN_FILES = {path: tree for path, tree in SOURCES.items() if imported_modules(tree)}
+
+
+def test_no_other_private_name_is_used():
+    found = set().union(*map(private_attributes, FOREIGN_FILES.values()))
+    found |= set().union(*(inherited_private_names(path, tree) for path, tree in FOREIGN_FILES.items()))
+    assert found == set(PRIVATE_NAMES)
+
+
+def test_no_other_undocumented_module_is_imported():
+    found = set().union(*map(imported_modules, FOREIGN_FILES.values()))
+    assert found - DOCUMENTED_MODULES == set(UNDOCUMENTED_MODULES)
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import optuna\nstudy._storage.get_trial(0)", {"_storage"}),
+        ("import ray\nray._private.worker._global_node", {"_private", "_global_node"}),
+        ("class A(B):\n    def f(self):\n        self._own = super()._theirs()", {"_theirs"}),
+        ("class A:\n    def f(self, other):\n        self._own = 1\n        return other._own", set()),
+    ],
+)
+def test_the_scan_finds_private_names(source, names):
+    assert private_attributes(ast.parse(source)) == names
+
+
+def parameters_of(function):
+    return [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+# Optuna: the study
+
+
+def test_optunas_study_has_its_storage_its_id_and_its_cache():
+    study = optuna.create_study()
+    assert study._storage.get_all_trials(study._study_id) == []
+    assert study._thread_local.cached_all_trials is None
+    assert parameters_of(Study._get_trials) == ["deepcopy", "states", "use_cache"]
+    trial = study.ask()
+    assert study.trials[0]._trial_id == trial._trial_id
+    assert [t.number for t in study._get_trials(deepcopy=False, use_cache=True)] == [0]
+    assert study._get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) == []
+
+
+def test_optuna_still_creates_a_trial_as_we_do():
+    """`trial_proposer._create_trial` is `Study.ask` without fixed distributions, heartbeats and the queue."""
+    body = inspect.getsource(Study.ask)
+    steps = body[body.index("# Sync storage once every trial.") : body.index("for name, param in")]
+    expected = """
+        # Sync storage once every trial.
+        self._thread_local.cached_all_trials = None
+
+        trial_id = self._pop_waiting_trial_id()
+        if trial_id is None:
+            trial_id = self._storage.create_new_trial(self._study_id)
+        trial = optuna.Trial(self, trial_id)
+    """
+    assert textwrap.dedent(steps).split() == textwrap.dedent(expected).split()
+    study = optuna.create_study()
+    study._thread_local.cached_all_trials = []
+    trial = trial_proposer._create_trial(study)
+    assert study._thread_local.cached_all_trials is None
+    assert (trial.number, study.trials[0].state) == (0, TrialState.RUNNING)
+    assert optuna.trial.Trial(study, study.trials[0]._trial_id).number == 0, "an open trial can be opened again"
+
+
+# Optuna: the journal
+
+
+def test_the_op_codes_of_the_journal():
+    for operation in journal_format.Operation:
+        assert JournalOperation[operation.name] == operation
+    for number, name in journal_format.FINISHED_STATES.items():
+        assert TrialState(number).name == name
+    assert {state.name for state in TrialState if state.is_finished()} == set(journal_format.FINISHED_STATES.values())
+
+
+def write_trials(storage):
+    """A study with a prior trial, and one of every end; all kinds of parameters."""
+    study = optuna.create_study(study_name="s", storage=storage)
+    distribution = optuna.distributions.FloatDistribution(0.001, 1.0, log=True)
+    study.add_trial(optuna.create_trial(params={"rate": 0.5}, distributions={"rate": distribution}, value=0.25))
+    for number in range(5):
+        trial = study.ask()
+        trial.suggest_float("rate", 0.001, 1.0, log=True)
+        trial.suggest_int("size", 1, 100)
+        trial.suggest_categorical("kind", [None, "a", True, 3])
+        trial.report(0.5, 1)
+        trial.set_constraint("constraint", 1.0)
+        if number == 2:
+            trial.set_user_attr(attributes.INFEASIBLE, "too large")
+        trial.set_user_attr(attributes.END, {"reason": "a {brace}", "number": number})
+        if number < 4:
+            state = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.PRUNED, TrialState.FAIL)[number]
+            study.tell(trial, 0.75 if state is TrialState.COMPLETE else None, state=state)
+    return study
+
+
+def test_the_lines_of_the_journal(tmp_path):
+    """What is read without Optuna is what Optuna stores."""
+    storage = open_owned(tmp_path / "study.journal")
+    study = write_trials(storage)
+    close(storage)
+    with (tmp_path / "study.journal").open("rb") as file:
+        lines = [line for line in map(journal_format.read_trial_line, journal_format.complete_lines(file)) if line]
+    starts = [line for line in lines if isinstance(line, journal_format.TrialStart)]
+    assert [start.is_prior for start in starts] == [True, *[False] * 5]
+    assert starts[1].started_at == study.trials[1].datetime_start.timestamp()
+    ends = {line.trial_id: line for line in lines if isinstance(line, journal_format.TrialEnd)}
+    assert set(ends) == {1, 2, 3, 4}
+    for number, end in ends.items():
+        trial = study.trials[number]
+        assert (end.state, end.value) == (trial.state.name, trial.value)
+        assert end.ended_at == trial.datetime_complete.timestamp()
+    assert [line.trial_id for line in lines if isinstance(line, journal_format.TrialInfeasible)] == [3]
+    for trial in study.trials[1:]:
+        details = [line.line for line in lines if isinstance(line, journal_format.TrialDetail)
+                   and line.trial_id == trial.number]  # fmt: skip
+        parameters, end = journal_format.read_details(details)
+        assert parameters == trial.params
+        assert [type(value) for value in parameters.values()] == [type(value) for value in trial.params.values()]
+        assert end == trial.user_attrs[attributes.END]
+
+
+def test_a_damaged_line_is_an_error():
+    with pytest.raises(ValueError, match="line 1"):
+        journal_format.read_trial_line(b'{"op_code":6,"trial_id":0,"sta\n')
+
+
+# Optuna: the database
+
+NEVER_CALLED = {"delete_study", "record_heartbeat", "_get_stale_trial_ids"}  # by this library
+
+
+def test_every_call_of_the_database_is_repeated_in_an_outage():
+    """Methods that open a session of their own; the others get one from these."""
+    opens_session = {
+        name for name, method in vars(RDBStorage).items()
+        if inspect.isfunction(method) and "_create_scoped_session(" in inspect.getsource(method)
+    }  # fmt: skip
+    assert len(opens_session) > 15
+    missing = opens_session - set(vars(DatabaseStorage)) - NEVER_CALLED
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("_create_new_trial", ["study_id", "template_trial"]),
+        ("_get_prepared_new_trial", ["study_id", "template_trial", "session"]),
+        (
+            "_set_trial_param",
+            ["trial_id", "param_name", "param_value_internal", "distribution", "previous_distribution"],
+        ),
+        ("_get_trials", ["study_id", "states", "included_trial_ids", "trial_id_greater_than"]),
+        ("_get_best_trial_id", ["study_id", "direction"]),
+        ("create_new_study", ["directions", "study_name"]),
+        ("set_trial_state_values", ["trial_id", "state", "values"]),
+    ],
+)
+def test_the_methods_of_optunas_database_storage(method, parameters):
+    assert parameters_of(getattr(RDBStorage, method)) == parameters
+    assert parameters_of(getattr(DatabaseStorage, method)) == parameters
+
+
+def test_a_new_trial_is_prepared_while_the_study_is_locked():
+    """Otherwise an attempt whose answer was lost could still be running when it is repeated."""
+    source = inspect.getsource(RDBStorage._create_new_trial)
+    lock = "models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)"
+    assert source.index(lock) < source.index("self._get_prepared_new_trial(study_id, template_trial, session)")
+
+
+def test_the_tables_of_optunas_database(tmp_path):
+    storage = open_owned(f"sqlite:///{tmp_path / 'study.db'}")
+    tables = {table: {column["name"] for column in inspect_database(storage.engine).get_columns(table)}
+              for table in ("studies", "study_user_attributes", "trials")}  # fmt: skip
+    close(storage)
+    assert {"study_id", "key", "value_json"} <= tables["study_user_attributes"]
+    assert {"study_id", "study_name"} <= tables["studies"]
+    assert {"trial_id", "datetime_start"} <= tables["trials"]
+    assert all(name in advisory_lock.SELECT_OWNER for name in ("study_user_attributes", "value_json", "study_name"))
+
+
+# Optuna: the samplers
+
+
+def test_the_parts_of_optunas_tpe_sampler():
+    with pytest.warns(optuna.exceptions.ExperimentalWarning):
+        sampler = optuna.samplers.TPESampler(multivariate=True, group=True, n_startup_trials=2, seed=0)
+    assert isinstance(sampler._rng.rng, np.random.RandomState)
+    assert isinstance(sampler._random_sampler, optuna.samplers.RandomSampler)
+    assert isinstance(sampler._random_sampler._rng.rng, np.random.RandomState)
+    assert parameters_of(sampler._sample_relative) == ["study", "trial", "search_space"]
+    study = optuna.create_study(sampler=sampler)
+    for number in range(4):
+        trial = study.ask()
+        trial.suggest_float("x", 0.0, 1.0)
+        if number % 2:
+            trial.suggest_float("y", 0.0, 1.0)
+        study.tell(trial, 0.5)
+    sampler.infer_relative_search_space(study, study.trials[-1])
+    assert sorted(map(sorted, sampler._search_space_group.search_spaces)) == [["x"], ["y"]]
+
+
+def test_optunas_cma_es_reads_its_trials_by_one_method(monkeypatch):
+    assert parameters_of(optuna.samplers.CmaEsSampler._get_trials) == ["study"]
+    reads = []
+    monkeypatch.setattr(optuna_samplers.ResumableCmaEsSampler, "_get_trials", lambda self, study: reads.append(1) or [])
+    distribution = optuna.distributions.FloatDistribution(0.0, 1.0)
+    sampler = optuna_samplers.ResumableCmaEsSampler(0, {"x": distribution, "y": distribution}, startup_trials=1)
+    trial = optuna.trial.FrozenTrial(
+        0, TrialState.RUNNING, None, datetime.now(UTC), None, {}, {}, {}, {}, {}, 0, values=None
+    )
+    sampler.sample_relative(optuna.create_study(), trial, {"x": distribution, "y": distribution})
+    assert reads
+
+
+# Ray
+
+
+def test_rays_node_knows_its_dead_processes():
+    from ray._private import ray_constants
+    from ray._private.node import Node
+
+    assert ray._private.worker._global_node is None, "no Ray is started in this process"
+    assert parameters_of(Node.dead_processes) == []
+    assert "result.append((process_type, process_info.process))" in inspect.getsource(Node.dead_processes)
+    names = (ray_constants.PROCESS_TYPE_GCS_SERVER, ray_constants.PROCESS_TYPE_RAYLET)
+    assert names == connection.ESSENTIAL_PROCESSES
+
+
+def test_tune_passes_the_variables_of_one_set_on():
+    from ray.tune.execution import class_cache
+
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= class_cache.ENV_VARS_TO_PROPAGATE
+    assert "for env_var_to_propagate in ENV_VARS_TO_PROPAGATE:" in inspect.getsource(class_cache)
+
+
+def test_tunes_error_is_the_one_of_its_interface():
+    from ray.tune.error import TuneError
+
+    assert TuneError is ray.tune.TuneError
+
+
+RAY = Path(ray.__file__).parent
+VARIABLES = {  # the file of Ray's that reads each variable
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "_private/accelerators/__init__.py",
+    "RAY_AIR_NEW_OUTPUT": "tune/experimental/output.py",
+    "RAY_CHDIR_TO_TRIAL_DIR": "tune/tune.py",
+    "RAY_OVERRIDE_JOB_RUNTIME_ENV": "_private/worker.py",
+    "RAY_USAGE_STATS_ENABLED": "_common/usage/usage_constants.py",
+    "RAY_JOB_STOP_WAIT_TIME_S": "dashboard/modules/job/job_supervisor.py",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "tune/utils/callback.py",
+    "TUNE_DISABLE_SIGINT_HANDLER": "tune/tune.py",
+    "TUNE_GLOBAL_CHECKPOINT_S": "tune/execution/tune_controller.py",
+    "TUNE_MAX_PENDING_TRIALS_PG": "tune/execution/tune_controller.py",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "tune/execution/experiment_state.py",
+}
+
+
+@pytest.mark.parametrize("name", [*connection.DRIVER_ENVIRONMENT, "RAY_JOB_STOP_WAIT_TIME_S"])
+def test_ray_reads_the_variable(name):
+    assert name in (RAY / VARIABLES[name]).read_text()
+
+
+def test_rays_processes_read_the_reconnection_timeout():
+    """The variable RAY_x sets the option x of Ray's own programs."""
+    (name,) = connection.LOCAL_ENVIRONMENT
+    with (RAY / "core/src/ray/raylet/raylet").open("rb") as file, mmap.mmap(
+        file.fileno(), 0, access=mmap.ACCESS_READ
+    ) as content:  # fmt: skip
+        assert content.find(name.removeprefix("RAY_").encode()) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        (connection.CLIENT_FAILURE, "util/client/worker.py"),
+        (jobs.ENTRYPOINT_LINE, "dashboard/modules/job/job_supervisor.py"),
+        ("failed with exit code {return_code}", "dashboard/modules/job/job_supervisor.py"),
+        ("already exists", "dashboard/modules/job/job_manager.py"),
+    ],
+)
+def test_ray_prints_the_text(text, file):
+    assert text in (RAY / file).read_text()
+
+
+def test_the_loggers_of_rays_job_client():
+    importlib.import_module("ray.dashboard.modules.job.sdk")
+    for name in ("job.sdk", "dashboard_sdk"):
+        assert f"ray.dashboard.modules.{name}" in logging.root.manager.loggerDict
+
+
+# MLflow
+
+
+def test_mlflows_store_creates_its_tables_in_an_sqlite_file():
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    assert parameters_of(SqlAlchemyStore.__init__)[:2] == ["db_uri", "default_artifact_root"]
+    assert "self.engine" in inspect.getsource(SqlAlchemyStore.__init__)
