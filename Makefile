@@ -1,13 +1,14 @@
 # make install    a virtual environment in .venv with everything in it
 # make sweep      the first sweep: 40 trials on the digits, from its file to a float16 artifact
-# make test       the tests          make lint    style and types          make bench    the comparisons in bench/
+# make test       the tests                       make lint    style and types
+# make docs       the documentation, build/site   make bench   the comparisons in bench/
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 FAIL = { echo "searchlab: $(1)" >&2; exit 1; }
 
-.PHONY: install sweep test lint bench clean
+.PHONY: install sweep test lint docs bench clean
 .NOTPARALLEL:
 
 install: $(INSTALLED)
@@ -32,6 +33,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # its theme would advertise a successor
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.fused

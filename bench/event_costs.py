@@ -25,12 +25,13 @@ from searchlab.optim import SGD, Adam
 from searchlab.pruning.halving import Halving
 from searchlab.pruning.learning_curves import LearningCurves
 from searchlab.replicas import Replicas
+from searchlab.runs.config import RunConfig
 from searchlab.runs.events import EpochFinished, TrialFinished, TrialStarted
+from searchlab.runs.job import Job
 from searchlab.runs.study_client import Decision
 from searchlab.tracking.mlflow import MlflowRecord
 from searchlab.tracking.sweep_record import SweepRecord
 from searchlab.training import EpochReport
-from tests.jobs import make_job
 
 CALLS = 2000  # actor calls of each measurement
 COMPARED_TRIALS = (1_000, 10_000, 100_000)  # among which a pruner decides
@@ -61,7 +62,7 @@ def send_reports(actor: Any, calls: int, pending: int) -> None:
 
 def print_ray_costs(folder: Path) -> None:
     """Print what an actor call costs, from one caller that waits for each reply, and from eight callers."""
-    with connected(make_job(SWEEP, "costs", folder / "costs.journal", folder / "checkpoints", 1, workers=2)):
+    with connected(Job(SWEEP, "costs", folder / "costs.journal", folder / "checkpoints", 1, RunConfig(workers=2))):
         actor: Any = ray.remote(InstantActor).options(num_cpus=0).remote()
         caller = ray.remote(num_cpus=0)(send_reports)
         send_reports(actor, 200, 1)

@@ -17,8 +17,9 @@ import numpy as np
 from search_spaces.digits_mlp import sweep
 from searchlab.engine import local
 from searchlab.fusion.groups import FuseOption
+from searchlab.runs.config import RunConfig
 from searchlab.runs.events import NullHandler
-from tests.jobs import make_job
+from searchlab.runs.job import Job
 
 SEEDS, TRIALS = 20, 60
 
@@ -27,7 +28,8 @@ def search(seed: int, fuse: FuseOption) -> tuple[np.ndarray, np.ndarray]:
     """Return the seconds at which complete trials ended, and the best score up to then: two arrays (ends,)."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        job = make_job(sweep, "digits", path / "study.journal", path / "checkpoints", TRIALS, seed=seed, fuse=fuse)
+        config = RunConfig(seed=seed, fuse=fuse, workers=1)
+        job = Job(sweep, "digits", path / "study.journal", path / "checkpoints", TRIALS, config)
         started = time.time()
         trials = local.search(job, NullHandler()).trials
     complete = sorted((t for t in trials if t.state == "COMPLETE"), key=lambda t: t.ended or 0.0)

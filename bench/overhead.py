@@ -24,6 +24,7 @@ from models.mlp import MLP
 from searchlab import SGD, TPE, Accuracy, Adam, Choice, Float, Int, KFold, Random, Space, Spiral, Sweep, Trainer
 from searchlab.engine import ray_tune
 from searchlab.pruning.pruner import NoPruning
+from searchlab.runs.config import RunConfig
 from searchlab.runs.events import EventBuffer, EventHandler, NullHandler
 from searchlab.runs.job import Job
 from searchlab.runs.manifest import SweepManifest
@@ -32,7 +33,6 @@ from searchlab.study.study import Study
 from searchlab.tracking.recorder import Recorder
 from searchlab.tracking.sweep_record import SweepRecord
 from searchlab.training import EpochReport
-from tests.jobs import make_job
 
 FEW, MANY = 40, 240  # the marginal cost is the difference over the 200 between
 LARGE, EPOCHS, FOLDS = 2000, 20, 5
@@ -65,9 +65,8 @@ def tune_seconds(trials: int, workers: int) -> float:
     """From the first ask to the last finish of this many trivial trials."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        job = make_job(
-            SWEEP, "trivial", place / "study.journal", place / "checkpoints", trials, fuse=1, workers=workers, root=ROOT
-        )
+        config = RunConfig(fuse=1, workers=workers)
+        job = Job(SWEEP, "trivial", place / "study.journal", place / "checkpoints", trials, config, root=ROOT)
         records = ray_tune.search(job, EventBuffer()).trials
     return max(record.ended or 0.0 for record in records) - min(record.started for record in records)
 
@@ -111,7 +110,7 @@ def begun(sweep: Sweep, trials: int) -> Iterator[tuple[Workspace, Job]]:
         home = Workspace.at(folder)
         place = home.sweep(sweep.name)
         SweepManifest.of(sweep, name=sweep.name, trials=trials).save(place)
-        yield home, make_job(sweep, sweep.name, place.study, place.checkpoints, trials, fuse=1)
+        yield home, Job(sweep, sweep.name, place.study, place.checkpoints, trials, RunConfig(fuse=1, workers=1))
 
 
 def opened_seconds(job: Job) -> float:

@@ -66,7 +66,9 @@ def fitted(data: object, seeds: int, model: partial, optimizer: object, batch: i
 def test_accuracy(trainer: Trainer, data: object) -> np.ndarray:
     """Accuracy of each replica on the test rows."""
     test = data.testing()
-    return Accuracy().measure(trainer.model, test.scoring_batches(Rows.from_folds([np.arange(len(test))] * trainer.replicas.count)))
+    return Accuracy().measure(
+        trainer.model, test.scoring_batches(Rows.from_folds([np.arange(len(test))] * trainer.replicas.count))
+    )
 
 
 def reached(scores: np.ndarray, least: float) -> tuple[str, bool]:

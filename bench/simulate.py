@@ -40,7 +40,8 @@ from searchlab import TPE, KFold, Random
 from searchlab.engine.garbage_collection import tune_garbage_collector
 from searchlab.engine.payload import JobPayload, payload_for_study
 from searchlab.engine.study_actor import StudyActor
-from tests.jobs import make_job
+from searchlab.runs.config import RunConfig
+from searchlab.runs.job import Job
 
 FINAL_STATES = ("COMPLETE", "PRUNED", "FAIL", "INFEASIBLE")
 REPLICA_BYTES = 100_000  # of a replica's state in a simulated checkpoint: 25,000 numbers
@@ -139,7 +140,8 @@ def simulate_search(
     sweep = sweep.with_values({"training.epochs": options.epochs})
     checkpoints = folder / "checkpoints"
     name = f"simulated-{os.getpid()}-{workers}"
-    job = make_job(sweep, name, storage, checkpoints, trials, seed=options.seed, fuse=options.group, workers=workers)
+    config = RunConfig(seed=options.seed, fuse=options.group, workers=workers)
+    job = Job(sweep, name, storage, checkpoints, trials, config)
     workload = Workload(
         workers=workers,
         trials=trials,

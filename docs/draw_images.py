@@ -15,7 +15,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
-COLORS = 64  # of a palette
+COLORS = 192  # of a palette
 DRAWN = {  # by sweep: its figures, and the names of the images
     "digits_mlp": {
         "learning-curves": "learning-curves",

@@ -166,7 +166,7 @@ _HOMES = {
     "training": ("Trainer",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-__all__ = sorted([*_HOME_OF, "artifact"])
+__all__ = sorted({*_HOME_OF, "artifact"} - {"open"})  # `from searchlab import *` must not hide the builtin
 
 
 def __getattr__(name: str) -> Any:
@@ -180,4 +180,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__, "open"})

@@ -35,6 +35,7 @@ def xp_of(array: Array) -> Any:
         array: An array of NumPy or of CuPy.
 
     Example:
+        >>> from searchlab.nn import xp_of
         >>> import numpy as np
         >>> xp_of(np.zeros(3)) is np
         True
@@ -125,6 +126,7 @@ def as_matrices(array: Array) -> Array:
         array: An array (R, ..., F) of at least two dimensions.
 
     Example:
+        >>> from searchlab.nn import as_matrices
         >>> import numpy as np
         >>> as_matrices(np.zeros((2, 3, 4, 5))).shape
         (2, 12, 5)

@@ -41,6 +41,7 @@ def align(vector: Array, like: Array) -> Array:
         A view of the vector with as many dimensions as `like`.
 
     Example:
+        >>> from searchlab.nn import align
         >>> import numpy as np
         >>> align(np.array([1.0, 2.0]), np.zeros((2, 3, 4))).shape
         (2, 1, 1)
@@ -109,6 +110,7 @@ class Replicas(HasReplicaAxis):
         dtype: The NumPy dtype.
 
     Example:
+        >>> from searchlab.replicas import Replicas
         >>> replicas = Replicas([1, 2, 3])
         >>> replicas.count, replicas.zeros(4, 5).shape
         (3, (3, 4, 5))

@@ -21,8 +21,8 @@ def make_job(sweep, name, storage, checkpoints, trials, **changes):
 
 
 def run(sweep, *, spec=None, display=None, **options):
-    """Run a sweep with options by name, as the command line does."""
-    return run_config(sweep, RunConfig.of(options), spec=spec, display=display)
+    """Run a sweep with options by name, and without a record unless `tracking="mlflow"` is among them."""
+    return run_config(sweep, RunConfig.of({"tracking": None} | options), spec=spec, display=display)
 
 
 def make_manifest(sweep, trials=7, **changes):

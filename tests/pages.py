@@ -13,7 +13,14 @@ from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
 FENCE = re.compile(r"(?:^`([\w/]+\.py)`[^\n]*\n\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-OWN_VARIABLES = ("SEARCHLAB_", "MLFLOW_", "RAY_", "PYTEST_", "PYTHONPATH")  # prefixes; a reader's shell has none of them
+CODE = re.compile(r"`([^`\n]+)`")  # a code span
+OWN_VARIABLES = (
+    "SEARCHLAB_",
+    "MLFLOW_",
+    "RAY_",
+    "PYTEST_",
+    "PYTHONPATH",
+)  # prefixes; a reader's shell has none of them
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,30 @@ class Block:
     file: str | None
 
 
-def blocks_of(page):
+def page(name):
+    """Return the text of a page."""
+    return (DOCS / name).read_text()
+
+
+def section(text, heading):
+    """Return a section of a page, from its heading to the next one of the same level."""
+    level = heading.split(" ")[0]
+    found = re.search(rf"^{re.escape(heading)}$(.*?)(?=^{level} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"there is no section {heading!r}"
+    return found[1]
+
+
+def code_names(text):
+    """Return all words in code spans and code blocks, such as `Adam` and lr of `Adam(lr=0.1)`."""
+    code = "\n".join([*CODE.findall(text), *re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)])
+    return set(re.findall(r"[A-Za-z_][\w]*", code))
+
+
+def blocks_of(name):
     """Return the fenced blocks of a page, in order."""
-    text = (DOCS / page).read_text()
+    text = page(name)
     blocks = [Block(language, text, file or None) for file, language, text in FENCE.findall(text)]
-    assert len(blocks) * 2 == len(re.findall(r"^ *```", text, re.MULTILINE)), f"{page} has a fence that is not read"
+    assert len(blocks) * 2 == len(re.findall(r"^ *```", text, re.MULTILINE)), f"{name} has a fence that is not read"
     return blocks
 
 

@@ -73,3 +73,5 @@ def test_options_of_the_command_line_become_a_configuration():
     values = {"model.hidden": 64, "optimizer": "Adam", "training.epochs": 2, "budget.seconds": 60.0}
     assert config == RunConfig(trials=5, fuse=3, values=values, reproducible=True)
     assert config.changed() == {"trials": 5, "fuse": 3, "values": values, "reproducible": True}
+    assert config_from({"no_tracking": True}) == RunConfig(tracking=None)
+    assert config_from({"no_tracking": False}) == RunConfig()

@@ -40,7 +40,7 @@ def samples_of(result):
 
 
 def test_a_sweep_of_language_models_keeps_samples_of_its_winner(home, tmp_path):
-    result = run(text_sweep(tmp_path), engine="local", home=home)
+    result = run(text_sweep(tmp_path), engine="local", home=home, tracking="mlflow")
     assert [trial.state for trial in result.trials] == ["COMPLETE"] * 2
     assert result.best.value == min(trial.value for trial in result.trials)
     assert 1.0 < result.winner.test_score < 14.0, "there are 13 characters and <unk>"

@@ -78,7 +78,20 @@ HOMES = {  # the files or folders that may import a package; every other one may
 READS_TEST_ROWS = ("results/winner.py", "testing/")
 IMPORTS_BY_VARIABLE = {"artifact.py"}  # it imports the classes that a manifest names
 VAGUE = {"utils", "util", "common", "helpers", "helper", "base", "manager", "managers", "misc"}
-HEAVY = ("pooch", "ray", "optuna", "mlflow", "matplotlib", "sklearn", "pandas", "scipy", "cupy", "torch", "click", "rich")
+HEAVY = (
+    "pooch",
+    "ray",
+    "optuna",
+    "mlflow",
+    "matplotlib",
+    "sklearn",
+    "pandas",
+    "scipy",
+    "cupy",
+    "torch",
+    "click",
+    "rich",
+)
 
 FILES = {str(path.relative_to(LIBRARY)): path.read_text() for path in sorted(LIBRARY.rglob("*.py"))}
 

@@ -129,11 +129,12 @@ def recording(uri, record):
         recorder.close()
 
 
-def test_a_buffer_hands_on_what_it_was_told():
+def test_events_pass_through_json_and_a_buffer():
     first, second = events(range(3)), EventBuffer()
     forward([from_json(*json.loads(json.dumps(to_json(event)))) for event in first], second)
-    assert second.drain() == first
+    assert [to_json(event) for event in second.drain()] == [to_json(event) for event in first]
     assert second.drain() == []
+    assert from_json("conclude", {}) is None
 
 
 def test_nothing_but_the_recording_process_imports_anything_heavy():

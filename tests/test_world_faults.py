@@ -210,7 +210,9 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
 
     def search(folder, trials=12):
         place = tmp_path / folder
-        return local.search(make_job(sweep, "spiral", place / "study.journal", place / "checkpoints", trials), EventBuffer())
+        return local.search(
+            make_job(sweep, "spiral", place / "study.journal", place / "checkpoints", trials), EventBuffer()
+        )
 
     for folder in ("steady", "jumping"):
         (tmp_path / folder).mkdir()

@@ -21,14 +21,13 @@ from searchlab.cli.run_options import config_from, run_options, time_budget_opti
 @value_options
 @run_options("home")
 @json_option
-def run_command(spec: Path, no_tracking: bool, as_json: bool, **options: Any) -> int:
+def run_command(spec: Path, as_json: bool, **options: Any) -> int:
     """Search the sweep file SPEC, refit and test the winner, and export it."""
     from searchlab.cli.progress import Progress
     from searchlab.runner.run import run
     from searchlab.space.loader import load
 
-    config = config_from(options | ({"tracking": None} if no_tracking else {}))
-    loaded, output = load(spec), Output(as_json)
+    config, loaded, output = config_from(options), load(spec), Output(as_json)
     with Progress(output.console, loaded.sweep.primary_metric) as progress:
         result = run(loaded.sweep, config, spec=loaded.path, display=progress)
     return print_outcome(result, output)

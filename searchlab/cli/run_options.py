@@ -56,6 +56,8 @@ def config_from(options: Mapping[str, Any]) -> RunConfig:
     seconds = parse_duration(given.pop("time_budget", None))
     if "fuse" in given:
         given["fuse"] = parse_fuse(given["fuse"])
+    if given.pop("no_tracking", False):
+        given["tracking"] = None
     return RunConfig.of({**given, "values": values | ({"budget.seconds": seconds} if seconds else {})})
 
 

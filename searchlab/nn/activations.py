@@ -21,6 +21,7 @@ class Relu(Layer):
         Deep Learning from Scratch 1, section 3.2.
 
     Example:
+        >>> from searchlab import Relu
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> Relu(Replicas([1])).forward(np.array([[[-2.0, 3.0]]]), train=False).tolist()
@@ -55,6 +56,7 @@ class LeakyRelu(Layer):
         Maas, Hannun and Ng (2013).
 
     Example:
+        >>> from searchlab import LeakyRelu
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> LeakyRelu(Replicas([1]), slope=0.5).forward(np.array([[[-2.0, 3.0]]]), train=False).tolist()
@@ -87,6 +89,7 @@ class Gelu(Layer):
         Hendrycks and Gimpel (2016).
 
     Example:
+        >>> from searchlab import Gelu
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> Gelu(Replicas([1])).forward(np.array([[[-1.0, 0.0, 1.0]]]), train=False).round(3).tolist()
@@ -122,6 +125,7 @@ class Tanh(Layer):
         replicas: The replicas; the layer draws nothing.
 
     Example:
+        >>> from searchlab import Tanh
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> Tanh(Replicas([1])).forward(np.array([[[0.0, 1.0]]]), train=False).round(3).tolist()
@@ -150,6 +154,7 @@ class Sigmoid(Layer):
         Deep Learning from Scratch 1, section 3.2.
 
     Example:
+        >>> from searchlab import Sigmoid
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> Sigmoid(Replicas([1])).forward(np.array([[[0.0, 2.0]]]), train=False).round(3).tolist()

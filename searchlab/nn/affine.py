@@ -27,7 +27,7 @@ class Affine(Layer):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Replicas
+        >>> from searchlab.nn import Affine, Replicas
         >>> affine = Affine(Replicas([1, 2]), 4, 3)
         >>> affine.forward(np.ones((2, 5, 4), np.float32), train=False).shape
         (2, 5, 3)

@@ -34,6 +34,7 @@ class BatchNorm(Layer):
         Ioffe and Szegedy (2015); Deep Learning from Scratch 1, chapter 6.
 
     Example:
+        >>> from searchlab import BatchNorm
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> norm = BatchNorm(Replicas([1]), 1, epsilon=0.0)

@@ -25,7 +25,7 @@ class Bidirectional(Layer):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import GRU, LSTM, Replicas
+        >>> from searchlab.nn import Bidirectional, GRU, LSTM, Replicas
         >>> replicas = Replicas([1, 2])
         >>> layer = Bidirectional(LSTM(replicas, 3, 4), GRU(replicas, 3, 5))
         >>> layer.forward(np.ones((2, 6, 7, 3), np.float32), train=False).shape

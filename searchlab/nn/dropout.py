@@ -26,7 +26,7 @@ class Dropout(Layer):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Replicas
+        >>> from searchlab.nn import Dropout, Replicas
         >>> dropout = Dropout(Replicas([1]), rate=0.5)
         >>> sorted(set(dropout.forward(np.ones((1, 8, 8), np.float32), train=True).ravel().tolist()))
         [0.0, 2.0]

@@ -26,7 +26,7 @@ class Embedding(Module):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Replicas
+        >>> from searchlab.nn import Embedding, Replicas
         >>> Embedding(Replicas([1, 2]), 10, 3).forward(np.zeros((2, 5), int), train=False).shape
         (2, 5, 3)
     """

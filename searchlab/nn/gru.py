@@ -27,7 +27,7 @@ class GRU(RecurrentLayer):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Replicas
+        >>> from searchlab.nn import GRU, Replicas
         >>> h, (h_T,) = GRU(Replicas([1, 2]), 3, 4).forward(np.ones((2, 6, 5, 3), np.float32), train=False)
         >>> h.shape, bool((h[:, -1] == h_T).all())
         ((2, 6, 5, 4), True)

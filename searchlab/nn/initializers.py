@@ -39,6 +39,7 @@ def random_normal(replicas: Replicas, fan_in: int, fan_out: int, *, scale: PerRe
         Deep Learning from Scratch 1, chapter 4.
 
     Example:
+        >>> from searchlab import random_normal
         >>> from searchlab.nn import Replicas
         >>> random_normal(Replicas([1, 2]), 4, 3).shape
         (2, 4, 3)
@@ -59,6 +60,7 @@ def random_uniform(replicas: Replicas, fan_in: int, fan_out: int, *, scale: PerR
         Weights (R, fan_in, fan_out).
 
     Example:
+        >>> from searchlab import random_uniform
         >>> from searchlab.nn import Replicas
         >>> bool(abs(random_uniform(Replicas([1]), 4, 3, scale=0.5)).max() <= 0.5)
         True
@@ -81,6 +83,7 @@ def he_normal(replicas: Replicas, fan_in: int, fan_out: int) -> Array:
         He et al. (2015); Deep Learning from Scratch 1, chapter 6.
 
     Example:
+        >>> from searchlab import he_normal
         >>> from searchlab.nn import Replicas
         >>> round(float(he_normal(Replicas([1]), 200, 100).std()), 2)
         0.1
@@ -103,6 +106,7 @@ def he_uniform(replicas: Replicas, fan_in: int, fan_out: int) -> Array:
         He et al. (2015).
 
     Example:
+        >>> from searchlab import he_uniform
         >>> from searchlab.nn import Replicas
         >>> round(float(he_uniform(Replicas([1]), 200, 100).std()), 2)
         0.1
@@ -125,6 +129,7 @@ def glorot_normal(replicas: Replicas, fan_in: int, fan_out: int) -> Array:
         Glorot and Bengio (2010).
 
     Example:
+        >>> from searchlab import glorot_normal
         >>> from searchlab.nn import Replicas
         >>> round(float(glorot_normal(Replicas([1]), 100, 100).std()), 2)
         0.1
@@ -149,6 +154,7 @@ def glorot_uniform(replicas: Replicas, fan_in: int, fan_out: int) -> Array:
         Glorot and Bengio (2010).
 
     Example:
+        >>> from searchlab import glorot_uniform
         >>> from searchlab.nn import Replicas
         >>> round(float(glorot_uniform(Replicas([1]), 100, 100).std()), 2)
         0.1
@@ -171,6 +177,7 @@ def lecun_normal(replicas: Replicas, fan_in: int, fan_out: int) -> Array:
         LeCun et al. (1998), Efficient BackProp.
 
     Example:
+        >>> from searchlab import lecun_normal
         >>> from searchlab.nn import Replicas
         >>> round(float(lecun_normal(Replicas([1]), 100, 100).std()), 2)
         0.1
@@ -193,6 +200,7 @@ def lecun_uniform(replicas: Replicas, fan_in: int, fan_out: int) -> Array:
         LeCun et al. (1998), Efficient BackProp.
 
     Example:
+        >>> from searchlab import lecun_uniform
         >>> from searchlab.nn import Replicas
         >>> round(float(lecun_uniform(Replicas([1]), 100, 100).std()), 2)
         0.1

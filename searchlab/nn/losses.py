@@ -21,7 +21,7 @@ class Loss(Module, ABC):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Replicas
+        >>> from searchlab.nn import Loss, Replicas
         >>> class MeanAbsoluteError(Loss):
         ...     def forward(self, outputs, targets):
         ...         self._error = outputs - targets
@@ -99,6 +99,7 @@ class SoftmaxCrossEntropy(Loss):
         Deep Learning from Scratch 1, section 5.6; for label smoothing, Szegedy et al. (2016).
 
     Example:
+        >>> from searchlab import SoftmaxCrossEntropy
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> loss = SoftmaxCrossEntropy(Replicas([1]))
@@ -167,6 +168,7 @@ class MeanSquaredError(Loss):
         replicas: The replicas.
 
     Example:
+        >>> from searchlab import MeanSquaredError
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> loss = MeanSquaredError(Replicas([1]))
@@ -200,6 +202,7 @@ class SigmoidCrossEntropy(Loss):
         Deep Learning from Scratch 2, section 4.2.
 
     Example:
+        >>> from searchlab import SigmoidCrossEntropy
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> loss = SigmoidCrossEntropy(Replicas([1]))

@@ -31,7 +31,7 @@ class LSTM(RecurrentLayer):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Replicas
+        >>> from searchlab.nn import LSTM, Replicas
         >>> h, (h_T, c_T) = LSTM(Replicas([1, 2]), 3, 4).forward(np.ones((2, 6, 5, 3), np.float32), train=False)
         >>> h.shape, c_T.shape, bool((h[:, -1] == h_T).all())
         ((2, 6, 5, 4), (2, 5, 4), True)

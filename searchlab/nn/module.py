@@ -19,7 +19,7 @@ class Module(HasReplicaAxis):
     """An object made of parameters: it finds them in its attributes, in lists of them and in the modules it contains.
 
     Example:
-        >>> from searchlab.nn import Affine, Replicas
+        >>> from searchlab.nn import Affine, Module, Replicas
         >>> class TwoLayers(Module):
         ...     def __init__(self, replicas):
         ...         self.layers = [Affine(replicas, 4, 3), Affine(replicas, 3, 2)]
@@ -52,7 +52,7 @@ class Layer(Module, ABC):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Replicas
+        >>> from searchlab.nn import Layer, Replicas
         >>> class Square(Layer):
         ...     def forward(self, x, *, train):
         ...         self._x = x
@@ -99,7 +99,7 @@ class Sequential(Layer):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Affine, Relu, Replicas
+        >>> from searchlab.nn import Affine, Relu, Replicas, Sequential
         >>> replicas = Replicas([1, 2])
         >>> layers = Sequential(Affine(replicas, 4, 3), Relu(replicas))
         >>> layers.forward(np.ones((2, 5, 4), np.float32), train=False).shape
@@ -133,7 +133,7 @@ class Model(Module, ABC):
 
     Example:
         >>> from searchlab.data import Batch
-        >>> from searchlab.nn import Affine, MeanSquaredError, Replicas
+        >>> from searchlab.nn import Affine, MeanSquaredError, Model, Replicas
         >>> class LinearRegression(Model):
         ...     def __init__(self, replicas, features, outputs):
         ...         self.affine, self.loss = Affine(replicas, features, outputs), MeanSquaredError(replicas)

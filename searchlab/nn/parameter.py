@@ -27,6 +27,7 @@ class Parameter:
         has_gradient: Whether one of the layers that share it has added its gradient in the current backward pass.
 
     Example:
+        >>> from searchlab.nn import Parameter
         >>> import numpy as np
         >>> b = Parameter(np.zeros((2, 3)))
         >>> b.add_gradient(np.ones((2, 3)))
@@ -93,7 +94,7 @@ class Parameters(HasReplicaAxis):
         ValueError: When no parameter is trainable.
 
     Example:
-        >>> from searchlab.nn import Affine, Replicas
+        >>> from searchlab.nn import Affine, Parameters, Replicas
         >>> parameters = Parameters(Affine(Replicas([1, 2]), 4, 3).named_parameters())
         >>> parameters.count, parameters.values.shape, list(parameters.trainable)
         (15, (2, 15), ['W', 'b'])

@@ -40,7 +40,7 @@ class RecurrentLayer(Module, ABC):
         Williams and Peng (1990); Deep Learning from Scratch 2, chapter 5.
 
     Example:
-        >>> from searchlab.nn import LSTM
+        >>> from searchlab.nn import LSTM, RecurrentLayer
         >>> issubclass(LSTM, RecurrentLayer), LSTM.num_gates, LSTM.num_states
         (True, 4, 2)
     """
@@ -193,7 +193,7 @@ class RNN(RecurrentLayer):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Replicas
+        >>> from searchlab.nn import Replicas, RNN
         >>> rnn, window = RNN(Replicas([1, 2]), 3, 4), np.ones((2, 6, 5, 3), np.float32)
         >>> h, carry = rnn.forward(window, train=False)
         >>> h, carry = rnn.forward(window, carry, train=False)  # continues the first window

@@ -37,7 +37,7 @@ class SoftmaxOutput(Module):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.nn import Replicas
+        >>> from searchlab.nn import Replicas, SoftmaxOutput
         >>> output = SoftmaxOutput(Replicas([1, 2]), 4, 10)
         >>> h, targets = np.zeros((2, 6, 4), np.float32), np.zeros((2, 6), int)
         >>> loss = output.forward(h, targets, train=True)  # ten words, all equally likely

@@ -24,6 +24,7 @@ class AdaGrad(Optimizer):
         Duchi, Hazan and Singer (2011); Deep Learning from Scratch 1, section 6.1.
 
     Example:
+        >>> from searchlab import AdaGrad
         >>> from searchlab.nn import Affine, Parameters, Replicas
         >>> replicas = Replicas([1])
         >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())

@@ -80,6 +80,7 @@ class Adam(_AdamMoments):
         Kingma and Ba (2015), algorithm 1; Deep Learning from Scratch 1, section 6.1.
 
     Example:
+        >>> from searchlab import Adam
         >>> from searchlab.nn import Affine, Parameters, Replicas
         >>> replicas = Replicas([1])
         >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())
@@ -121,6 +122,7 @@ class AdamW(_AdamMoments):
         Loshchilov and Hutter (2019), algorithm 2.
 
     Example:
+        >>> from searchlab import AdamW
         >>> from searchlab.nn import Parameter, Parameters, Replicas
         >>> replicas = Replicas([1])
         >>> W = Parameter(replicas.full(1, 1, value=8.0), apply_weight_decay=True)

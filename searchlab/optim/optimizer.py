@@ -29,6 +29,7 @@ def clip_joint_norm(grads: Array, limit: Array) -> None:
         Pascanu, Mikolov and Bengio (2013).
 
     Example:
+        >>> from searchlab.optim import clip_joint_norm
         >>> import numpy as np
         >>> grads = np.array([[3.0, 4.0], [0.3, 0.4]])
         >>> clip_joint_norm(grads, np.array([1.0, 1.0]))
@@ -53,6 +54,7 @@ class Optimizer(HasReplicaAxis, ABC):
         lr: Learning rate of each replica (R,), on the device.
 
     Example:
+        >>> from searchlab.optim import Optimizer
         >>> from searchlab.nn import Affine, Parameters, Replicas
         >>> class SignSGD(Optimizer):
         ...     def __init__(self, parameters, replicas, *, lr=0.25):

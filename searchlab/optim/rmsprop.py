@@ -25,6 +25,7 @@ class RMSprop(Optimizer):
         Tieleman and Hinton (2012), lecture 6e of Hinton's course.
 
     Example:
+        >>> from searchlab import RMSprop
         >>> from searchlab.nn import Affine, Parameters, Replicas
         >>> replicas = Replicas([1])
         >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())

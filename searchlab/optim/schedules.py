@@ -30,6 +30,7 @@ class Schedule(HasReplicaAxis, ABC):
         For the warm-up, Goyal et al. (2017).
 
     Example:
+        >>> from searchlab.optim.schedules import Schedule
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> class LinearDecay(Schedule):
@@ -129,6 +130,7 @@ class Constant(Schedule):
         UserMistake: When an argument is out of range.
 
     Example:
+        >>> from searchlab import Constant
         >>> from searchlab.nn import Replicas
         >>> Constant(Replicas([1, 2]), 10, warmup=[0, 1]).epoch_factors(0, 2).tolist()  # two steps, two replicas
         [[1.0, 0.5], [1.0, 1.0]]
@@ -155,6 +157,7 @@ class StepDecay(Schedule):
         Krizhevsky et al. (2012); He et al. (2016).
 
     Example:
+        >>> from searchlab import StepDecay
         >>> from searchlab.nn import Replicas
         >>> schedule = StepDecay(Replicas([1]), 10, every=2)
         >>> [schedule.epoch_factors(epoch, 1).item() for epoch in range(5)]
@@ -192,6 +195,7 @@ class ExponentialDecay(Schedule):
         UserMistake: When an argument is out of range.
 
     Example:
+        >>> from searchlab import ExponentialDecay
         >>> from searchlab.nn import Replicas
         >>> ExponentialDecay(Replicas([1]), 10, rate=0.25).epoch_factors(1, 2).tolist()  # after 1 and 1.5 epochs
         [[0.25], [0.125]]
@@ -222,6 +226,7 @@ class CosineDecay(Schedule):
         Loshchilov and Hutter (2017), without their warm restarts.
 
     Example:
+        >>> from searchlab import CosineDecay
         >>> from searchlab.nn import Replicas
         >>> schedule = CosineDecay(Replicas([1]), 4)
         >>> [round(schedule.epoch_factors(epoch, 1).item(), 3) for epoch in range(4)]
@@ -261,6 +266,7 @@ class Plateau(Schedule):
         Deep Learning from Scratch 2, chapter 6, with a factor of 0.25 and no patience; Keras' ReduceLROnPlateau.
 
     Example:
+        >>> from searchlab import Plateau
         >>> import numpy as np
         >>> from searchlab.nn import Replicas
         >>> schedule = Plateau(Replicas([1, 2]), 10)

@@ -20,6 +20,7 @@ class SGD(Optimizer):
         Robbins and Monro (1951).
 
     Example:
+        >>> from searchlab import SGD
         >>> from searchlab.nn import Affine, Parameters, Replicas
         >>> replicas = Replicas([1, 2])
         >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())
@@ -73,6 +74,7 @@ class Momentum(_WithVelocity):
         Polyak (1964), as Keras writes it; Deep Learning from Scratch 1, section 6.1.
 
     Example:
+        >>> from searchlab import Momentum
         >>> from searchlab.nn import Affine, Parameters, Replicas
         >>> replicas = Replicas([1])
         >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())
@@ -114,6 +116,7 @@ class Nesterov(_WithVelocity):
         Nesterov (1983), as Sutskever, Martens, Dahl and Hinton (2013) write it, except for W, as described above.
 
     Example:
+        >>> from searchlab import Nesterov
         >>> from searchlab.nn import Affine, Parameters, Replicas
         >>> replicas = Replicas([1])
         >>> parameters = Parameters(Affine(replicas, 2, 1).named_parameters())

@@ -123,4 +123,9 @@ class Result:
         return {"trial": trial.number, "scores": scores, "params": dict(trial.parameters)}
 
 
-_COUNTED: Mapping[str, State] = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "infeasible": "INFEASIBLE"}
+_COUNTED: Mapping[str, State] = {
+    "complete": "COMPLETE",
+    "pruned": "PRUNED",
+    "failed": "FAIL",
+    "infeasible": "INFEASIBLE",
+}

@@ -81,7 +81,7 @@ class SweepPipeline:
             except KeyboardInterrupt as error:
                 name = self.manifest.name
                 raise Interrupted(
-                    f"{name!r} was interrupted; the trials that ended are kept, and `searchlab resume {name}` continues it."
+                    f"{name!r} was interrupted; what was reached is kept, and `searchlab resume {name}` continues it."
                 ) from error
             finally:
                 recorder.close()

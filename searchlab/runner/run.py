@@ -89,7 +89,7 @@ def _resolved(config: RunConfig, sweep: Sweep) -> RunConfig:
 
 
 def _kept_spec(spec: Path | None, folder: SweepFolder) -> Path | None:
-    """Copy the project into the sweep's folder, from where it goes to the cluster; return the sweep file in the copy."""
+    """Copy the project into the sweep's folder, which is sent to the cluster; return the sweep file in the copy."""
     root = project_root(spec.absolute()) if spec else Path.cwd()
     copy_project(root, folder.project)
     return folder.project / spec.absolute().relative_to(root) if spec else None

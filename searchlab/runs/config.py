@@ -1,4 +1,4 @@
-"""The options of a run, declared once: `Sweep.run`, `searchlab run`, `submit` and `plan`, and the workers share them."""
+"""The options of a run, declared once for `Sweep.run`, the commands `run`, `submit` and `plan`, and the workers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:  # `searchlab list` reads configurations, and NumPy takes half
     from searchlab.space.resources import DeviceOption
 
 EngineName: TypeAlias = Literal["tune", "local"]
-PLACEMENTS = ("cpu", "cuda", "either")
+DEVICE_OPTIONS = ("cpu", "cuda", "either")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def _option(default: Any, kind: type, **command_line: Any) -> Any:
-    """Declare an option; `kind` and `command_line` (metavar, choices, env) are for the command line."""
-    return field(default=default, metadata={"kind": kind, **command_line})
+def _flag(kind: type, **details: Any) -> dict[str, Any]:
+    """Return what the command line needs of an option: its kind, and its metavar, choices or environment variable."""
+    return {"kind": kind, **details}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,30 +61,32 @@ class RunConfig:
         searchlab.errors.UserMistake: device is 'cpu', 'cuda' or 'either', got 'gpu'.
     """
 
-    name: str | None = _option(None, str, metavar="NAME")
-    trials: int | None = _option(None, int)
+    name: str | None = field(default=None, metadata=_flag(str, metavar="NAME"))
+    trials: int | None = field(default=None, metadata=_flag(int))
     values: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = _option(0, int)
-    workers: int | None = _option(None, int)
-    device: DeviceOption = _option("cpu", str, choices=PLACEMENTS)
-    fuse: FuseOption = _option("auto", str, metavar="auto|N")
-    engine: EngineName = _option("tune", str, choices=get_args(EngineName))
-    address: str | None = _option(None, str, metavar="ADDRESS", env="RAY_ADDRESS")
-    home: str | os.PathLike[str] = _option(".searchlab", str, metavar="FOLDER", env="SEARCHLAB_HOME")
+    seed: int = field(default=0, metadata=_flag(int))
+    workers: int | None = field(default=None, metadata=_flag(int))
+    device: DeviceOption = field(default="cpu", metadata=_flag(str, choices=DEVICE_OPTIONS))
+    fuse: FuseOption = field(default="auto", metadata=_flag(str, metavar="auto|N"))
+    engine: EngineName = field(default="tune", metadata=_flag(str, choices=get_args(EngineName)))
+    address: str | None = field(default=None, metadata=_flag(str, metavar="ADDRESS", env="RAY_ADDRESS"))
+    home: str | os.PathLike[str] = field(
+        default=".searchlab", metadata=_flag(str, metavar="FOLDER", env="SEARCHLAB_HOME")
+    )
     tracking: Literal["mlflow"] | None = field(default="mlflow")
-    tracking_uri: str | None = _option(None, str, metavar="URL", env="MLFLOW_TRACKING_URI")
-    storage: str | None = _option(None, str, metavar="URL", env="SEARCHLAB_STORAGE")
-    checkpoints: str | None = _option(None, str, metavar="PLACE", env="SEARCHLAB_CHECKPOINTS")
-    ship_data: bool = _option(False, bool)
-    memory: float | None = _option(None, float, metavar="GB")
-    reproducible: bool = _option(False, bool)
-    warm_start: str | None = _option(None, str, metavar="NAME")
+    tracking_uri: str | None = field(default=None, metadata=_flag(str, metavar="URL", env="MLFLOW_TRACKING_URI"))
+    storage: str | None = field(default=None, metadata=_flag(str, metavar="URL", env="SEARCHLAB_STORAGE"))
+    checkpoints: str | None = field(default=None, metadata=_flag(str, metavar="PLACE", env="SEARCHLAB_CHECKPOINTS"))
+    ship_data: bool = field(default=False, metadata=_flag(bool))
+    memory: float | None = field(default=None, metadata=_flag(float, metavar="GB"))
+    reproducible: bool = field(default=False, metadata=_flag(bool))
+    warm_start: str | None = field(default=None, metadata=_flag(str, metavar="NAME"))
 
     def __post_init__(self) -> None:
         validate_name(self.name)
         for option in ("trials", "workers"):
             _validate_count(option, getattr(self, option))
-        _validate_choice("device", self.device, PLACEMENTS)
+        _validate_choice("device", self.device, DEVICE_OPTIONS)
         _validate_choice("engine", self.engine, get_args(EngineName))
         _validate_choice("tracking", self.tracking, ("mlflow", None))
         if type(self.seed) is not int:

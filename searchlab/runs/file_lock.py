@@ -24,6 +24,7 @@ class FileLock:
         BlockingIOError: When another process still holds the lock after `timeout` seconds.
 
     Example:
+        >>> from searchlab.runs.file_lock import FileLock, lock_holder_pid
         >>> import os, tempfile
         >>> with tempfile.TemporaryDirectory() as folder, FileLock(Path(folder) / "run.lock"):
         ...     lock_holder_pid(Path(folder) / "run.lock") == os.getpid()

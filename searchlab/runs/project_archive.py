@@ -43,7 +43,7 @@ def validate_size(root: Path, files: Sequence[Path]) -> None:
         largest = sorted(sizes, key=lambda path: -sizes[path])[:FILES_NAMED]
         named = ", ".join(f"{path} ({format_bytes(sizes[path])})" for path in largest)
         raise UserMistake(
-            f"the project {root} has {format_bytes(total)}, and at most {format_bytes(MAX_BYTES)} are sent to a cluster; "
+            f"the project {root} has {format_bytes(total)}, and at most {format_bytes(MAX_BYTES)} are sent; "
             f"the largest files are {named}. Name in .gitignore what is not code; data belongs where every node sees "
             "it, or travels with --ship-data."
         )

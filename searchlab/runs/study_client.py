@@ -60,7 +60,7 @@ class StudyClient(Protocol):
         """Return the group with more trials of its structure, up to `size` in all, as far as trials are left."""
 
     def return_survivors(self, group: Group, epoch: int) -> bool:
-        """Offer the survivors of a group, whose checkpoint is kept; return whether they wait for others to train with."""
+        """Offer the survivors of a group, whose checkpoint is kept; return whether they wait for others to join."""
 
     def report_memory(self, numbers: Sequence[int], needed: int, limit: int) -> None:
         """Report the estimated bytes that each of these trials needs, of the bytes that a worker may take."""

@@ -66,8 +66,8 @@ class TrialRecord:
 
     Attributes:
         number: Number of the trial, from 0.
-        state: "RUNNING", "COMPLETE", "PRUNED", "FAIL", or "INFEASIBLE" (it violates the sweep's constraint and was never
-            trained).
+        state: "RUNNING", "COMPLETE", "PRUNED", "FAIL", or "INFEASIBLE", which violates the constraint and was never
+            trained.
         parameters: Suggested values by path, such as {"model.hidden": 64, "optimizer": "Adam"}.
         value: Mean over folds of the primary metric at the best epoch; None where no epoch was reached.
         epoch: The best epoch, from 1; None where no epoch was reached.
@@ -125,7 +125,7 @@ class TrialRecord:
 
 
 def replay_events(trials: Sequence[TrialRecord], handler: EventHandler) -> None:
-    """Pass the events of these trials to a handler again, from their start, so that an incomplete record is completed."""
+    """Pass the events of these trials to a handler again, so that an incomplete record is completed."""
     for trial in trials:
         curve = trial.curve
         handler.handle(TrialStarted(trial.number, trial.parameters, trial.started))

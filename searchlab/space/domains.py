@@ -67,6 +67,7 @@ class Float(Domain):
         high: Largest value, included.
         log: Whether values are drawn on a logarithmic scale, which needs `low` above 0; default False.
         step: Distance between neighboring values; default None, which allows every number of the range.
+        conditions: Required values of sibling arguments; set by `when`.
 
     Raises:
         UserMistake: When the range is empty or not finite, or `log` and `step` are both given.
@@ -104,6 +105,7 @@ class Int(Domain):
         high: Largest value, included.
         log: Whether values are drawn on a logarithmic scale, which needs `low` above 0; default False.
         step: Distance between neighboring values; default 1.
+        conditions: Required values of sibling arguments; set by `when`.
 
     Raises:
         UserMistake: When the range is empty or has fractions, or `log` and `step` are both given.

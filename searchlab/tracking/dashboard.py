@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def command(uri: str, home: Path, port: int) -> list[str]:
-    """Return the command of a server for the store at `uri`, on loopback only; one worker, since it serves one person."""
+    """Return the command of a server for the store at `uri`, on loopback only, with one worker for one person."""
     return [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--artifacts-destination",
         str(home / "mlartifacts"), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",

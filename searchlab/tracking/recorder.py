@@ -85,7 +85,7 @@ class Recorder:
             self._send(name, **values)
 
     def log_artifact(self, path: Path, folder: str = "") -> None:
-        """Attach a file, or the content of a directory, to the sweep's run; it must exist until the record is concluded."""
+        """Attach a file, or the content of a directory, which must exist until the record is concluded."""
         self._send("log_artifact", path=str(path.absolute()), folder=folder)
 
     def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
@@ -169,7 +169,7 @@ class Recorder:
             self._changed.notify_all()
 
     def _run_writer(self) -> int:
-        """Start a writer process, send it every line from the beginning until it has ended, and return its exit status."""
+        """Start a writer process, send it every line until it has ended, and return its exit status."""
         command = [sys.executable, "-m", "searchlab.tracking.writer"]
         with (
             self._log.open("ab") as log,

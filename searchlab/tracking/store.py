@@ -34,8 +34,8 @@ def open_store(uri: str, home: Path) -> MlflowClient:
 def create_tables(database: Path, home: Path) -> None:
     """Create MLflow's tables if the database is not there yet, once even if many processes start together.
 
-    They are created in a file of its own that is renamed when it is complete: no process ever opens half a database, even
-    if this one is killed before.
+    They are created in a file of its own that is renamed when it is complete: no process ever opens half a database,
+    even if this one is killed before.
     """
     if database.exists():
         return

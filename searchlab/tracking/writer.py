@@ -50,7 +50,7 @@ class Inbox:
         threading.Thread(target=self._read, daemon=True).start()
 
     def take(self) -> list[Command]:
-        """Return what has arrived, one interval after the last call at the earliest, or at once after a final command."""
+        """Return what has arrived, one interval after the last call at the earliest, at once after a final command."""
         with self._changed:
             self._changed.wait_for(lambda: self._commands or self.retry_seconds is not None)
             left = self._taken + self.interval - time.monotonic()
