@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from searchlab.data.data_folder import data_folder
 
 ROOT = Path(__file__).parents[1]
 
-np.seterr(all="raise")  # the trainer itself answers for NaN and overflow, lane by lane
+np.seterr(all="raise")  # the trainer itself handles NaN and overflow, replica by replica
 
 
 def pytest_collection_modifyitems(items):
@@ -25,6 +26,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if reason and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def no_figures(request, monkeypatch):
+    """Drawing takes longer than the small sweeps of tests: only tests marked `figures` have them drawn."""
+    pipeline = sys.modules.get("searchlab.runner.pipeline")  # not imported here: it needs Optuna
+    if pipeline and "figures" not in request.keywords:
+        monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
 
 
 @pytest.fixture

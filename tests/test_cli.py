@@ -1,7 +1,8 @@
-"""The command line as its users meet it: in a process of its own, by what it prints and how it ends."""
+"""The command line: what it prints, and its exit codes."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,9 +11,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+
+from searchlab.cli import execute
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--engine", "local", "--trials", "2", "--epochs", "2", "--no-tracking"]
@@ -28,7 +32,20 @@ sweep = Sweep(name="mine", data=Spiral(points=20), validation=KFold(2), metric=A
 
 
 def searchlab(*arguments, cwd=ROOT, home=None):
-    """Run the command line and wait for its end."""
+    """Run the command line in this process, as `main` does, in a folder and with a home of its own."""
+    changes = {"COLUMNS": "120"} | ({"SEARCHLAB_HOME": str(home)} if home else {})
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in changes.items():
+            patch.setenv(name, value)
+        patch.chdir(cwd)
+        patch.setattr(sys, "path", [*sys.path])
+        code = execute([*map(str, arguments)])
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def searchlab_process(*arguments, cwd=ROOT, home=None):
+    """Run the command line in a process of its own, and wait for its end."""
     environment = {**os.environ, "COLUMNS": "120", **({"SEARCHLAB_HOME": str(home)} if home else {})}
     command = [sys.executable, "-m", "searchlab.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
@@ -55,8 +72,8 @@ def test_help_is_light():
     heavy = ["numpy", "ray", "optuna", "mlflow", "matplotlib"]
     code = f"""
 import sys
-from searchlab.cli import _answer
-assert _answer(["--help"]) == 0 and _answer(["run", "--help"]) == 0
+from searchlab.cli import execute
+assert execute(["--help"]) == 0 and execute(["run", "--help"]) == 0
 loaded = [name for name in {heavy} if name in sys.modules]
 assert not loaded, loaded
 """
@@ -67,7 +84,7 @@ assert not loaded, loaded
 
 
 def test_show_tells_what_is_open_fixed_and_fused():
-    done = searchlab("show", ROOT / "search_spaces" / "digits_mlp.py", "--json")
+    done = searchlab_process("show", ROOT / "search_spaces" / "digits_mlp.py", "--json")
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["trials"] == 40
     assert told["structures"] == 27
@@ -129,19 +146,19 @@ def test_a_grid_that_cannot_be_tried_is_one_sentence(tmp_path, lr, trials, optio
 @pytest.mark.slow
 def test_a_grid_is_tried_in_part_and_then_to_its_end(home, tmp_path):
     path = write(tmp_path, GRID.format(lr="0.1", trials=""))
-    done = searchlab(
+    done = searchlab_process(
         "run", path, "--engine", "local", "--trials", "4", "--no-tracking", "--json", home=home, cwd=tmp_path
     )
     assert json.loads(done.stdout)["trials"]["complete"] == 4
-    told = sentence(searchlab("resume", "mine", "--trials", "10", home=home, cwd=tmp_path), 2)
+    told = sentence(searchlab_process("resume", "mine", "--trials", "10", home=home, cwd=tmp_path), 2)
     assert "the grid has 9 combinations, and trials=10 is more" in told
-    more = searchlab("resume", "mine", "--trials", "9", "--json", home=home, cwd=tmp_path)
+    more = searchlab_process("resume", "mine", "--trials", "9", "--json", home=home, cwd=tmp_path)
     assert json.loads(more.stdout)["trials"] == {"asked": 9, "complete": 9, "pruned": 0, "failed": 0}
 
 
 @pytest.mark.slow
 def test_run_list_and_resume_speak_json(home):
-    done = searchlab("run", SPIRAL, *QUICK[:-1], "--json", home=home)
+    done = searchlab_process("run", SPIRAL, *QUICK[:-1], "--json", home=home)
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     told = json.loads(line)
@@ -155,17 +172,17 @@ def test_run_list_and_resume_speak_json(home):
     assert "winner" in done.stderr
     assert "searchlab ui" in done.stderr
 
-    (sweep,) = json.loads(searchlab("list", "--json", home=home).stdout)["sweeps"]
+    (sweep,) = json.loads(searchlab_process("list", "--json", home=home).stdout)["sweeps"]
     assert (sweep["sweep"], sweep["state"], sweep["complete"]) == ("spiral-mlp", "finished", 2)
 
-    more = searchlab("resume", "spiral-mlp", "--trials", "3", "--json", home=home)
+    more = searchlab_process("resume", "spiral-mlp", "--trials", "3", "--json", home=home)
     again = json.loads(more.stdout)
     assert again["trials"]["complete"] == 3
     assert again["run_id"] == told["run_id"]
 
 
 def test_run_prints_the_best_trials_and_where_everything_lies(home):
-    done = searchlab("run", SPIRAL, *QUICK, "--name", "named", home=home)
+    done = searchlab_process("run", SPIRAL, *QUICK, "--name", "named", home=home)
     assert done.returncode == 0, done.stderr
     for word in ("named: 2 trials", "accuracy", "hidden", "winner", "test accuracy", "artifact", "report"):
         assert word in done.stdout
@@ -254,7 +271,7 @@ def test_a_name_used_with_another_space_is_one_sentence(home):
 
 def test_a_sweep_in_which_all_trials_fail_says_so(home, tmp_path):
     path = write(tmp_path, GOOD.format(hidden="5", lr="Float(1e6, 1e7)"))
-    done = searchlab("run", path, "--engine", "local", "--no-tracking", "--json", home=home, cwd=tmp_path)
+    done = searchlab_process("run", path, "--engine", "local", "--no-tracking", "--json", home=home, cwd=tmp_path)
     assert done.returncode == 1
     assert json.loads(done.stdout)["trials"] == {"asked": 2, "complete": 0, "pruned": 0, "failed": 2}
     assert "every trial failed" in done.stderr
@@ -266,7 +283,7 @@ def test_resume_of_nothing_is_one_sentence(tmp_path):
 
 
 def test_doctor_looks_at_this_machine(tmp_path):
-    done = searchlab("doctor", "--json", home=tmp_path / "home")
+    done = searchlab_process("doctor", "--json", home=tmp_path / "home")
     findings = {finding["what"]: finding for finding in json.loads(done.stdout.splitlines()[-1])["findings"]}
     assert done.returncode == 0
     assert all(findings[what]["fine"] for what in ("python", "ray", "optuna", "mlflow", "digits", "home"))
@@ -292,7 +309,7 @@ def test_ui_serves_the_dashboard_until_it_is_told_to_end(home, free_port, number
                 assert server.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.3)
-        taken = searchlab("ui", "--port", free_port, home=home)
+        taken = searchlab_process("ui", "--port", free_port, home=home)
         assert "is taken" in sentence(taken, 1)
         server.send_signal(number)
         assert server.wait(30) == 0

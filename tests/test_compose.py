@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from searchlab.cli import _answer
+from searchlab.cli import execute
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -129,7 +129,7 @@ def variables(path):
 def test_init_writes_all_that_compose_asks_for(written, capfd):
     asked = {found[0] for found in VARIABLE.findall((ROOT / "docker-compose.yml").read_text()) if found[1] == ":?"}
     assert asked == SECRETS
-    assert _answer(["cluster", "init", "--json"]) == 0
+    assert execute(["cluster", "init", "--json"]) == 0
     told, given = capfd.readouterr(), variables(written / ".env")
     assert asked <= set(given)
     assert given["COMPOSE_PROFILES"] == "auth"
@@ -148,23 +148,23 @@ def test_nobody_else_can_read_the_secrets_at_any_moment(written, monkeypatch):
     monkeypatch.setattr(
         os, "fdopen", lambda fd, *rest: (modes.append(os.fstat(fd).st_mode & 0o777), opened(fd, *rest))[1]
     )
-    assert [_answer(["cluster", "init"]), _answer(["cluster", "init", "--force"])] == [0, 0]
+    assert [execute(["cluster", "init"]), execute(["cluster", "init", "--force"])] == [0, 0]
     assert [*modes, (written / ".env").stat().st_mode & 0o777] == [0o600] * 3
 
 
 def test_init_keeps_what_is_there_unless_forced(written, capfd):
-    _answer(["cluster", "init"])
+    execute(["cluster", "init"])
     first = (written / ".env").read_text()
-    assert _answer(["cluster", "init"]) == 2
+    assert execute(["cluster", "init"]) == 2
     assert capfd.readouterr().err.count("--force") == 1
     assert (written / ".env").read_text() == first
-    assert _answer(["cluster", "init", "--force", "--open"]) == 0
+    assert execute(["cluster", "init", "--force", "--open"]) == 0
     assert variables(written / ".env")["COMPOSE_PROFILES"] == "open"
     assert not set(re.findall(r"[\w-]{32,}", first)) & set(re.findall(r"[\w-]{32,}", (written / ".env").read_text()))
-    assert _answer(["cluster", "init", "--folder", "nowhere"]) == 2
+    assert execute(["cluster", "init", "--folder", "nowhere"]) == 2
 
 
 def test_the_data_folder_is_the_containers_too(written):
     (written / "docker-compose.yml").touch()
-    _answer(["cluster", "init"])
+    execute(["cluster", "init"])
     assert (written / "data").stat().st_mode & 0o7777 == 0o1777

@@ -9,7 +9,7 @@ import pytest
 
 from models.mlp import MLP
 from searchlab import SGD, Choice, Float, Grid, Halving, Int, NoPruning, Space, Trainer
-from searchlab.cli import _answer
+from searchlab.cli import execute
 from searchlab.cli.plan import summary
 from searchlab.errors import UserMistake
 from searchlab.estimate import structures
@@ -251,7 +251,7 @@ sweep = Sweep(name="mine", data=Spiral(points=20), validation=KFold(2), metric=A
               training=Space(Trainer, epochs=9), pruner=NoPruning())
 """,
     )
-    assert _answer(["plan", str(sweep), "--set", "training.batch_size=7", "--epochs", "4", "--json"]) == 0
+    assert execute(["plan", str(sweep), "--set", "training.batch_size=7", "--epochs", "4", "--json"]) == 0
     out, err = capfd.readouterr()
     values = json.loads(out.splitlines()[-1])
     assert values["epochs"] == 16
@@ -261,5 +261,5 @@ sweep = Sweep(name="mine", data=Spiral(points=20), validation=KFold(2), metric=A
     assert "hidden=400" in err
     assert "search: about" in err
     assert not list(tmp_path.glob(".searchlab"))
-    assert _answer(["plan", str(sweep), "--memory", "0.000001"]) == 2
+    assert execute(["plan", str(sweep), "--memory", "0.000001"]) == 2
     assert "needs" in capfd.readouterr().err

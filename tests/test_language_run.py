@@ -8,7 +8,6 @@ from models.rnn_lm import RnnLM
 from searchlab import SGD, Blocked, Float, Perplexity, Space, Sweep, Text, Trainer, artifact
 from searchlab.data import TokenStream
 from searchlab.engine import refit, text_samples
-from searchlab.runner import pipeline
 from searchlab.runs.trials import LearningCurve, TrialRecord
 from tests.jobs import make_job, run
 from tests.sweeps import spiral_sweep
@@ -39,6 +38,7 @@ def samples_of(result):
     return [line.partition("  ")[2].rstrip().replace("\n" + " " * 9, "\n") for line in lines]
 
 
+@pytest.mark.figures
 def test_a_sweep_of_language_models_keeps_samples_of_its_winner(home, tmp_path):
     result = run(text_sweep(tmp_path), engine="local", home=home, tracking="mlflow")
     assert [trial.state for trial in result.trials] == ["COMPLETE"] * 2
@@ -62,11 +62,6 @@ def test_a_sweep_of_language_models_keeps_samples_of_its_winner(home, tmp_path):
     assert "winner/vocabulary.json" in [file.path for file in client.list_artifacts(result.run_id, "winner")]
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
-
-
 @pytest.mark.parametrize("unit", ["word", "char"])
 def test_generating_samples_does_not_change_training(tmp_path, unit, monkeypatch):
     def refit_once():
@@ -85,7 +80,6 @@ def test_generating_samples_does_not_change_training(tmp_path, unit, monkeypatch
     assert refit_once() == (["nothing"] * 4, state)
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_classifiers_have_no_samples(home):
     result = run(spiral_sweep(trials=1), engine="local", home=home)
     assert result.winner.samples is None
@@ -93,7 +87,6 @@ def test_classifiers_have_no_samples(home):
     assert not (home / "sweeps" / "spiral" / "samples.txt").exists()
 
 
-@pytest.mark.usefixtures("no_figures")
 def test_perplexity_of_a_classifier_fails_each_trial_with_the_reason(home):
     result = run(spiral_sweep(metric=Perplexity(), trials=1), engine="local", home=home)
     assert "Perplexity needs a stream of tokens" in result.trials[0].reason

@@ -27,7 +27,6 @@ from searchlab.reporting.formats import score, score_with_std
 from searchlab.reporting.pruning_savings import compute_pruning_savings
 from searchlab.reporting.report import create_report, write_report
 from searchlab.reporting.svg_charts import best_score_chart, round_ticks, training_trials_chart
-from searchlab.runner import pipeline
 from searchlab.runs.describe import arguments_of, command_of, settings_of
 from searchlab.runs.events import EventBuffer
 from searchlab.runs.file_lock import FileLock
@@ -46,7 +45,6 @@ VOID_TAGS = {"meta", "img", "br", "line", "path", "circle"}  # these are not clo
 def few_figures(request, monkeypatch):
     """Plot no figures except in the tests of figures: it takes longer than these small sweeps."""
     if "figures" not in request.keywords:
-        monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
         monkeypatch.setattr(report_module, "save_search_figures", lambda *_: ())
 
 

@@ -319,6 +319,7 @@ def test_the_summary_counts_the_states_and_gives_reasons_of_failed_and_infeasibl
     assert "every trial failed" in printed(result_of(trials[3:4], tmp_path, None, {}))
 
 
+@pytest.mark.figures
 def test_a_sweep_of_several_metrics_ends_with_its_pareto_front(tmp_path):
     sweep = spiral_sweep(6, metric=BOTH, sampler=Random())
     result = sweep.run(engine="local", home=tmp_path)

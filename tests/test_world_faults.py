@@ -16,7 +16,6 @@ from mlflow import MlflowClient
 
 from searchlab.engine import local
 from searchlab.errors import WorldFault
-from searchlab.runner import pipeline
 from searchlab.runner.resume import resume
 from searchlab.runs.events import EventBuffer, TrialFinished
 from searchlab.space.budget import Budget
@@ -71,9 +70,8 @@ class Watched:
 
 
 @pytest.fixture
-def server(home, free_port, monkeypatch):
-    """A server that may be started and killed, as often as need be."""
-    monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
+def server(home, free_port):
+    """A server that may be started and killed several times."""
     with ExitStack() as stack:
         yield Server(home, free_port, stack)
 

@@ -59,10 +59,11 @@ def main() -> None:
     """Run the command line: exit code 2 for a user's mistake, 1 for a fault of the world, each in one sentence."""
     for name, value in worker_environment().items():
         os.environ.setdefault(name, value)  # before anything imports NumPy
-    sys.exit(_answer(sys.argv[1:]))
+    sys.exit(execute(sys.argv[1:]))
 
 
-def _answer(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
+    """Run the command line in this process and return its exit code; an error is one sentence on stderr."""
     output = Output("--json" in arguments)
     try:
         code: Any = searchlab.main(arguments, standalone_mode=False)
