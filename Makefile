@@ -1,7 +1,9 @@
-# make install    a virtual environment in .venv with everything in it
-# make sweep      the first sweep: 40 trials on the digits, from its file to a float16 artifact
-# make test       the tests                       make lint    style and types
-# make docs       the documentation, build/site   make bench   the comparisons in bench/
+# make install    install everything in a virtual environment, .venv
+# make sweep      run the first sweep: 40 trials on the digits, and a float16 artifact of the winner
+# make test       run all tests
+# make lint       check style and types
+# make docs       build the documentation in build/site
+# make bench      run the benchmarks in bench/
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,10 +16,10 @@ FAIL = { echo "searchlab: $(1)" >&2; exit 1; }
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
-	@command -v $(PYTHON) >/dev/null || $(call FAIL,Python 3.11 or newer is needed and there is no $(PYTHON) here; install it or call make PYTHON=/path/to/python.)
+	@command -v $(PYTHON) >/dev/null || $(call FAIL,Python 3.11 or newer is needed and $(PYTHON) was not found; install it or call make PYTHON=/path/to/python.)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || $(call FAIL,Python 3.11 or newer is needed and $(PYTHON) is $$($(PYTHON) -V); call make PYTHON=/path/to/a/newer/python.)
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(call FAIL,$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv.)
-	@echo "setting up .venv: about a minute and 1.3 GB"
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(call FAIL,$(PYTHON) cannot create virtual environments; on Debian and Ubuntu: apt install python3-venv.)
+	@echo "installing into .venv: about a minute and 1.3 GB"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
@@ -27,7 +29,7 @@ sweep: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not slow" -n 2
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 3 --dist loadgroup  # one of the three waits for a cluster most of the time
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -35,7 +37,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 docs: $(INSTALLED)
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # its theme would advertise a successor
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # hides an advertisement of the theme
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.fused

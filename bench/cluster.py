@@ -1,11 +1,11 @@
-"""What another worker's host brings: the same 200 trials on one and on two hosts of one core each.
+"""The speedup by another worker host: the same search on one and on two hosts of one core each.
 
 python -m bench.cluster [--workers 1 2] [--trials 200] [--hidden 128 1024] [--fuse 4]
 
 The hosts are those of docker-compose.yml, started as tests/cluster starts them, so this needs root and PostgreSQL.
-Head, database and record share the cores with the workers: on a machine with two, no worker has one to itself. What
-each took of the processors is told beside the ratios: it is what a trial costs beyond its training. Trials that take
-longer are those of wider networks; all else is the same.
+Head, database and MLflow share the cores with the workers: on a machine with two cores, no worker has one to itself.
+The CPU seconds of each kind of host are printed beside the ratios: they show what a trial costs beyond its training.
+Wider networks make longer trials; all else is the same.
 """
 
 from __future__ import annotations
@@ -26,110 +26,121 @@ from tests.cluster.hosts import unavailable_reason
 from tests.cluster.stack import Stack, stack
 from tests.cluster.users import User
 
-PATIENCE = 1200.0  # seconds for a search
+SEARCH_TIMEOUT = 1200.0  # seconds
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A search by so many workers: its seconds, those its trials trained for, and those from its sending to its end."""
+class Measurement:
+    """A measured search with a number of workers; times are in seconds."""
 
     workers: int
     hidden: int
     trials: int
-    search: float
-    trained: float
-    whole: float
-    used: Mapping[str, float]  # seconds of a processor that each kind of host took meanwhile
+    search_seconds: float
+    training_seconds: float  # of all trials together
+    total_seconds: float  # from the submission to the end
+    cpu_seconds: Mapping[str, float]  # of each kind of host, from the submission to the end
 
     @property
-    def busy(self) -> float:
-        """The share of the workers' time that went into training."""
-        return self.trained / (self.workers * self.search)
+    def training_share(self) -> float:
+        """The share of the workers' time that is training."""
+        return self.training_seconds / (self.workers * self.search_seconds)
 
 
 def main() -> None:
-    """Print throughput and overhead by number of workers, and the ratios to the fewest."""
+    """Print throughput and overhead by number of workers, and the ratios to the smallest number."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--hidden", type=int, nargs="+", default=[128, 1024])
     parser.add_argument("--fuse", default="4")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     if reason := unavailable_reason():
-        sys.exit(f"no hosts can be made here: {reason}")
+        sys.exit(f"no hosts can be started here: {reason}")
     cores = sorted(os.sched_getaffinity(0))
-    cpus = {f"ray-worker-{number}": cores[(number - 1) % len(cores)] for number in range(1, 1 + max(asked.workers))}
-    with stack(environment(), workers=0, cpus=cpus) as cluster:
-        user, found = user_of(cluster), list[Measured]()
-        for count in asked.workers:
-            while sum(name.startswith("ray-worker") for name in cluster.hosts) < count:
-                cluster.add("ray-worker", 1 + sum(name.startswith("ray-worker") for name in cluster.hosts))
-            measure(user, count, 8, 16, asked.fuse)  # what is done once: imports, the project, the data
-            found += [measure(user, count, asked.trials, hidden, asked.fuse) for hidden in asked.hidden]
-    tell(found, len(cores))
+    cpus = {f"ray-worker-{number}": cores[(number - 1) % len(cores)] for number in range(1, 1 + max(arguments.workers))}
+    with stack(cluster_environment(), workers=0, cpus=cpus) as cluster:
+        user, measurements = user_of(cluster), list[Measurement]()
+        for workers in arguments.workers:
+            add_workers(cluster, workers)
+            measure(user, workers, 8, 16, arguments.fuse)  # warm-up: imports, the project and the data
+            for hidden in arguments.hidden:
+                measurements.append(measure(user, workers, arguments.trials, hidden, arguments.fuse))
+    print_tables(measurements, len(cores))
 
 
-def measure(user: User, workers: int, trials: int, hidden: int, fuse: str) -> Measured:
-    """Send the steady sweep and take its times from what it leaves."""
+def add_workers(cluster: Stack, workers: int) -> None:
+    """Start worker hosts until there are this many."""
+    existing = sum(name.startswith("ray-worker") for name in cluster.hosts)
+    for number in range(existing + 1, workers + 1):
+        cluster.add("ray-worker", number)
+
+
+def measure(user: User, workers: int, trials: int, hidden: int, fuse: str) -> Measurement:
+    """Submit the sweep `steady`, and return the times of its search."""
     name, width = f"steady-{workers}-{trials}-{hidden}", f"model.hidden={hidden}"
-    with Meter(user.stack) as meter:
+    with CpuMeter(user.stack) as meter:
         user.submit(name, "--trials", str(trials), "--set", width, "--fuse", fuse, spec="steady.py")
-        begun, found = time.monotonic(), user.folder(name) / "result.json"
-        while not found.exists():  # nobody watches: that would cost the head some seconds
+        submitted, result_file = time.monotonic(), user.folder(name) / "result.json"
+        while not result_file.exists():  # `searchlab watch` would cost the head some seconds
             time.sleep(0.1)
-            assert time.monotonic() - begun < PATIENCE, user.driver_log(name)
-        whole = time.monotonic() - begun
-    result = json.loads(found.read_text())
-    ended = user.trials(name)
-    assert len(ended) == trials
-    trained = sum(trial.seconds for trial in ended)
-    return Measured(workers, hidden, trials, result["seconds"]["search"], trained, whole, meter.used)
+            assert time.monotonic() - submitted < SEARCH_TIMEOUT, user.driver_log(name)
+        total_seconds = time.monotonic() - submitted
+    result = json.loads(result_file.read_text())
+    records = user.trials(name)
+    assert len(records) == trials
+    training_seconds = sum(trial.seconds for trial in records)
+    search_seconds = result["seconds"]["search"]
+    return Measurement(workers, hidden, trials, search_seconds, training_seconds, total_seconds, meter.cpu_seconds)
 
 
-class Meter:
-    """Seconds of a processor that all hosts of each service take within the block, by service."""
+class CpuMeter:
+    """A context manager that measures the CPU seconds of all hosts of each service within its block."""
 
     def __init__(self, cluster: Stack) -> None:
-        self._spaces = {os.readlink(f"/proc/{h.pid}/ns/pid"): h.name.rpartition("-")[0] for h in cluster.hosts.values()}
-        self._first: dict[tuple[str, str, str], float] = {}  # by service, process and when it began
+        self._services = {  # by PID namespace
+            os.readlink(f"/proc/{host.pid}/ns/pid"): host.name.rpartition("-")[0] for host in cluster.hosts.values()
+        }
+        self._first: dict[tuple[str, str, str], float] = {}  # CPU seconds by service, process and its start
         self._last: dict[tuple[str, str, str], float] = {}
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> Meter:
-        self._look(new=False)
+    def __enter__(self) -> CpuMeter:
+        self._read(new=False)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._stopping.set()
         self._thread.join()
 
     @property
-    def used(self) -> dict[str, float]:
-        """What each service took."""
-        found = dict.fromkeys(self._spaces.values(), 0.0)
+    def cpu_seconds(self) -> dict[str, float]:
+        """The CPU seconds of each service."""
+        seconds = dict.fromkeys(self._services.values(), 0.0)
         for process, last in self._last.items():
-            found[process[0]] += last - self._first[process]
-        return found
+            seconds[process[0]] += last - self._first[process]
+        return seconds
 
-    def _watch(self) -> None:
-        while not self._over.wait(0.2):  # what a process took in its last moments is not seen
-            self._look(new=True)
+    def _run(self) -> None:
+        while not self._stopping.wait(0.2):  # the CPU time of a process after the last reading is not counted
+            self._read(new=True)
 
-    def _look(self, *, new: bool) -> None:
+    def _read(self, *, new: bool) -> None:
+        """Read the CPU time of every process; with `new`, a process that appears has started within the block."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                kind = self._spaces.get(os.readlink(process / "ns" / "pid"))
-                if kind is not None:
+                service = self._services.get(os.readlink(process / "ns" / "pid"))
+                if service is not None:
                     fields = (process / "stat").read_text().rpartition(")")[2].split()
-                    key = kind, process.name, fields[19]
+                    key = service, process.name, fields[19]
                     self._last[key] = sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
                     self._first.setdefault(key, 0.0 if new else self._last[key])
 
 
-def environment() -> dict[str, str]:
-    """What `searchlab cluster init` would write, for this run alone."""
+def cluster_environment() -> dict[str, str]:
+    """Return the variables that `searchlab cluster init` would write, for this run alone."""
     names = ("RAY_AUTH_TOKEN", "POSTGRES_PASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY")
     return {
         **{name: secrets.token_urlsafe(32) for name in names},
@@ -140,34 +151,35 @@ def environment() -> dict[str, str]:
 
 
 def user_of(cluster: Stack) -> User:
-    """Somebody with the token and the record's password."""
-    given = cluster.environment
+    """Return a user who has the cluster's token and MLflow's password."""
+    environment = cluster.environment
     return User(
         cluster,
         {
             "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": given["RAY_AUTH_TOKEN"],
+            "RAY_AUTH_TOKEN": environment["RAY_AUTH_TOKEN"],
             "RAY_ADDRESS": "http://ray-head:8265",
             "MLFLOW_TRACKING_URI": "http://mlflow:5000",
             "MLFLOW_TRACKING_USERNAME": "searchlab",
-            "MLFLOW_TRACKING_PASSWORD": given["MLFLOW_AUTH_ADMIN_PASSWORD"],
+            "MLFLOW_TRACKING_PASSWORD": environment["MLFLOW_AUTH_ADMIN_PASSWORD"],
         },
     )
 
 
-def tell(found: list[Measured], cores: int) -> None:
-    """Print the tables, one for each width."""
-    for hidden in dict.fromkeys(one.hidden for one in found):
-        alike = [one for one in found if one.hidden == hidden]
-        first = alike[0]
-        kinds = sorted(first.used)
-        print(f"\n{first.trials} trials x 5 folds of 64-{hidden}-10, 20 epochs; hosts of one core on {cores} cores")
-        print("workers  search s  trials/s  training  sent to end s  throughput  processor seconds of", *kinds)
-        for one in alike:
-            took = "  ".join(f"{one.used.get(kind, 0.0):.1f}" for kind in kinds)
+def print_tables(measurements: list[Measurement], cores: int) -> None:
+    """Print a table for each network."""
+    for hidden in dict.fromkeys(measurement.hidden for measurement in measurements):
+        rows = [measurement for measurement in measurements if measurement.hidden == hidden]
+        baseline = rows[0]
+        services = sorted(baseline.cpu_seconds)
+        print(f"\n{baseline.trials} trials x 5 folds of 64-{hidden}-10, 20 epochs; hosts of one core on {cores} cores")
+        print("workers  search s  trials/s  training  submitted to end s  throughput  CPU seconds of", *services)
+        for row in rows:
+            cpu_seconds = "  ".join(f"{row.cpu_seconds.get(service, 0.0):.1f}" for service in services)
             print(
-                f"{one.workers:7d} {one.search:9.1f} {one.trials / one.search:9.2f} {one.busy:9.0%} {one.whole:14.1f} "
-                f"{first.search / one.search:5.2f} times  {took}"
+                f"{row.workers:7d} {row.search_seconds:9.1f} {row.trials / row.search_seconds:9.2f} "
+                f"{row.training_share:9.0%} {row.total_seconds:19.1f} "
+                f"{baseline.search_seconds / row.search_seconds:5.2f} times  {cpu_seconds}"
             )
 
 

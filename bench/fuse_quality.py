@@ -44,9 +44,9 @@ def best_after(seconds: float, ends: np.ndarray, best: np.ndarray) -> float:
 
 
 def mean_text(differences: list[float]) -> str:
-    """Return mean and standard error in percent points."""
+    """Return mean and standard error in percentage points."""
     values = 100.0 * np.array(differences)
-    return f"{values.mean():+.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f} percent points"
+    return f"{values.mean():+.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f} percentage points"
 
 
 def main() -> None:

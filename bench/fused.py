@@ -1,4 +1,4 @@
-"""Replica-steps per second, fused against one by one, on one BLAS thread; and R = 1 against plain two-dimensional code.
+"""Replica-steps per second of fused training against R = 1, and of R = 1 against plain two-dimensional code.
 
 python -m bench.fused
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from bench.timing import in_turns, per_second, ratio  # first: it sets one BLAS thread
+from bench.timing import in_turns, per_second, ratio_text  # first: it sets one BLAS thread
 
 import numpy as np  # isort: skip
 
@@ -21,30 +21,30 @@ from searchlab.replicas import Replicas, fold_seeds
 from searchlab.training import Trainer
 
 ROUNDS = 15
-CASES = {
+CASES = {  # data, arguments of the model, batch size, epochs in a round, and the goal of the ratio by R
     "spiral 2-10-3, batch 30": (Spiral(), dict(hidden=10, activation=Sigmoid), 30, 40, {5: 3.0, 40: 6.0}),
     "digits 64-64-10, batch 32": (Digits(), dict(hidden=64, activation=Relu), 32, 8, {5: 2.5, 40: 3.5}),
 }
 
 
-def trainer(data: object, model: dict, batch: int, replicas: int) -> Trainer:
-    """A trainer of this many replicas over five folds."""
+def trainer_of(data: object, model: dict, batch: int, replicas: int) -> Trainer:
+    """Return a trainer of this many replicas over five folds."""
     table = data.training()
-    folds = np.arange(replicas) % 5
+    folds = np.arange(replicas) % 5  # (R,)
     seeds = np.array(fold_seeds(0, 5))[folds]
     build = partial(MLP, **model)
     split = KFold(5).split(table)[folds]
     return Trainer(Replicas(seeds), table, split, Accuracy(), build, partial(SGD, lr=0.1), batch_size=batch)
 
 
-def whole_epochs(runner: Trainer, epochs: int) -> Callable[[], float]:
-    """Replica-steps per second of whole epochs: batches gathered, trained, and the held-out rows measured."""
-    steps = runner.split.min_train_rows // runner.batch_size * runner.replicas.count * epochs
-    return lambda: per_second(lambda: [runner.advance() for _ in range(epochs)], steps)
+def whole_epochs(trainer: Trainer, epochs: int) -> Callable[[], float]:
+    """Return a function that trains whole epochs, with validation, and returns the replica-steps per second."""
+    steps = trainer.split.min_train_rows // trainer.batch_size * trainer.replicas.count * epochs
+    return lambda: per_second(lambda: [trainer.advance() for _ in range(epochs)], steps)
 
 
 class Affine2d:
-    """searchlab.nn.Affine for one network: x (B, I), W (I, O), b (O,)."""
+    """`searchlab.nn.Affine` for one network: x (B, I), W (I, O), b (O,)."""
 
     def __init__(self, rng: np.random.Generator, n_in: int, n_out: int) -> None:
         self.W = rng.normal(0, (1 / n_in) ** 0.5, (n_in, n_out)).astype(np.float32)
@@ -63,7 +63,7 @@ class Affine2d:
 
 
 class Relu2d:
-    """searchlab.nn.Relu for one network."""
+    """`searchlab.nn.Relu` for one network."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         self.y = np.maximum(x, 0.0)
@@ -74,7 +74,7 @@ class Relu2d:
 
 
 class Sigmoid2d:
-    """searchlab.nn.Sigmoid for one network."""
+    """`searchlab.nn.Sigmoid` for one network."""
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         y = x * 0.5
@@ -92,39 +92,39 @@ class Sigmoid2d:
 
 
 class SoftmaxCrossEntropy2d:
-    """searchlab.nn.SoftmaxCrossEntropy for one network."""
+    """`searchlab.nn.SoftmaxCrossEntropy` for one network."""
 
     def forward(self, z: np.ndarray, y: np.ndarray) -> float:
         shifted = z - z.max(axis=1, keepdims=True)
-        self.at = np.arange(len(y)), y
-        at_label = shifted[self.at]
+        self.label_positions = np.arange(len(y)), y
+        label_scores = shifted[self.label_positions]
         self.p = np.exp(shifted, out=shifted)
         total = self.p.sum(axis=1, keepdims=True)
         self.p /= total
-        return (np.log(total[:, 0]) - at_label).mean()
+        return (np.log(total[:, 0]) - label_scores).mean()
 
     def backward(self) -> np.ndarray:
-        self.p[self.at] -= 1.0
+        self.p[self.label_positions] -= 1.0
         self.p *= 1.0 / len(self.p)
         return self.p
 
 
-def flat(x: np.ndarray, y: np.ndarray, model: dict, batch: int) -> Callable[[], None]:
-    """One epoch of the same layers written for one network with two-dimensional arrays, as the books write them."""
+def epoch_2d(x: np.ndarray, y: np.ndarray, model: dict, batch: int) -> Callable[[], None]:
+    """Return one epoch of the same layers, written for one network with two-dimensional arrays, as in the books."""
     rng = np.random.default_rng(0)
-    act = Relu2d() if model["activation"] is Relu else Sigmoid2d()
+    activation = Relu2d() if model["activation"] is Relu else Sigmoid2d()
     affines = Affine2d(rng, x.shape[1], model["hidden"]), Affine2d(rng, model["hidden"], int(y.max()) + 1)
-    layers, loss, seen = [affines[0], act, affines[1]], SoftmaxCrossEntropy2d(), 0.0
+    layers, loss, total_loss = [affines[0], activation, affines[1]], SoftmaxCrossEntropy2d(), 0.0
 
     def epoch() -> None:
-        nonlocal seen
+        nonlocal total_loss
         order = rng.permutation(len(x))
         for start in range(0, len(x) - batch + 1, batch):
             rows = order[start : start + batch]
             h = x.take(rows, axis=0)
             for layer in layers:
                 h = layer.forward(h)
-            seen += loss.forward(h, y.take(rows))
+            total_loss += loss.forward(h, y.take(rows))
             dy = loss.backward()
             for layer in reversed(layers):
                 dy = layer.backward(dy, first=layer is layers[0])
@@ -135,43 +135,44 @@ def flat(x: np.ndarray, y: np.ndarray, model: dict, batch: int) -> Callable[[], 
     return epoch
 
 
-def steps_only(data: object, model: dict, batch: int, count: int) -> dict[str, Callable[[], float]]:
-    """Steps per second of one network: with a replica axis of 1, and in plain two-dimensional code."""
+def steps_only(data: object, model: dict, batch: int, epochs: int) -> dict[str, Callable[[], float]]:
+    """Return functions that measure one network, without validation: with a replica axis of 1, and without the axis."""
     table = data.training()
     split = Holdout(0.2).split(table)
-    one = Trainer(
+    trainer = Trainer(
         Replicas([0]), table, split, Accuracy(), partial(MLP, **model), partial(SGD, lr=0.1), batch_size=batch
     )
     rows = split.train.index[0]
-    plain = flat(table.x[rows], table.y[rows], model, batch)
+    train_epoch_2d = epoch_2d(table.x[rows], table.y[rows], model, batch)
 
-    def fused() -> None:
-        for _ in range(count):
-            for each in table.training_batches(split, one.replicas, batch):
-                one.step(each)
+    def one_replica() -> None:
+        for _ in range(epochs):
+            for minibatch in table.training_batches(split, trainer.replicas, batch):
+                trainer.step(minibatch)
 
     def two_dimensional() -> None:
-        for _ in range(count):
-            plain()
+        for _ in range(epochs):
+            train_epoch_2d()
 
-    steps = count * (split.min_train_rows // batch)
-    return {"R = 1": lambda: per_second(fused, steps), "plain": lambda: per_second(two_dimensional, steps)}
+    steps = epochs * (split.min_train_rows // batch)
+    return {"R = 1": lambda: per_second(one_replica, steps), "plain": lambda: per_second(two_dimensional, steps)}
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print both comparisons for each case."""
     for name, (data, model, batch, epochs, goals) in CASES.items():
         runs = {
-            r: whole_epochs(trainer(data, model, batch, r), max(1, epochs // (r // 5 + 1))) for r in (1, 5, 40, 100)
+            r: whole_epochs(trainer_of(data, model, batch, r), max(1, epochs // (r // 5 + 1))) for r in (1, 5, 40, 100)
         }
         rates = in_turns({str(r): run for r, run in runs.items()}, ROUNDS)
-        print(f"{name}: replica-steps per second, whole epochs, median of {ROUNDS} rounds in turn")
+        print(f"{name}: replica-steps per second, whole epochs, median of {ROUNDS} rounds")
         for r in runs:
             goal = f", goal {goals[r]}" if r in goals else ""
-            against = ratio(rates[str(r)], rates["1"])
-            print(f"  R = {r:3d}  {np.median(rates[str(r)]):9,.0f}   {against} x one by one{goal}")
+            ratio = ratio_text(rates[str(r)], rates["1"])
+            print(f"  R = {r:3d}  {np.median(rates[str(r)]):9,.0f}   {ratio} x R = 1{goal}")
         rates = in_turns(steps_only(data, model, batch, epochs), ROUNDS)
-        print(f"  R = 1 against the same layers in two dimensions: {ratio(rates['R = 1'], rates['plain'])}, goal 0.9")
+        ratio = ratio_text(rates["R = 1"], rates["plain"])
+        print(f"  R = 1 against the same layers in two dimensions: {ratio}, goal 0.9")
 
 
 if __name__ == "__main__":

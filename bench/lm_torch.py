@@ -1,8 +1,9 @@
 """Steps of recurrent language models against PyTorch, one thread each: `python -m bench.lm_torch`.
 
-A step is forward, softmax cross entropy, backward, clipping to a joint norm, and an SGD update on a window that lies
-ready, with the same sizes on both sides. Rates are tokens per second; R networks fused count R times. PyTorch is
-optional (pip install torch). OpenBLAS takes the kernels that OPENBLAS_CORETYPE names, else its own choice.
+A step is a forward pass, softmax cross entropy, a backward pass, clipping to a joint norm, and an SGD update, on a
+window that is in memory, with the same sizes on both sides. Rates are tokens per second; R fused networks count R
+times. PyTorch is optional (pip install torch). OpenBLAS uses the kernels that OPENBLAS_CORETYPE names, or else those
+that it chooses for the processor.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.timing import in_turns, per_second, ratio  # first: it sets one BLAS thread
+from bench.timing import in_turns, per_second, ratio_text  # first: it sets one BLAS thread
 
 import numpy as np  # isort: skip
 
@@ -29,14 +30,14 @@ except ImportError:
     torch = None
 
 ROUNDS = 9
-CLIP = 0.25
+CLIP_NORM = 0.25
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network, a window, how many steps a round takes, and the goal for each number of replicas."""
+    """A network, a window, the number of steps in a round, and the goals of the ratio by number of replicas."""
 
-    words: int
+    vocabulary_size: int
     hidden: int
     layers: int
     dropout: float | None
@@ -55,68 +56,69 @@ CASES = (
 )
 
 
-def fused(case: Case, count: int) -> Callable[[], object]:
-    """One step of so many networks."""
+def fused_step(case: Case, count: int) -> Callable[[], object]:
+    """Return one training step of this many networks."""
     replicas = Replicas(list(range(count)))
     sizes = {"layers": case.layers, "hidden": case.hidden, "embed": case.hidden}
-    model = RnnLM(replicas, case.words, dropout=case.dropout, tied=case.tied, **sizes)
+    model = RnnLM(replicas, case.vocabulary_size, dropout=case.dropout, tied=case.tied, **sizes)
     parameters = Parameters(model.named_parameters())
-    optimizer, limit = SGD(parameters, replicas, lr=0.1), replicas.vector(CLIP)
+    optimizer, max_norm = SGD(parameters, replicas, lr=0.1), replicas.vector(CLIP_NORM)
     generator, shape = np.random.default_rng(0), (count, case.time, case.batch)
-    batch = Batch(generator.integers(case.words, size=shape), generator.integers(case.words, size=shape))
+    x, y = (generator.integers(case.vocabulary_size, size=shape) for _ in range(2))
+    batch = Batch(x, y)
 
     def step() -> None:
         model.forward(batch, None, train=True)
         parameters.reset_gradients()
         model.backward()
-        clip_joint_norm(parameters.grads, limit)
+        clip_joint_norm(parameters.grads, max_norm)
         optimizer.update()
 
     return step
 
 
 def torch_step(case: Case) -> Callable[[], object]:
-    """One step of the same network in PyTorch."""
-    rate, hidden = case.dropout or 0.0, case.hidden
-    embedding, drop = torch.nn.Embedding(case.words, hidden), torch.nn.Dropout(rate)
-    cells = torch.nn.LSTM(hidden, hidden, case.layers, dropout=rate if case.layers > 1 else 0.0)
-    output, cross_entropy = torch.nn.Linear(hidden, case.words), torch.nn.CrossEntropyLoss()
+    """Return one training step of the same network in PyTorch."""
+    dropout_rate, hidden, vocabulary_size = case.dropout or 0.0, case.hidden, case.vocabulary_size
+    embedding, dropout = torch.nn.Embedding(vocabulary_size, hidden), torch.nn.Dropout(dropout_rate)
+    lstm = torch.nn.LSTM(hidden, hidden, case.layers, dropout=dropout_rate if case.layers > 1 else 0.0)
+    output, cross_entropy = torch.nn.Linear(hidden, vocabulary_size), torch.nn.CrossEntropyLoss()
     if case.tied:
         output.weight = embedding.weight
-    parameters = list(torch.nn.ModuleList([embedding, cells, output]).parameters())
+    parameters = list(torch.nn.ModuleList([embedding, lstm, output]).parameters())
     optimizer = torch.optim.SGD(parameters, lr=0.1)
-    x, y = (torch.randint(case.words, (case.time, case.batch)) for _ in range(2))
+    x, y = (torch.randint(vocabulary_size, (case.time, case.batch)) for _ in range(2))
 
     def step() -> None:
         optimizer.zero_grad()
-        h, _ = cells(drop(embedding(x)))
-        cross_entropy(output(drop(h)).reshape(-1, case.words), y.reshape(-1)).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+        h, _ = lstm(dropout(embedding(x)))
+        cross_entropy(output(dropout(h)).reshape(-1, vocabulary_size), y.reshape(-1)).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
         optimizer.step()
 
     return step
 
 
-def rate(step: Callable[[], object], steps: int, tokens: int) -> Callable[[], float]:
-    """Tokens per second of so many steps."""
+def token_rate(step: Callable[[], object], steps: int, tokens: int) -> Callable[[], float]:
+    """Return a function that makes this many steps, of `tokens` tokens each, and returns the tokens per second."""
     return lambda: per_second(lambda: [step() for _ in range(steps)], steps * tokens)
 
 
 def compare(case: Case) -> None:
-    """Print a case."""
+    """Print the rows of a case."""
     tokens = case.batch * case.time
-    runs = {"PyTorch": rate(torch_step(case), case.steps, tokens)}
+    runs = {"PyTorch": token_rate(torch_step(case), case.steps, tokens)}
     for r in case.goals:
-        runs[f"R = {r}"] = rate(fused(case, r), max(1, case.steps // r), tokens * r)
+        runs[f"R = {r}"] = token_rate(fused_step(case, r), max(1, case.steps // r), tokens * r)
     with np.errstate(all="ignore"):
         rates = in_turns(runs, ROUNDS)
-    shape = f"{case.layers}x{case.hidden}{' tied' if case.tied else ''}"
+    layers = f"{case.layers}x{case.hidden}{' tied' if case.tied else ''}"
     dropout = f", dropout {case.dropout}" if case.dropout else ""
-    print(f"| V {case.words}, {shape}{dropout}, B {case.batch}, T {case.time} | PyTorch | ", end="")
+    print(f"| V {case.vocabulary_size}, {layers}{dropout}, B {case.batch}, T {case.time} | PyTorch | ", end="")
     print(f"{np.median(rates['PyTorch']):,.0f} | 1 | |", flush=True)
     for r, goal in case.goals.items():
-        found = rates[f"R = {r}"]
-        print(f"| | R = {r} | {np.median(found):,.0f} | {ratio(found, rates['PyTorch'])} | {goal} |", flush=True)
+        fused = rates[f"R = {r}"]
+        print(f"| | R = {r} | {np.median(fused):,.0f} | {ratio_text(fused, rates['PyTorch'])} | {goal} |", flush=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What a search costs beside the training: trials that train for no time, and studies of thousands of them.
+"""The overhead of a search: trials that do no training, studies of thousands of them, and the record in MLflow.
 
 python -m bench.overhead
 """
@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: skip
+from bench.timing import ROOT  # first: it sets one BLAS thread
 
-import numpy as np
+import numpy as np  # isort: skip
 
 from models.mlp import MLP
 from searchlab import SGD, TPE, Accuracy, Adam, Choice, Float, Int, KFold, Random, Space, Spiral, Sweep, Trainer
@@ -34,11 +34,10 @@ from searchlab.tracking.recorder import Recorder
 from searchlab.tracking.sweep_record import SweepRecord
 from searchlab.training import EpochReport
 
-FEW, MANY = 40, 240  # the marginal cost is the difference over the 200 between
-LARGE, EPOCHS, FOLDS = 2000, 20, 5
-STAGES = (500, 1000, 2000)
-RECORDED = 200  # trials: the record takes some 200 metrics of each
-ROOT = Path(__file__).parents[1]
+FEW_TRIALS, MANY_TRIALS = 40, 240  # the cost of a trial is the difference in time, divided by the 200 between
+STUDY_TRIALS, EPOCHS, FOLDS = 2000, 20, 5
+TRIAL_COUNTS = (500, 1000, 2000)  # after which the costs of a large study are taken
+RECORDED_TRIALS = 200  # the record has about 200 metrics of each
 SWEEP = Sweep(
     name="trivial",
     data=Spiral(points=4),
@@ -47,32 +46,38 @@ SWEEP = Sweep(
     model=Space(MLP, hidden=2),
     optimizer=Space(SGD, lr=Float(0.01, 1.0, log=True)),
     training=Space(Trainer, batch_size=4, epochs=1),
-    trials=MANY,
+    trials=MANY_TRIALS,
 )
-SIX = {  # arguments, one of them under a condition
+SIX_ARGUMENTS = {  # some of them conditional
     "model": Space(MLP, hidden=Int(5, 20, step=5), dropout=Float(0.0, 0.3)),
     "optimizer": Choice(Space(SGD, lr=Float(0.1, 2.0, log=True)), Space(Adam, lr=Float(1e-3, 0.1, log=True))),
     "training": Space(Trainer, batch_size=4, epochs=EPOCHS, clip_norm=Float(0.5, 5.0, log=True)),
 }
-SEARCHES = {  # of whole curves: nothing is stopped
+SEARCHES = {  # without pruning: every learning curve is complete
     "random, 1 argument": replace(SWEEP, sampler=Random(), pruner=NoPruning()),
     "TPE, 1 argument": replace(SWEEP, sampler=TPE(), pruner=NoPruning()),
-    "TPE, 6 arguments": replace(SWEEP, sampler=TPE(), pruner=NoPruning(), **SIX),
+    "TPE, 6 arguments": replace(SWEEP, sampler=TPE(), pruner=NoPruning(), **SIX_ARGUMENTS),
 }
 
 
 def tune_seconds(trials: int, workers: int) -> float:
-    """From the first ask to the last finish of this many trivial trials."""
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
+    """Return the seconds from the start of the first to the end of the last of this many trials, on Ray Tune."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         config = RunConfig(fuse=1, workers=workers)
-        job = Job(SWEEP, "trivial", place / "study.journal", place / "checkpoints", trials, config, root=ROOT)
+        job = Job(SWEEP, "trivial", folder / "study.journal", folder / "checkpoints", trials, config, root=ROOT)
         records = ray_tune.search(job, EventBuffer()).trials
     return max(record.ended or 0.0 for record in records) - min(record.started for record in records)
 
 
-def curves() -> Iterator[list[EpochReport]]:
-    """The reports of one trial after another, made up."""
+def trial_milliseconds(workers: int) -> float:
+    """Return the milliseconds that one more trial takes."""
+    seconds = tune_seconds(MANY_TRIALS, workers) - tune_seconds(FEW_TRIALS, workers)
+    return 1000 * seconds / (MANY_TRIALS - FEW_TRIALS)
+
+
+def random_reports() -> Iterator[list[EpochReport]]:
+    """Yield the epoch reports of one trial after another, with random scores."""
     rng = np.random.default_rng(0)
     scores, losses = rng.random((50, EPOCHS, FOLDS)), rng.random((50, EPOCHS, FOLDS))
     for row in itertools.cycle(range(50)):
@@ -82,39 +87,40 @@ def curves() -> Iterator[list[EpochReport]]:
         ]
 
 
-def study_seconds(job: Job, handler: EventHandler) -> dict[int, tuple[float, float, int]]:
-    """After so many trials: seconds spent in the study, those of them at work, and the bytes of its journal."""
-    study, spent, after = Study(job, handler), np.zeros(2), {}
-    for done, reports in zip(range(1, job.trials + 1), curves(), strict=False):
+def study_costs(job: Job, handler: EventHandler) -> dict[int, tuple[float, float, int]]:
+    """Return the seconds spent in the study, its CPU seconds and the bytes of its journal, by number of trials."""
+    study, spent, costs = Study(job, handler), np.zeros(2), {}
+    for count, reports in zip(range(1, job.trials + 1), random_reports(), strict=False):
         started = clocks()
         group = study.ask()
         for report in reports[:-1]:
             study.report(group.trials, report)
         study.finish(group.trials, reports[-1])
         spent += clocks() - started
-        if done in STAGES or done == job.trials:
-            after[done] = *spent.tolist(), job.storage.stat().st_size
+        if count in TRIAL_COUNTS or count == job.trials:
+            costs[count] = *spent.tolist(), job.storage.stat().st_size
     study.close()
-    return after
+    return costs
 
 
 def clocks() -> np.ndarray:
-    """The time, and this process' time at work (2,), in seconds: they differ where the machine is not alone."""
+    """Return the time and the CPU time of this process (2,), in seconds: they differ where other programs run."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 @contextmanager
-def begun(sweep: Sweep, trials: int) -> Iterator[tuple[Workspace, Job]]:
-    """A home with this sweep in it, for trials in groups of one."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Workspace.at(folder)
-        place = home.sweep(sweep.name)
-        SweepManifest.of(sweep, name=sweep.name, trials=trials).save(place)
-        yield home, Job(sweep, sweep.name, place.study, place.checkpoints, trials, RunConfig(fuse=1, workers=1))
+def temporary_workspace(sweep: Sweep, trials: int) -> Iterator[tuple[Workspace, Job]]:
+    """Create a workspace with this sweep in it, whose trials are in groups of one."""
+    with tempfile.TemporaryDirectory() as name:
+        workspace = Workspace.at(name)
+        folder = workspace.sweep(sweep.name)
+        SweepManifest.of(sweep, name=sweep.name, trials=trials).save(folder)
+        job = Job(sweep, sweep.name, folder.study, folder.checkpoints, trials, RunConfig(fuse=1, workers=1))
+        yield workspace, job
 
 
-def opened_seconds(job: Job) -> float:
-    """Until a study that is there is owned again, with all its trials."""
+def reopen_seconds(job: Job) -> float:
+    """Return how long it takes to open an existing study with all its trials."""
     started = time.perf_counter()
     study = Study(job, NullHandler())
     assert len(study.records()) == job.trials
@@ -123,60 +129,66 @@ def opened_seconds(job: Job) -> float:
     return seconds
 
 
-def listed_seconds(home: Workspace) -> float:
-    """A `searchlab list`, from the start of its process to its end."""
+def list_seconds(workspace: Workspace) -> float:
+    """Return how long a `searchlab list` takes, from the start of its process to its end."""
+    command = [sys.executable, "-m", "searchlab.cli", "list", "--home", str(workspace.path)]
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "searchlab.cli", "list", "--home", str(home.path)], check=True, stdout=-3)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
-def large(name: str, sweep: Sweep) -> None:
-    """Print what a large study costs: a trial, its place on the disk, to open it again and to list it."""
-    with begun(sweep, LARGE) as (home, job):
-        after = study_seconds(job, NullHandler())
-        each = ", ".join(f"{1000 * after[n][0] / n:.1f}" for n in STAGES)
-        work = 1000 * after[LARGE][1] / LARGE
-        size = ", ".join(f"{after[n][2] / n / 1000:.2f}" for n in STAGES)
-        opened = statistics.median(opened_seconds(job) for _ in range(3))
-        listed = statistics.median(listed_seconds(home) for _ in range(3))
-    stages = ", ".join(map(str, STAGES))
+def print_study_costs(name: str, sweep: Sweep) -> None:
+    """Print the costs of a large study: time and bytes per trial, the time to open it again, and to list it."""
+    with temporary_workspace(sweep, STUDY_TRIALS) as (workspace, job):
+        costs = study_costs(job, NullHandler())
+        milliseconds = ", ".join(f"{1000 * costs[count][0] / count:.1f}" for count in TRIAL_COUNTS)
+        cpu_milliseconds = 1000 * costs[STUDY_TRIALS][1] / STUDY_TRIALS
+        kilobytes = ", ".join(f"{costs[count][2] / count / 1000:.2f}" for count in TRIAL_COUNTS)
+        reopened = statistics.median(reopen_seconds(job) for _ in range(3))
+        listed = statistics.median(list_seconds(workspace) for _ in range(3))
+    counts = ", ".join(map(str, TRIAL_COUNTS))
     print(
-        f"{name}: ms per trial over the first {stages} trials: {each} (goal 15; {work:.1f} of it at work); "
-        f"kB per trial: {size}; opened again in {opened:.2f} s (goal 5), listed in {listed:.2f} s (goal 1)",
+        f"{name}: ms per trial over the first {counts} trials: {milliseconds} "
+        f"(goal 15; {cpu_milliseconds:.1f} of it CPU time); "
+        f"kB per trial: {kilobytes}; opened again in {reopened:.2f} s (goal 5), listed in {listed:.2f} s (goal 1)",
         flush=True,
     )
 
 
-def recorded() -> None:
-    """Print what the record in MLflow, which is written by a process of its own, adds to a trial."""
+def print_record_costs() -> None:
+    """Print how much time the record in MLflow, which a process of its own writes, adds to a trial."""
     sweep = SEARCHES["random, 1 argument"]
-    with begun(sweep, RECORDED) as (home, job):
-        alone = study_seconds(job, NullHandler())[RECORDED][0]
-    with begun(sweep, RECORDED) as (home, job):
-        recorder = Recorder(home.tracking_uri, SweepRecord(sweep.name, "accuracy", "max", home.path, {}, {}))
-        assert recorder.run_id, "the store is made before the first trial, as in a run"
+    with temporary_workspace(sweep, RECORDED_TRIALS) as (workspace, job):
+        without_record = study_costs(job, NullHandler())[RECORDED_TRIALS][0]
+    with temporary_workspace(sweep, RECORDED_TRIALS) as (workspace, job):
+        record = SweepRecord(sweep.name, "accuracy", "max", workspace.path, {}, {})
+        recorder = Recorder(workspace.tracking_uri, record)
+        assert recorder.run_id, "the store is created before the first trial, as in a run"
         started = time.perf_counter()
-        searched = study_seconds(job, recorder)[RECORDED][0]
+        with_record = study_costs(job, recorder)[RECORDED_TRIALS][0]
         recorder.conclude("FINISHED", {}, {})
-        written = time.perf_counter() - started
-    each = [1000 * seconds / RECORDED for seconds in (alone, searched, written)]
+        writing = time.perf_counter() - started
+    without_record, with_record, writing = (
+        1000 * seconds / RECORDED_TRIALS for seconds in (without_record, with_record, writing)
+    )
     print(
-        f"with the record, {RECORDED} trials, random: {each[1]:.1f} ms per trial ({each[0]:.1f} without it); "
-        f"the record itself is written at {each[2]:.0f} ms per trial, by its own process"
+        f"with the record, {RECORDED_TRIALS} trials, random: {with_record:.1f} ms per trial "
+        f"({without_record:.1f} without it); the record itself is written at {writing:.0f} ms per trial, "
+        "by its own process"
     )
 
 
 def main() -> None:
-    """Print the cost of a trial: marginal, for one worker and for two, and in large studies."""
+    """Print the overhead per trial: on Ray Tune with one worker and with two, in large studies, and of the record."""
     for workers in (1, 2):
-        costs = [(tune_seconds(MANY, workers) - tune_seconds(FEW, workers)) / (MANY - FEW) for _ in range(3)]
-        told = ", ".join(f"{1000 * cost:.1f}" for cost in costs)
-        middle = 1000 * statistics.median(costs)
-        print(f"{workers} worker(s): one more trivial trial costs {middle:.1f} ms ({told}); goal 20", flush=True)
-    print(f"{LARGE} trials x {EPOCHS} epochs x {FOLDS} folds, groups of one, in one process:")
+        costs = [trial_milliseconds(workers) for _ in range(3)]
+        text = ", ".join(f"{cost:.1f}" for cost in costs)
+        median = statistics.median(costs)
+        print(f"{workers} worker(s): overhead per trial {median:.1f} ms ({text}); goal 20", flush=True)
+    print(f"{STUDY_TRIALS} trials x {EPOCHS} epochs x {FOLDS} folds, groups of one, in one process:")
     for name, sweep in SEARCHES.items():
-        large(name, sweep)
-    recorded()
+        print_study_costs(name, sweep)
+    print_record_costs()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Record real sweeps in full, without pruning, for the comparison of pruners: about twenty minutes on two cores.
+"""Record real sweeps in full, without pruning, to compare pruners on them; this takes about 20 minutes on two cores.
 
 python -m bench.recordings [NAME...]    writes bench/recorded/NAME.npz
 """

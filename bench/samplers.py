@@ -1,6 +1,6 @@
-"""The cost of a proposal after so many trials, and what TPE finds when it reads only the best and the latest trials.
+"""The cost of a proposal by number of trials, and what TPE finds when it reads only the best and the latest trials.
 
-`python bench/samplers.py [SEEDS]`: a synthetic loss of six arguments, two of them conditional, with noise like that of
+`python -m bench.samplers [SEEDS]`: a synthetic loss of six arguments, two of them conditional, with noise like that of
 folds. All numbers are medians; times are CPU times of this process.
 """
 
@@ -95,9 +95,9 @@ def print_quality(seeds):
     print(f"\nloss found in {QUALITY_TRIALS} trials, {seeds} seeds   median    worst   ms per proposal")
     for latest in (ALL_TRIALS, 600, 300, 100):
         tpe_observations.MAX_LATEST = latest
-        found = [search(TPE(), seed, QUALITY_TRIALS) for seed in range(seeds)]
-        losses = [1000 * loss for _, loss in found]
-        cost = 1000 * statistics.median(found[0][0][-50:])
+        searches = [search(TPE(), seed, QUALITY_TRIALS) for seed in range(seeds)]
+        losses = [1000 * loss for _, loss in searches]
+        cost = 1000 * statistics.median(searches[0][0][-50:])
         name = "TPE, all trials" if latest == ALL_TRIALS else f"TPE, best 25 and latest {latest}"
         print(f"{name:<34}{statistics.median(losses):8.2f} {max(losses):8.2f} {cost:11.1f}", flush=True)
     losses = [1000 * search(Random(), seed, QUALITY_TRIALS)[1] for seed in range(seeds)]

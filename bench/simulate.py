@@ -34,7 +34,7 @@ from bench.event_costs import (
     print_ray_costs,
     print_record_costs,
 )
-from bench.overhead import SIX, SWEEP
+from bench.overhead import SIX_ARGUMENTS, SWEEP
 from bench.simulated import ASSUMED_GROUP_SIZE, ClusterSimulation, Workload
 from searchlab import TPE, KFold, Random
 from searchlab.engine.garbage_collection import tune_garbage_collector
@@ -136,7 +136,7 @@ def simulate_search(
 ) -> SimulatedSearch:
     """Simulate one search to its end, and check that every trial is stored in a final state."""
     sampler = {"random": Random(), "tpe": TPE()}[options.sampler]
-    sweep = replace(SWEEP, name="simulated", validation=KFold(options.folds), sampler=sampler, **SIX)
+    sweep = replace(SWEEP, name="simulated", validation=KFold(options.folds), sampler=sampler, **SIX_ARGUMENTS)
     sweep = sweep.with_values({"training.epochs": options.epochs})
     checkpoints = folder / "checkpoints"
     name = f"simulated-{os.getpid()}-{workers}"

@@ -1,8 +1,8 @@
-"""One search, two ways: `searchlab` against Optuna with scikit-learn's MLPClassifier and cross_val_score.
+"""The same search with searchlab, and with Optuna and scikit-learn's MLPClassifier and cross_val_score.
 
 The digits, 5 folds, 20 epochs, plain SGD; hidden 32, 64 or 128, batch 32, 64 or 128, learning rate 0.01 to 1. Two
-processes on both sides, one BLAS thread each. Seconds are from the first ask to the last finish: starting Ray is not
-counted, nor is importing scikit-learn; MLflow's record is kept on this side and none on the other.
+processes on both sides, one BLAS thread each. Seconds run from the first trial requested to the last one finished: they
+include neither the start of Ray nor the import of scikit-learn. Only searchlab keeps a record in MLflow.
 
     python -m bench.sweep_peers [--trials 40 200] [--rounds 3]
 """
@@ -27,7 +27,6 @@ from sklearn.neural_network import MLPClassifier
 from models.mlp import MLP
 from searchlab import SGD, Accuracy, Choice, Digits, Float, Halving, KFold, NoPruning, Space, Sweep, Trainer
 from searchlab.pruning.pruner import Pruner
-from searchlab.runner.run import run
 from searchlab.runs.trials import ranked
 
 EPOCHS = 20
@@ -43,18 +42,18 @@ SWEEP = Sweep(
 )
 
 
-def ours(trials: int, seed: int, pruner: Pruner) -> tuple[float, float]:
-    """Search seconds and the best trial's accuracy after its last epoch."""
+def search_with_searchlab(trials: int, seed: int, pruner: Pruner) -> tuple[float, float]:
+    """Return the seconds of the search, and the accuracy of the best trial after its last epoch."""
     with tempfile.TemporaryDirectory() as home:
-        result = run(replace(SWEEP, pruner=pruner), trials=trials, seed=seed, workers=2, home=home)
+        result = replace(SWEEP, pruner=pruner).run(trials=trials, seed=seed, workers=2, home=home)
     seconds = max(trial.ended or 0.0 for trial in result.trials) - min(trial.started for trial in result.trials)
     best = max(statistics.mean(trial.curve.scores[-1]) for trial in ranked(result.trials, "max"))
     return seconds, best
 
 
-def theirs(trials: int, seed: int) -> tuple[float, float]:
-    """The same search as its documentation would have it written."""
-    table = Digits().training()
+def search_with_sklearn(trials: int, seed: int) -> tuple[float, float]:
+    """Return the same for Optuna and scikit-learn, used as their documentation shows."""
+    data = Digits().training()
     folds = SklearnKFold(5, shuffle=True, random_state=0)
 
     def objective(trial: optuna.Trial) -> float:
@@ -69,39 +68,41 @@ def theirs(trials: int, seed: int) -> tuple[float, float]:
             n_iter_no_change=EPOCHS,
             random_state=seed,
         )
-        return float(cross_val_score(network, table.x, table.y, cv=folds, n_jobs=2).mean())
+        return float(cross_val_score(network, data.x, data.y, cv=folds, n_jobs=2).mean())
 
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    cross_val_score(MLPClassifier((2,), max_iter=1), table.x, table.y, cv=folds, n_jobs=2)  # its processes are up
+    cross_val_score(MLPClassifier((2,), max_iter=1), data.x, data.y, cv=folds, n_jobs=2)  # starts its processes
     started = time.perf_counter()
     study.optimize(objective, n_trials=trials)
     return time.perf_counter() - started, study.best_value
 
 
 def main() -> None:
-    """Print both searches, in turns, for each number of trials."""
+    """Print both searches seed by seed, and the median ratios, for each number of trials."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, nargs="+", default=[40, 200])
     parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.filterwarnings("ignore", category=ConvergenceWarning)  # 20 epochs is what both are asked for
-    for trials in asked.trials:
-        print(f"{trials} trials, {asked.rounds} rounds in turn: seconds from the first ask to the last finish")
-        ratios, pruned = [], []
-        for seed in range(asked.rounds):
-            (here, best_here), (there, best_there) = ours(trials, seed, NoPruning()), theirs(trials, seed)
-            fewer, best_fewer = ours(trials, seed, Halving())
-            ratios.append(there / here)
-            pruned.append(there / fewer)
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)  # both train for 20 epochs
+    for trials in arguments.trials:
+        print(f"{trials} trials, {arguments.rounds} seeds: seconds from the first trial requested to the last finished")
+        ratios, pruning_ratios = [], []
+        for seed in range(arguments.rounds):
+            seconds, best = search_with_searchlab(trials, seed, NoPruning())
+            sklearn_seconds, sklearn_best = search_with_sklearn(trials, seed)
+            pruning_seconds, pruning_best = search_with_searchlab(trials, seed, Halving())
+            ratios.append(sklearn_seconds / seconds)
+            pruning_ratios.append(sklearn_seconds / pruning_seconds)
             print(
-                f"  seed {seed}: searchlab {here:6.1f} (best {best_here:.4f})   pruning {fewer:6.1f} "
-                f"({best_fewer:.4f})   scikit-learn {there:6.1f} ({best_there:.4f})   "
-                f"{ratios[-1]:.1f} and {pruned[-1]:.1f} times",
+                f"  seed {seed}: searchlab {seconds:6.1f} (best {best:.4f})   pruning {pruning_seconds:6.1f} "
+                f"({pruning_best:.4f})   scikit-learn {sklearn_seconds:6.1f} ({sklearn_best:.4f})   "
+                f"{ratios[-1]:.1f} and {pruning_ratios[-1]:.1f} times",
                 flush=True,
             )
         goal = "3" if trials < 200 else "7, better 10"
-        print(f"  median {statistics.median(ratios):.1f} times; goal {goal}; pruning, {statistics.median(pruned):.1f}")
+        medians = statistics.median(ratios), statistics.median(pruning_ratios)
+        print(f"  median {medians[0]:.1f} times; goal {goal}; pruning, {medians[1]:.1f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Paired timing: candidates take turns, so that a machine whose speed drifts cannot favour one of them."""
+"""Paired timing: candidates take turns, so that a drift of the machine's speed favors none of them."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ ROOT = Path(__file__).parents[1]
 
 
 def in_turns(candidates: dict[str, Callable[[], float]], rounds: int) -> dict[str, np.ndarray]:
-    """Rates by name, (rounds,) each: every round asks each candidate once, in turn. The first round is thrown away."""
+    """Return the rates (rounds,) of each candidate; every round measures each once, and the first one is discarded."""
     rates: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds + 1):
         for name, measure in candidates.items():
             rates[name].append(measure())
-    return {name: np.array(found[1:]) for name, found in rates.items()}
+    return {name: np.array(measured[1:]) for name, measured in rates.items()}
 
 
 def per_second(work: Callable[[], object], amount: float) -> float:
-    """How much of `amount` is done in a second by one call of `work`."""
+    """Return how much of `amount` one call of `work`, which does all of it, does per second."""
     started = time.perf_counter()
     work()
     return amount / (time.perf_counter() - started)
 
 
-def ratio(over: np.ndarray, under: np.ndarray) -> str:
-    """The median of the ratios round by round, with their range."""
-    ratios = over / under
+def ratio_text(rates: np.ndarray, baseline: np.ndarray) -> str:
+    """Return the median of the ratios round by round, with their range."""
+    ratios = rates / baseline
     return f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"

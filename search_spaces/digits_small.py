@@ -1,6 +1,6 @@
-"""Search small MLPs for the digits of scikit-learn: how few weights reach which accuracy?
+"""Search small MLPs for the digits of scikit-learn: how few parameters reach which accuracy?
 
-Two metrics, accuracy and the number of weights, with no artifact above 20 kB, and one configuration that is tried
+Two metrics, accuracy and the number of parameters, with no artifact above 20 kB, and one configuration that is tried
 first. 60 trials with 5 folds, under a minute on two CPU cores. Needs no download.
 
 Run it with `searchlab run search_spaces/digits_small.py`.

@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from searchlab.pruning import OptunaPruner as OptunaPruner
     from searchlab.pruning import Race as Race
     from searchlab.results.result import Result as Result
-    from searchlab.results.stored import open as open
+    from searchlab.results.stored_result import open as open
     from searchlab.runner.resume import resume as resume
     from searchlab.space import TPE as TPE
     from searchlab.space import BruteForce as BruteForce
@@ -92,7 +92,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_NAMES_BY_MODULE = {
     "data": (
         "Arrays",
         "Blocked",
@@ -161,22 +161,22 @@ _HOMES = {
     ),
     "errors": ("UserMistake", "WorldFault"),
     "results.result": ("Result",),
-    "results.stored": ("open",),
+    "results.stored_result": ("open",),
     "runner.resume": ("resume",),
     "training": ("Trainer",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-__all__ = sorted({*_HOME_OF, "artifact"} - {"open"})  # `from searchlab import *` must not hide the builtin
+_MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
+__all__ = sorted({*_MODULE_OF, "artifact"} - {"open"})  # `from searchlab import *` must not hide the builtin
 
 
 def __getattr__(name: str) -> Any:
     if name == "artifact":
         return importlib.import_module("searchlab.artifact")
-    if name not in _HOME_OF:
+    if name not in _MODULE_OF:
         near = difflib.get_close_matches(name, __all__, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else f"it has: {', '.join(__all__)}"
         raise AttributeError(f"searchlab has no {name!r}; {hint}")
-    return getattr(importlib.import_module(f"searchlab.{_HOME_OF[name]}"), name)
+    return getattr(importlib.import_module(f"searchlab.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -245,7 +245,7 @@ class ParameterCount:
     takes two bytes per parameter.
 
     Args:
-        name: Name in tables and figures; default "weights".
+        name: Name in tables and figures; default "parameters".
         goal: Which way is better; default "min".
 
     Example:
@@ -256,7 +256,7 @@ class ParameterCount:
         [33.0]
     """
 
-    name: str = "weights"
+    name: str = "parameters"
     goal: Goal = "min"
 
     def measure(self, model: Model, batches: Iterable[Batch]) -> Array:

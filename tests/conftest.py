@@ -1,4 +1,4 @@
-"""What all tests share: floating-point trouble is an error; data and devices that are not here skip with the reason."""
+"""Fixtures of all tests; a test whose data or device is missing is skipped with the reason."""
 
 from __future__ import annotations
 
@@ -17,20 +17,23 @@ from searchlab.data.data_folder import data_folder
 
 ROOT = Path(__file__).parents[1]
 
-np.seterr(all="raise")  # the trainer itself handles NaN and overflow, replica by replica
+np.seterr(all="raise")  # floating-point errors are failures; the trainer itself handles NaN and overflow
 
 
-def pytest_collection_modifyitems(items):
-    """Skip the tests that need a CUDA device where there is none."""
+def pytest_collection_modifyitems(config, items):
+    """Skip GPU tests where there is no CUDA device; group the slow tests of a module, and those of the cluster."""
     reason = unavailable_reason("cuda")
     for item in items:
         if reason and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason=reason))
+        if item.get_closest_marker("slow") and config.pluginmanager.hasplugin("xdist"):
+            group = "cluster" if item.get_closest_marker("cluster") else item.module.__name__
+            item.add_marker(pytest.mark.xdist_group(group))  # one process for each group with --dist loadgroup
 
 
 @pytest.fixture(autouse=True)
 def no_figures(request, monkeypatch):
-    """Drawing takes longer than the small sweeps of tests: only tests marked `figures` have them drawn."""
+    """Draw the figures of a sweep only in tests marked `figures`, because they take longer than the small sweeps."""
     pipeline = sys.modules.get("searchlab.runner.pipeline")  # not imported here: it needs Optuna
     if pipeline and "figures" not in request.keywords:
         monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
@@ -38,17 +41,17 @@ def no_figures(request, monkeypatch):
 
 @pytest.fixture
 def mnist_files():
-    """MNIST's files are here. Missing, they skip the test; in CI, or with SEARCHLAB_DATA set, they fail it."""
-    _are_here("mnist", mnist.TRAIN_IMAGES, mnist.TRAIN_LABELS, mnist.TEST_IMAGES, mnist.TEST_LABELS)
+    """Skip a test where the files of MNIST are missing; fail it in CI, or where SEARCHLAB_DATA is set."""
+    _require_files("mnist", mnist.TRAIN_IMAGES, mnist.TRAIN_LABELS, mnist.TEST_IMAGES, mnist.TEST_LABELS)
 
 
 @pytest.fixture
 def ptb_files():
-    """The Penn Treebank's files are here, or the test skips or fails as with MNIST's."""
-    _are_here("ptb", penn_treebank.TRAIN, penn_treebank.VALID, penn_treebank.TEST)
+    """Skip or fail a test where the files of the Penn Treebank are missing, as for MNIST."""
+    _require_files("ptb", penn_treebank.TRAIN, penn_treebank.VALID, penn_treebank.TEST)
 
 
-def _are_here(folder, *files):
+def _require_files(folder, *files):
     missing = [name for name, _ in files if not (data_folder() / folder / name).exists()]
     if not missing:
         return
@@ -60,10 +63,8 @@ def _are_here(folder, *files):
 
 @pytest.fixture(scope="session")
 def fresh_store(tmp_path_factory):
-    """An MLflow database with its tables made: five seconds that a test session pays once."""
-    from searchlab.runs.workspace import (
-        Workspace,  # here alone: the numeric core's tests run without MLflow, Ray and Optuna
-    )
+    """A new MLflow database with its tables, which take five seconds to create."""
+    from searchlab.runs.workspace import Workspace  # not at the top: numeric tests run without MLflow, Ray and Optuna
     from searchlab.tracking.store import open_store
 
     home = tmp_path_factory.mktemp("store")
@@ -73,7 +74,7 @@ def fresh_store(tmp_path_factory):
 
 @pytest.fixture
 def home(tmp_path, fresh_store):
-    """A home folder whose MLflow store is ready."""
+    """A home folder with a new MLflow store."""
     folder = tmp_path / "home"
     folder.mkdir()
     shutil.copy(fresh_store, folder / "mlflow.db")
@@ -82,7 +83,7 @@ def home(tmp_path, fresh_store):
 
 @pytest.fixture
 def free_port():
-    """A port of loopback that nothing listens on."""
+    """A free TCP port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

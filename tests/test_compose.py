@@ -1,4 +1,4 @@
-"""The cluster's files: what docker-compose.yml promises about secrets, networks and limits, and what init writes."""
+"""Files of the cluster: secrets, networks and limits in docker-compose.yml, and what `cluster init` writes."""
 
 import json
 import os
@@ -20,33 +20,36 @@ WORKERS = ("ray-worker", "ray-worker-gpu")
 VARIABLE = re.compile(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 
 
-def defaults(text, given=None):
-    """Compose's interpolation, as far as the file uses it."""
-    return VARIABLE.sub(lambda found: (given or {}).get(found[1]) or (found[3] if found[2] == ":-" else ""), str(text))
+def interpolate(text, variables=None):
+    """Return the text with its variables replaced by these values, or else by their defaults, as compose does it."""
+    values = variables or {}
+    return VARIABLE.sub(lambda match: values.get(match[1]) or (match[3] if match[2] == ":-" else ""), str(text))
 
 
 def literal_secrets(environment):
-    """Names of variables that hold a secret which is written down instead of asked for."""
-    asked = re.compile(r"\$\{\w+:\?[^}]+\}")
-    named = re.compile("PASSWORD|TOKEN|SECRET|ACCESS_KEY")
-    wrong = {name for name, value in environment.items() if named.search(name) and value and not asked.fullmatch(value)}
+    """Return the names of variables whose secret is in the file, instead of a required variable of the user."""
+    required = re.compile(r"\$\{\w+:\?[^}]+\}")
+    secret = re.compile("PASSWORD|TOKEN|SECRET|ACCESS_KEY")
+    passwords = {name: value for name, value in environment.items() if secret.search(name) and value}
     urls = {name: re.search(r"://[^:/@]+:(.+)@", str(value)) for name, value in environment.items()}
-    return wrong | {name for name, found in urls.items() if found and not asked.fullmatch(found[1])}
+    passwords |= {name: match[1] for name, match in urls.items() if match}
+    return {name for name, password in passwords.items() if not required.fullmatch(password)}
 
 
-def valid(path):
+def is_valid(path):
+    """Return whether the file follows the compose specification."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_the_compose_file_keeps_to_the_specification(tmp_path):
-    assert valid(ROOT / "docker-compose.yml")
+def test_the_compose_file_follows_the_specification(tmp_path):
+    assert is_valid(ROOT / "docker-compose.yml")
     (tmp_path / "wrong.yml").write_text(yaml.safe_dump({"services": {"a": {**SERVICES["postgres"], "retries": 3}}}))
-    assert not valid(tmp_path / "wrong.yml")
+    assert not is_valid(tmp_path / "wrong.yml")
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_watched_limited_and_confined(name):
+def test_a_service_has_a_health_check_limits_and_no_privileges(name):
     service = SERVICES[name]
     assert service["healthcheck"]["test"][0] == "CMD"
     assert service["restart"] == "unless-stopped"
@@ -62,10 +65,10 @@ def test_a_service_is_watched_limited_and_confined(name):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_secret_is_in_no_command_and_not_in_the_file(name):
+def test_no_secret_is_in_a_command_or_in_the_file(name):
     service = SERVICES[name]
-    spoken = json.dumps([service["command"], service["healthcheck"]])
-    assert not SECRETS & {found[0] for found in VARIABLE.findall(spoken)}
+    commands = json.dumps([service["command"], service["healthcheck"]])
+    assert not SECRETS & {name for name, _, _ in VARIABLE.findall(commands)}
     assert not literal_secrets(service["environment"])
 
 
@@ -77,94 +80,97 @@ def test_a_literal_secret_is_found():
 
 
 @pytest.mark.parametrize("name", WORKERS)
-def test_a_worker_knows_the_token_alone(name):
+def test_a_worker_gets_no_secret_but_the_token(name):
     secrets = {secret: f"<{secret}>" for secret in SECRETS}
-    told = json.dumps({key: defaults(value, secrets) for key, value in SERVICES[name]["environment"].items()})
-    assert {secret for secret, value in secrets.items() if value in told} == {"RAY_AUTH_TOKEN"}
+    environment = json.dumps({key: interpolate(text, secrets) for key, text in SERVICES[name]["environment"].items()})
+    assert {secret for secret, value in secrets.items() if value in environment} == {"RAY_AUTH_TOKEN"}
     assert "env_file" not in SERVICES[name]
     assert "data" not in SERVICES[name]["networks"]
 
 
-def test_ports_are_published_on_loopback_by_services_that_can():
-    published = [name for name in SERVICES if "ports" in SERVICES[name]]
-    bound = {defaults(port) for name in published for port in SERVICES[name]["ports"]}
-    assert bound == {f"127.0.0.1:{port}:{port}" for port in (5000, 8080, 8265, 10001)}
-    inside = {name for name, network in COMPOSE["networks"].items() if network and network.get("internal")}
-    assert inside == {"data"}
-    assert all(set(SERVICES[name]["networks"]) - inside for name in published)
-    assert set(SERVICES["postgres"]["networks"]) == inside
+def test_ports_are_published_on_loopback_and_not_from_the_internal_network():
+    publishing = [name for name in SERVICES if "ports" in SERVICES[name]]
+    ports = {interpolate(port) for name in publishing for port in SERVICES[name]["ports"]}
+    assert ports == {f"127.0.0.1:{port}:{port}" for port in (5000, 8080, 8265, 10001)}
+    internal = {name for name, network in COMPOSE["networks"].items() if network and network.get("internal")}
+    assert internal == {"data"}
+    assert all(set(SERVICES[name]["networks"]) - internal for name in publishing)
+    assert set(SERVICES["postgres"]["networks"]) == internal
 
 
-def test_either_mlflow_is_called_mlflow_and_only_one_of_them_starts():
-    closed, open_ = SERVICES["mlflow-auth"], SERVICES["mlflow"]
-    assert [closed["profiles"], open_["profiles"]] == [["auth"], ["open"]]
-    assert all(network["aliases"] == ["mlflow"] for network in closed["networks"].values())
-    assert closed["command"] == [*open_["command"], "--app-name=basic-auth"]
-    needs = SERVICES["ray-head"]["depends_on"]
-    assert {name for name, need in needs.items() if need.get("required") is False} == {"mlflow-auth", "mlflow"}
+def test_only_one_mlflow_service_starts_and_its_host_name_is_mlflow():
+    with_accounts, without_accounts = SERVICES["mlflow-auth"], SERVICES["mlflow"]
+    assert [with_accounts["profiles"], without_accounts["profiles"]] == [["auth"], ["open"]]
+    assert all(network["aliases"] == ["mlflow"] for network in with_accounts["networks"].values())
+    assert with_accounts["command"] == [*without_accounts["command"], "--app-name=basic-auth"]
+    dependencies = SERVICES["ray-head"]["depends_on"]
+    optional = {name for name, dependency in dependencies.items() if dependency.get("required") is False}
+    assert optional == {"mlflow-auth", "mlflow"}
 
 
-def test_shared_memory_holds_the_object_store():
-    for name in ("ray-head", *WORKERS):
-        store = next(word for word in SERVICES[name]["command"] if word.startswith("--object-store-memory="))
-        assert (
-            int(defaults(store).partition("=")[2]) < int(defaults(SERVICES[name]["shm_size"]).removesuffix("m")) << 20
-        )
+@pytest.mark.parametrize("name", ["ray-head", *WORKERS])
+def test_shared_memory_is_larger_than_the_object_store(name):
+    service = SERVICES[name]
+    option = next(argument for argument in service["command"] if argument.startswith("--object-store-memory="))
+    store_bytes = int(interpolate(option).partition("=")[2])
+    assert store_bytes < int(interpolate(service["shm_size"]).removesuffix("m")) << 20
 
 
 @pytest.fixture
-def written(tmp_path, monkeypatch):
-    """A folder where `cluster init` was called by someone who hides nothing by default."""
+def folder(tmp_path, monkeypatch):
+    """The current folder, with a umask of 0: new files are readable by everyone unless a mode is set."""
     monkeypatch.chdir(tmp_path)
     before = os.umask(0)
     yield tmp_path
     os.umask(before)
 
 
-def variables(path):
+def variables_in(path):
+    """Return the variables that an .env file sets."""
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_init_writes_all_that_compose_asks_for(written, capfd):
-    asked = {found[0] for found in VARIABLE.findall((ROOT / "docker-compose.yml").read_text()) if found[1] == ":?"}
-    assert asked == SECRETS
+def test_init_writes_all_variables_that_compose_requires(folder, capfd):
+    text = (ROOT / "docker-compose.yml").read_text()
+    required = {name for name, operator, _ in VARIABLE.findall(text) if operator == ":?"}
+    assert required == SECRETS
     assert execute(["cluster", "init", "--json"]) == 0
-    told, given = capfd.readouterr(), variables(written / ".env")
-    assert asked <= set(given)
-    assert given["COMPOSE_PROFILES"] == "auth"
-    assert all(re.fullmatch(r"[\w-]{24,}", given[name]) for name in SECRETS)
-    assert len({given[name] for name in SECRETS}) == len(SECRETS)
-    assert not [name for name in SECRETS if given[name] in told.out + told.err]
-    assert json.loads(told.out.splitlines()[-1])["file"] == ".env"
+    printed, variables = capfd.readouterr(), variables_in(folder / ".env")
+    assert required <= set(variables)
+    assert variables["COMPOSE_PROFILES"] == "auth"
+    assert all(re.fullmatch(r"[\w-]{24,}", variables[name]) for name in SECRETS)
+    assert len({variables[name] for name in SECRETS}) == len(SECRETS)
+    assert not [name for name in SECRETS if variables[name] in printed.out + printed.err]
+    assert json.loads(printed.out.splitlines()[-1])["file"] == ".env"
     sourced = subprocess.run(
-        ["sh", "-c", "set -a; . ./.env; env"], cwd=written, text=True, capture_output=True, check=True
+        ["sh", "-c", "set -a; . ./.env; env"], cwd=folder, text=True, capture_output=True, check=True
     )
-    assert {f"{name}={value}" for name, value in given.items()} <= set(sourced.stdout.splitlines())
+    assert {f"{name}={value}" for name, value in variables.items()} <= set(sourced.stdout.splitlines())
 
 
-def test_nobody_else_can_read_the_secrets_at_any_moment(written, monkeypatch):
+def test_only_the_owner_can_ever_read_the_secrets(folder, monkeypatch):
     modes, opened = [], os.fdopen
     monkeypatch.setattr(
         os, "fdopen", lambda fd, *rest: (modes.append(os.fstat(fd).st_mode & 0o777), opened(fd, *rest))[1]
     )
     assert [execute(["cluster", "init"]), execute(["cluster", "init", "--force"])] == [0, 0]
-    assert [*modes, (written / ".env").stat().st_mode & 0o777] == [0o600] * 3
+    assert [*modes, (folder / ".env").stat().st_mode & 0o777] == [0o600] * 3
 
 
-def test_init_keeps_what_is_there_unless_forced(written, capfd):
+def test_init_overwrites_an_existing_file_only_with_force(folder, capfd):
     execute(["cluster", "init"])
-    first = (written / ".env").read_text()
+    first = (folder / ".env").read_text()
     assert execute(["cluster", "init"]) == 2
     assert capfd.readouterr().err.count("--force") == 1
-    assert (written / ".env").read_text() == first
+    assert (folder / ".env").read_text() == first
     assert execute(["cluster", "init", "--force", "--open"]) == 0
-    assert variables(written / ".env")["COMPOSE_PROFILES"] == "open"
-    assert not set(re.findall(r"[\w-]{32,}", first)) & set(re.findall(r"[\w-]{32,}", (written / ".env").read_text()))
+    assert variables_in(folder / ".env")["COMPOSE_PROFILES"] == "open"
+    assert not set(re.findall(r"[\w-]{32,}", first)) & set(re.findall(r"[\w-]{32,}", (folder / ".env").read_text()))
     assert execute(["cluster", "init", "--folder", "nowhere"]) == 2
 
 
-def test_the_data_folder_is_the_containers_too(written):
-    (written / "docker-compose.yml").touch()
+def test_containers_can_write_to_the_data_folder(folder):
+    (folder / "docker-compose.yml").touch()
     execute(["cluster", "init"])
-    assert (written / "data").stat().st_mode & 0o7777 == 0o1777
+    assert (folder / "data").stat().st_mode & 0o7777 == 0o1777

@@ -1,4 +1,4 @@
-"""The options of a run: declared once, validated with the words that would do, and the same for every caller."""
+"""The options of a run: declared once, validated with a message that names valid values, and equal for all callers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from searchlab.errors import UserMistake
 from searchlab.runs.config import RunConfig
 from tests.sweeps import spiral_sweep
 
-WRONG = [
+INVALID_OPTIONS = [  # options, and what the message contains
     ({"engine": "tunes"}, ("'tune'", "'local'", "tunes")),
     ({"device": "gpu"}, ("'cpu'", "'cuda'", "'either'", "gpu")),
     ({"fuse": "all"}, ("'auto'", "at least 1", "all")),
@@ -39,8 +39,8 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("options", "words"), WRONG)
-def test_a_wrong_option_names_what_would_do_before_anything_is_written(tmp_path, options, words):
+@pytest.mark.parametrize(("options", "words"), INVALID_OPTIONS)
+def test_an_invalid_option_is_rejected_with_valid_values_before_anything_is_written(tmp_path, options, words):
     home = tmp_path / "home"
     with pytest.raises(UserMistake) as caught:
         spiral_sweep().run(home=home, **options)
@@ -49,27 +49,27 @@ def test_a_wrong_option_names_what_would_do_before_anything_is_written(tmp_path,
 
 
 def test_every_option_is_documented_and_reaches_the_command_line():
-    documented = inspect.getdoc(RunConfig)
+    docstring = inspect.getdoc(RunConfig)
     flags = {option.name: option for option in run_command.params if isinstance(option, click.Option)}
     for field in fields(RunConfig):
-        assert f"    {field.name}: " in documented
+        assert f"    {field.name}: " in docstring
         if field.name not in ("values", "tracking"):  # these are --set and --no-tracking
             assert flags[field.name].help, field.name
     assert {"settings", "no_tracking", "epochs", "time_budget"} <= flags.keys()
 
 
 @pytest.mark.parametrize("command", [plan_command, submit_command])
-def test_other_commands_describe_an_option_as_run_does(command):
-    own = {"address", "checkpoints"}  # of submit, which has another default
+def test_other_commands_have_the_same_help_as_run(command):
+    different = {"address", "checkpoints"}  # of submit, which has other defaults
     texts = {option.name: option.help for option in run_command.params if isinstance(option, click.Option)}
     for option in command.params:
-        if isinstance(option, click.Option) and option.name not in own:
+        if isinstance(option, click.Option) and option.name not in different:
             assert option.help == texts[option.name]
 
 
-def test_options_of_the_command_line_become_a_configuration():
-    given = {"trials": 5, "fuse": "3", "settings": ("model.hidden=64", "optimizer=Adam"), "epochs": 2, "seed": None}
-    config = config_from({**given, "time_budget": "1m", "ship_data": False, "reproducible": True})
+def test_options_of_the_command_line_are_converted_to_a_configuration():
+    options = {"trials": 5, "fuse": "3", "settings": ("model.hidden=64", "optimizer=Adam"), "epochs": 2, "seed": None}
+    config = config_from({**options, "time_budget": "1m", "ship_data": False, "reproducible": True})
     values = {"model.hidden": 64, "optimizer": "Adam", "training.epochs": 2, "budget.seconds": 60.0}
     assert config == RunConfig(trials=5, fuse=3, values=values, reproducible=True)
     assert config.changed() == {"trials": 5, "fuse": 3, "values": values, "reproducible": True}

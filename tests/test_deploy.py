@@ -1,4 +1,4 @@
-"""The images, and deploy/: Kubernetes and Ray's launcher start what docker-compose.yml does, by its paths and ports."""
+"""The images, and deploy/: Kubernetes and Ray's launcher start the services of docker-compose.yml with its options."""
 
 import configparser
 import importlib.util
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from searchlab.cli.cluster import environment
-from tests.test_compose import COMPOSE, SECRETS, SERVICES, defaults
+from tests.test_compose import COMPOSE, SECRETS, SERVICES, interpolate
 
 ROOT = Path(__file__).parents[1]
 KUBERNETES = list(yaml.safe_load_all((ROOT / "deploy/kuberay.yaml").read_text()))
@@ -20,64 +20,66 @@ INI = ROOT / "deploy/mlflow/basic_auth.ini"
 
 
 def documents(kind):
+    """Return the documents of this kind in deploy/kuberay.yaml, by name."""
     return {document["metadata"]["name"]: document for document in KUBERNETES if document["kind"] == kind}
 
 
 def pods():
-    """Every pod of deploy/kuberay.yaml by the name of compose's service."""
+    """Return the specification of each pod of deploy/kuberay.yaml, by the name of its service in docker-compose.yml."""
     ray = documents("RayCluster")["searchlab"]["spec"]
     cpu, gpu = ray["workerGroupSpecs"]
-    owners = {
+    controllers = {
         "postgres": documents("StatefulSet")["postgres"]["spec"],
         "mlflow-auth": documents("Deployment")["mlflow"]["spec"],
         "ray-head": ray["headGroupSpec"],
         "ray-worker": cpu,
         "ray-worker-gpu": gpu,
     }
-    return {name: owner["template"]["spec"] for name, owner in owners.items()}
+    return {name: controller["template"]["spec"] for name, controller in controllers.items()}
 
 
 PODS = pods()
 
 
-def given(name):
-    """What a pod's container finds in its environment, and the keys of secrets among it."""
+def environment_of(name):
+    """Return the plain variables of a pod's container, and the keys of the secret in its other variables."""
     container = PODS[name]["containers"][0]
-    sources = [documents("ConfigMap")[each["configMapRef"]["name"]]["data"] for each in container.get("envFrom", [])]
-    values = {key: value for source in sources for key, value in source.items()}
-    secret = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in container["env"] if "valueFrom" in each}
-    plain = {each["name"]: each["value"] for each in container["env"] if "value" in each}
-    return values | plain, {name: reference["key"] for name, reference in secret.items()}
+    maps = [documents("ConfigMap")[source["configMapRef"]["name"]]["data"] for source in container.get("envFrom", [])]
+    values = {key: value for data in maps for key, value in data.items()}
+    values |= {variable["name"]: variable["value"] for variable in container["env"] if "value" in variable}
+    references = {v["name"]: v["valueFrom"]["secretKeyRef"] for v in container["env"] if "valueFrom" in v}
+    return values, {name: reference["key"] for name, reference in references.items()}
 
 
 @pytest.mark.parametrize("name", PODS)
-def test_a_pod_is_what_compose_starts(name):
+def test_a_pod_has_the_image_volumes_and_environment_of_its_service(name):
     pod, service = PODS[name], SERVICES[name]
     container = pod["containers"][0]
     assert container["image"] == service["image"]
-    places = {volume["mountPath"] for volume in container["volumeMounts"]}
-    assert places == {volume.split(":")[1] for volume in map(defaults, service["volumes"])}
-    values, secret = given(name)
-    asked = {key: value for key, value in service["environment"].items() if value is not None}
-    assert set(asked) == (set(values) | set(secret)) - {"PGDATA"} - ({"POSTGRES_PASSWORD"} - set(asked))
-    for key in set(asked) & set(values):
-        assert values[key].replace("$(POSTGRES_PASSWORD)", "") == defaults(asked[key]), key
+    paths = {volume["mountPath"] for volume in container["volumeMounts"]}
+    assert paths == {volume.split(":")[1] for volume in map(interpolate, service["volumes"])}
+    values, secret_keys = environment_of(name)
+    expected = {key: value for key, value in service["environment"].items() if value is not None}
+    only_in_pods = {"PGDATA"} | ({"POSTGRES_PASSWORD"} - set(expected))
+    assert set(expected) == (set(values) | set(secret_keys)) - only_in_pods
+    for key in set(expected) & set(values):
+        assert values[key].replace("$(POSTGRES_PASSWORD)", "") == interpolate(expected[key]), key
 
 
 @pytest.mark.parametrize("name", PODS)
-def test_a_pod_is_confined_and_limited(name):
+def test_a_pod_has_limits_and_no_privileges(name):
     pod = PODS[name]
     container = pod["containers"][0]
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["enableServiceLinks"] is False  # else MLFLOW_PORT is set, which MLflow takes for its own option
+    assert pod["enableServiceLinks"] is False  # it would set MLFLOW_PORT, an option of MLflow
     assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     assert {"cpu", "memory"} <= set(container["resources"]["limits"])
     assert "readinessProbe" in container
 
 
-def test_secrets_of_kubernetes_are_those_that_init_writes():
+def test_kubernetes_uses_the_secrets_that_init_writes():
     written = {line.partition("=")[0] for line in environment("auth").splitlines()}
-    used = {name: set(given(name)[1].values()) for name in PODS}
+    used = {name: set(environment_of(name)[1].values()) for name in PODS}
     assert set().union(*used.values()) == SECRETS
     assert written >= SECRETS
     assert used["ray-worker"] == used["ray-worker-gpu"] == {"RAY_AUTH_TOKEN"}
@@ -85,22 +87,22 @@ def test_secrets_of_kubernetes_are_those_that_init_writes():
 
 
 def test_kubernetes_starts_mlflow_and_ray_as_compose_does():
-    command = [defaults(word) for word in SERVICES["mlflow-auth"]["command"]]
-    hosts = next(word for word in command if word.startswith("--allowed-hosts="))
-    assert PODS["mlflow-auth"]["containers"][0]["command"] == [word.rstrip(",") for word in command]
-    assert hosts.endswith(",")  # which names that are added are put after
+    command = [interpolate(argument) for argument in SERVICES["mlflow-auth"]["command"]]
+    hosts = next(argument for argument in command if argument.startswith("--allowed-hosts="))
+    assert PODS["mlflow-auth"]["containers"][0]["command"] == [argument.rstrip(",") for argument in command]
+    assert hosts.endswith(","), "SEARCHLAB_ALLOWED_HOSTS is appended"
     spec = documents("RayCluster")["searchlab"]["spec"]
     assert spec["enableInTreeAutoscaling"] is True
-    words = {defaults(word) for word in SERVICES["ray-head"]["command"]}
-    assert {f"--{key}={value}" for key, value in spec["headGroupSpec"]["rayStartParams"].items()} <= words
+    options = {interpolate(argument) for argument in SERVICES["ray-head"]["command"]}
+    assert {f"--{key}={value}" for key, value in spec["headGroupSpec"]["rayStartParams"].items()} <= options
     ports = {port["containerPort"] for port in PODS["ray-head"]["containers"][0]["ports"]}
-    assert ports == {int(word.partition("=")[2]) for word in words if re.match("--.*port=", word)}
+    assert ports == {int(option.partition("=")[2]) for option in options if re.match("--.*port=", option)}
     groups = {group["groupName"]: group for group in spec["workerGroupSpecs"]}
     assert groups["gpu"]["minReplicas"] == 0
     assert all(group["minReplicas"] < group["maxReplicas"] for group in groups.values())
 
 
-def test_files_inside_kubernetes_are_those_of_deploy():
+def test_files_in_the_config_map_are_those_in_deploy():
     files = documents("ConfigMap")["searchlab-files"]["data"]
     copy, original = configparser.ConfigParser(), configparser.ConfigParser()
     copy.read_string(files["basic_auth.ini"])
@@ -109,7 +111,7 @@ def test_files_inside_kubernetes_are_those_of_deploy():
     assert files["optuna.sql"].strip() in (ROOT / "deploy/postgres/optuna.sql").read_text().splitlines()
 
 
-def test_accounts_lie_on_the_volume_and_show_without_changing():
+def test_accounts_are_stored_on_the_volume_and_can_read_all_sweeps():
     ini = configparser.ConfigParser()
     ini.read(INI)
     assert ini["mlflow"]["database_uri"] == "sqlite:////var/lib/mlflow/basic_auth.db"
@@ -119,8 +121,8 @@ def test_accounts_lie_on_the_volume_and_show_without_changing():
     assert "mlflow:/var/lib/mlflow" in SERVICES["mlflow-auth"]["volumes"]
 
 
-def test_the_launcher_is_one_that_ray_takes():
-    """By Ray's own schema, without importing Ray; tokens and passwords come as files."""
+def test_the_launcher_file_follows_rays_schema_and_has_no_secret():
+    """The schema is read without importing Ray; tokens and passwords are copied as files."""
     schema = json.loads(
         (Path(importlib.util.find_spec("ray").origin).parent / "autoscaler/ray-schema.json").read_text()
     )
@@ -128,18 +130,16 @@ def test_the_launcher_is_one_that_ray_takes():
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(LAUNCHER | {"workers": 2}, schema)
     head = LAUNCHER["head_start_ray_commands"][-1].split()
-    shared = [
-        defaults(word) for word in SERVICES["ray-head"]["command"][2:] if "host" not in word and word != "--block"
-    ]
-    assert not set(shared) - set(head)
+    options = [option for option in SERVICES["ray-head"]["command"][2:] if "host" not in option and option != "--block"]
+    assert set(map(interpolate, options)) <= set(head)
     assert "--dashboard-host=127.0.0.1" in head
-    spoken = json.dumps([LAUNCHER["setup_commands"], head, LAUNCHER["worker_start_ray_commands"]])
-    assert "RAY_AUTH_MODE=token" in spoken
-    assert not [name for name in SECRETS if name in spoken]
-    assert {".env", "/data"} <= set(LAUNCHER["rsync_exclude"])  # data alone would leave out searchlab/data
+    commands = json.dumps([LAUNCHER["setup_commands"], head, LAUNCHER["worker_start_ray_commands"]])
+    assert "RAY_AUTH_MODE=token" in commands
+    assert not [name for name in SECRETS if name in commands]
+    assert {".env", "/data"} <= set(LAUNCHER["rsync_exclude"])  # "data" would also exclude searchlab/data
 
 
-def test_images_are_pinned_small_and_not_root():
+def test_images_are_pinned_slim_and_do_not_run_as_root():
     text = (ROOT / "Dockerfile").read_text()
     python = re.search(r"^ARG PYTHON=(\d+\.\d+\.\d+)$", text, re.MULTILINE)[1]
     stages = re.findall(r"^FROM (\S+) AS (\S+)$", text, re.MULTILINE)
@@ -148,15 +148,20 @@ def test_images_are_pinned_small_and_not_root():
     assert names[-1] == "cpu"
     builds = [service["build"] for service in SERVICES.values() if "build" in service]
     assert {build["target"] for build in builds} == {"cpu", "gpu"} <= set(names)
-    assert {defaults(build["args"]["PYTHON"]) for build in builds} == {python}
-    for part in re.split(r"^FROM ", text, flags=re.MULTILINE):
-        if re.match(r"runtime AS (cpu|gpu)", part):
-            assert part.rpartition("USER ")[2].startswith("10001:10001\n")
-    made = re.search(r"mkdir -p (.*) \\", text)[1].split()
-    mounts = [defaults(volume).split(":")[1] for name in ("ray-head", "mlflow") for volume in SERVICES[name]["volumes"]]
-    folders = [place for place in mounts if "." not in Path(place).name]
+    assert {interpolate(build["args"]["PYTHON"]) for build in builds} == {python}
+    for stage in re.split(r"^FROM ", text, flags=re.MULTILINE):
+        if re.match(r"runtime AS (cpu|gpu)", stage):
+            assert stage.rpartition("USER ")[2].startswith("10001:10001\n")
+
+
+def test_images_have_the_folders_that_volumes_are_mounted_on():
+    text = (ROOT / "Dockerfile").read_text()
+    created = re.search(r"mkdir -p (.*) \\", text)[1].split()
+    volumes = [volume for name in ("ray-head", "mlflow") for volume in SERVICES[name]["volumes"]]
+    paths = [Path(interpolate(volume).split(":")[1]) for volume in volumes]
+    folders = [path for path in paths if "." not in path.name]
     assert folders
-    assert all(any(Path(folder).is_relative_to(place) for folder in made) for place in folders)
+    assert all(any(Path(folder).is_relative_to(mounted) for folder in created) for mounted in folders)
     assert set(COMPOSE["volumes"]) == {"postgres", "mlflow", "home"}
 
 

@@ -81,7 +81,7 @@ def test_every_key_of_a_json_object_is_named():
             winner=None,
             metric="accuracy",
             goal="max",
-            others={"weights": "min"},
+            others={"parameters": "min"},
         ).to_json()
     )
     kinds = (TopTrial, ReasonCount, Finding, SweepReplay, OrderReplay)

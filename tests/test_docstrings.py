@@ -13,7 +13,7 @@ import pytest
 
 import searchlab
 
-ROOMS = (
+PACKAGES = (
     "searchlab.data",
     "searchlab.nn",
     "searchlab.optim",
@@ -21,55 +21,55 @@ ROOMS = (
     "searchlab.space",
     "searchlab.testing",
 )
-OTHERS = ("searchlab.artifact.Artifact", "searchlab.artifact.load", "searchlab.runs.config.RunConfig")
+OTHER_NAMES = ("searchlab.artifact.Artifact", "searchlab.artifact.load", "searchlab.runs.config.RunConfig")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 
 
-def public():
-    """Every public name, with what it stands for."""
+def public_objects():
+    """Return every public class and function once, by its path."""
     names = [*searchlab.__all__, "open"]
-    found = {f"searchlab.{name}": getattr(searchlab, name) for name in names if name != "artifact"}
-    for room in ROOMS:
-        module = importlib.import_module(room)
-        found |= {f"{room}.{name}": getattr(module, name) for name in module.__all__}
-    for path in OTHERS:
+    objects = {f"searchlab.{name}": getattr(searchlab, name) for name in names if name != "artifact"}
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        objects |= {f"{package}.{name}": getattr(module, name) for name in module.__all__}
+    for path in OTHER_NAMES:
         module, _, name = path.rpartition(".")
-        found[path] = getattr(importlib.import_module(module), name)
-    once = {}
-    for path, thing in found.items():
-        if thing is not Any and (inspect.isclass(thing) or inspect.isfunction(thing)):
-            once.setdefault(id(thing), (path, thing))
-    return dict(once.values())
+        objects[path] = getattr(importlib.import_module(module), name)
+    by_identity = {}
+    for path, value in objects.items():
+        if value is not Any and (inspect.isclass(value) or inspect.isfunction(value)):
+            by_identity.setdefault(id(value), (path, value))
+    return dict(by_identity.values())
 
 
-PUBLIC = public()
+PUBLIC = public_objects()
 
 
-def arguments_of(thing):
-    """The arguments that a caller gives, of a function or of a class's constructor."""
-    if inspect.isclass(thing) and (issubclass(thing, Exception) or getattr(thing, "_is_protocol", False)):
+def arguments_of(value):
+    """Return the names of the arguments of a function, or of a class's constructor."""
+    if inspect.isclass(value) and (issubclass(value, Exception) or getattr(value, "_is_protocol", False)):
         return []
-    names = [*inspect.signature(thing).parameters]
+    names = [*inspect.signature(value).parameters]
     return [name for name in names if name not in ("self", "replicas", "args", "kwargs")]
 
 
-def documented(text):
-    """The names under Args: or Attributes: of a docstring."""
-    found = set()
+def documented_names(text):
+    """Return the names under Args: or Attributes: of a docstring."""
+    names = set()
     for section in re.findall(r"^(?:Args|Attributes):\n((?:    .*\n?|\n)*)", text + "\n", re.MULTILINE):
-        found |= set(re.findall(r"^    \*{0,2}(\w+)(?: \([^)]*\))?:", section, re.MULTILINE))
-    return found
+        names |= set(re.findall(r"^    \*{0,2}(\w+)(?: \([^)]*\))?:", section, re.MULTILINE))
+    return names
 
 
 @pytest.mark.parametrize("path", PUBLIC)
 def test_every_argument_is_documented(path):
     text = inspect.getdoc(PUBLIC[path]) or ""
     assert text, f"{path} has no docstring"
-    missing = set(arguments_of(PUBLIC[path])) - documented(text)
+    missing = set(arguments_of(PUBLIC[path])) - documented_names(text)
     assert not missing, f"{path} does not describe {', '.join(sorted(missing))}"
 
 
-@pytest.mark.parametrize("path", [path for path, thing in PUBLIC.items() if inspect.isclass(thing)])
+@pytest.mark.parametrize("path", [path for path, value in PUBLIC.items() if inspect.isclass(value)])
 def test_every_public_class_has_an_example(path):
     if not issubclass(PUBLIC[path], Exception):
         assert ">>> " in (inspect.getdoc(PUBLIC[path]) or ""), f"{path} has no example"
@@ -78,17 +78,16 @@ def test_every_public_class_has_an_example(path):
 @pytest.mark.parametrize("path", PUBLIC)
 def test_examples_run(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    thing, globs = PUBLIC[path], {"getfixture": {"tmp_path": tmp_path}.__getitem__, "__name__": "__main__"}
-    runner = doctest.DocTestRunner(optionflags=FLAGS)
-    said = []
-    # the text alone: what a class inherits is tried where it is written
-    example = doctest.DocTestParser().get_doctest(thing.__doc__ or "", globs, path, None, None)
+    text = PUBLIC[path].__doc__ or ""  # an inherited docstring is run with the class that it is written in
+    variables = {"__name__": "__main__"}
+    runner, output = doctest.DocTestRunner(optionflags=FLAGS), []
+    example = doctest.DocTestParser().get_doctest(text, variables, path, None, None)
     with np.errstate(all="raise"):
-        failed, _ = runner.run(example, out=said.append)
-    assert not failed, "".join(said)
+        failed, _ = runner.run(example, out=output.append)
+    assert not failed, "".join(output)
 
 
-def test_what_is_missing_is_found():
+def test_an_undocumented_argument_is_found():
     def undocumented(first, second=2):
         """Return nothing.
 
@@ -96,5 +95,5 @@ def test_what_is_missing_is_found():
             first: A number.
         """
 
-    assert set(arguments_of(undocumented)) - documented(inspect.getdoc(undocumented)) == {"second"}
+    assert set(arguments_of(undocumented)) - documented_names(inspect.getdoc(undocumented)) == {"second"}
     assert len(PUBLIC) > 90

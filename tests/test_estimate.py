@@ -30,8 +30,8 @@ from searchlab.fusion.memory import MemoryModel, MemoryNeed
 from searchlab.fusion.speed import SpeedProfile
 from searchlab.runs.config import RunConfig
 from searchlab.space.budget import Budget
+from tests.command_line import write_sweep_file
 from tests.sweeps import spiral_sweep
-from tests.test_cli import write
 
 FUSES_WELL = TrialKind(lambda trials: 1.0, group_size=8, epochs=9)  # eight trials take as long as one
 NO_GAIN = TrialKind(lambda trials: float(trials), group_size=1, epochs=9)
@@ -237,7 +237,7 @@ def test_estimate_rejects_what_run_rejects():
 
 
 def test_plan_prints_a_table_and_json(tmp_path, capfd):
-    sweep = write(
+    sweep = write_sweep_file(
         tmp_path,
         """
 from models.mlp import MLP

@@ -84,7 +84,7 @@ def test_pruned_trials_are_drawn_as_thin_gray_lines():
     assert not any("gray" in text.get_text() for text in whole.texts)
 
 
-GOALS = {"accuracy": "max", "weights": "min"}
+GOALS = {"accuracy": "max", "parameters": "min"}
 
 
 def trials_with(*values, state="COMPLETE"):
@@ -100,11 +100,11 @@ def test_pareto_front_is_marked_and_joined_by_steps():
     assert [text.get_text() for text in axes.texts][:3] == ["3", "0, 4", "2"]
     assert any("4 of 5 complete trials" in text.get_text() for text in axes.texts)
     (step,) = axes.get_lines()
-    assert step.get_drawstyle() == "steps-post"  # up to 300 weights, trial 0 has the best accuracy
+    assert step.get_drawstyle() == "steps-post"  # up to 300 parameters, trial 0 has the best accuracy
     assert "← better" in axes.get_xlabel()
     assert "↑ better" in axes.get_ylabel()
     swapped = [replace(trial, values=trial.values[::-1]) for trial in trials]
-    axes = plot_pareto_front(swapped, {"weights": "min", "accuracy": "max"}).axes[0]
+    axes = plot_pareto_front(swapped, {"parameters": "min", "accuracy": "max"}).axes[0]
     assert axes.get_lines()[0].get_drawstyle() == "steps-pre"
     assert ("→ better" in axes.get_xlabel(), "↓ better" in axes.get_ylabel()) == (True, True)
 
@@ -139,11 +139,13 @@ def test_pareto_front_is_shown_completely_and_accuracy_has_a_linear_scale():
 )
 def test_pareto_front_of_few_trials(trials):
     for goal in ("min", "max"):
-        plot_pareto_front(trials, {"accuracy": "max", "weights": goal, "loss": "min"}).canvas.draw()
+        plot_pareto_front(trials, {"accuracy": "max", "parameters": goal, "loss": "min"}).canvas.draw()
 
 
 def test_several_metrics_have_a_pareto_front(tmp_path):
-    paths = save_trial_figures(trials_with((0.5, 100.0), (0.6, 200.0)), "accuracy", "max", tmp_path, {"weights": "min"})
+    paths = save_trial_figures(
+        trials_with((0.5, 100.0), (0.6, 200.0)), "accuracy", "max", tmp_path, {"parameters": "min"}
+    )
     assert [path.stem for path in paths][-1] == "pareto-front"
     assert imread(paths[-1]).std() > 0.01
 

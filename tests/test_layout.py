@@ -1,4 +1,4 @@
-"""The house: imports point one way, heavy packages stay in their rooms, and the wheel holds the library alone."""
+"""The layout of the code: the order of imports, who may import which package, and the files in the wheel."""
 
 import ast
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "searchlab"
 
-RANKS = {  # a room may import itself and rooms of a lower rank
+RANKS = {  # a room, a folder or module of searchlab, may import itself and rooms of a lower rank
     "backend": 0,
     "environment": 0,
     "errors": 0,
@@ -39,7 +39,7 @@ RANKS = {  # a room may import itself and rooms of a lower rank
     "runner": 13,
     "cli": 14,
 }
-NUMERIC = {  # NumPy alone: these rooms run on a GPU machine without Ray, Optuna and MLflow
+NUMERIC = {  # only NumPy: these run on a GPU machine without Ray, Optuna and MLflow
     "backend",
     "environment",
     "errors",
@@ -53,8 +53,8 @@ NUMERIC = {  # NumPy alone: these rooms run on a GPU machine without Ray, Optuna
     "pruning",
     "testing",
 }
-UPWARD = {("space/sweep.py", "searchlab.runner.run")}  # Sweep.run, at call time
-HOMES = {  # the files or folders that may import a package; every other one may not
+UPWARD_IMPORTS = {("space/sweep.py", "searchlab.runner.run")}  # when Sweep.run is called
+ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all others may not
     "cupy": ("backend.py",),
     "optuna": ("study/",),
     "ray": ("engine/", "cluster/"),
@@ -75,10 +75,10 @@ HOMES = {  # the files or folders that may import a package; every other one may
     "tests": (),
     "bench": (),
 }
-READS_TEST_ROWS = ("results/winner.py", "testing/")
-IMPORTS_BY_VARIABLE = {"artifact.py"}  # it imports the classes that a manifest names
-VAGUE = {"utils", "util", "common", "helpers", "helper", "base", "manager", "managers", "misc"}
-HEAVY = (
+TEST_ROW_READERS = ("results/winner.py", "testing/")
+COMPUTED_IMPORTS = {"artifact.py"}  # imports the classes that a manifest names
+VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "manager", "managers", "misc"}
+LARGE_PACKAGES = (
     "pooch",
     "ray",
     "optuna",
@@ -97,72 +97,75 @@ FILES = {str(path.relative_to(LIBRARY)): path.read_text() for path in sorted(LIB
 
 
 def imports_of(source, *, of_types=True):
-    """Every module that a file imports, at any depth, also through import_module; "?" for a computed name.
+    """Return the modules that a file imports, also in functions and by import_module; "?" for a computed name.
 
     Without `of_types`, imports under `if TYPE_CHECKING` are left out.
     """
-    found = set()
+    modules = set()
     tree = ast.parse(source)
     skipped = set() if of_types else type_only_nodes(tree)
     for node in ast.walk(tree):
         if node in skipped:
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            whole = "." * node.level + (node.module or "")
-            found |= {f"{whole}.{alias.name}" for alias in node.names} if whole == "searchlab" else {whole}
+            module = "." * node.level + (node.module or "")
+            modules |= {f"{module}.{alias.name}" for alias in node.names} if module == "searchlab" else {module}
         elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
-            found.add(beginning_of(node.args[0]))
-    return found
+            modules.add(literal_start(node.args[0]))
+    return modules
 
 
 def type_only_nodes(tree):
-    """The nodes under `if TYPE_CHECKING`."""
+    """Return the nodes under `if TYPE_CHECKING`."""
     blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     return {inner for block in blocks for child in block.body for inner in ast.walk(child)}
 
 
-def beginning_of(argument):
-    """The module's name as far as it is written down: f"searchlab.cli.{verb}" begins with searchlab.cli."""
+def literal_start(argument):
+    """Return the literal start of a module's name: "searchlab.cli." of f"searchlab.cli.{command}"."""
     pieces = argument.values if isinstance(argument, ast.JoinedStr) else [argument]
     return pieces[0].value if isinstance(pieces[0], ast.Constant) else "?"
 
 
 def room_of(path):
+    """Return the room, a folder or a module of the library, that a file belongs to."""
     return path.split("/")[0].removesuffix(".py")
 
 
 def wrong_imports(path, source):
-    """What this file of the library may not import, each with the reason."""
+    """Return the imports of a file of the library that are not allowed, each with the reason."""
     wrong, room = [], room_of(path)
     at_run_time = imports_of(source, of_types=False)
     for module in imports_of(source):
         top, _, rest = module.partition(".")
         if top == "searchlab":
             target = rest.split(".")[0]
-            allowed = target in ("", room) or target.startswith("__") or (path, module) in UPWARD or room == "__init__"
-            if module in at_run_time and not allowed and not RANKS.get(target, 99) < RANKS[room]:
-                wrong.append(f"{path} imports {module}: {room} lies below {target}, or beside it")
-        elif module == "?" and path not in IMPORTS_BY_VARIABLE:
+            allowed = target in ("", room) or target.startswith("__") or room == "__init__"
+            allowed = allowed or (path, module) in UPWARD_IMPORTS or RANKS.get(target, 99) < RANKS[room]
+            if module in at_run_time and not allowed:
+                wrong.append(f"{path} imports {module}: the rank of {target} is not lower than that of {room}")
+        elif module == "?" and path not in COMPUTED_IMPORTS:
             wrong.append(f"{path} imports a module by a computed name")
-        elif top in HOMES and not any(path.startswith(home) for home in HOMES[top]):
-            wrong.append(f"{path} imports {module}, whose place is {HOMES[top] or 'nowhere in the library'}")
+        elif top in ALLOWED_IMPORTERS and not path.startswith(ALLOWED_IMPORTERS[top]):
+            wrong.append(f"{path} imports {module}, which only {ALLOWED_IMPORTERS[top] or 'no file'} may import")
         elif room in NUMERIC and top not in {"numpy", "?", "cupy", "pooch"} and top not in sys.stdlib_module_names:
-            wrong.append(f"{path} imports {module}; numeric rooms import NumPy alone")
+            wrong.append(f"{path} imports {module}; numeric code imports only NumPy")
     return wrong
 
 
 def reads_test_rows(source):
+    """Return whether a file uses the method `testing` of a data set."""
     return any(isinstance(node, ast.Attribute) and node.attr == "testing" for node in ast.walk(ast.parse(source)))
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_imports_point_one_way(path):
+def test_imports_follow_the_ranks(path):
     assert not wrong_imports(path, FILES[path])
 
 
-def test_every_room_has_its_rank():
+def test_every_room_has_a_rank():
     assert {room_of(path) for path in FILES} <= {*RANKS, "__init__", "__main__"}
 
 
@@ -218,7 +221,7 @@ def test_a_wrong_import_is_found(path, source):
     assert wrong_imports(path, source) or any(module.startswith(".") for module in imports_of(source))
 
 
-def test_an_import_for_types_alone_may_point_up():
+def test_an_import_of_types_may_have_a_higher_rank():
     source = "if TYPE_CHECKING:\n    from searchlab.results.result import Result\n"
     assert not wrong_imports("space/sweep.py", source)
     assert wrong_imports("space/sweep.py", source + "else:\n    from searchlab.results.result import Result")
@@ -228,60 +231,59 @@ def test_no_import_is_relative():
     assert not [path for path, source in FILES.items() if any(name.startswith(".") for name in imports_of(source))]
 
 
-def test_optuna_has_one_home():
-    """Not only nowhere else: the study is where Optuna is spoken to."""
-    users = [
+def test_only_the_study_imports_optuna():
+    importers = [
         path for path, source in FILES.items() if any(name.split(".")[0] == "optuna" for name in imports_of(source))
     ]
-    assert users
-    assert all(path.startswith("study/") for path in users)
+    assert importers
+    assert all(path.startswith("study/") for path in importers)
 
 
-def test_test_rows_are_read_by_the_final_test_alone():
+def test_only_the_final_test_reads_test_rows():
     readers = [path for path, source in FILES.items() if reads_test_rows(source)]
-    assert all(path.startswith(READS_TEST_ROWS) for path in readers), readers
-    assert "testing/dataset.py" in readers  # the search does find what it looks for
+    assert all(path.startswith(TEST_ROW_READERS) for path in readers), readers
+    assert "testing/dataset.py" in readers  # readers are found
     assert reads_test_rows("rows = sweep.data.testing()")
     assert reads_test_rows("read = data.testing\nread()")
 
 
-def test_names_say_what_a_file_is_about():
-    rooms = ("searchlab", "models", "search_spaces", "tests", "bench")
-    paths = [path.relative_to(ROOT) for room in rooms for path in (ROOT / room).rglob("*.py")]
-    assert not [path for path in paths if VAGUE & {part.removesuffix(".py").strip("_") for part in path.parts}]
+def test_no_file_has_a_vague_name():
+    folders = ("searchlab", "models", "search_spaces", "tests", "bench")
+    paths = [path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert not [path for path in paths if VAGUE_NAMES & {part.removesuffix(".py").strip("_") for part in path.parts}]
 
 
 @pytest.mark.parametrize(
-    "word", ["searchlab", "searchlab.space", "searchlab.training", "searchlab.testing", "models.mlp"]
+    "module", ["searchlab", "searchlab.space", "searchlab.training", "searchlab.testing", "models.mlp"]
 )
-def test_importing_stays_light(word):
-    assert not loaded_by(f"import {word}") & set(HEAVY)
+def test_an_import_loads_no_large_package(module):
+    assert not modules_after(f"import {module}") & set(LARGE_PACKAGES)
 
 
-def test_the_front_door_costs_nothing():
-    """Not even NumPy: BLAS reads its variables when NumPy is first imported, and a worker sets them before that."""
-    assert "numpy" not in loaded_by("import searchlab, searchlab.environment, searchlab.errors")
-    assert "numpy" in loaded_by("from searchlab import Float")
+def test_importing_searchlab_does_not_load_numpy():
+    """BLAS reads its variables when NumPy is first imported, and a worker sets them before that."""
+    assert "numpy" not in modules_after("import searchlab, searchlab.environment, searchlab.errors")
+    assert "numpy" in modules_after("from searchlab import Float")
 
 
 def test_a_worker_needs_neither_optuna_nor_mlflow():
-    """It trains groups and reports to a study that lives elsewhere."""
-    assert not loaded_by("import searchlab.engine.ray_tune") & {"optuna", "mlflow", "matplotlib", "sklearn"}
+    """It trains groups, and reports to a study in another process."""
+    assert not modules_after("import searchlab.engine.ray_tune") & {"optuna", "mlflow", "matplotlib", "sklearn"}
 
 
 def test_digits_are_read_without_importing_scikit_learn():
-    assert not loaded_by("from searchlab import Digits; Digits().training()") & {"sklearn", "scipy", "pandas"}
+    assert not modules_after("from searchlab import Digits; Digits().training()") & {"sklearn", "scipy", "pandas"}
 
 
-def loaded_by(code):
-    """The top-level modules that a fresh interpreter holds after this."""
-    told = f"{code}; import sys; print(*sys.modules)"
-    names = subprocess.run([sys.executable, "-c", told], cwd=ROOT, text=True, check=True, capture_output=True).stdout
+def modules_after(code):
+    """Return the top-level modules that a new interpreter has loaded after this code."""
+    command = [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"]
+    names = subprocess.run(command, cwd=ROOT, text=True, check=True, capture_output=True).stdout
     return {name.split(".")[0] for name in names.split()}
 
 
-def test_the_wheel_holds_the_library_alone(tmp_path):
-    """Built by hatchling itself; it comes with the development tools, and its absence is a failure, not a skip."""
+def test_the_wheel_contains_only_the_library(tmp_path):
+    """Hatchling, one of the development tools, builds it; without hatchling, this test fails and is not skipped."""
     from hatchling.builders.wheel import WheelBuilder
 
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])

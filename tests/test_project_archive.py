@@ -1,4 +1,4 @@
-"""A project as it travels: what git would keep of it, the same bytes each time, and never its secrets."""
+"""The archive of a project that is sent to a cluster: the files that git would track, without secrets."""
 
 import json
 import re
@@ -16,8 +16,8 @@ from searchlab.runs.provenance import provenance
 
 @pytest.fixture
 def root(tmp_path):
-    """A project with code, data that .gitignore names, secrets and what tools leave behind."""
-    made = tmp_path / "project"
+    """A project with code, ignored data, secrets, and files that tools create."""
+    root = tmp_path / "project"
     for name, text in {
         "pyproject.toml": "",
         ".gitignore": "*.npz\n/runs/\n!keep.npz\n",
@@ -36,29 +36,30 @@ def root(tmp_path):
         "models/__pycache__/mlp.pyc": "",
         "thing.egg-info/PKG-INFO": "",
     }.items():
-        (made / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).write_text(text)
-    return made
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
 
 
-def test_what_travels_is_what_git_would_keep(root):
+def test_the_files_of_a_project_exclude_ignored_files_secrets_and_caches(root):
     assert [path.as_posix() for path in files_of(root)] == [
         ".gitignore", "models/.gitignore", "models/keep.npz", "models/mlp.py", "models/wanted.npz", "pyproject.toml",
         "search_spaces/runs/2.txt",
     ]  # fmt: skip
 
 
-def test_it_is_what_git_says_itself(root):
+def test_the_files_of_a_project_are_those_that_git_lists(root):
     subprocess.run(["git", "init", "-q", str(root)], check=True)
-    listed = subprocess.run(
+    paths = subprocess.run(
         ["git", "-C", str(root), "ls-files", "--others", "--exclude-standard"],
         check=True, capture_output=True, text=True,
     ).stdout.splitlines()  # fmt: skip
-    never = re.compile(rf"(^|/)({'|'.join(map(re.escape, project_archive.EXCLUDED))}|\.env[^/]*|[^/]*\.egg-info)(/|$)")
-    assert [path.as_posix() for path in files_of(root)] == sorted(path for path in listed if not never.search(path))
+    names = "|".join(map(re.escape, project_archive.EXCLUDED))
+    excluded = re.compile(rf"(^|/)({names}|\.env[^/]*|[^/]*\.egg-info)(/|$)")
+    assert [path.as_posix() for path in files_of(root)] == sorted(path for path in paths if not excluded.search(path))
 
 
-def test_the_same_files_are_the_same_package(root, tmp_path):
+def test_the_same_files_make_the_same_archive(root, tmp_path):
     pack(root, tmp_path / "a.zip")
     (root / "models" / "mlp.py").touch()
     pack(root, tmp_path / "b.zip")
@@ -68,7 +69,7 @@ def test_the_same_files_are_the_same_package(root, tmp_path):
     assert ".env" not in names
 
 
-def test_too_much_is_refused_by_its_largest_files(root, tmp_path, monkeypatch):
+def test_a_project_that_is_too_large_is_rejected_with_its_largest_files(root, tmp_path, monkeypatch):
     monkeypatch.setattr(project_archive, "MAX_BYTES", 1500)
     (root / "data.csv").write_text("1" * 1200)
     (root / "more.csv").write_text("1" * 400)
@@ -76,35 +77,36 @@ def test_too_much_is_refused_by_its_largest_files(root, tmp_path, monkeypatch):
         pack(root, tmp_path / "a.zip")
     assert not (tmp_path / "a.zip").exists()
     with pytest.raises(UserMistake, match=r"largest files are data\.csv"):
-        copy_project(root, tmp_path / "kept")
-    assert not (tmp_path / "kept").exists()
+        copy_project(root, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
 
 
-def test_a_kept_project_is_replaced_whole(root, tmp_path):
-    kept = tmp_path / "sweep" / "project"
-    copy_project(root, kept)
+def test_a_copy_of_a_project_replaces_an_earlier_copy_completely(root, tmp_path):
+    copy = tmp_path / "sweep" / "project"
+    copy_project(root, copy)
     (root / "models" / "mlp.py").rename(root / "models" / "other.py")
-    copy_project(root, kept)
-    assert sorted(path.name for path in (kept / "models").glob("*.py")) == ["other.py"]
-    assert [path.name for path in kept.parent.iterdir()] == ["project"]
+    copy_project(root, copy)
+    assert sorted(path.name for path in (copy / "models").glob("*.py")) == ["other.py"]
+    assert [path.name for path in copy.parent.iterdir()] == ["project"]
 
 
-def test_a_project_that_was_sent_says_where_it_comes_from(root, tmp_path):
+def test_a_copied_project_has_the_provenance_of_the_original(root, tmp_path):
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     author = ["-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run(["git", "-C", str(root), "add", "."], check=True)
-    subprocess.run(["git", "-C", str(root), *author, "commit", "-qm", "one"], check=True)
+    subprocess.run(["git", "-C", str(root), *author, "commit", "-qm", "first"], check=True)
     commit = subprocess.run(
         ["git", "-C", str(root), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
-    copy_project(root, tmp_path / "kept")
-    assert provenance(tmp_path / "kept")["git.commit"] == commit == provenance(root)["git.commit"]
-    assert json.loads((tmp_path / "kept" / ARCHIVE_MARKER).read_text())["git.dirty"] == "false"
-    copy_project(tmp_path / "kept", tmp_path / "again")
-    assert provenance(tmp_path / "again")["git.commit"] == commit
+    copy_project(root, tmp_path / "copy")
+    assert provenance(tmp_path / "copy")["git.commit"] == commit == provenance(root)["git.commit"]
+    assert json.loads((tmp_path / "copy" / ARCHIVE_MARKER).read_text())["git.dirty"] == "false"
+    copy_project(tmp_path / "copy", tmp_path / "copy-of-copy")
+    assert provenance(tmp_path / "copy-of-copy")["git.commit"] == commit
 
 
-def test_the_root_of_what_was_sent_is_where_it_lies(tmp_path):
-    (tmp_path / "sent" / "search_spaces").mkdir(parents=True)
-    (tmp_path / "sent" / ARCHIVE_MARKER).write_text("{}")
-    assert project_root(tmp_path / "sent" / "search_spaces" / "a.py") == tmp_path / "sent"
+def test_the_project_root_of_an_unpacked_archive_is_its_folder(tmp_path):
+    root = tmp_path / "unpacked"
+    (root / "search_spaces").mkdir(parents=True)
+    (root / ARCHIVE_MARKER).write_text("{}")
+    assert project_root(root / "search_spaces" / "a.py") == root

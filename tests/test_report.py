@@ -194,7 +194,9 @@ def test_figures_of_an_interrupted_sweep_are_in_the_page_alone(workspace):
 @pytest.mark.slow
 @pytest.mark.figures
 def test_every_run_ends_with_a_report_that_can_be_written_again(home):
-    result = run(spiral_sweep(trials=12, epochs=9, pruner=Halving()), engine="local", home=home, workers=1)
+    result = run(
+        spiral_sweep(trials=12, epochs=9, pruner=Halving()), engine="local", home=home, workers=1, tracking="mlflow"
+    )
     first = result.report.read_text(encoding="utf-8")
     assert result.to_json()["report"] == str(home / "sweeps" / "spiral" / "report.html")
     page, winner = ParsedPage(first), result.winner

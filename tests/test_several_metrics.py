@@ -78,7 +78,7 @@ def test_a_replica_with_an_infinite_score_by_any_metric_has_failed():
 
 
 def test_a_schedule_follows_the_primary_metric():
-    """The number of weights never improves: for a schedule that follows it, every epoch is on a plateau."""
+    """The number of parameters never improves: for a schedule that follows it, every epoch is on a plateau."""
     schedule = partial(Plateau, patience=1, factor=0.5)
     count, count_first, accuracy_first = [
         trainer(metric, schedule=schedule) for metric in (ParameterCount(), (ParameterCount(), Accuracy()), BOTH)
@@ -240,13 +240,13 @@ def winner_of(sweep, trial, folder):
 
 def test_the_winner_is_tested_by_every_metric(tmp_path):
     winner = winner_of(spiral_sweep(metric=BOTH), record(7, 0.5, 33.0, parameters=PARAMETERS), tmp_path)
-    assert winner.test_scores == {"accuracy": winner.test_score, "weights": 33.0}
-    assert winner.artifact_scores == {"accuracy": winner.artifact_score, "weights": 33.0}
+    assert winner.test_scores == {"accuracy": winner.test_score, "parameters": 33.0}
+    assert winner.artifact_scores == {"accuracy": winner.artifact_score, "parameters": 33.0}
     manifest = json.loads((winner.artifact / "manifest.json").read_text())
     assert manifest["test"]["float32"] == winner.test_score
     assert manifest["test"]["float16"] == winner.artifact_score
     expected = {"goal": "min", "mean": 33.0, "test": {"float32": 33.0, "float16": 33.0}}
-    assert manifest["other_metrics"] == {"weights": expected}
+    assert manifest["other_metrics"] == {"parameters": expected}
     assert manifest["weights"]["parameters"] == 33
     alone = winner_of(spiral_sweep(), record(7, 0.5, parameters=PARAMETERS), tmp_path)
     assert alone.test_score == winner.test_score
@@ -255,7 +255,7 @@ def test_the_winner_is_tested_by_every_metric(tmp_path):
 
 def result_of(trials, folder, winner=0, others=None):
     """Return the result of a sweep of four trials; `winner` is the position of the trial that won."""
-    scores = {"accuracy": 0.875, "weights": 500.0}
+    scores = {"accuracy": 0.875, "parameters": 500.0}
     return Result(
         sweep="s",
         state="FINISHED",
@@ -265,7 +265,7 @@ def result_of(trials, folder, winner=0, others=None):
         metric="accuracy",
         goal="max",
         seconds={"total": 1.0},
-        others={"weights": "min"} if others is None else others,
+        others={"parameters": "min"} if others is None else others,
     )
 
 
@@ -280,19 +280,19 @@ def test_the_summary_shows_the_pareto_front(tmp_path, width):
     trials = [record(0, 0.9, 12_345), record(1, 0.8, 100), record(2, 0.7, 200.5)]
     lines = printed(result_of(trials, tmp_path), width).splitlines()
     assert "Pareto front: 2 of 3 complete trials" in lines[2]
-    assert lines[3].split()[:5] == ["trial", "accuracy", "±", "folds", "weights"]
+    assert lines[3].split()[:5] == ["trial", "accuracy", "±", "folds", "parameters"]
     assert lines[4].split()[:5] == ["0", "0.9000", "0.0000", "12,345", "1"]
     assert lines[5].split()[0] == "1"
     assert not any(line.split()[:2] == ["2", "0.7000"] for line in lines), "it is dominated"
-    assert re.search(r"test weights\s+500 .*; 500 as\s+float16", "\n".join(lines), re.DOTALL)
+    assert re.search(r"test parameters\s+500 .*; 500 as\s+float16", "\n".join(lines), re.DOTALL)
 
 
 def test_a_result_of_several_metrics_as_json(tmp_path):
     plain = json.loads(json.dumps(result_of([record(0, 0.9, 500), record(1, 0.8, 100)], tmp_path).to_json()))
     assert plain["trials"] == {"asked": 4, "complete": 2, "pruned": 0, "failed": 0}
-    assert plain["best"]["others"] == {"weights": {"score": 500, "test": 500.0, "test_float16": 500.0}}
+    assert plain["best"]["others"] == {"parameters": {"score": 500, "test": 500.0, "test_float16": 500.0}}
     assert [point["trial"] for point in plain["pareto"]] == [0, 1]
-    assert plain["pareto"][1]["scores"] == {"accuracy": 0.8, "weights": 100}
+    assert plain["pareto"][1]["scores"] == {"accuracy": 0.8, "parameters": 100}
     one = result_of([record(0, 0.9)], tmp_path, others={}).to_json()
     assert "pareto" not in one
     assert "others" not in one["best"]
@@ -323,11 +323,11 @@ def test_the_summary_counts_the_states_and_gives_reasons_of_failed_and_infeasibl
 def test_a_sweep_of_several_metrics_ends_with_its_pareto_front(tmp_path):
     sweep = spiral_sweep(6, metric=BOTH, sampler=Random())
     result = sweep.run(engine="local", home=tmp_path)
-    assert result.others == {"weights": "min"}
+    assert result.others == {"parameters": "min"}
     for trial in result.trials:
         hidden = trial.parameters["model.hidden"]
         assert trial.values == (trial.value, 2 * hidden + hidden + 3 * hidden + 3)
     assert result.best.number == result.front[0].number
     assert result.best.value == max(trial.value for trial in result.trials)
-    assert result.winner.test_scores["weights"] == result.best.values[1]
+    assert result.winner.test_scores["parameters"] == result.best.values[1]
     assert "pareto-front" in {figure.stem for figure in result.figures}

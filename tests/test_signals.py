@@ -14,7 +14,7 @@ from searchlab.engine import local, signals
 from searchlab.runs.events import EventBuffer
 from searchlab.space.loader import load
 from tests.jobs import make_job
-from tests.terminal import ENDLESS, SPEC, Terminal
+from tests.terminal import SPEC, Terminal, write_endless_sweep
 
 TRIALS = 8
 
@@ -122,13 +122,12 @@ def test_after_one_signal_every_group_is_saved_and_resume_ends_as_if_uninterrupt
 @pytest.mark.slow
 @pytest.mark.parametrize(("engine", "stop"), [("tune", ctrl_c), ("local", terminate)])
 def test_after_two_signals_a_run_ends_within_an_epoch(terminal, tmp_path, engine, stop):
-    beats, spec = tmp_path / "beats", tmp_path / "endless.py"
-    spec.write_text(ENDLESS.replace("BEATS", repr(str(beats))))
+    spec, progress = write_endless_sweep(tmp_path)
     run = terminal.start("run", spec, "--engine", engine, "--workers", 1, "--fuse", 1)
-    terminal.wait_until(run, beats.exists)
+    terminal.wait_until(run, progress.exists)
     stop(run)
-    size = beats.stat().st_size + 5  # by then the process has received the signal
-    terminal.wait_until(run, lambda: beats.stat().st_size > size)
+    size = progress.stat().st_size + 5  # by then the process has received the signal
+    terminal.wait_until(run, lambda: progress.stat().st_size > size)
     if engine == "tune":
         terminal.wait_until(run, lambda: signals.STOP_MESSAGE in " ".join(terminal.stderr(run).split()))
     time.sleep(signals.DUPLICATE_WINDOW)

@@ -20,9 +20,9 @@ from searchlab.monitor import stop
 from searchlab.monitor.stop import stop_sweep
 from searchlab.runs.file_lock import FileLock, lock_holder, lock_holder_pid
 from searchlab.runs.workspace import Workspace
+from tests.command_line import error_message, run_cli
 from tests.conftest import ROOT
-from tests.terminal import ENDLESS, SPEC, Terminal
-from tests.test_cli import searchlab, sentence
+from tests.terminal import SPEC, Terminal, write_endless_sweep
 from tests.test_status import end_in_every_state, job_in, spiral_manifest
 
 TRIALS = 12
@@ -179,11 +179,11 @@ def test_a_sweep_of_another_host_is_a_mistake(folder):
 
 def test_stop_reports_the_state_of_a_sweep_that_is_not_running(folder):
     home = folder.path.parent.parent
-    done = searchlab("stop", "spiral", "--json", home=home)
+    done = run_cli("stop", "spiral", "--json", home=home)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"sweep": "spiral", "state": "interrupted", "ended": 4, "asked": 7}
     assert "`searchlab resume spiral`" in done.stderr
-    assert "there are: spiral." in sentence(searchlab("stop", "other", home=home), 2)
+    assert "there are: spiral." in error_message(run_cli("stop", "other", home=home), 2)
 
 
 @pytest.fixture
@@ -225,10 +225,9 @@ def test_a_stopped_and_resumed_sweep_has_exactly_the_trials_requested(terminal, 
 
 @pytest.mark.slow
 def test_an_endless_epoch_is_not_ended_however_often_the_sweep_is_stopped(terminal, tmp_path):
-    beats, spec = tmp_path / "beats", tmp_path / "endless.py"
-    spec.write_text(ENDLESS.replace("BEATS", repr(str(beats))))
+    spec, progress = write_endless_sweep(tmp_path)
     run = terminal.start("run", spec, "--engine", "local", "--workers", 1, "--fuse", 1)
-    terminal.wait_until(run, beats.exists)
+    terminal.wait_until(run, progress.exists)
     for _ in range(2):
         stop = terminal.start("stop", "endless", "--timeout", 1)
         assert stop.wait(30) == 1

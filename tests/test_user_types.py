@@ -1,8 +1,7 @@
-"""What a user writes passes a strict type check, and what is wrong in it is found."""
+"""Type checks of user code: a sweep file and a script pass mypy --strict, which finds invalid options of a run."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -51,51 +50,42 @@ def best_score(result: Result) -> float:
 
 
 try:
-    result = sweep.run(trials=3, workers=2, engine="local", fuse="auto", tracking=None, home=Path("there"))
+    result = sweep.run(trials=3, workers=2, engine="local", fuse="auto", tracking=None, home=Path("home"))
 except UserMistake as mistake:
     print(mistake)
     raise
 scores: list[float] = [trial.value for trial in result.trials if trial.value is not None]
 print(best_score(result), scores, result.seconds["search"], result.artifact)
-again = searchlab.open(result.sweep, home="there")
-longer = searchlab.resume(again.sweep, home="there", trials=5)
-if longer.winner and longer.artifact:
-    loaded = searchlab.artifact.load(longer.artifact)
-    classes: int = int(loaded.predict(np.zeros((1, 64)))[0].argmax())
-    print(longer.winner.test_score, classes)
+opened = searchlab.open(result.sweep, home="home")
+extended = searchlab.resume(opened.sweep, home="home", trials=5)
+if extended.winner and extended.artifact:
+    loaded = searchlab.artifact.load(extended.artifact)
+    label: int = int(loaded.predict(np.zeros((1, 64)))[0].argmax())
+    print(extended.winner.test_score, label)
+"""
+INVALID = """from search_spaces.typed import sweep
+sweep.run(trials='3')
+sweep.run(trial=3)
+sweep.run(engine='tunes')
 """
 
 
-def check(folder, **files):
-    """What mypy --strict says of these files of a project; and its exit status."""
+def run_mypy(folder, files):
+    """Write these files to a project, and return what mypy --strict prints for them and its exit code."""
     for name, text in files.items():
-        path = folder / f"{name.replace('__', '/')}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
     (folder / "models").symlink_to(ROOT / "models")
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--strict",
-        "--cache-dir",
-        str(folder / ".cache"),
-        *map(str, files_of(files)),
-    ]
-    done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True)
-    return done.stdout, done.returncode
-
-
-def files_of(files):
-    return [f"{name.replace('__', '/')}.py" for name in files]
+    (folder / "search_spaces" / "__init__.py").touch()
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / ".cache"), *files]
+    finished = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return finished.stdout, finished.returncode
 
 
 @pytest.mark.slow
-def test_a_sweep_file_and_a_script_pass_and_mistakes_are_found(tmp_path):
-    wrong = (
-        "from search_spaces.typed import sweep\nsweep.run(trials='3')\nsweep.run(trial=3)\nsweep.run(engine='tunes')\n"
-    )
-    said, status = check(tmp_path, search_spaces__typed=SWEEP, script=SCRIPT, wrong=wrong)
-    assert status == 1
-    errors = [line for line in said.splitlines() if ": error: " in line]
-    assert [line.partition(": error")[0] for line in errors] == ["wrong.py:2", "wrong.py:3", "wrong.py:4"], said
+def test_mypy_accepts_a_sweep_file_and_a_script_and_finds_invalid_options(tmp_path):
+    files = {"search_spaces/typed.py": SWEEP, "script.py": SCRIPT, "invalid.py": INVALID}
+    output, code = run_mypy(tmp_path, files)
+    assert code == 1
+    errors = [line for line in output.splitlines() if ": error: " in line]
+    assert [line.partition(": error")[0] for line in errors] == ["invalid.py:2", "invalid.py:3", "invalid.py:4"], output

@@ -27,9 +27,9 @@ from searchlab.runs.file_lock import FileLock
 from searchlab.runs.workspace import Workspace
 from searchlab.study.reading import read_trials
 from searchlab.study.study import Study
+from tests.command_line import error_message, run_cli
 from tests.conftest import ROOT
 from tests.terminal import Terminal
-from tests.test_cli import searchlab, sentence
 from tests.test_status import end_in_every_state, epoch, job_in, result_of, spiral_manifest
 
 BASE = Snapshot("spiral", "running", 7)
@@ -242,7 +242,7 @@ def test_the_view_shows_all_that_a_snapshot_has():
     assert head == "spiral  searching"
     assert bar == f"{'━' * 13}{'─' * 17}  18/40  1 min 25 s  15 trials/min  about 1 min 18 s left"
     assert counts == "4 complete  13 pruned  1 failed  2 infeasible  3 running"
-    assert headings.split() == ["best", "accuracy", "trial", "epoch", "parameters"]
+    assert headings.split() == ["best", "accuracy", "trial", "epoch", "hyperparameters"]
     assert best == "0.9763 ± 0.0121     29     11  hidden 128  optimizer Adam  lr 0.0021"
     assert second.startswith("0.9300  ")
     assert failure == "failed: diverged: the loss is nan  (trial 4)"
@@ -329,8 +329,8 @@ def test_ctrl_c_ends_watching_without_an_error(capsys, as_json):
 
 
 def test_an_unknown_sweep_is_a_mistake(workspace):
-    done = searchlab("watch", "other", "--json", home=workspace.path)
-    assert "there are: spiral." in sentence(done, 2)
+    done = run_cli("watch", "other", "--json", home=workspace.path)
+    assert "there are: spiral." in error_message(done, 2)
     assert json.loads(done.stdout.splitlines()[-1])["exit_code"] == 2
 
 
@@ -343,7 +343,7 @@ def terminal(home):
 
 def snapshots_of(terminal, process):
     """The snapshots that a `searchlab watch` has printed so far."""
-    printed = (terminal.home / f"{terminal.started.index(process)}.out").read_text()
+    printed = (terminal.home / f"{terminal.processes.index(process)}.out").read_text()
     return [Snapshot.from_json(json.loads(line)) for line in printed.splitlines(keepends=True) if line.endswith("\n")]
 
 

@@ -1,4 +1,4 @@
-"""What the world does to a sweep, with real parts: a second owner, a server that is away, full disks, odd clocks."""
+"""Faults outside of the program: a second process, a server that is down, a full disk, a clock that jumps."""
 
 from __future__ import annotations
 
@@ -23,109 +23,116 @@ from searchlab.study.study import Study
 from searchlab.tracking import recorder
 from tests.conftest import ROOT
 from tests.jobs import make_job, run
+from tests.mlflow_server import mlflow_server, store_uri, wait_for
 from tests.sweeps import spiral_sweep
-from tests.terminal import ENDLESS, Terminal
-from tests.test_tracking import server_on, wait_for
+from tests.terminal import Terminal, write_endless_sweep
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def terminal(home):
-    opened = Terminal(home)
-    yield opened
-    opened.clear()
+    terminal = Terminal(home)
+    yield terminal
+    terminal.clear()
 
 
-def test_a_sweep_at_work_is_refused_to_a_second_process_and_a_dead_one_holds_nothing(terminal, tmp_path):
-    beats, spec = tmp_path / "beats", tmp_path / "endless.py"
-    spec.write_text(ENDLESS.replace("BEATS", repr(str(beats))))
+def test_a_running_sweep_is_locked_until_its_process_ends(terminal, tmp_path):
+    spec, progress = write_endless_sweep(tmp_path)
     owner = terminal.start("run", spec, "--engine", "local", "--fuse", 1)
-    terminal.wait_until(owner, beats.exists)
-    for words in (["resume", "endless"], ["run", spec, "--engine", "local", "--fuse", 1, "--name", "endless"]):
-        second = terminal.start(*words)
+    terminal.wait_until(owner, progress.exists)
+    for arguments in (["resume", "endless"], ["run", spec, "--engine", "local", "--fuse", 1, "--name", "endless"]):
+        second = terminal.start(*arguments)
         assert second.wait(120) == 2
-        (said,) = [line for line in terminal.stderr(second).splitlines() if "endless: " not in line]
-        assert said.startswith("searchlab: ")
-        assert f"is being run by process {owner.pid}; one at a time." in said or "is taken" in said
+        (error,) = [line for line in terminal.stderr(second).splitlines() if "endless: " not in line]
+        assert error.startswith("searchlab: ")
+        assert f"is being run by process {owner.pid}" in error or "is taken" in error
     assert owner.poll() is None
     owner.kill()
     owner.wait()
-    beats.unlink()
-    heir = terminal.start("resume", "endless")
-    terminal.wait_until(heir, beats.exists)
+    progress.unlink()
+    resumed = terminal.start("resume", "endless")
+    terminal.wait_until(resumed, progress.exists)
     assert [trial.state for trial in terminal.trials("endless")] == ["RUNNING"]
 
 
-class Watched:
-    """A watcher that does something when so many trials have ended."""
+class ActionHandler:
+    """An event handler that calls functions when given numbers of trials have ended."""
 
-    def __init__(self, **at):
-        self.at, self.count = {int(number.lstrip("n")): act for number, act in at.items()}, 0
+    def __init__(self, actions):
+        self.actions, self.ended = actions, 0
 
     def handle(self, event):
         if isinstance(event, TrialFinished):
-            self.count += 1
-            self.at.get(self.count, lambda: None)()
+            self.ended += 1
+            self.actions.get(self.ended, lambda: None)()
 
 
 @pytest.fixture
 def server(home, free_port):
-    """A server that may be started and killed several times."""
+    """An MLflow server on the store of the home folder, which a test may start and kill several times."""
     with ExitStack() as stack:
         yield Server(home, free_port, stack)
 
 
 class Server:
-    """MLflow's, over the store of a home."""
+    """An MLflow server on the store of a home folder."""
 
     def __init__(self, home, port, stack):
         self.home, self.uri = home, f"http://127.0.0.1:{port}"
-        self.start, self.kill = lambda: stack.enter_context(server_on(home, port)), stack.close
+        self.start, self.kill = lambda: stack.enter_context(mlflow_server(home, port)), stack.close
 
-    def missed(self):
-        """How often the recording process has found nobody there."""
+    def failed_calls(self):
+        """Return how often the recording process could not reach the server."""
         log = self.home / "mlflow.log"
         return log.read_text().count("does not take the record now") if log.exists() else 0
 
 
 def recorded(home, sweep):
-    """By trial the status and the epochs that MLflow has; the sweep's own run under None."""
-    client = MlflowClient(f"sqlite:///{home}/mlflow.db")
-    found = {}
-    for one in client.search_runs([client.get_experiment_by_name(sweep).experiment_id], max_results=1000):
-        number = one.data.tags.get("searchlab.trial")
-        points = client.get_metric_history(one.info.run_id, "accuracy")
-        assert number not in found, "a trial has two runs"
-        found[number and int(number)] = one.info.status, sorted(point.step for point in points)
-    return found
+    """Return, by trial, the status and the recorded epochs of its run in MLflow; that of the sweep is under None."""
+    client = MlflowClient(store_uri(home))
+    runs = {}
+    for stored_run in client.search_runs([client.get_experiment_by_name(sweep).experiment_id], max_results=1000):
+        number = stored_run.data.tags.get("searchlab.trial")
+        trial = None if number is None else int(number)
+        assert trial not in runs, "a trial has two runs"
+        points = client.get_metric_history(stored_run.info.run_id, "accuracy")
+        runs[trial] = stored_run.info.status, sorted(point.step for point in points)
+    return runs
 
 
-def test_a_server_that_is_away_costs_the_sweep_nothing_and_its_record_is_completed_later(home, server, monkeypatch):
-    """It is away for a while, comes back, goes again, and stays away for longer than the end of the sweep."""
+def test_a_sweep_continues_without_the_mlflow_server_and_resume_completes_its_record(home, server, monkeypatch):
+    """The server is killed, started again, and killed again until after the end of the sweep."""
     (home / "alone").mkdir()
     job = make_job(spiral_sweep(9), "spiral", home / "alone" / "study.journal", home / "alone", trials=9, fuse=1)
-    alone = local.search(job, EventBuffer()).trials
+    undisturbed = local.search(job, EventBuffer()).trials
 
-    def back():
-        wait_for(lambda: server.missed() >= 3)
+    def restart():
+        wait_for(lambda: server.failed_calls() >= 3)
         server.start()
         wait_for(lambda: len(recorded(home, "spiral")) > 4)
 
     server.start()
-    watcher = Watched(n2=server.kill, n5=back, n7=server.kill)
-    with monkeypatch.context() as hurry:
-        hurry.setattr(recorder, "PATIENCE", 2.0)
-        told = r"The record of spiral in MLflow is not complete.*`searchlab resume spiral` completes"
-        with pytest.raises(WorldFault, match=told):
-            run(spiral_sweep(9), engine="local", home=home, fuse=1, tracking_uri=server.uri, display=watcher)
+    handler = ActionHandler({2: server.kill, 5: restart, 7: server.kill})
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "FINAL_SECONDS", 2.0)
+        with pytest.raises(WorldFault, match=r"record of spiral .* not complete.*`searchlab resume spiral`"):
+            run(
+                spiral_sweep(9),
+                engine="local",
+                home=home,
+                fuse=1,
+                tracking="mlflow",
+                tracking_uri=server.uri,
+                display=handler,
+            )
     server.start()
     result = resume("spiral", home=home, sweep=spiral_sweep(9))
-    assert facts(result.trials) == facts(alone)
+    assert facts(result.trials) == facts(undisturbed)
     assert recorded(home, "spiral") == {n: ("FINISHED", [1, 2, 3]) for n in range(9)} | {None: ("FINISHED", [])}
 
 
-DISK = """
+SMALL_DISK_SCRIPT = """
 set -u
 mkdir -p "$1"; cp "$2" "$OUT/mlflow.db"
 mount -t tmpfs -o size=3m tmpfs "$1"
@@ -134,32 +141,34 @@ searchlab() { "$PYTHON" -m searchlab.cli "$@" --home "$HOME_FOLDER"; }
 """
 
 
-def on_a_disk(tmp_path, home, script):
-    """Run a shell script in which $HOME_FOLDER is a file system of 3 MB; its steps' exit codes and words."""
+def run_on_small_disk(tmp_path, home, script):
+    """Run a shell script in which $HOME_FOLDER is a file system of 3 MB.
+
+    Return the exit codes that it has written to $OUT/codes, and the text of each $OUT/NAME.err by its name.
+    """
     if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
         pytest.skip("file systems cannot be mounted here")
     disk, out = tmp_path / "disk", tmp_path / "out"
     out.mkdir()
     environment = {"OUT": str(out), "PYTHON": sys.executable, "HOME_FOLDER": str(disk), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        ["unshare", "--mount", "bash", "-c", DISK + script, "bash", str(disk), str(home / "mlflow.db")],
+    finished = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", SMALL_DISK_SCRIPT + script, "bash", str(disk), str(home / "mlflow.db")],
         cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return {file.stem: file.read_text() for file in out.glob("*.*") if file.suffix in (".code", ".err")} | {
-        "codes": [int(code) for code in (out / "codes").read_text().split()]
-    }
+    assert finished.returncode == 0, finished.stderr
+    codes = [int(code) for code in (out / "codes").read_text().split()]
+    return codes, {file.stem: file.read_text() for file in out.glob("*.err")}
 
 
-def sentence(said):
-    """The one line that a command has ended with."""
-    assert "Traceback" not in said, said
-    (line,) = [line for line in said.splitlines() if line.startswith("searchlab: ")]
+def error_line(stderr):
+    """Return the one line that reports the error of a command."""
+    assert "Traceback" not in stderr, stderr
+    (line,) = [line for line in stderr.splitlines() if line.startswith("searchlab: ")]
     return line
 
 
-def test_a_disk_that_is_full_or_read_only_is_one_sentence_and_nothing_is_lost(tmp_path, home):
-    told = on_a_disk(
+def test_a_full_or_read_only_disk_is_reported_and_loses_no_trial(tmp_path, home):
+    codes, stderr = run_on_small_disk(
         tmp_path,
         home,
         """
@@ -173,69 +182,70 @@ def test_a_disk_that_is_full_or_read_only_is_one_sentence_and_nothing_is_lost(tm
         umount "$J"; mount -o remount,ro "$1"
         searchlab resume spiral-mlp 2> "$OUT/home.err"; echo $? >> "$OUT/codes"
         mount -o remount,rw "$1"
-        searchlab resume spiral-mlp --json > "$OUT/told.json"; echo $? >> "$OUT/codes"
+        searchlab resume spiral-mlp --json > "$OUT/result.json"; echo $? >> "$OUT/codes"
         """,
     )
-    assert told["codes"] == [1, 1, 2, 0], told
-    assert "cannot be written (No space left on device)" in sentence(told["full"])
-    assert "is kept" in sentence(told["full"])
-    assert "study.journal cannot be written (Read-only file system)" in sentence(told["journal"])
-    assert "cannot be written (Read-only file system)" in sentence(told["home"])
-    trials = json.loads((tmp_path / "out" / "told.json").read_text().splitlines()[-1])["trials"]
+    assert codes == [1, 1, 2, 0], stderr
+    assert "cannot be written (No space left on device)" in error_line(stderr["full"])
+    assert "is kept" in error_line(stderr["full"])
+    assert "study.journal cannot be written (Read-only file system)" in error_line(stderr["journal"])
+    assert "cannot be written (Read-only file system)" in error_line(stderr["home"])
+    trials = json.loads((tmp_path / "out" / "result.json").read_text().splitlines()[-1])["trials"]
     assert trials["asked"] == trials["complete"] + trials["pruned"] == 30
 
 
-class Jumping:
-    """A clock that is an hour slow after some looks at it and a day fast after some more."""
+class JumpingClock:
+    """A clock that is an hour slow after 15 readings, and a day fast after 30."""
 
     def __init__(self, now):
-        self.now, self.looks = now, 0
-
-    def ahead(self):
-        self.looks += 1
-        return 0 if self.looks < 15 else -3600 if self.looks < 30 else 86_400
+        self.now, self.readings = now, 0
 
     def __call__(self):
-        return self.now() + self.ahead()
+        self.readings += 1
+        offset = 0 if self.readings < 15 else -3600 if self.readings < 30 else 86_400
+        return self.now() + offset
 
 
 def facts(trials):
+    """Return what must be equal of the trials of two searches."""
     return [(t.number, t.state, t.parameters, t.value, t.reason, t.curve.scores) for t in trials]
 
 
-def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
+def test_a_clock_that_jumps_does_not_change_the_search(tmp_path, monkeypatch):
     sweep = spiral_sweep(budget=Budget(seconds=600.0, patience=40))
 
-    def search(folder, trials=12):
-        place = tmp_path / folder
+    def search(name, trials=12):
+        folder = tmp_path / name
         return local.search(
-            make_job(sweep, "spiral", place / "study.journal", place / "checkpoints", trials), EventBuffer()
+            make_job(sweep, "spiral", folder / "study.journal", folder / "checkpoints", trials), EventBuffer()
         )
 
-    for folder in ("steady", "jumping"):
-        (tmp_path / folder).mkdir()
+    for name in ("steady", "jumping"):
+        (tmp_path / name).mkdir()
     steady = search("steady")
-    clock, day = Jumping(time.time), Jumping(lambda: 0.0)
+    clock, offset = JumpingClock(time.time), JumpingClock(lambda: 0.0)
 
-    class Calendar(datetime):
+    class JumpingDatetime(datetime):
         @classmethod
         def now(cls, tz=None):
-            return datetime.now(tz) + timedelta(seconds=day())
+            return datetime.now(tz) + timedelta(seconds=offset())
 
     monkeypatch.setattr(time, "time", clock)
-    monkeypatch.setattr("optuna.storages.journal._storage.datetime", Calendar)
+    monkeypatch.setattr("optuna.storages.journal._storage.datetime", JumpingDatetime)
     search("jumping", trials=5)
     jumping = search("jumping")
-    assert clock.looks > 40
-    assert day.looks > 20
+    assert clock.readings > 40
+    assert offset.readings > 20
     assert facts(jumping.trials) == facts(steady.trials)
     assert (jumping.over, steady.over) == (None, None)
-    spent = [study_of(sweep, tmp_path / folder).store.budget_usage for folder in ("steady", "jumping")]
-    assert spent[0].trials_since_best == spent[1].trials_since_best
-    assert spent[1].seconds < 600.0
+    steady_usage, jumping_usage = (
+        open_study(sweep, tmp_path / name).store.budget_usage for name in ("steady", "jumping")
+    )
+    assert jumping_usage.trials_since_best == steady_usage.trials_since_best
+    assert jumping_usage.seconds < 600.0
 
 
-def study_of(sweep, folder):
+def open_study(sweep, folder):
     study = Study(make_job(sweep, "spiral", folder / "study.journal", folder / "checkpoints", trials=12), EventBuffer())
     study.close()
     return study

@@ -1,2 +1,2 @@
--- Run once, when the volume is new: MLflow has the first database, Optuna's studies have this one.
+-- Runs once, on a new volume: a second database, for Optuna's studies, beside that of MLflow.
 CREATE DATABASE optuna;

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from searchlab.metrics import Metric
 
 PHASE_LABELS = {
-    "start": "starting Ray and the record",
+    "start": "preparing the run",
     "search": "searching",
     "winner": "training and testing the winner",
 }

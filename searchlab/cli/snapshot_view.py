@@ -75,7 +75,7 @@ class SnapshotView:
         table.add_column(f"best {self._snapshot.metric}", no_wrap=True)
         for heading in ("trial", "epoch"):
             table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("parameters")  # a narrow terminal shortens this column
+        table.add_column("hyperparameters")  # a narrow terminal shortens this column
         for top in self._snapshot.top:
             pairs = "  ".join(f"{parameter_name(path)} {parameter_value(value)}" for path, value in top.params.items())
             epoch = "" if top.epoch is None else str(top.epoch)

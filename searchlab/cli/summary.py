@@ -44,7 +44,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _best_trials(result: Result, width: int) -> Table:
-    """Return a table of the best trials, with one column for all parameters where `width` has no room for more.
+    """Return a table of the best trials, with one column for all hyperparameters where `width` has no room for more.
 
     With several metrics, these are the trials of the Pareto front.
     """
@@ -55,7 +55,7 @@ def _best_trials(result: Result, width: int) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, title=_title(result), title_justify="left")
     for heading in ("trial", result.metric, "± folds", *result.others, "epoch"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in names if is_wide else ["parameters"]:
+    for heading in names if is_wide else ["hyperparameters"]:
         table.add_column(heading.replace("_", " "), justify="right" if is_wide else "left")
     for trial in best:
         values = {parameter_name(path): parameter_value(value) for path, value in trial.parameters.items()}

@@ -39,12 +39,13 @@ class Result:
         report: Path of the HTML report; None while there is none.
 
     Example:
+        >>> import tempfile
         >>> from searchlab import Accuracy, Choice, Holdout, Grid, SGD, Space, Spiral, Sweep, Trainer
         >>> from models.mlp import MLP
         >>> sweep = Sweep(name="tiny", data=Spiral(points=20, classes=2), validation=Holdout(0.5), metric=Accuracy(),
         ...     model=Space(MLP, hidden=Choice(2, 4)), optimizer=Space(SGD), training=Space(Trainer, epochs=1),
         ...     sampler=Grid())
-        >>> result = sweep.run(engine="local", tracking=None, home=getfixture("tmp_path"))
+        >>> result = sweep.run(engine="local", tracking=None, home=tempfile.mkdtemp())
         >>> result.state, len(result.trials), result.best.state
         ('FINISHED', 2, 'COMPLETE')
     """

@@ -51,8 +51,9 @@ def resume(
         WorldFault: When the search had to stop early.
 
     Example:
+        >>> import tempfile
         >>> import searchlab
-        >>> searchlab.resume("no-such-sweep", home=getfixture("tmp_path"))
+        >>> searchlab.resume("no-such-sweep", home=tempfile.mkdtemp())
         Traceback (most recent call last):
         searchlab.errors.UserMistake: there is no sweep called 'no-such-sweep' in ...; there are: none yet.
     """

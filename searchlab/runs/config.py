@@ -44,9 +44,9 @@ class RunConfig:
         tracking_uri: URL of an MLflow server; default: a store in the home folder.
         storage: URL of a database for the study; default: a journal file in the home folder.
         checkpoints: Folder that every node of a cluster sees, or s3://BUCKET/PREFIX; default: in the home folder.
-        ship_data: Whether the training rows are sent to the nodes of a cluster; default: each node reads them.
+        ship_data: Send the training rows to the nodes of a cluster; default: each node reads them.
         memory: Memory that each worker may take, in GB; default: its share of what is free.
-        reproducible: Whether trials and scores are the same with any number of workers, which is slower; default: no.
+        reproducible: Give the same trials and scores with any number of workers, which is slower; default: no.
         warm_start: Name of an earlier sweep whose trials the sampler learns from; default: none.
 
     Raises:

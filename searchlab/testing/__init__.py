@@ -14,7 +14,7 @@ from searchlab.testing.metric import check_metric
 from searchlab.testing.model import check_model
 from searchlab.testing.optimizer import check_optimizer
 from searchlab.testing.pruner import check_pruner
-from searchlab.testing.recurrent import check_recurrent
+from searchlab.testing.recurrent_layer import check_recurrent
 from searchlab.testing.schedule import check_schedule
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Kill processes of a sweep many times, and print what that cost: `python -m tests.chaos --seed 3 --kills 25`."""
+"""Kill processes of a sweep many times, and print what that costs: `python -m tests.chaos --seed 3 --kills 25`."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tests.chaos.invariants import violations
 
 
 def run_chaos(home: Path, seed: int, kills: int, **options: float) -> list[str]:
-    """Carry out the experiment, print its log and its costs, and return the violated invariants."""
+    """Run the experiment, print its log and its costs, and return the violated invariants."""
     experiment, started = ChaosExperiment(home, seed=seed, **options), time.monotonic()
     try:
         result = experiment.run(kills)
-        found = violations(experiment, result)
+        messages = violations(experiment, result)
     finally:
         experiment.clear()
     seconds, count = time.monotonic() - started, experiment.requested
     print(f"\nseed {seed}: {kills} kills in {seconds:.0f} s, {count} trials, {result['trials']}")
     _print_costs(experiment)
-    for violation in found:
-        print(f"VIOLATED: {violation}")
-    print(f"{len(found)} violations" if found else "every invariant holds")
-    return found
+    for message in messages:
+        print(f"VIOLATED: {message}")
+    print(f"{len(messages)} violations" if messages else "every invariant holds")
+    return messages
 
 
 def _print_costs(experiment: ChaosExperiment) -> None:

@@ -1,4 +1,4 @@
-"""The chaos experiment: it starts a sweep, kills a process at random moments, and resumes the sweep when it ended."""
+"""The chaos experiment: it starts a sweep, kills processes at random moments, and resumes the sweep when it ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from searchlab.runs.trials import TrialRecord
 from searchlab.runs.workspace import write_atomically
-from tests.chaos.observed_sweep import NAME, TIMEOUT, ObservedSweep, Run
+from tests.chaos.observed_sweep import NAME, WAIT_TIMEOUT, ObservedSweep, Run
 from tests.chaos.processes import ENDS_RUN, draw_kinds, kill, members, of_kind
 
 SPEC = Path(__file__).with_name("sweep.py")
@@ -81,11 +81,11 @@ class ChaosExperiment(ObservedSweep):
 
     def wait_until_trained(self, run: Run, kills_left: int) -> Run:
         """Wait until a worker has trained, and return the current run."""
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while not self.has_trained(run):
             run = self.keep_running(run, kills_left)
             if time.monotonic() > deadline:
-                raise TimeoutError(f"nothing was trained for {TIMEOUT:.0f} seconds: {run.last_lines}")
+                raise TimeoutError(f"nothing was trained for {WAIT_TIMEOUT:.0f} seconds: {run.last_lines}")
         return run
 
     def keep_running(self, run: Run, kills_left: int) -> Run:
@@ -110,7 +110,7 @@ class ChaosExperiment(ObservedSweep):
         event.workers = set(of_kind("worker", run.session))
         kill(pids, run.session)
         event.time = time.time()
-        event.saved = self.saved()
+        event.saved = self.saved_epochs()
         self.measure_write()
         self.kills.append(event)
         run = self.recover(run, event)
@@ -140,7 +140,7 @@ class ChaosExperiment(ObservedSweep):
             has_recovered = is_replaced if event.kind == "worker" else self.has_trained(run)
             if has_recovered or (event.kind not in ENDS_RUN and self.phase(run) == "winner"):
                 break
-            if time.time() - event.time > TIMEOUT:
+            if time.time() - event.time > WAIT_TIMEOUT:
                 raise TimeoutError(f"nothing is trained after {event.kind} was killed: {run.last_lines}")
         if run.process.poll() is None:
             event.recovery = time.time() - event.time
@@ -148,18 +148,18 @@ class ChaosExperiment(ObservedSweep):
 
     def wait(self, run: Run) -> int:
         """Return the exit code of the run; raise TimeoutError when it does not end."""
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while run.process.poll() is None:
             time.sleep(0.02)
             if time.monotonic() > deadline:
-                living = [command[:80] for command in members(run.session).values()]
-                raise TimeoutError(f"a run does not end: {run.last_lines}; its processes: {living}")
+                commands = [command[:80] for command in members(run.session).values()]
+                raise TimeoutError(f"a run does not end: {run.last_lines}; its processes: {commands}")
         return run.process.returncode
 
     def check_message(self, run: Run, code: int, event: Kill) -> None:
         """Record a fault unless a run that ended by itself has exit code 1 and says in one sentence how to continue.
 
-        Where Ray dies while it starts, Ray itself ends the process.
+        Where Ray is killed while it starts, Ray itself ends the process with a message of its own.
         """
         text = run.err.read_text()
         if code == 1 and event.phase == "start" and "Failed to connect to GCS" in text:

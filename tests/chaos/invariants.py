@@ -1,4 +1,4 @@
-"""What must hold in the end, whatever was killed: one function for each invariant, which yields its violations."""
+"""The invariants that must hold after any kills: one function for each, which yields its violations."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ RecordedCurves: TypeAlias = dict[int, dict[int, tuple[float, float]]]  # by tria
 
 
 def violations(experiment: ChaosExperiment, result: dict[str, Any]) -> list[str]:
-    """Return every violation of every invariant, and write into the kills what each has cost."""
+    """Return every violation of every invariant, and add to each kill what it has cost."""
     trials, record = experiment.trials(), dict[int, list[Run]]()
     client = MlflowClient(result["tracking_uri"])
-    found = [*experiment.faults, *_trials(experiment, trials, result), *_nothing_lost_or_repeated(experiment, trials)]
+    messages = [
+        *experiment.faults,
+        *_trials(experiment, trials, result),
+        *_nothing_lost_or_repeated(experiment, trials),
+    ]
     curves = RecordedCurves()
     for run in _trial_runs(client, result["run_id"]):
         record.setdefault(int(run.data.tags["searchlab.trial"]), []).append(run)
@@ -31,16 +35,16 @@ def violations(experiment: ChaosExperiment, result: dict[str, Any]) -> list[str]
         points = client.get_metric_history(runs[0].info.run_id, "accuracy")
         curves[number] = {point.step: (point.timestamp / 1000, point.value) for point in points}
         if len(points) != len(curves[number]):
-            found.append(f"trial {number} has an epoch twice in the record")
-    found += [*_recorded_once(trials, record, client, result), *_recorded_without_gaps(trials, curves)]
+            messages.append(f"trial {number} has an epoch twice in the record")
+    messages += [*_recorded_once(trials, record, client, result), *_recorded_without_gaps(trials, curves)]
     for event in experiment.kills:
         _measure_cost(event, trials, curves)
-    found += [*_one_interval(experiment), *_no_process_left(experiment)]
-    return found
+    messages += [*_one_interval(experiment), *_no_process_left(experiment)]
+    return messages
 
 
 def _trials(experiment: ChaosExperiment, trials: list[TrialRecord], result: dict[str, Any]) -> Iterator[str]:
-    """There are exactly as many trials as requested, each of which ended as it would without kills."""
+    """Check that there are as many trials as requested, each of which ended as it would without kills."""
     if [trial.number for trial in trials] != list(range(experiment.requested)):
         yield f"{experiment.requested} trials were requested; there are {[trial.number for trial in trials]}"
     for trial in trials:
@@ -54,12 +58,12 @@ def _trials(experiment: ChaosExperiment, trials: list[TrialRecord], result: dict
 
 
 def _nothing_lost_or_repeated(experiment: ChaosExperiment, trials: list[TrialRecord]) -> Iterator[str]:
-    """A trial that had ended at a kill is unchanged, and what was saved of the others was not trained again."""
+    """Check that trials that had ended before a kill are unchanged, and that no epoch in a checkpoint was repeated."""
     for position, event in enumerate(experiment.kills, start=1):
         for number, before in event.ended.items():
             after = trials[number]
-            same = (before.state, before.value, before.epoch, before.curve.times, before.curve.scores)
-            if same != (after.state, after.value, after.epoch, after.curve.times, after.curve.scores):
+            facts = (before.state, before.value, before.epoch, before.curve.times, before.curve.scores)
+            if facts != (after.state, after.value, after.epoch, after.curve.times, after.curve.scores):
                 yield f"trial {number} had ended before kill {position}, and has changed since"
         for number, (epoch, ended) in event.saved.items():
             times = trials[number].curve.times
@@ -70,7 +74,7 @@ def _nothing_lost_or_repeated(experiment: ChaosExperiment, trials: list[TrialRec
 def _recorded_once(
     trials: list[TrialRecord], record: dict[int, list[Run]], client: MlflowClient, result: dict[str, Any]
 ) -> Iterator[str]:
-    """MLflow has one run per trial, with the trial's state, and the sweep's own run is finished."""
+    """Check that MLflow has one run per trial, with the trial's state, and that the sweep's own run is finished."""
     if sorted(record) != [trial.number for trial in trials]:
         yield f"the record has runs of the trials {sorted(record)}"
     for number, runs in record.items():
@@ -83,7 +87,7 @@ def _recorded_once(
 
 
 def _recorded_without_gaps(trials: list[TrialRecord], curves: RecordedCurves) -> Iterator[str]:
-    """Each epoch of a trial is recorded, with the study's score.
+    """Check that each epoch of a trial is recorded, with the study's score.
 
     A trial that is pruned earlier after a kill than it was before it, because others have ended meanwhile, keeps the
     later epochs in the record.
@@ -99,16 +103,16 @@ def _recorded_without_gaps(trials: list[TrialRecord], curves: RecordedCurves) ->
 def _measure_cost(event: Kill, trials: list[TrialRecord], curves: RecordedCurves) -> None:
     """Add to the kill how many epochs had ended before it and were trained again, and their seconds."""
     for trial in trials:
-        first, kept = curves.get(trial.number, {}), [ended for ended in trial.curve.times if ended <= event.time]
-        again = [step for step, (ended, _) in first.items() if ended <= event.time and step > len(kept)]
-        if again and trial.number not in event.ended:
-            epoch = float(np.median(np.diff([trial.started, *trial.curve.times])))
-            event.lost_epochs += len(again)
-            event.lost_seconds = max(event.lost_seconds, len(again) * epoch)
+        recorded, remaining = curves.get(trial.number, {}), sum(ended <= event.time for ended in trial.curve.times)
+        repeated = [step for step, (ended, _) in recorded.items() if ended <= event.time and step > remaining]
+        if repeated and trial.number not in event.ended:
+            epoch_seconds = float(np.median(np.diff([trial.started, *trial.curve.times])))
+            event.lost_epochs += len(repeated)
+            event.lost_seconds = max(event.lost_seconds, len(repeated) * epoch_seconds)
 
 
 def _one_interval(experiment: ChaosExperiment) -> Iterator[str]:
-    """Each group loses at most one checkpoint interval of work, and the epoch that was in training."""
+    """Check that a kill costs a trial at most one checkpoint interval, and the epoch that was in training."""
     interval = max(1.0, experiment.write_seconds / MAX_TIME_SHARE)
     for position, event in enumerate(experiment.kills, start=1):
         if event.lost_seconds > interval + 1.0:
@@ -119,7 +123,7 @@ def _one_interval(experiment: ChaosExperiment) -> Iterator[str]:
 
 
 def _no_process_left(experiment: ChaosExperiment) -> Iterator[str]:
-    """No process of any session lives on."""
+    """Check that every process of every session has ended."""
     for command in experiment.remaining_processes():
         yield f"still running: {command[:100]}"
 

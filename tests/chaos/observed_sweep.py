@@ -1,4 +1,4 @@
-"""A sweep seen from outside: its journal, its checkpoints, and the processes that carry it out."""
+"""A sweep observed from outside: its journal, its checkpoints, and the processes that carry it out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.chaos.processes import kill, members, of_kind
 
 ROOT = Path(__file__).parents[2]
 NAME = "chaos"
-TIMEOUT = 300.0  # seconds for anything that is waited for
+WAIT_TIMEOUT = 300.0  # seconds for a run to train or to end
 
 
 @dataclass
@@ -58,10 +58,10 @@ class ObservedSweep:
         count = len(self.runs)
         out, err = self.home / f"run-{count}.out", self.home / f"run-{count}.err"
         command = [sys.executable, "-m", "searchlab.cli", *arguments, "--home", str(self.home), "--json"]
-        unbuffered = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                command, cwd=ROOT, stdout=stdout, stderr=stderr, env=unbuffered, start_new_session=True
+                command, cwd=ROOT, stdout=stdout, stderr=stderr, env=environment, start_new_session=True
             )
         run = Run(process, out, err, time.time(), self.journal_size())
         self.runs.append(run)
@@ -82,14 +82,14 @@ class ObservedSweep:
 
     def checkpoint_times(self) -> list[float]:
         """Return when each group was saved, in seconds since 1970."""
-        found = []
+        times = []
         for file in (self.folder / "checkpoints").glob("*.npz"):
             with contextlib.suppress(FileNotFoundError):
-                found.append(file.stat().st_mtime)
-        return found
+                times.append(file.stat().st_mtime)
+        return times
 
     def phase(self, run: Run) -> str:
-        """Return the phase of the run, as far as it shows from outside."""
+        """Return the phase of the run, as far as it can be observed from outside."""
         if "winner" in run.err.read_text():
             return "winner"
         return "search" if self.has_trained(run) else "start"
@@ -102,9 +102,9 @@ class ObservedSweep:
         """Return the trials that have ended, by number."""
         return {trial.number: trial for trial in self.trials() if trial.state != "RUNNING"}
 
-    def saved(self) -> dict[int, tuple[int, float]]:
+    def saved_epochs(self) -> dict[int, tuple[int, float]]:
         """Return, by open trial, the epochs that a checkpoint holds of it and when the last of them ended."""
-        found, ended = dict[int, tuple[int, float]](), self.ended()
+        saved, ended = dict[int, tuple[int, float]](), self.ended()
         folder = self.folder / "checkpoints"
         store = CheckpointStore(folder) if folder.exists() else None
         for file in folder.glob("*.npz"):
@@ -113,20 +113,20 @@ class ObservedSweep:
                 reports = [report for trials, report in checkpoint.reports if number in trials]
                 if number not in ended and reports:
                     last = max(reports, key=lambda report: report.epoch)
-                    found[number] = max(found.get(number, (0, 0.0)), (last.epoch, last.time))
-        return found
+                    saved[number] = max(saved.get(number, (0, 0.0)), (last.epoch, last.time))
+        return saved
 
     def remaining_processes(self) -> list[str]:
-        """Return what still lives of all sessions, after time to notice that the driver is gone."""
-        deadline = time.monotonic() + TIMEOUT
-        while living := [command for run in self.runs for command in members(run.session).values()]:
+        """Return the command lines of the processes that do not end after the driver has ended."""
+        deadline = time.monotonic() + WAIT_TIMEOUT
+        while running := [command for run in self.runs for command in members(run.session).values()]:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.1)
-        return living
+        return running
 
     def clear(self) -> None:
-        """End what is left of the sessions that were started here, and nothing else."""
+        """End the remaining processes of the sessions that were started here, and no other process."""
         for run in self.runs:
             kill(list(members(run.session)), run.session)
             run.process.poll()

@@ -9,30 +9,31 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-# each is drawn as often as it is listed before all are drawn again: workers die more often than whole machines
+# each kind is drawn as often as it is listed before all are drawn again: workers crash more often than machines
 KINDS = ("driver", "worker", "study", "raylet", "recorder", "node", "worker", "session")
 ENDS_RUN = {"driver", "study", "raylet", "node", "session"}  # a run may end with one of these
 
 
 def members(session: int) -> dict[int, str]:
-    """Return the command line of every living process of this session by its id, whatever its process group."""
-    found = {}
+    """Return the command line of every running process of this session by its id, in any process group."""
+    commands = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
             if int(fields[3]) == session and fields[0] not in "ZX":
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return found
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                commands[int(entry.name)] = command
+    return commands
 
 
 def of_kind(kind: str, session: int) -> list[int]:
     """Return the ids of the processes of one kind; `session` is also the id of the driver, which leads it."""
-    living = members(session)
+    commands = members(session)
     if kind == "session":
-        return list(living)
+        return list(commands)
     if kind == "node":
-        return [pid for pid in living if kind_of(pid, living[pid], session) not in ("driver", "recorder")]
-    return [pid for pid, command in living.items() if kind_of(pid, command, session) == kind]
+        return [pid for pid in commands if kind_of(pid, commands[pid], session) not in ("driver", "recorder")]
+    return [pid for pid, command in commands.items() if kind_of(pid, command, session) == kind]
 
 
 def kind_of(pid: int, command: str, session: int) -> str:
@@ -46,7 +47,7 @@ def kind_of(pid: int, command: str, session: int) -> str:
         return "raylet"
     if program.startswith("ray::StudyActor"):
         return "study"
-    return "worker" if program.startswith("ray::") and "Trainable" in program else "node"  # Tune's name for our class
+    return "worker" if program.startswith("ray::") and "Trainable" in program else "node"  # Tune's name of the class
 
 
 def draw_kinds(rng: random.Random) -> Iterator[str]:
@@ -63,10 +64,9 @@ def draw_kinds(rng: random.Random) -> Iterator[str]:
 
 def kill(pids: list[int], session: int) -> list[int]:
     """Send SIGKILL to those of these processes that still belong to this session, and return their ids."""
-    killed = []
-    living = members(session)
+    killed, running = [], members(session)
     for pid in pids:
-        if pid in living:
+        if pid in running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)

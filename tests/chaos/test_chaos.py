@@ -1,4 +1,4 @@
-"""Five processes of a real sweep are killed, each of another kind, and every invariant holds in the end."""
+"""A real sweep in which five processes of different kinds are killed; every invariant holds at its end."""
 
 from __future__ import annotations
 

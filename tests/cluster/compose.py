@@ -32,31 +32,33 @@ class Service:
 
 def services(environment: Mapping[str, str], path: Path = ROOT / "docker-compose.yml") -> dict[str, Service]:
     """Return the services that `docker compose up` starts with this environment, by name."""
-    given: dict[str, Any] = yaml.safe_load(path.read_text())
+    project: dict[str, Any] = yaml.safe_load(path.read_text())
     profiles = set(environment.get("COMPOSE_PROFILES", "").split(","))
-    chosen = {
+    active = {
         name: _substitute(service, environment)
-        for name, service in given["services"].items()
+        for name, service in project["services"].items()
         if not service.get("profiles") or profiles & set(service["profiles"])
     }
-    return {name: _service(name, service, environment) for name, service in chosen.items()}
+    return {name: _service(name, service, environment) for name, service in active.items()}
 
 
-def _service(name: str, given: Mapping[str, Any], environment: Mapping[str, str]) -> Service:
-    pairs = [text.removesuffix(":ro").rsplit(":", 1) for text in given.get("volumes", [])]
-    networks = given["networks"]
-    aliases = networks if isinstance(networks, dict) else dict.fromkeys(networks)
-    own = {key: environment.get(key) if value is None else value for key, value in given["environment"].items()}
+def _service(name: str, options: Mapping[str, Any], environment: Mapping[str, str]) -> Service:
+    volumes = [text.removesuffix(":ro").rsplit(":", 1) for text in options.get("volumes", [])]
+    networks = options["networks"]
+    networks = networks if isinstance(networks, dict) else dict.fromkeys(networks)
+    variables = {  # a variable without a value is passed through
+        key: environment.get(key) if value is None else value for key, value in options["environment"].items()
+    }
     return Service(
         name=name,
-        command=tuple(given["command"]),
-        environment={key: str(value) for key, value in own.items() if value is not None},
-        volumes=tuple((source, target) for source, target in pairs),
-        networks={network: tuple((options or {}).get("aliases", ())) for network, options in aliases.items()},
-        user=given["user"],
-        health=tuple(given["healthcheck"]["test"][1:]),
-        stop_signal=given.get("stop_signal", "SIGTERM"),
-        replicas=int(given.get("deploy", {}).get("replicas", 1)),
+        command=tuple(options["command"]),
+        environment={key: str(value) for key, value in variables.items() if value is not None},
+        volumes=tuple((source, target) for source, target in volumes),
+        networks={network: tuple((details or {}).get("aliases", ())) for network, details in networks.items()},
+        user=options["user"],
+        health=tuple(options["healthcheck"]["test"][1:]),
+        stop_signal=options.get("stop_signal", "SIGTERM"),
+        replicas=int(options.get("deploy", {}).get("replicas", 1)),
     )
 
 
@@ -66,12 +68,12 @@ def _substitute(value: Any, environment: Mapping[str, str]) -> Any:
         return {key: _substitute(inner, environment) for key, inner in value.items()}
     if isinstance(value, list):
         return [_substitute(inner, environment) for inner in value]
-    return VARIABLE.sub(lambda found: _variable(found, environment), value) if isinstance(value, str) else value
+    return VARIABLE.sub(lambda match: _variable(match, environment), value) if isinstance(value, str) else value
 
 
-def _variable(found: re.Match[str], environment: Mapping[str, str]) -> str:
-    name, rule, word = found.groups()
+def _variable(match: re.Match[str], environment: Mapping[str, str]) -> str:
+    name, operator, text = match.groups()  # text: a default, or the error message
     value = environment.get(name, "")
-    if not value and rule == ":?":
-        raise KeyError(f"{name} is not set: {word}")
-    return value or (word if rule == ":-" else "")
+    if not value and operator == ":?":
+        raise KeyError(f"{name} is not set: {text}")
+    return value or (text if operator == ":-" else "")

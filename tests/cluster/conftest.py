@@ -21,7 +21,7 @@ STORE_ENVIRONMENT = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def secrets(tmp_path_factory):
     """The variables that `searchlab cluster init` wrote."""
     folder = tmp_path_factory.mktemp("init")
@@ -30,23 +30,23 @@ def secrets(tmp_path_factory):
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(secrets):
     """The stack of docker-compose.yml, with two workers."""
-    reason = unavailable_reason() or _no_postgres()
+    reason = unavailable_reason() or _postgres_missing_reason()
     if reason:
         pytest.skip(reason)
-    own = {"SEARCHLAB_OBJECT_STORE": str(100 * 2**20), "SEARCHLAB_DATA_DIR": "./tests"}
-    with stack({**secrets, **own, **STORE_ENVIRONMENT}) as made:
-        yield made
+    settings = {"SEARCHLAB_OBJECT_STORE": str(100 * 2**20), "SEARCHLAB_DATA_DIR": "./tests"}
+    with stack({**secrets, **settings, **STORE_ENVIRONMENT}) as running:
+        yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def user(cluster, secrets):
     """A user at a client's host, whose environment is that of .env with the names of the hosts."""
-    own = {name: secrets[name] for name in CLIENT_VARIABLES}
+    credentials = {name: secrets[name] for name in CLIENT_VARIABLES}
     addresses = {"RAY_ADDRESS": "http://ray-head:8265", "MLFLOW_TRACKING_URI": "http://mlflow:5000"}
-    return User(cluster, own | addresses)
+    return User(cluster, credentials | addresses)
 
 
 @pytest.fixture
@@ -60,6 +60,6 @@ def print_line(capsys):
     return print_uncaptured
 
 
-def _no_postgres() -> str | None:
-    found = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    return None if found else "there is no PostgreSQL here (apt install postgresql)"
+def _postgres_missing_reason() -> str | None:
+    installed = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return None if installed else "there is no PostgreSQL here (apt install postgresql)"

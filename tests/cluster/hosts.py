@@ -29,18 +29,19 @@ def unavailable_reason() -> str | None:
     for tool in ("ip", "unshare", "nsenter", "setpriv"):
         if not shutil.which(tool):
             return f"there is no `{tool}` here"
-    name, script = f"slp{os.getpid()}", "mkdir -p /run/{0} && mount -t tmpfs t /run/{0}".format(f"slp{os.getpid()}")
-    tried = subprocess.run(
+    name = f"slp{os.getpid()}"
+    script = f"mkdir -p /run/{name} && mount -t tmpfs t /run/{name}"
+    attempt = subprocess.run(
         f"ip netns add {name} && ip netns exec {name} unshare --mount --pid --uts --fork sh -c {shlex.quote(script)};"
         f" code=$?; ip netns del {name} 2>/dev/null; rmdir /run/{name} 2>/dev/null; exit $code",
         shell=True, capture_output=True, text=True,
     )  # fmt: skip
-    return f"namespaces are not allowed here ({tried.stderr.strip()})" if tried.returncode else None
+    return f"namespaces are not allowed here ({attempt.stderr.strip()})" if attempt.returncode else None
 
 
-def run(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command on this machine."""
-    return subprocess.run(words, check=check, capture_output=True, text=True)
+    return subprocess.run(command, check=check, capture_output=True, text=True)
 
 
 @dataclass
@@ -59,41 +60,40 @@ class Switch:
     def start(self) -> None:
         """Create the namespace and a bridge for each network; a host's default route ends at a bridge."""
         run("ip", "netns", "add", self.name)
-        for number, network in enumerate(self.networks):
+        for number in range(len(self.networks)):
             self._ip("link", "add", f"br{number}", "type", "bridge")
             self._ip("addr", "add", f"10.77.{number}.1/24", "dev", f"br{number}")
             self._ip("link", "set", f"br{number}", "up")
-            assert network
 
     def stop(self) -> None:
         """Delete the namespace and all that is in it."""
         run("ip", "netns", "del", self.name, check=False)
 
-    def plug(self, host: str, networks: Sequence[str], outside: str) -> dict[str, str]:
-        """Link a host's namespace to these networks; return its addresses. `outside` has its default route."""
+    def connect(self, host: str, networks: Sequence[str], default_network: str) -> dict[str, str]:
+        """Link a host's namespace to these networks, with its default route in one of them; return its addresses."""
         self.hosts += 1
         addresses = {}
         run("ip", "netns", "add", host)
         run("ip", "-n", host, "link", "set", "lo", "up")
         for network in networks:
             number = self.networks.index(network)
-            here, there, address = f"e{number}", f"h{self.hosts}n{number}", f"10.77.{number}.{self.hosts + 1}"
-            self._ip("link", "add", there, "type", "veth", "peer", "name", here, "netns", host)
-            self._ip("link", "set", there, "master", f"br{number}", "up")
-            run("ip", "-n", host, "addr", "add", f"{address}/24", "dev", here)
-            run("ip", "-n", host, "link", "set", here, "up")
-            if network == outside:
+            device, port, address = f"e{number}", f"h{self.hosts}n{number}", f"10.77.{number}.{self.hosts + 1}"
+            self._ip("link", "add", port, "type", "veth", "peer", "name", device, "netns", host)
+            self._ip("link", "set", port, "master", f"br{number}", "up")
+            run("ip", "-n", host, "addr", "add", f"{address}/24", "dev", device)
+            run("ip", "-n", host, "link", "set", device, "up")
+            if network == default_network:
                 run("ip", "-n", host, "route", "add", "default", "via", f"10.77.{number}.1")
             addresses[network] = address
         return addresses
 
-    def set_link(self, address: str, *, out: bool) -> None:
-        """Take the link of a host with this address in a network down, or up again."""
+    def set_link(self, address: str, *, up: bool) -> None:
+        """Set the link of the host with this address up or down."""
         network, host = address.split(".")[2:]
-        self._ip("link", "set", f"h{int(host) - 1}n{network}", "down" if out else "up")
+        self._ip("link", "set", f"h{int(host) - 1}n{network}", "up" if up else "down")
 
-    def _ip(self, *words: str) -> None:
-        run("ip", "-n", self.name, *words)
+    def _ip(self, *arguments: str) -> None:
+        run("ip", "-n", self.name, *arguments)
 
 
 @dataclass
@@ -106,7 +106,7 @@ class Host:
     folder: Path  # for its files and its log
     environment: Mapping[str, str]
     user: str = "0:0"
-    binds: Sequence[tuple[Path, str]] = ()
+    binds: Sequence[tuple[Path, str]] = ()  # paths of this machine, and where the host sees them
     capabilities: bool = True
     pid: int | None = None
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -119,15 +119,15 @@ class Host:
     def start(self, command: Sequence[str], names: Mapping[str, str]) -> None:
         """Create its root, and run the command as its first process; `names` maps host names to addresses."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "space").mkdir(exist_ok=True)
+        (self.folder / "filesystem").mkdir(exist_ok=True)
         (self.folder / "hosts").write_text(
             "127.0.0.1 localhost\n" + "".join(f"{address} {name}\n" for name, address in names.items())
         )
         (self.folder / "init").write_text(self._script(command))
-        shell = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=SIGKILL"]
+        unshare = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child=SIGKILL"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["ip", "netns", "exec", self.namespace, *shell, "sh", str(self.folder / "init")],
+                ["ip", "netns", "exec", self.namespace, *unshare, "sh", str(self.folder / "init")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self.environment), start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + START_TIMEOUT
@@ -151,28 +151,28 @@ class Host:
         except subprocess.TimeoutExpired:
             return None
 
-    def within(self, command: Sequence[str], **changes: str) -> list[str]:
-        """Return the command line that runs a command on this host, as its user and with its environment."""
+    def _command_line(self, command: Sequence[str], **changes: str) -> list[str]:
+        """Return the command line that runs a command on this host, as the host's user and with its environment."""
         assert self.pid is not None, f"{self.name} is not running"
-        settings = [f"{key}={value}" for key, value in {**self.environment, **changes}.items()]
+        variables = [f"{key}={value}" for key, value in {**self.environment, **changes}.items()]
         return [
             "nsenter", "--target", str(self.pid), "--mount", "--net", "--pid", "--uts", "--ipc", "--root", "--wdns=/",
-            *self._as_user(), "env", "-i", *settings, *command,
+            *self._as_user(), "env", "-i", *variables, *command,
         ]  # fmt: skip
 
     def run(self, *command: str, seconds: float = 60.0, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run a command on this host to its end."""
-        return subprocess.run(self.within(command, **changes), capture_output=True, text=True, timeout=seconds)
+        return subprocess.run(self._command_line(command, **changes), capture_output=True, text=True, timeout=seconds)
 
-    def pids(self, words: str) -> list[int]:
-        """Return the ids, on this machine, of the host's processes whose command line contains these words."""
-        space, found = os.readlink(f"/proc/{self.pid}/ns/pid"), []
+    def pids(self, text: str) -> list[int]:
+        """Return the ids, on this machine, of the host's processes whose command line contains this text."""
+        namespace, pids = os.readlink(f"/proc/{self.pid}/ns/pid"), []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if words in command and os.readlink(process / "ns" / "pid") == space:
-                    found.append(int(process.name))
-        return found
+                if text in command and os.readlink(process / "ns" / "pid") == namespace:
+                    pids.append(int(process.name))
+        return pids
 
     def processes(self) -> list[str]:
         """Return the command lines of its processes."""
@@ -185,7 +185,7 @@ class Host:
             self._process.kill()
             self._process.wait(START_TIMEOUT)
         run("ip", "netns", "del", self.namespace, check=False)
-        shutil.rmtree(self.folder / "space", ignore_errors=True)
+        shutil.rmtree(self.folder / "filesystem", ignore_errors=True)
 
     def _child(self) -> int | None:
         """Return the id of the first process, which `unshare` has forked."""
@@ -201,32 +201,30 @@ class Host:
 
     def _script(self, command: Sequence[str]) -> str:
         """Return the script that creates the root and then becomes the command."""
-        space = self.folder / "space"
-        root = space / "root"
+        filesystem = self.folder / "filesystem"
+        root = filesystem / "root"
         lines = [
             "set -e",
-            f"mount -t tmpfs -o mode=755 space {space}",
-            f"mkdir -p {space}/up {space}/work {root}",
-            f"mount -t overlay overlay -o lowerdir=/,upperdir={space}/up,workdir={space}/work {root}",
+            f"mount -t tmpfs -o mode=755 filesystem {filesystem}",
+            f"mkdir -p {filesystem}/up {filesystem}/work {root}",
+            f"mount -t overlay overlay -o lowerdir=/,upperdir={filesystem}/up,workdir={filesystem}/work {root}",
             *(f"mount --rbind {path} {root}{path}" for path in SHARED_MOUNTS),
             f"mount -t proc proc {root}/proc",
             f"mkdir -p {root}/run/postgresql {root}/tmp && chmod 1777 {root}/run/postgresql {root}/tmp",
-            *(
-                f"chmod a+rx {shlex.quote(f'{root}{folder}')}" for folder in _parent_folders()
-            ),  # every user must be able to enter them
+            *(f"chmod a+rx {shlex.quote(f'{root}{folder}')}" for folder in _parent_folders()),
             f"hostname {self.name}",
             f"cat {self.folder}/hosts > {root}/etc/hosts",
             f"rm -f {root}/etc/resolv.conf && echo 'nameserver 127.0.0.1' > {root}/etc/resolv.conf",  # fails at once
         ]
         for source, target in self.binds:
-            place = f"{root}{target}"
-            make = f"mkdir -p {place}" if source.is_dir() else f"mkdir -p {Path(place).parent} && touch {place}"
-            lines += [make, f"mount --bind {source} {place}"]
+            path = f"{root}{target}"
+            create = f"mkdir -p {path}" if source.is_dir() else f"mkdir -p {Path(path).parent} && touch {path}"
+            lines += [create, f"mount --bind {source} {path}"]
         enter = shlex.join(["chroot", str(root), *self._as_user(), *command])
         return "\n".join([*lines, f"touch {root}/.ready", f"exec {enter}", ""])
 
 
 def _parent_folders() -> list[Path]:
-    """Return the folders above this project and its Python, which root alone may be able to enter."""
+    """Return the folders above this project and its Python; every user must be able to enter them."""
     paths = (Path(__file__), Path(sys.executable), Path(sys.executable).resolve())
     return sorted({folder for path in paths for folder in path.parents if folder != Path("/")})

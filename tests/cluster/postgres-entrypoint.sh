@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the image's entrypoint does on a new volume, with Debian's PostgreSQL: user, database, scripts; then the command.
+# Does what the image's entrypoint does, with Debian's PostgreSQL: on a new volume, it creates the user and the database
+# and runs the scripts; then it runs the command.
 set -eu
 PATH=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1):$PATH
 export PGDATA=/var/lib/postgresql/data/pg

@@ -19,16 +19,16 @@ from tests.cluster.compose import Service, services
 from tests.cluster.hosts import Host, Switch
 from tests.conftest import ROOT
 
-ORDER = ("postgres", "mlflow", "mlflow-auth", "ray-head", "ray-worker")
+START_ORDER = ("postgres", "mlflow", "mlflow-auth", "ray-head", "ray-worker")
 STORE = "store-1", ["moto_server", "-H", "0.0.0.0", "-p", "9000"]  # an S3 service
 HEALTH_TIMEOUT = 180.0  # seconds for a service to become healthy
 ENTRYPOINT = ("sh", str(ROOT / "tests" / "cluster" / "postgres-entrypoint.sh"))
-MACHINE_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "LANG")  # of this machine, whatever the stack says
+MACHINE_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "LANG")  # set on every host as on this machine
 
 
 @dataclass
 class Stack:
-    """The hosts of all services, and a client that reaches only what is published."""
+    """The hosts of all services, and a client that reaches only the published services."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -47,55 +47,54 @@ class Stack:
         """Start all services in order, each when those that it depends on are healthy."""
         self._switch.start()
         if "AWS_ENDPOINT_URL" in self.environment:
-            self.store(*STORE)
-        wanted = [name for name in ORDER if name in self.services]
-        for name in wanted:
+            self.start_store(*STORE)
+        for name in [name for name in START_ORDER if name in self.services]:
             for number in range(1, 1 + (workers if name == "ray-worker" else 1)):
                 self.add(name, number)
-        self.client("client")
+        self.start_client("client")
 
     def add(self, service: str, number: int = 1) -> Host:
         """Start one more container of this service, and wait until it is healthy; it restarts whenever it ends."""
-        given = self.services[service]
+        options = self.services[service]
         name = f"{service}-{number}"
-        host = self._create_host(name, given)
+        host = self._create_host(name, options)
         self.hosts[name] = host
-        self._start(host, given)
-        keeper = threading.Thread(target=self._keep, args=(host, given), daemon=True)
-        keeper.start()
-        self._threads.append(keeper)
+        self._start(host, options)
+        thread = threading.Thread(target=self._restart_when_ended, args=(host, options), daemon=True)
+        thread.start()
+        self._threads.append(thread)
         self.wait_until_healthy(name)
         return host
 
-    def client(self, name: str) -> Host:
+    def start_client(self, name: str) -> Host:
         """Start a user's machine: it knows the head and MLflow, and neither the database nor its network."""
-        known = {"ray-head": self.hosts["ray-head-1"].addresses["cluster"], "mlflow": self._mlflow_address()}
-        return self._start_machine(name, ["sleep", "infinity"], known)
+        addresses = {"ray-head": self.hosts["ray-head-1"].addresses["cluster"], "mlflow": self._mlflow_address()}
+        return self._start_machine(name, ["sleep", "infinity"], addresses)
 
-    def store(self, name: str, command: Sequence[str]) -> Host:
-        """Start a machine of the cluster's network that is no service; hosts that start later know its name."""
+    def start_store(self, name: str, command: Sequence[str]) -> Host:
+        """Start a machine in the cluster's network for an S3 service; hosts that start later know its name."""
         return self._start_machine(name, command, {})
 
-    def _start_machine(self, name: str, command: Sequence[str], known: Mapping[str, str]) -> Host:
+    def _start_machine(self, name: str, command: Sequence[str], known_addresses: Mapping[str, str]) -> Host:
         namespace = f"{self._switch.prefix}{name}"
-        addresses = self._switch.plug(namespace, ["cluster"], "cluster")
+        addresses = self._switch.connect(namespace, ["cluster"], "cluster")
         home = self.folder / name / "home"
         home.mkdir(parents=True)
         environment = {"HOME": str(home), **self._machine_environment()}
         host = Host(name, namespace, addresses, self.folder / name, environment, binds=[(home, str(home))])
-        host.start(command, {**known, name: addresses["cluster"]})
+        host.start(command, {**known_addresses, name: addresses["cluster"]})
         self.hosts[name] = host
         return host
 
     def wait_until_healthy(self, name: str, seconds: float = HEALTH_TIMEOUT) -> float:
         """Wait until the health check of a host's service passes, and return how many seconds that took."""
-        began, check = time.monotonic(), self.services[name.rpartition("-")[0]].health
+        started, check = time.monotonic(), self.services[name.rpartition("-")[0]].health
         while True:
             with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
                 if self.hosts[name].run(*check, seconds=15).returncode == 0:
-                    return time.monotonic() - began
+                    return time.monotonic() - started
             log = self.hosts[name].log.read_text(errors="replace")[-3000:]
-            assert time.monotonic() - began < seconds, f"{name} is not healthy: {log}"
+            assert time.monotonic() - started < seconds, f"{name} is not healthy: {log}"
             time.sleep(0.3)
 
     def kill(self, name: str) -> None:
@@ -110,28 +109,28 @@ class Stack:
 
     def wait_for_restart(self, name: str, before: float, seconds: float = 120.0) -> float:
         """Wait until a host has been restarted since `before` and is healthy; return how many seconds that took."""
-        began = time.monotonic()
+        started = time.monotonic()
         while self.restart_times.get(name, 0.0) <= before:
-            assert time.monotonic() - began < seconds, f"{name} has not ended"
+            assert time.monotonic() - started < seconds, f"{name} has not ended"
             time.sleep(0.1)
         self.wait_until_healthy(name)
-        return time.monotonic() - began
+        return time.monotonic() - started
 
-    def unplug(self, name: str, *, out: bool = True) -> None:
-        """Take a host's link to the others down, or up again."""
-        self._switch.set_link(self.hosts[name].addresses["cluster"], out=out)
+    def set_link(self, name: str, *, up: bool) -> None:
+        """Set a host's link to the other hosts up or down."""
+        self._switch.set_link(self.hosts[name].addresses["cluster"], up=up)
 
     def logs(self) -> dict[str, str]:
         """Return the output of every host, and the logs of Ray and searchlab on it, by host and file."""
-        found = {}
+        texts = {}
         for name, host in self.hosts.items():
-            found[name] = host.log.read_text(errors="replace")
+            texts[name] = host.log.read_text(errors="replace")
             root = Path(f"/proc/{host.pid}/root")
             with contextlib.suppress(OSError):
                 for path in root.glob("tmp/ray/session_2*/logs/**/*"):
                     if path.is_file() and not path.is_symlink():
-                        found[f"{name}:{path.name}"] = path.read_text(errors="replace")
-        return found
+                        texts[f"{name}:{path.name}"] = path.read_text(errors="replace")
+        return texts
 
     def down(self) -> None:
         """End every host that was started here, and nothing else."""
@@ -147,40 +146,45 @@ class Stack:
         name = next(name for name in self.hosts if name.startswith("mlflow"))
         return self.hosts[name].addresses["cluster"]
 
-    def _create_host(self, name: str, given: Service) -> Host:
+    def _create_host(self, name: str, service: Service) -> Host:
         namespace = f"{self._switch.prefix}{name}"
-        addresses = self._switch.plug(namespace, list(given.networks), "cluster")
+        addresses = self._switch.connect(namespace, list(service.networks), "cluster")
         return Host(
             name, namespace, addresses, self.folder / name,
-            {**self._machine_environment(), "HOME": "/tmp", **given.environment},
-            _ids(given.user), [self._bind(source, target, given.user) for source, target in given.volumes],
+            {**self._machine_environment(), "HOME": "/tmp", **service.environment},
+            _ids(service.user), [self._bind(source, target, service.user) for source, target in service.volumes],
             capabilities=False,
         )  # fmt: skip
 
-    def _start(self, host: Host, given: Service) -> None:
-        known = {
+    def _start(self, host: Host, service: Service) -> None:
+        addresses = {  # by service, in a network that both hosts are in
             other.name.rpartition("-")[0]: next(other.addresses[n] for n in other.addresses if n in host.addresses)
             for other in self.hosts.values()
             if set(other.addresses) & set(host.addresses)
         }
-        aliases = {
-            a: known[s] for s in known if s in self.services for n in self.services[s].networks.values() for a in n
+        alias_addresses = {
+            alias: address
+            for name, address in addresses.items()
+            if name in self.services
+            for aliases in self.services[name].networks.values()
+            for alias in aliases
         }
-        bound = ["taskset", "-c", str(self.cpus[host.name])] if host.name in self.cpus else []
-        command = [*bound, *(ENTRYPOINT if given.name == "postgres" else ()), *given.command]
-        host.start(command, {**known, **aliases, host.name: next(iter(reversed(host.addresses.values())))})
+        taskset = ["taskset", "-c", str(self.cpus[host.name])] if host.name in self.cpus else []
+        command = [*taskset, *(ENTRYPOINT if service.name == "postgres" else ()), *service.command]
+        own_address = next(iter(reversed(host.addresses.values())))
+        host.start(command, {**addresses, **alias_addresses, host.name: own_address})
 
-    def _keep(self, host: Host, given: Service) -> None:
+    def _restart_when_ended(self, host: Host, service: Service) -> None:
         """Apply the restart policy `unless-stopped`."""
         while not self._stopping.is_set():
             if host.wait(0.2) is not None and not self._stopping.is_set():
                 time.sleep(1.0)
                 with contextlib.suppress(AssertionError):
-                    self._start(host, given)
+                    self._start(host, service)
                 self.restart_times[host.name] = time.time()
 
     def _bind(self, source: str, target: str, user: str) -> tuple[Path, str]:
-        """Return the folder for a volume, which belongs to its user, or a path of the project, with its target."""
+        """Return the folder of a volume, which is owned by `user`, or a path of the project, with its target."""
         if source.startswith((".", "/")):
             return (ROOT / source).resolve(), target
         folder = self.folder / "volumes" / source
@@ -196,22 +200,23 @@ class Stack:
 
 
 def _ids(user: str) -> str:
+    """Return "uid:gid" of a user, who may be given by name."""
     if user[0].isdigit():
         return user
     import pwd
 
-    found = pwd.getpwnam(user)
-    return f"{found.pw_uid}:{found.pw_gid}"
+    entry = pwd.getpwnam(user)
+    return f"{entry.pw_uid}:{entry.pw_gid}"
 
 
 @contextlib.contextmanager
 def stack(environment: Mapping[str, str], workers: int = 2, cpus: Mapping[str, int] | None = None) -> Iterator[Stack]:
-    """Run a stack for the length of the block."""
+    """Run a stack within the block."""
     folder = Path(tempfile.mkdtemp(prefix="searchlab-stack-", dir="/var/tmp"))
     folder.chmod(0o755)
-    made = Stack(folder, environment, cpus or {})
+    running = Stack(folder, environment, cpus or {})
     try:
-        made.up(workers)
-        yield made
+        running.up(workers)
+        yield running
     finally:
-        made.down()
+        running.down()

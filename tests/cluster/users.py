@@ -1,4 +1,4 @@
-"""A user of the stack, who runs `searchlab` on a client's host, and reads what the cluster keeps of a sweep."""
+"""A user of the stack, who runs `searchlab` on a client's host, and reads what the cluster stores of a sweep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from searchlab.runs.workspace import write_atomically
 from tests.cluster.stack import Stack
 from tests.conftest import ROOT
 
-TIMEOUT = 240.0  # seconds for anything that is waited for
+WAIT_TIMEOUT = 240.0  # seconds for a sweep to finish, or to reach a condition
 PROJECT = ROOT / "tests" / "cluster" / "project"
 READ_TRIALS = """
 import json, os
@@ -52,8 +52,9 @@ from pyarrow import fs
 store = fs.S3FileSystem(
     endpoint_override="store:9000", scheme="http", region="us-east-1", allow_bucket_creation=True
 )
-store.create_dir("kept")
-print(json.dumps([found.path for found in store.get_file_info(fs.FileSelector("kept", recursive=True)) if found.size]))
+store.create_dir("checkpoints")
+files = store.get_file_info(fs.FileSelector("checkpoints", recursive=True))
+print(json.dumps([file.path for file in files if file.size]))
 """
 
 
@@ -82,28 +83,27 @@ class User:
         self.project = self.stack.folder / self.host / "home" / "project"
         shutil.copytree(PROJECT, self.project, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def run(self, *words: str, seconds: float = 120.0, **changes: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds: float = 120.0, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run `searchlab` with these arguments in the project."""
         host = self.stack.hosts[self.host]
-        command = ["sh", "-c", f'cd {self.project} && exec "$@"', "sh", "searchlab", *words]
+        command = ["sh", "-c", f'cd {self.project} && exec "$@"', "sh", "searchlab", *arguments]
         return host.run(*command, seconds=seconds, **{**self.environment, **changes})
 
-    def result(self, *words: str, seconds: float = 120.0) -> dict[str, Any]:
+    def result(self, *arguments: str, seconds: float = 120.0) -> dict[str, Any]:
         """Run `searchlab` with these arguments, and return the JSON object that it prints."""
-        answer = self.run(*words, "--json", seconds=seconds)
-        assert answer.returncode == 0, f"{words}: {answer.stdout[-2000:]} {answer.stderr[-3000:]}"
-        found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
-        return found
+        finished = self.run(*arguments, "--json", seconds=seconds)
+        assert finished.returncode == 0, f"{arguments}: {finished.stdout[-2000:]} {finished.stderr[-3000:]}"
+        result: dict[str, Any] = _last_line_json(finished)
+        return result
 
-    def submit(self, name: str, *words: str, spec: str = "slow.py") -> str:
+    def submit(self, name: str, *options: str, spec: str = "slow.py") -> str:
         """Submit a sweep of the project under this name, and return the name that it has."""
-        return str(self.result("submit", f"search_spaces/{spec}", "--name", name, *words)["sweep"])
+        return str(self.result("submit", f"search_spaces/{spec}", "--name", name, *options)["sweep"])
 
     def trials(self, name: str) -> list[Trial]:
         """Return every trial of the study, as the head reads it from PostgreSQL."""
-        answer = self.stack.hosts["ray-head-1"].run("python", "-c", READ_TRIALS.format(name=name))
-        assert answer.returncode == 0, answer.stderr[-2000:]
-        return [Trial(*row) for row in json.loads(answer.stdout.splitlines()[-1])]
+        finished = self.stack.hosts["ray-head-1"].run("python", "-c", READ_TRIALS.format(name=name))
+        return [Trial(*row) for row in _last_line_json(finished)]
 
     def ended(self, name: str) -> dict[int, Trial]:
         """Return the trials that have ended, by number."""
@@ -112,52 +112,52 @@ class User:
     def runs(self, name: str) -> list[dict[str, Any]]:
         """Return every run of the experiment, as this client reads it from MLflow."""
         host = self.stack.hosts[self.host]
-        answer = host.run("python", "-c", READ_RUNS.format(name=name), **self.environment)
-        assert answer.returncode == 0, answer.stderr[-2000:]
-        found: list[dict[str, Any]] = json.loads(answer.stdout.splitlines()[-1])
-        return found
+        runs: list[dict[str, Any]] = _last_line_json(
+            host.run("python", "-c", READ_RUNS.format(name=name), **self.environment)
+        )
+        return runs
 
     def download_winner(self, name: str) -> list[int]:
         """Download the winner with MLflow's own tool, and return the shape of its predictions for two inputs."""
-        (sweep,) = (run["id"] for run in self.runs(name) if run["parent"])
-        host, there = self.stack.hosts[self.host], f"{self.project}/fetched"
-        words = ["--run-id", sweep, "--artifact-path", "winner", "--dst-path", there]
-        answer = host.run("mlflow", "artifacts", "download", *words, **self.environment)
-        assert answer.returncode == 0, answer.stderr[-2000:]
-        loads = f"cd {self.project} && PYTHONPATH=. python -c '{LOAD_ARTIFACT}' {there}/winner"
-        answer = host.run("sh", "-c", loads)
-        assert answer.returncode == 0, answer.stderr[-2000:]
-        found: list[int] = json.loads(answer.stdout.splitlines()[-1])
-        return found
+        (run_id,) = (run["id"] for run in self.runs(name) if run["parent"])
+        host, folder = self.stack.hosts[self.host], f"{self.project}/downloaded"
+        options = ["--run-id", run_id, "--artifact-path", "winner", "--dst-path", folder]
+        finished = host.run("mlflow", "artifacts", "download", *options, **self.environment)
+        assert finished.returncode == 0, finished.stderr[-2000:]
+        command = f"cd {self.project} && PYTHONPATH=. python -c '{LOAD_ARTIFACT}' {folder}/winner"
+        shape: list[int] = _last_line_json(host.run("sh", "-c", command))
+        return shape
 
-    def wait_until_finished(self, name: str, seconds: float = TIMEOUT) -> float:
+    def wait_until_finished(self, name: str, seconds: float = WAIT_TIMEOUT) -> float:
         """Watch the sweep until it is finished, and return how many seconds that took."""
-        began = time.monotonic()
+        started = time.monotonic()
         watched = self.run("watch", name, "--wait", "60", seconds=seconds)
         assert watched.returncode == 0, f"{watched.stdout[-2000:]} {watched.stderr[-2000:]} {self.driver_log(name)}"
-        return time.monotonic() - began
+        return time.monotonic() - started
 
-    def wait_until(self, name: str, condition: Callable[[dict[int, Trial]], bool], seconds: float = TIMEOUT) -> None:
+    def wait_until(
+        self, name: str, condition: Callable[[dict[int, Trial]], bool], seconds: float = WAIT_TIMEOUT
+    ) -> None:
         """Wait until the condition holds for the trials that have ended."""
-        began = time.monotonic()
+        started = time.monotonic()
         while not condition(self.ended(name)):
-            assert time.monotonic() - began < seconds, f"{name} does not reach the condition: {self.driver_log(name)}"
+            assert time.monotonic() - started < seconds, f"{name} does not reach the condition: {self.driver_log(name)}"
             time.sleep(0.5)
 
     def driver_log(self, name: str) -> str:
         """Return the end of the logs of the sweep's drivers."""
         logs = self.stack.logs()
-        return "".join(text[-1500:] for place, text in logs.items() if f"job-driver-{name}" in place)
+        return "".join(text[-1500:] for file, text in logs.items() if f"job-driver-{name}" in file)
 
     def hosts_that_trained(self, since: float) -> set[str]:
         """Return the hosts that have trained since this time."""
-        folder = self.stack.folder / "volumes" / "home" / "seen"
+        folder = self.stack.folder / "volumes" / "home" / "training_times"
         return {path.name for path in folder.glob("*") if path.stat().st_mtime > since}
 
     def wait_until_trained(self, hosts: set[str], since: float) -> float:
         """Wait until one of these hosts has trained since this time, and return how many seconds later that was."""
         while not self.hosts_that_trained(since) & hosts:
-            assert time.time() - since < TIMEOUT, f"none of {hosts} trains"
+            assert time.time() - since < WAIT_TIMEOUT, f"none of {hosts} trains"
             time.sleep(0.1)
         return time.time() - since
 
@@ -167,33 +167,39 @@ class User:
         return dict(row)
 
     @contextlib.contextmanager
-    def running(self, name: str, trials: int, fuse: int, *words: str, pace: float = 0.3) -> Iterator[dict[int, Trial]]:
+    def running(
+        self, name: str, trials: int, fuse: int, *options: str, pause: float = 0.3
+    ) -> Iterator[dict[int, Trial]]:
         """Submit a sweep that is slow until the block ends, and give the block the first trials that ended."""
-        with self.epoch_seconds(pace):
-            self.submit(name, "--trials", str(trials), "--fuse", str(fuse), *words)
+        with self.epoch_pause(pause):
+            self.submit(name, "--trials", str(trials), "--fuse", str(fuse), *options)
             self.wait_until(name, lambda ended: len(ended) >= 4)
             before = self.ended(name)
             assert len(before) < trials
             yield before
 
     @contextlib.contextmanager
-    def epoch_seconds(self, pause: float) -> Iterator[None]:
+    def epoch_pause(self, seconds: float) -> Iterator[None]:
         """Within the block, make every epoch of the slow sweep take this many seconds longer."""
-        pace = self.stack.folder / "volumes" / "home" / "pace"
-        write_atomically(pace, str(pause).encode())
-        pace.chmod(0o644)
+        file = self.stack.folder / "volumes" / "home" / "epoch_pause"
+        write_atomically(file, str(seconds).encode())
+        file.chmod(0o644)
         try:
             yield
         finally:
-            pace.unlink()
+            file.unlink()
 
     def bucket_keys(self) -> list[str]:
-        """Return the keys in the bucket `kept`, which is created if necessary, as the head sees it."""
-        answer = self.stack.hosts["ray-head-1"].run("python", "-c", LIST_BUCKET)
-        assert answer.returncode == 0, answer.stderr[-2000:]
-        found: list[str] = json.loads(answer.stdout.splitlines()[-1])
-        return found
+        """Return the keys in the bucket `checkpoints`, which is created if necessary, as the head sees it."""
+        keys: list[str] = _last_line_json(self.stack.hosts["ray-head-1"].run("python", "-c", LIST_BUCKET))
+        return keys
 
     def folder(self, name: str) -> Path:
         """Return the sweep's folder on the volume that head and workers share."""
         return self.stack.folder / "volumes" / "home" / "sweeps" / name
+
+
+def _last_line_json(finished: subprocess.CompletedProcess[str]) -> Any:
+    """Check that a command succeeded, and return the JSON value in the last line of its output."""
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    return json.loads(finished.stdout.splitlines()[-1])

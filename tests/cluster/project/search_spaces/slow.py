@@ -1,4 +1,4 @@
-"""A sweep with slow epochs that keep no processor busy; each node records that it trains."""
+"""A sweep whose epochs are slow but need no CPU; each node records that it trains."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ from searchlab.data import Examples
 
 @dataclass(frozen=True)
 class SlowSpiral:
-    """Spiral points of which an epoch takes `pause` seconds longer."""
+    """Spiral points with epochs that take `pause` seconds longer."""
 
     pause: float = 0.05
 
@@ -37,11 +37,11 @@ class SlowRows(Examples):
     def training_batches(self, split, replicas, batch_size):
         home, pause = Path(os.environ["SEARCHLAB_HOME"]), self.pause
         with suppress(FileNotFoundError):  # a test makes epochs slower while it changes the cluster
-            pause = float((home / "pace").read_text())
+            pause = float((home / "epoch_pause").read_text())
         time.sleep(pause)
-        seen = home / "seen"
-        seen.mkdir(exist_ok=True)
-        with (seen / socket.gethostname()).open("a") as file:
+        folder = home / "training_times"  # a file for each node
+        folder.mkdir(exist_ok=True)
+        with (folder / socket.gethostname()).open("a") as file:
             file.write(f"{time.time()}\n")
         return super().training_batches(split, replicas, batch_size)
 

@@ -5,8 +5,8 @@ from models.small import Small
 from searchlab import SGD, Accuracy, Float, KFold, Npz, Space, Sweep, Trainer
 
 sweep = Sweep(
-    name="given",
-    data=Npz("/tmp/only-here.npz"),
+    name="custom-data",
+    data=Npz("/tmp/head-only.npz"),
     validation=KFold(2),
     metric=Accuracy(),
     model=Space(Small, hidden=8),

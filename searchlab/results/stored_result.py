@@ -38,8 +38,9 @@ def open(name: str, *, home: str | os.PathLike[str] = ".searchlab", storage: str
         UserMistake: When there is no sweep of this name.
 
     Example:
+        >>> import tempfile
         >>> import searchlab
-        >>> searchlab.open("no-such-sweep", home=getfixture("tmp_path"))
+        >>> searchlab.open("no-such-sweep", home=tempfile.mkdtemp())
         Traceback (most recent call last):
         searchlab.errors.UserMistake: there is no sweep called 'no-such-sweep' in ...; there are: none yet.
     """
