@@ -1,4 +1,4 @@
-"""Steps of recurrent language models against PyTorch, one thread each: `python -m bench.lm_torch`.
+"""Steps of recurrent language models against PyTorch, one thread each: `python -m bench.lm_torch [cpu|cuda]`.
 
 A step is a forward pass, softmax cross entropy, a backward pass, clipping to a joint norm, and an SGD update, on a
 window that is in memory, with the same sizes on both sides. Rates are tokens per second; R fused networks count R
@@ -16,9 +16,8 @@ from bench.timing import in_turns, per_second, ratio_text  # first: it sets one 
 
 import numpy as np  # isort: skip
 
-from threadpoolctl import threadpool_info
-
 from models.rnn_lm import RnnLM
+from searchlab.backend import to_device, to_host, unavailable_reason
 from searchlab.data import Batch
 from searchlab.nn import Parameters
 from searchlab.optim import SGD, clip_joint_norm
@@ -56,82 +55,100 @@ CASES = (
 )
 
 
-def fused_step(case: Case, count: int) -> Callable[[], object]:
-    """Return one training step of this many networks."""
-    replicas = Replicas(list(range(count)))
+def fused_step(case: Case, count: int, device: str) -> Callable[[], object]:
+    """Return one training step of this many networks, which returns their losses on the device."""
+    replicas = Replicas(list(range(count)), device=device)
     sizes = {"layers": case.layers, "hidden": case.hidden, "embed": case.hidden}
     model = RnnLM(replicas, case.vocabulary_size, dropout=case.dropout, tied=case.tied, **sizes)
     parameters = Parameters(model.named_parameters())
     optimizer, max_norm = SGD(parameters, replicas, lr=0.1), replicas.vector(CLIP_NORM)
     generator, shape = np.random.default_rng(0), (count, case.time, case.batch)
-    x, y = (generator.integers(case.vocabulary_size, size=shape) for _ in range(2))
+    x, y = (to_device(generator.integers(case.vocabulary_size, size=shape), device) for _ in range(2))
     batch = Batch(x, y)
 
-    def step() -> None:
-        model.forward(batch, None, train=True)
+    def step() -> object:
+        loss = model.forward(batch, None, train=True)[0]
         parameters.reset_gradients()
         model.backward()
         clip_joint_norm(parameters.grads, max_norm)
         optimizer.update()
+        return loss
 
     return step
 
 
-def torch_step(case: Case) -> Callable[[], object]:
-    """Return one training step of the same network in PyTorch."""
+def torch_step(case: Case, device: str) -> Callable[[], object]:
+    """Return one training step of the same network in PyTorch, which returns its loss on the device."""
     dropout_rate, hidden, vocabulary_size = case.dropout or 0.0, case.hidden, case.vocabulary_size
     embedding, dropout = torch.nn.Embedding(vocabulary_size, hidden), torch.nn.Dropout(dropout_rate)
     lstm = torch.nn.LSTM(hidden, hidden, case.layers, dropout=dropout_rate if case.layers > 1 else 0.0)
     output, cross_entropy = torch.nn.Linear(hidden, vocabulary_size), torch.nn.CrossEntropyLoss()
     if case.tied:
         output.weight = embedding.weight
-    parameters = list(torch.nn.ModuleList([embedding, lstm, output]).parameters())
+    parameters = list(torch.nn.ModuleList([embedding, lstm, output]).to(device).parameters())
     optimizer = torch.optim.SGD(parameters, lr=0.1)
-    x, y = (torch.randint(vocabulary_size, (case.time, case.batch)) for _ in range(2))
+    x, y = (torch.randint(vocabulary_size, (case.time, case.batch), device=device) for _ in range(2))
 
-    def step() -> None:
+    def step() -> object:
         optimizer.zero_grad()
         h, _ = lstm(dropout(embedding(x)))
-        cross_entropy(output(dropout(h)).reshape(-1, vocabulary_size), y.reshape(-1)).backward()
+        loss = cross_entropy(output(dropout(h)).reshape(-1, vocabulary_size), y.reshape(-1))
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
         optimizer.step()
+        return loss.detach()
 
     return step
 
 
-def token_rate(step: Callable[[], object], steps: int, tokens: int) -> Callable[[], float]:
-    """Return a function that makes this many steps, of `tokens` tokens each, and returns the tokens per second."""
-    return lambda: per_second(lambda: [step() for _ in range(steps)], steps * tokens)
+def token_rate(step: Callable[[], object], steps: int, tokens: int, copy_to_host: Callable) -> Callable[[], float]:
+    """Return a function that makes this many steps, of `tokens` tokens each, and returns the tokens per second.
+
+    `copy_to_host` copies the last loss to the host, which waits until the device has finished all steps.
+    """
+    return lambda: per_second(lambda: copy_to_host([step() for _ in range(steps)][-1]), steps * tokens)
 
 
-def compare(case: Case) -> None:
+def compare(case: Case, device: str) -> None:
     """Print the rows of a case."""
     tokens = case.batch * case.time
-    runs = {"PyTorch": token_rate(torch_step(case), case.steps, tokens)}
-    for r in case.goals:
-        runs[f"R = {r}"] = token_rate(fused_step(case, r), max(1, case.steps // r), tokens * r)
+    steps = case.steps if device == "cpu" else 20
+    goals = case.goals if device == "cpu" else dict.fromkeys((1, 5, 25), "")
+    runs = {"PyTorch": token_rate(torch_step(case, device), steps, tokens, lambda loss: loss.cpu())}
+    for r in goals:
+        runs[f"R = {r}"] = token_rate(fused_step(case, r, device), max(1, steps // r), tokens * r, to_host)
     with np.errstate(all="ignore"):
         rates = in_turns(runs, ROUNDS)
     layers = f"{case.layers}x{case.hidden}{' tied' if case.tied else ''}"
     dropout = f", dropout {case.dropout}" if case.dropout else ""
     print(f"| V {case.vocabulary_size}, {layers}{dropout}, B {case.batch}, T {case.time} | PyTorch | ", end="")
     print(f"{np.median(rates['PyTorch']):,.0f} | 1 | |", flush=True)
-    for r, goal in case.goals.items():
+    for r, goal in goals.items():
         fused = rates[f"R = {r}"]
         print(f"| | R = {r} | {np.median(fused):,.0f} | {ratio_text(fused, rates['PyTorch'])} | {goal} |", flush=True)
 
 
-def main() -> None:
+def print_kernels() -> None:
+    """Print which of their kernels NumPy's and PyTorch's matrix products use."""
+    from threadpoolctl import threadpool_info
+
+    kernels = {info.get("architecture") for info in threadpool_info() if info["internal_api"] == "openblas"}
+    print(f"OpenBLAS kernels: {', '.join(map(str, kernels))}; PyTorch's: {torch.backends.cpu.get_cpu_capability()}\n")
+
+
+def main(device: str = "cpu") -> None:
     """Print the table."""
     if torch is None:
         sys.exit("skipped: PyTorch is not installed (pip install torch)")
+    if reason := unavailable_reason(device):
+        sys.exit(f"skipped: {reason}")
     torch.set_num_threads(1)
-    kernels = {info.get("architecture") for info in threadpool_info() if info["internal_api"] == "openblas"}
-    print(f"OpenBLAS kernels: {', '.join(map(str, kernels))}; PyTorch's: {torch.backends.cpu.get_cpu_capability()}\n")
+    if device == "cpu":
+        print_kernels()
     print("| network | | tokens/s | ratio, median (range) | goal |\n|---|---|---|---|---|")
     for case in CASES:
-        compare(case)
+        compare(case, device)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
