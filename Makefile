@@ -29,7 +29,7 @@ sweep: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not slow" -n 2
-	$(BIN)/python -m pytest -m slow -n 3 --dist loadgroup  # one of the three waits for a cluster most of the time
+	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile  # one of the three waits for a cluster most of the time
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -20,15 +20,27 @@ ROOT = Path(__file__).parents[1]
 np.seterr(all="raise")  # floating-point errors are failures; the trainer itself handles NaN and overflow
 
 
-def pytest_collection_modifyitems(config, items):
-    """Skip GPU tests where there is no CUDA device; group the slow tests of a module, and those of the cluster."""
+def pytest_collection_modifyitems(items):
+    """Skip GPU tests where there is no CUDA device."""
     reason = unavailable_reason("cuda")
     for item in items:
         if reason and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason=reason))
-        if item.get_closest_marker("slow") and config.pluginmanager.hasplugin("xdist"):
-            group = "cluster" if item.get_closest_marker("cluster") else item.module.__name__
-            item.add_marker(pytest.mark.xdist_group(group))  # one process for each group with --dist loadgroup
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `--dist loadfile`, run all files of tests/cluster in one process, because they share one cluster."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ClusterInOneProcess(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "tests/cluster" if file.startswith("tests/cluster/") else file
+
+    return ClusterInOneProcess(config, log)
 
 
 @pytest.fixture(autouse=True)
