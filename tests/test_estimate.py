@@ -5,10 +5,33 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from models.mlp import MLP
-from searchlab import SGD, Choice, Float, Grid, Halving, Int, NoPruning, Space, Trainer
+from models.rnn_lm import RnnLM
+from searchlab import (
+    SGD,
+    Accuracy,
+    Arrays,
+    Blocked,
+    Choice,
+    Float,
+    Grid,
+    GroupKFold,
+    Halving,
+    Holdout,
+    Int,
+    KFold,
+    MeanSquaredError,
+    NoPruning,
+    Perplexity,
+    RootMeanSquaredError,
+    Space,
+    StratifiedKFold,
+    Text,
+    Trainer,
+)
 from searchlab.cli import execute
 from searchlab.cli.plan import summary
 from searchlab.errors import UserMistake
@@ -24,7 +47,13 @@ from searchlab.estimate.simulation import (
     simulate,
 )
 from searchlab.estimate.structures import StructureEstimates
-from searchlab.estimate.timing import StructureTiming, TimingReply, measure_in_processes
+from searchlab.estimate.timing import (
+    StructureTiming,
+    TimingReply,
+    TimingRequest,
+    measure_in_processes,
+    measure_request,
+)
 from searchlab.fusion.corner_points import corner_point
 from searchlab.fusion.memory import MemoryModel, MemoryNeed
 from searchlab.fusion.speed import SpeedProfile
@@ -227,6 +256,39 @@ def test_estimate_of_a_sweep_with_pruning():
     assert values["seconds"]["search"] == estimated.search.seconds
     assert len(values["structures"]) == 8
     assert all(one["measured"] and one["trial_seconds"] > 0.0 for one in values["structures"])
+
+
+CLASSES = Arrays(np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 3, groups=np.arange(60) // 4)
+NUMBERS = Arrays(np.random.default_rng(0).normal(size=(60, 4)), np.arange(60.0))
+MLP_PARTS = {"model": Space(MLP, hidden=Int(4, 5)), "metric": Accuracy()}
+TEXT_PARTS = {"model": Space(RnnLM, hidden=Int(4, 5)), "metric": Perplexity()}
+REGRESSION_PARTS = {"model": Space(MLP, hidden=Int(4, 5), loss=MeanSquaredError), "metric": RootMeanSquaredError()}
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize(
+    ("data", "parts", "validation"),
+    [
+        *[(CLASSES, MLP_PARTS, scheme) for scheme in (KFold(3), StratifiedKFold(3), GroupKFold(3), Holdout(0.3))],
+        *[(NUMBERS, REGRESSION_PARTS, scheme) for scheme in (KFold(3), Holdout(0.3))],
+    ],
+)
+def test_rows_are_timed_with_every_validation(data, parts, validation, standardize):
+    check_timing(spiral_sweep(data=replace(data, standardize=standardize), validation=validation, **parts))
+
+
+@pytest.mark.parametrize("validation", [Blocked(3), Holdout(0.3)], ids=repr)
+def test_text_is_timed_with_every_validation(tmp_path, validation):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat . " * 100)
+    check_timing(spiral_sweep(data=Text(tmp_path / "text.txt", window=5), validation=validation, **TEXT_PARTS))
+
+
+def check_timing(sweep):
+    """Check that a structure is measured in this process, with one trial and with the best number side by side."""
+    point = sample_points(sweep, 1).points[0]
+    (timing,) = measure_request(TimingRequest(sweep, [point], max_trials=4, device="cpu", time_limit=0.0)).timings
+    assert isinstance(timing, StructureTiming), timing
+    assert all(seconds > 0.0 for seconds in timing.scoring_seconds.values())
 
 
 def test_estimate_rejects_what_run_rejects():

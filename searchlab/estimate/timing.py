@@ -22,6 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from searchlab.backend import Device
+from searchlab.data.loaded import LoadedDataset
 from searchlab.environment import worker_environment
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.memory import MemoryModel, MemoryNeed
@@ -122,13 +123,13 @@ def measure_request(request: TimingRequest) -> TimingReply:
     wall_start, cpu_start = time.perf_counter(), time.thread_time()
     for parameters in request.points:
         is_late = timings and time.perf_counter() - wall_start > request.time_limit
-        timings.append(None if is_late else _measure_structure(speeds, memory, parameters, request.max_trials))
+        timings.append(None if is_late else _measure_structure(data, speeds, memory, parameters, request.max_trials))
     wall_seconds, cpu_seconds = time.perf_counter() - wall_start, time.thread_time() - cpu_start
     return TimingReply(timings, max(1.0, wall_seconds / cpu_seconds) if request.device == "cpu" else 1.0)
 
 
 def _measure_structure(
-    speeds: SpeedModel, memory: MemoryModel, parameters: ParameterValues, max_trials: int
+    data: LoadedDataset, speeds: SpeedModel, memory: MemoryModel, parameters: ParameterValues, max_trials: int
 ) -> StructureTiming | str:
     """Return the timing of one structure, or a sentence where its parts cannot be built."""
     try:
@@ -137,7 +138,8 @@ def _measure_structure(
         for trials in sorted({1, profile.best_group_size}):
             trainer = speeds.build_trainer(parameters, trials)
             held_out = trainer.split[np.zeros(1, dtype=int)].held_out
-            batches = sum(1 for _ in trainer.data.scoring_batches(held_out))
+            # of the data itself: those of the trainer are standardized, for all of its replicas together
+            batches = sum(1 for _ in data.scoring_batches(held_out))
             scoring_seconds[trials] = time_scoring(trainer, batches)
         return StructureTiming(profile, scoring_seconds, memory.measure(parameters))
     except WorldFault:
