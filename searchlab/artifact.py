@@ -17,16 +17,19 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
+from searchlab.data.scaling import Scaling
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.generation import generate
 from searchlab.nn.module import Model
 from searchlab.nn.parameter import Parameters
+from searchlab.nn.target_unit import in_target_unit
 from searchlab.replicas import Replicas
 
 FORMAT = 1
 WEIGHTS, MANIFEST, VOCABULARY = "weights.npz", "manifest.json", "vocabulary.json"
 SCALING = ("inputs/mean", "inputs/scale")  # the names of the scaling among the weights
+TARGET_SCALING = ("targets/mean", "targets/scale")
 SWEEP_FILE_PREFIX = "searchlab_sweep_file_"  # of the module names of loaded sweep files
 
 
@@ -38,6 +41,7 @@ class Artifact:
         model: The model.
         manifest: What the manifest says: the class and the arguments of the model, and how it was found and tested.
         scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None where they are not.
+        target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
         vocabulary: The tokens of a language model; default None.
 
     Example:
@@ -57,11 +61,12 @@ class Artifact:
 
     model: Model
     manifest: Mapping[str, Any]
-    scaling: tuple[Array, Array] | None = None
+    scaling: Scaling | None = None
+    target_scaling: Scaling | None = None
     vocabulary: Vocabulary | None = None
 
     def predict(self, x: Array) -> Array:
-        """Return the scores of the model for inputs as they are in the data: scaling is applied here.
+        """Return the scores of the model for inputs as they are in the data, or numbers in the unit of the targets.
 
         Args:
             x: Inputs (B, features), or images (B, height, width).
@@ -69,12 +74,13 @@ class Artifact:
         Returns:
             Scores (B, outputs); of a classifier, the largest one is at the predicted class.
         """
-        inputs: Array = np.asarray(x, dtype=np.float32)[None]
+        inputs: Array = np.array(x, dtype=self.scaling.mean.dtype if self.scaling else np.float32)[None]  # a copy
         if inputs.ndim == 4 and inputs.shape[2] * inputs.shape[3] == self.manifest["model"]["sizes"][0]:
             inputs = inputs.reshape(*inputs.shape[:2], -1)
         if self.scaling:
-            inputs = (inputs - self.scaling[0]) / self.scaling[1]
-        scores, _ = self.model.predict(Batch(inputs, np.zeros(inputs.shape[:2], dtype=np.int64)))
+            inputs = self.scaling.standardize(inputs)
+        model = in_target_unit(self.model, self.target_scaling)
+        scores, _ = model.predict(Batch(inputs, np.zeros(inputs.shape[:2], dtype=np.int64)))
         first: Array = scores[0]
         return first
 
@@ -118,12 +124,14 @@ def save(
     metadata: Mapping[str, Any],
     *,
     buffers: Mapping[str, Array] | None = None,
-    scaling: tuple[Array, Array] | None = None,
+    scaling: Scaling | None = None,
+    target_scaling: Scaling | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> None:
     """Write a trained model to a folder: weights in float16, a manifest, and the vocabulary where there is one.
 
-    Buffers and the scaling stay float32: they are few numbers, in the units of the data, which float16 may not hold.
+    Buffers and the scaling are not rounded to float16: they are few numbers, in the units of the data, which float16
+    may not hold.
 
     Args:
         folder: The folder; it is made if need be, and files in it are replaced.
@@ -133,7 +141,8 @@ def save(
         sizes: The sizes of the data, which the model takes after the replicas.
         metadata: More entries of the manifest, as JSON values.
         buffers: The parameters that are not trainable (running statistics) by name; default none.
-        scaling: Mean and scale, (features,) each, by which inputs are standardized; default None.
+        scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None.
+        target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
         vocabulary: The tokens of a language model; default None.
 
     Raises:
@@ -158,8 +167,10 @@ def save(
     for name, half in halves.items():
         if not np.isfinite(half).all():
             raise OverflowError(f"{name} has weights beyond the range of float16 (65,504)")
-    exact = dict(buffers or {}) | dict(zip(SCALING, scaling or (), strict=False))
-    arrays: dict[str, Any] = halves | {name: np.asarray(value, dtype=np.float32) for name, value in exact.items()}
+    exact = {name: np.asarray(value, dtype=np.float32) for name, value in (buffers or {}).items()}
+    for names, each in ((SCALING, scaling), (TARGET_SCALING, target_scaling)):
+        exact |= dict(zip(names, (each.mean[0], each.scale[0]), strict=True)) if each else {}
+    arrays: dict[str, Any] = halves | exact
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / WEIGHTS, allow_pickle=False, **arrays)
     manifest = {
@@ -168,7 +179,7 @@ def save(
         "weights": {
             "file": WEIGHTS,
             "dtype": "float16",
-            "float32": sorted(exact),
+            "other_dtypes": {name: str(array.dtype) for name, array in sorted(exact.items())},
             "parameters": sum(half.size for half in halves.values()),
             "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         },
@@ -216,11 +227,17 @@ def load(folder: Path | str) -> Artifact:
         raise UserMistake(f"{folder} does not hold an artifact that can be read ({error}).") from error
     build, arguments = _import(model_entry["class"]), _decode(model_entry["arguments"])
     model = build(Replicas([0]), *model_entry["sizes"], **arguments)
-    scaling = tuple(values.pop(name)[None] for name in SCALING if name in values)
+    scaling, target_scaling = (_pop_scaling(values, names) for names in (SCALING, TARGET_SCALING))
     # (1, ...): the replica axis again
     Parameters(model.named_parameters()).restore({name: value[None] for name, value in values.items()})
     vocabulary = Vocabulary.from_json(tokens) if tokens else None
-    return Artifact(model, manifest, (scaling[0], scaling[1]) if scaling else None, vocabulary)
+    return Artifact(model, manifest, scaling, target_scaling, vocabulary)
+
+
+def _pop_scaling(values: dict[str, Array], names: tuple[str, str]) -> Scaling | None:
+    """Remove the arrays of a scaling (columns,) from the values, and return them with a replica axis."""
+    found = [values.pop(name)[None] for name in names if name in values]
+    return Scaling(*found) if found else None
 
 
 def _write_vocabulary(folder: Path, vocabulary: Vocabulary | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from searchlab.backend import Array, to_device, to_host
+from searchlab.backend import Array, to_device, to_host, xp_of
 from searchlab.data.augmentation import Augmentation
 from searchlab.data.batch import Batch
 from searchlab.data.loaded import LoadedDataset
@@ -18,6 +18,7 @@ from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
 from searchlab.nn.module import Carry, Model
 from searchlab.nn.parameter import Parameters
+from searchlab.nn.target_unit import in_target_unit
 from searchlab.optim import Optimizer, clip_joint_norm
 from searchlab.optim.schedules import Schedule
 from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
@@ -27,7 +28,7 @@ BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
 BuildSchedule: TypeAlias = Callable[[Replicas, int], Schedule]
 BuildAugmentation: TypeAlias = Callable[[Replicas, tuple[int, int] | None], Augmentation]
 
-MAX_LOSS_GROWTH = 100.0  # loss of an epoch relative to the first batch: a run that learns never has a larger one
+MAX_LOSS_GROWTH = 100.0  # loss of an epoch relative to the reference loss: a run that learns never has a larger one
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class Trainer(HasReplicaAxis):
         self.schedule = schedule(replicas, epochs) if schedule else None
         self.lr = self._base_learning_rate() if schedule else None  # (R,)
         self.augmentation = augmentation(replicas, data.image_shape) if augmentation else None
-        self.first_loss: Array | None = None  # (R,) of the first batch, before any update
+        # (R,) on the host: what an untrained network loses, by which divergence is judged from the second epoch on
+        self.reference_loss: Array | None = None
 
     def advance(self) -> EpochReport:
         """Train one epoch and measure it on the held-out rows. A replica that diverges does not affect the others.
@@ -187,8 +189,8 @@ class Trainer(HasReplicaAxis):
     def state(self) -> dict[str, Array]:
         """Return all that a checkpoint needs, as host arrays (R, ...) by name."""
         state = {f"{part}/{name}": array for part, owner in self._parts() for name, array in owner.state().items()}
-        if self.first_loss is not None:
-            state["first_loss"] = to_host(self.first_loss)
+        if self.reference_loss is not None:
+            state["reference_loss"] = self.reference_loss
         return state
 
     def restore(self, epoch: int, state: dict[str, Array]) -> None:
@@ -204,8 +206,8 @@ class Trainer(HasReplicaAxis):
         for part, owner in self._parts():
             prefix = f"{part}/"
             owner.restore({name.removeprefix(prefix): a for name, a in state.items() if name.startswith(prefix)})
-        if "first_loss" in state:
-            self.first_loss = to_device(state["first_loss"], self.replicas.device)
+        if "reference_loss" in state:
+            self.reference_loss = state["reference_loss"]
         self.epoch = epoch
 
     @property
@@ -236,40 +238,63 @@ class Trainer(HasReplicaAxis):
     def _train(self) -> Array:
         """Train one epoch, and return its mean loss (R,)."""
         total, steps, carry, rates = self.replicas.zeros(), 0, None, self._epoch_learning_rates()
+        first_loss: Array | None = None
         for batch in self.data.training_batches(self.split, self.replicas, self.batch_size):
             if rates is not None:
                 self.optimizer.lr = rates[steps]
             loss, carry = self.step(batch, carry)
-            if self.first_loss is None:
-                self.first_loss = loss
+            first_loss = loss if first_loss is None else first_loss
             total += loss
             steps += 1
+        if self.reference_loss is None and first_loss is not None:  # the first batch's loss is from before any update
+            constant = constant_prediction_loss(self.data, self.split)
+            self.reference_loss = np.fmax(to_host(first_loss), constant).astype(np.float32)
         return total / steps
 
     def _measure(self) -> Array:
         """Return the scores (R, M) of M metrics on the held-out rows, on the host; NaN where no rows are held out."""
         if not self._has_held_out_rows:
             return np.full((self.replicas.count, len(self.metrics)), np.nan)
-        rows = self.split.held_out
-        columns = [to_host(metric.measure(self.model, self.data.scoring_batches(rows))) for metric in self.metrics]
+        rows, model = self.split.held_out, in_target_unit(self.model, self.data.target_scaling)
+        columns = [to_host(metric.measure(model, self.data.scoring_batches(rows))) for metric in self.metrics]
         return np.stack(columns, axis=1).astype(np.float64)
 
     def _failures(self, losses: Array, measured: Array) -> list[str | None]:
         """Return why each replica has diverged, from its losses (R,) and scores (R, M)."""
-        first = to_host(self.first_loss) if self.first_loss is not None else losses
+        reference = losses if self.reference_loss is None else self.reference_loss
         names = [metric.name for metric in self.metrics] if self._has_held_out_rows else []
         return [
-            _failure_reason(self.epoch, float(loss), dict(zip(names, scores.tolist(), strict=False)), float(first_loss))
-            for loss, scores, first_loss in zip(losses, measured, first, strict=True)
+            _failure_reason(self.epoch, float(loss), dict(zip(names, scores.tolist(), strict=False)), float(untrained))
+            for loss, scores, untrained in zip(losses, measured, reference, strict=True)
         ]
 
 
-def _failure_reason(epoch: int, loss: float, scores: Mapping[str, float], first_loss: float) -> str | None:
+def constant_prediction_loss(data: LoadedDataset, split: Split) -> Array:
+    """Return the training loss (R,) of a prediction that ignores the inputs, on the host.
+
+    For classes and tokens, this is the cross entropy of equal probabilities, log(outputs). For numbers, it is the mean
+    squared error of the mean, which is 1 where targets are standardized, and of 0 where they are not.
+    """
+    if data.labels is not None or data.is_ordered:
+        return np.full(split.folds, np.log(max(data.sizes[-1], 2)))
+    if data.target_scaling is not None:
+        return np.ones(split.folds)
+    squares, total = np.zeros(split.folds), np.zeros(split.folds)
+    for batch in data.scoring_batches(split.train):
+        errors = (batch.y.astype(np.float64) ** 2).mean(axis=-1)  # (R, B)
+        weight = xp_of(errors).ones_like(errors) if batch.weight is None else batch.weight
+        squares += to_host((errors * weight).sum(axis=1))
+        total += to_host(weight.sum(axis=1))
+    mean: Array = squares / total
+    return mean
+
+
+def _failure_reason(epoch: int, loss: float, scores: Mapping[str, float], untrained: float) -> str | None:
     if not np.isfinite(loss):
         return f"diverged in epoch {epoch}: the training loss is {loss}"
     for metric, score in scores.items():
         if not np.isfinite(score):
             return f"diverged in epoch {epoch}: the {metric} is {score}"
-    if loss > MAX_LOSS_GROWTH * max(first_loss, 1e-3):
-        return f"diverged in epoch {epoch}: the training loss rose from {first_loss:.3g} to {loss:.3g}"
+    if epoch > 1 and loss > MAX_LOSS_GROWTH * max(untrained, 1e-3):
+        return f"diverged in epoch {epoch}: the training loss is {loss:.3g}, and {untrained:.3g} without training"
     return None

@@ -11,7 +11,7 @@ import pytest
 from models.mlp import MLP
 from models.rnn_lm import RnnLM
 from searchlab import artifact
-from searchlab.data import Batch, Vocabulary
+from searchlab.data import Batch, Scaling, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn import BatchNorm, LeakyRelu, MeanSquaredError, Parameters, Tanh, random_normal
 from searchlab.replicas import Replicas
@@ -63,14 +63,14 @@ def test_parts_with_arguments_are_restored(tmp_path):
     assert layers[2].slope == pytest.approx([0.25])
     assert type(loaded.model.loss) is MeanSquaredError
     assert layers[1].mean.value == pytest.approx(np.full((1, 1, 5), 1e5)), "beyond float16, and float32 holds it"
-    assert loaded.manifest["weights"]["float32"] == sorted(buffers)
+    assert loaded.manifest["weights"]["other_dtypes"] == dict.fromkeys(buffers, "float32")
 
 
 def test_inputs_are_standardized_as_in_training(written):
     folder, model = written
     weights = weights_of(model)
-    mean, scale = np.array([1e5, 0.0, -3.0], np.float32), np.array([1e3, 1.0, 0.5], np.float32)
-    artifact.save(folder, weights, MLP, ARGUMENTS, (3, 2), {}, scaling=(mean, scale))
+    mean, scale = np.array([[1e5, 0.0, -3.0]], np.float32), np.array([[1e3, 1.0, 0.5]], np.float32)
+    artifact.save(folder, weights, MLP, ARGUMENTS, (3, 2), {}, scaling=Scaling(mean, scale))
     x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     scores, _ = model.predict(Batch(x[None], np.zeros((1, 7), np.int64)))
     np.testing.assert_allclose(artifact.load(folder).predict(x * scale + mean), scores[0], atol=5e-3)
@@ -79,7 +79,7 @@ def test_inputs_are_standardized_as_in_training(written):
 def test_images_and_flat_inputs_predict_the_same(tmp_path):
     model = MLP(Replicas([4]), 6, 2)
     weights = weights_of(model)
-    artifact.save(tmp_path, weights, MLP, {}, (6, 2), {}, scaling=(np.ones(6), np.full(6, 2.0)))
+    artifact.save(tmp_path, weights, MLP, {}, (6, 2), {}, scaling=Scaling(np.ones((1, 6)), np.full((1, 6), 2.0)))
     x = np.random.default_rng(0).normal(size=(5, 2, 3))
     assert (artifact.load(tmp_path).predict(x) == artifact.load(tmp_path).predict(x.reshape(5, 6))).all()
 

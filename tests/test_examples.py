@@ -5,7 +5,7 @@ import pytest
 
 from searchlab.data import EveryRow, Examples, KFold, Rows, Standardized
 from searchlab.data.examples import SCORING_BATCH_SIZE
-from searchlab.data.standardize import mean_and_scale
+from searchlab.data.scaling import mean_and_scale
 from searchlab.replicas import Replicas
 
 SCALES = np.array([1.0, 1e-6, 1e6, 30.0], np.float32)
@@ -108,7 +108,7 @@ def test_each_replica_is_scaled_by_its_own_training_rows():
     data = raw()
     split = KFold(3).split(data)[np.array([0, 1, 2, 0])]
     fitted = data.fitted(split)
-    mean, scale = fitted.scaling
+    mean, scale = fitted.scaling.mean, fitted.scaling.scale
     assert mean.shape == scale.shape == (4, 4)
     assert mean[0].tobytes() == mean[3].tobytes() != mean[1].tobytes()
     for r, count in enumerate(split.train.counts):
@@ -124,8 +124,9 @@ def test_held_out_rows_do_not_influence_the_scaling():
     data, other = raw(), raw()
     split = KFold(3).split(data)[np.array([1])]
     other.x[split.held_out.index[0, : split.held_out.counts[0]]] += 100.0
-    for expected, found in zip(data.fitted(split).scaling, other.fitted(split).scaling, strict=True):
-        assert expected.tobytes() == found.tobytes()
+    expected, found = data.fitted(split).scaling, other.fitted(split).scaling
+    assert expected.mean.tobytes() == found.mean.tobytes()
+    assert expected.scale.tobytes() == found.scale.tobytes()
 
 
 def test_rows_are_shared_and_do_not_change():
@@ -151,7 +152,7 @@ def test_fused_equals_alone_and_survivors_continue():
         assert fused[r : r + 1].tobytes() == alone.tobytes()
     fitted, rows = data.fitted(split), np.array([3, 1])
     fitted.select_replicas(rows)
-    assert fitted.scaling[0].shape == (2, 4)
+    assert fitted.scaling.mean.shape == (2, 4)
     survivors = x_of(fitted.training_batches(split[rows], Replicas([1, 2]), 8))
     assert survivors.tobytes() == fused[rows].tobytes()
 
@@ -176,11 +177,11 @@ def test_the_scaling_of_a_fold_is_computed_once_for_all_trials(monkeypatch):
 def test_test_rows_are_scaled_by_the_training_rows():
     """As in the final test: other rows, with the replica's own mean and scale."""
     data, testing = raw(), raw(rows=7, seed=5)
-    mean, scale = data.fitted(EveryRow().split(data)).scaling
-    seen = Standardized(testing, mean, scale).to("cpu")
+    scaling = data.fitted(EveryRow().split(data)).scaling
+    seen = Standardized(testing, scaling).to("cpu")
     x = x_of(seen.scoring_batches(Rows.from_folds([np.arange(7)])))[0]
-    assert x == pytest.approx((testing.x - mean) / scale, rel=1e-5)
+    assert x == pytest.approx((testing.x - scaling.mean) / scaling.scale, rel=1e-5)
     assert (len(seen), seen.sizes, seen.groups) == (7, (4, 3), None)
     assert (seen.labels == testing.y).all()
     refitted = seen.fitted(EveryRow().split(seen))
-    assert refitted.scaling[0].tobytes() == testing.fitted(EveryRow().split(testing)).scaling[0].tobytes()
+    assert refitted.scaling.mean.tobytes() == testing.fitted(EveryRow().split(testing)).scaling.mean.tobytes()

@@ -316,11 +316,11 @@ def blobs(**options):
 
 
 def regression_data():
-    """Return two targets to predict from inputs far from zero; feature 5 is constant."""
+    """Return two targets to predict from inputs, both far from zero; feature 5 is constant."""
     x = blobs().x
     y = np.tanh(x[:, :2] @ np.array([[0.5, -0.2], [0.3, 0.4]], np.float32))
     scale = np.where(np.arange(64) == 5, 0.0, 7.0).astype(np.float32)
-    return Examples(x * scale + 50.0, y, outputs=2, standardize=True)
+    return Examples(x * scale + 50.0, 20.0 * y + 300.0, outputs=2, standardize=True, standardize_targets=True)
 
 
 def build_trainer(device, rows=range(10), optimizer=Adam, lr=None, table=None, metric=None, model=(), **options):
@@ -386,11 +386,12 @@ def test_training_with_options_agrees_with_the_host(options):
 
 
 def test_both_devices_standardize_inputs_the_same():
-    host, device = (each.data.scaling for each in trainers_on_both_devices(**OPTIONS["regression"]))
-    for expected, actual in zip(host, device, strict=True):
-        assert actual.dtype == np.float32
-        assert to_host(actual) == pytest.approx(expected, rel=1e-6)
-    assert (to_host(device[1])[:, 5] == 1.0).all(), "a constant feature has scale 1"
+    data = [each.data for each in trainers_on_both_devices(**OPTIONS["regression"])]
+    for host, device in ([each.scaling for each in data], [each.target_scaling for each in data]):
+        for expected, actual in ((host.mean, device.mean), (host.scale, device.scale)):
+            assert actual.dtype == np.float32
+            assert to_host(actual) == pytest.approx(expected, rel=1e-6)
+    assert (to_host(data[1].scaling.scale)[:, 5] == 1.0).all(), "a constant feature has scale 1"
 
 
 @pytest.mark.parametrize("options", [{}, EVERYTHING], ids=["plain", "everything"])

@@ -17,6 +17,7 @@ from searchlab.data.holdout import EveryRow, Holdout
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.mnist import Mnist
 from searchlab.data.penn_treebank import PennTreebank
+from searchlab.data.scaling import Scaling
 from searchlab.data.spiral import Spiral
 from searchlab.data.splits import Rows, Split, Splittable, Validation
 from searchlab.data.standardize import Standardized
@@ -45,6 +46,7 @@ __all__ = [
     "Npz",
     "PennTreebank",
     "Rows",
+    "Scaling",
     "Shift",
     "Spiral",
     "Split",

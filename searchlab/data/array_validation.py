@@ -11,6 +11,7 @@ from searchlab.errors import UserMistake
 
 TEXT_KINDS = "UT"  # kinds of dtype: NumPy's two kinds of text
 CLASS_KINDS = "iub" + TEXT_KINDS
+MAX_ROUNDING = 1e-5  # of float32, as a share of the standard deviation of a column
 
 
 def validate_inputs(x: Any, name: str) -> Array:
@@ -75,6 +76,34 @@ def as_finite_float32(array: Array, name: str) -> Array:
             f"{name} holds {wrong.sum()} values that are NaN or infinite as float32, the first in row {row} (from 0)."
         )
     return numbers
+
+
+def precise_float_type(array: Array) -> type[np.floating[Any]]:
+    """Return float32, or float64 where float32 would round away what tells the rows of finite numbers (N, ...) apart.
+
+    Seconds since 1970 are an example: float32 rounds them to multiples of 128.
+    """
+    if np.can_cast(array.dtype, np.float32):
+        return np.float32
+    exact = array.astype(np.float64)
+    with np.errstate(under="ignore"):
+        lost = np.abs(array.astype(np.float32) - exact).max(axis=0)
+        spread = (exact - exact[0]).std(axis=0)
+    is_too_coarse = (spread > 0) & (lost > MAX_ROUNDING * spread)
+    return np.float64 if is_too_coarse.any() else np.float32
+
+
+def as_rows(array: Array, dtype: type[np.floating[Any]]) -> Array:
+    """Return finite numbers (N, ...) as rows (N, columns) of this type."""
+    with np.errstate(under="ignore"):  # numbers too near 0 for float32 become 0
+        rows: Array = array.reshape(len(array), -1).astype(dtype)
+    return rows
+
+
+def are_probabilities(y: Array) -> bool:
+    """Return whether targets (N, T) are all 0 or 1, or each row of several is a distribution over them."""
+    is_distribution = y.shape[1] > 1 and bool((y >= 0).all()) and np.allclose(y.sum(axis=1), 1.0, rtol=0, atol=1e-4)
+    return is_distribution or bool(((y == 0) | (y == 1)).all())
 
 
 def _as_array(values: Any, name: str) -> Array:

@@ -10,7 +10,10 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.data.array_validation import (
     TEXT_KINDS,
+    are_probabilities,
     as_finite_float32,
+    as_rows,
+    precise_float_type,
     validate_groups,
     validate_inputs,
     validate_targets,
@@ -38,6 +41,9 @@ class Arrays:
             takes the classes themselves.
         groups: The group of each row (N,), numbers or strings; default None for independent rows.
         standardize: Whether each replica sees x with mean 0 and scale 1 on its own training rows; default True.
+        standardize_targets: Whether each replica trains on numbers to predict with mean 0 and scale 1 on its own
+            training rows; scores and predictions stay in the unit of y. Default None: unless all numbers are 0 or 1, or
+            each row of several numbers is a distribution, as the cross-entropy losses need.
         image_shape: (height, width) where rows of shape (F,) are images; default None.
         seed: Seed of the draw of test rows, default 0.
 
@@ -64,6 +70,7 @@ class Arrays:
     target_names: tuple[str, ...] | None = None
     groups: Array | None = None
     standardize: bool = True
+    standardize_targets: bool | None = None
     image_shape: tuple[int, int] | None = None
     seed: int = 0
 
@@ -106,13 +113,14 @@ class Arrays:
         if classes is not None and target_names is None:
             target_names = tuple(str(label) for label in classes)
         return Examples(
-            as_finite_float32(x[rows], "x").reshape(len(rows), -1),
-            _encode(y, classes, y_name)[rows],
+            as_rows(x[rows], precise_float_type(self.x) if self.standardize else np.float32),
+            self._encoded_targets(y, classes, y_name)[rows],
             _output_count(self.y, classes),
             image_shape=self.x.shape[1:] if self.x.ndim == 3 else self.image_shape,
             target_names=target_names,
             groups=None if groups is None else np.unique(groups, return_inverse=True)[1][rows],
             standardize=self.standardize,
+            standardize_targets=self._standardizes_targets(classes),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -141,6 +149,8 @@ class Arrays:
 
     def _validate_targets(self) -> None:
         classes = _classes_of(self.y)
+        if classes is not None and self.standardize_targets:
+            raise UserMistake("standardize_targets=True needs numbers to predict, and y holds classes.")
         if classes is not None and len(classes) < 2:
             raise UserMistake(f"y holds a single class, {classes[0]}; a classifier needs at least 2.")
         if self.y_test is not None:
@@ -150,6 +160,19 @@ class Arrays:
         if self.target_names is not None and len(self.target_names) != (outputs := _output_count(self.y, classes)):
             kind = "targets" if classes is None else "classes"
             raise UserMistake(f"target_names has {len(self.target_names)} names, and y has {outputs} {kind}.")
+
+    def _standardizes_targets(self, classes: Array | None) -> bool:
+        if classes is not None:
+            return False
+        if self.standardize_targets is None:
+            return not are_probabilities(self.y.reshape(len(self.y), -1))
+        return self.standardize_targets
+
+    def _encoded_targets(self, y: Array, classes: Array | None, name: str) -> Array:
+        """Return the targets as the data holds them: indices of classes (N,), or numbers (N, T)."""
+        if not self._standardizes_targets(classes):
+            return _encode(y, classes, name)
+        return as_rows(y, precise_float_type(self.y))
 
     def _validate_image_shape(self) -> None:
         row_shape, image_shape = self.x.shape[1:], self.image_shape

@@ -10,8 +10,9 @@ import numpy as np
 from searchlab.backend import Array, Device, select_rows, to_device, to_host, xp_of
 from searchlab.data.batch import Batch
 from searchlab.data.loaded import LoadedDataset
+from searchlab.data.scaling import Scaling, mean_and_scale
 from searchlab.data.splits import Rows, Split
-from searchlab.data.standardize import Standardized, mean_and_scale
+from searchlab.data.standardize import Standardized
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import Replicas
 
@@ -22,17 +23,22 @@ class Examples:
     """Independent rows in memory with their targets.
 
     Args:
-        x: Inputs (N, features) of float32.
-        y: Targets: classes (N,), whole numbers in [0, outputs), or numbers (N, outputs) of float32.
+        x: Inputs (N, features) of float32; with `standardize` also of float64, which batches hold standardized as
+            float32.
+        y: Targets: classes (N,), whole numbers in [0, outputs), or numbers (N, outputs) of float32; with
+            `standardize_targets` also of float64.
         outputs: Number of classes, or of numbers to predict for each row.
         image_shape: (height, width) where each row is an image; default None.
         target_names: The name of each class or of each number to predict, (outputs,); default None.
         groups: The group of each row, whole numbers (N,); default None for independent rows.
         standardize: Whether each replica sees x with the mean and scale of its own training rows taken out; default
             False.
+        standardize_targets: Whether each replica trains on numbers to predict with the mean and scale of its own
+            training rows taken out; default False.
 
     Raises:
-        ValueError: When x, y and groups differ in length, or groups are not whole numbers.
+        ValueError: When x, y and groups differ in length, groups are not whole numbers, or targets to standardize are
+            classes.
 
     Example:
         >>> import numpy as np
@@ -52,15 +58,20 @@ class Examples:
         target_names: tuple[str, ...] | None = None,
         groups: Array | None = None,
         standardize: bool = False,
+        standardize_targets: bool = False,
     ) -> None:
         if len(x) != len(y):
             raise ValueError(f"x has {len(x)} rows and y has {len(y)}")
         if groups is not None and (len(groups) != len(x) or not np.issubdtype(groups.dtype, np.integer)):
             raise ValueError(f"groups are one whole number for each of {len(x)} rows")
+        if standardize_targets and np.issubdtype(y.dtype, np.integer):
+            raise ValueError("standardize_targets needs numbers to predict, and these targets are classes")
         self.x, self.y, self.outputs = x, y, outputs
+        self.standardize_targets = standardize_targets
         self.image_shape, self.target_names, self.standardize = image_shape, target_names, standardize
         self._groups = None if groups is None else to_host(groups)
-        self._scalings: dict[bytes, tuple[Array, Array]] = {}  # by training rows: all trials of a sweep share folds
+        # by the name of the array and the training rows: all trials of a sweep share folds
+        self._moments: dict[tuple[str, bytes], tuple[Array, Array]] = {}
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -93,8 +104,13 @@ class Examples:
         return None
 
     @property
-    def scaling(self) -> tuple[Array, Array] | None:
+    def scaling(self) -> Scaling | None:
         """None: inputs are seen as they are; `fitted` standardizes them."""
+        return None
+
+    @property
+    def target_scaling(self) -> Scaling | None:
+        """None: targets are seen as they are; `fitted` standardizes them."""
         return None
 
     def __len__(self) -> int:
@@ -110,14 +126,14 @@ class Examples:
         return self._with(select_rows(self.x, rows), select_rows(self.y, rows), groups)
 
     def fitted(self, split: Split) -> LoadedDataset:
-        """Return these rows, or with `standardize` a `Standardized` by the training rows of each replica."""
-        if not self.standardize:
+        """Return these rows; standardized by the training rows of each replica where that is asked for."""
+        if not self.standardize and not self.standardize_targets:
             return self
-        train = zip(split.train.index, split.train.counts, strict=True)
-        scalings = [self._scaling_of(rows[:count]) for rows, count in train]
-        means, scales = zip(*scalings, strict=True)
-        xp = xp_of(self.x)
-        return Standardized(self, xp.stack(means), xp.stack(scales))
+        return Standardized(
+            self,
+            self._scaling_of("x", split) if self.standardize else None,
+            self._scaling_of("y", split) if self.standardize_targets else None,
+        )
 
     def steps_per_epoch(self, split: Split, batch_size: int) -> int:
         """Return how many full batches the smallest fold has."""
@@ -164,13 +180,21 @@ class Examples:
             target_names=self.target_names,
             groups=groups,
             standardize=self.standardize,
+            standardize_targets=self.standardize_targets,
         )
 
-    def _scaling_of(self, rows: Array) -> tuple[Array, Array]:
-        key = hashlib.sha256(np.ascontiguousarray(rows).tobytes()).digest()
-        if key not in self._scalings:
-            self._scalings[key] = mean_and_scale(self.x, rows)
-        return self._scalings[key]
+    def _scaling_of(self, name: str, split: Split) -> Scaling:
+        """Return the mean and scale (R, columns) of an attribute's array on the training rows of each replica."""
+        train = zip(split.train.index, split.train.counts, strict=True)
+        means, scales = zip(*[self._moments_of(name, rows[:count]) for rows, count in train], strict=True)
+        xp = xp_of(self.x)
+        return Scaling(xp.stack(means), xp.stack(scales))
+
+    def _moments_of(self, name: str, rows: Array) -> tuple[Array, Array]:
+        key = name, hashlib.sha256(np.ascontiguousarray(rows).tobytes()).digest()
+        if key not in self._moments:
+            self._moments[key] = mean_and_scale(getattr(self, name), rows)
+        return self._moments[key]
 
     def _gather(self, rows: Array, weight: Array | None = None) -> Batch:
         return Batch(self.x.take(rows, axis=0), self.y.take(rows, axis=0), weight)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from searchlab.backend import Array, Device
+from searchlab.backend import Device
 from searchlab.data.batch import Batch
+from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split, Splittable
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import Replicas
@@ -39,8 +40,12 @@ class LoadedDataset(Splittable, Protocol):
         """Height and width where each row is an image; None otherwise."""
 
     @property
-    def scaling(self) -> tuple[Array, Array] | None:
+    def scaling(self) -> Scaling | None:
         """Mean and scale, (R, features) each, that inputs are standardized by; None where they are not."""
+
+    @property
+    def target_scaling(self) -> Scaling | None:
+        """Mean and scale, (R, outputs) each, that training targets are standardized by; None where they are not."""
 
     @property
     def vocabulary(self) -> Vocabulary | None:

@@ -1,62 +1,41 @@
-"""Inputs with mean 0 and scale 1 on the rows that a replica trains on: held-out rows influence neither."""
+"""Inputs and targets with mean 0 and scale 1 on the rows that a replica trains on: held-out rows influence neither."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-import numpy as np
-
-from searchlab.backend import Array, Device, to_device, xp_of
+from searchlab.backend import Array, Device
 from searchlab.data.batch import Batch
 from searchlab.data.loaded import LoadedDataset
+from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import HasReplicaAxis, Replicas
 
-CHUNK_ROWS = 4096  # rows summed at a time, so that no float64 copy of all rows is made
-
-
-def mean_and_scale(x: Array, rows: Array) -> tuple[Array, Array]:
-    """Return the mean and the standard deviation (F,) of these rows (n,) of x (N, F), in the dtype of x.
-
-    A constant feature has scale 1. Two passes in float64, the second over deviations from the mean: a single pass over
-    squares cancels. A sum of up to 2^29 equal float32 numbers is exact in float64, so a constant feature deviates by
-    exactly 0.
-    """
-    xp = xp_of(x)
-    chunks = [xp.asarray(rows[start : start + CHUNK_ROWS]) for start in range(0, len(rows), CHUNK_ROWS)]
-    values = (x.take(chunk, axis=0).astype(np.float64) for chunk in chunks)
-    mean = sum(chunk.sum(axis=0) for chunk in values) / len(rows)
-    values = (x.take(chunk, axis=0).astype(np.float64) for chunk in chunks)
-    scale = xp.sqrt(sum(((chunk - mean) ** 2).sum(axis=0) for chunk in values) / len(rows))
-    scale = xp.where(scale < np.finfo(x.dtype).tiny, 1.0, scale)  # for smaller scales, 1 / scale is infinite
-    with np.errstate(under="ignore"):  # a mean too near 0 for float32 becomes 0
-        return mean.astype(x.dtype), scale.astype(x.dtype)
-
 
 class Standardized(HasReplicaAxis):
-    """Rows that each of R replicas sees as (x - mean) / scale, with its own mean and scale.
+    """Rows that each of R replicas sees as (value - mean) / scale, with its own mean and scale.
 
     The rows are shared between replicas and do not change: only the batch that a step has gathered is scaled, in place.
+    Targets are scaled for training alone; scoring compares in the unit of the targets.
 
     Args:
         data: The rows to standardize.
-        mean: Mean of each feature for each replica, (R, features).
-        scale: Scale of each feature for each replica, (R, features).
+        scaling: Mean and scale of the inputs, (R, features); None leaves them as they are.
+        target_scaling: Mean and scale of the targets, (R, outputs); default None leaves them as they are.
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.data import Examples, Rows, Standardized
+        >>> from searchlab.data import Examples, Rows, Scaling, Standardized
         >>> data = Examples(np.array([[4.0], [6.0]], np.float32), np.array([0, 1]), outputs=2)
-        >>> seen = Standardized(data, mean=np.array([[5.0]], np.float32), scale=np.array([[1.0]], np.float32))
+        >>> seen = Standardized(data, Scaling(np.array([[5.0]], np.float32), np.array([[1.0]], np.float32)))
         >>> next(seen.scoring_batches(Rows.from_folds([np.arange(2)]))).x.tolist()
         [[[-1.0], [1.0]]]
     """
 
-    def __init__(self, data: LoadedDataset, mean: Array, scale: Array) -> None:
-        self.data = data
-        self.mean, self.scale = mean[:, None], scale[:, None]  # (R, 1, F)
-        self._inverse = 1 / self.scale
+    def __init__(self, data: LoadedDataset, scaling: Scaling | None, target_scaling: Scaling | None = None) -> None:
+        self.data, self._scaling, self._target_scaling = data, scaling, target_scaling
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -94,17 +73,22 @@ class Standardized(HasReplicaAxis):
         return self.data.vocabulary
 
     @property
-    def scaling(self) -> tuple[Array, Array] | None:
-        """Mean and scale, (R, features) each."""
-        return self.mean[:, 0], self.scale[:, 0]
+    def scaling(self) -> Scaling | None:
+        """Mean and scale of the inputs, (R, features) each; None where they are seen as they are."""
+        return self._scaling
+
+    @property
+    def target_scaling(self) -> Scaling | None:
+        """Mean and scale of the targets, (R, outputs) each; None where they are seen as they are."""
+        return self._target_scaling
 
     def __len__(self) -> int:
         return len(self.data)
 
     def to(self, device: Device) -> Standardized:
         """Return the same rows and scaling on the device."""
-        mean, scale = (to_device(part[:, 0], device) for part in (self.mean, self.scale))
-        return Standardized(self.data.to(device), mean, scale)
+        scalings = (each and each.to(device) for each in (self._scaling, self._target_scaling))
+        return Standardized(self.data.to(device), *scalings)
 
     def fitted(self, split: Split) -> LoadedDataset:
         """Return the wrapped data fitted to this split."""
@@ -115,19 +99,21 @@ class Standardized(HasReplicaAxis):
         return self.data.steps_per_epoch(split, batch_size)
 
     def training_batches(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
-        """Yield the training batches of the wrapped data, scaled."""
-        return map(self._scaled, self.data.training_batches(split, replicas, batch_size))
+        """Yield the training batches of the wrapped data, inputs and targets scaled."""
+        for batch in self.data.training_batches(split, replicas, batch_size):
+            scaled = self._with_scaled_inputs(batch)
+            if self._target_scaling:  # (R, B, outputs), gathered for this step alone
+                scaled = replace(scaled, y=self._target_scaling.standardize(scaled.y))
+            yield scaled
 
     def scoring_batches(self, rows: Rows) -> Iterator[Batch]:
-        """Yield all these rows once, in order, scaled."""
-        return map(self._scaled, self.data.scoring_batches(rows))
+        """Yield all these rows once, in order, with scaled inputs and targets in their own unit."""
+        return map(self._with_scaled_inputs, self.data.scoring_batches(rows))
 
     def checksum(self) -> str:
         """Return the checksum of the wrapped data."""
         return self.data.checksum()
 
-    def _scaled(self, batch: Batch) -> Batch:
-        x = batch.x  # (R, B, F), gathered for this step alone
-        x -= self.mean
-        x *= self._inverse
-        return batch
+    def _with_scaled_inputs(self, batch: Batch) -> Batch:
+        # (R, B, F), gathered for this step alone
+        return replace(batch, x=self._scaling.standardize(batch.x)) if self._scaling else batch

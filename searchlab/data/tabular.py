@@ -40,6 +40,9 @@ class Npz:
         test_size: Share of the rows to draw as test rows where the file has none, default 0.2.
         target_names: The name of each class or target; default None.
         standardize: Whether each replica sees x with mean 0 and scale 1 on its own training rows; default True.
+        standardize_targets: Whether each replica trains on numbers to predict with mean 0 and scale 1 on its own
+            training rows; scores and predictions stay in the unit of the targets. Default None: unless all numbers
+            are 0 or 1, or each row of several numbers is a distribution, as the cross-entropy losses need.
         image_shape: (height, width) where rows are images; default None.
         seed: Seed of the draw of test rows, default 0.
 
@@ -66,6 +69,7 @@ class Npz:
     test_size: float = 0.2
     target_names: tuple[str, ...] | None = None
     standardize: bool = True
+    standardize_targets: bool | None = None
     image_shape: tuple[int, int] | None = None
     seed: int = 0
 
@@ -111,6 +115,9 @@ class Csv:
         test_size: Share of the rows to draw as test rows, default 0.2.
         target_names: The name of each class or target; default None.
         standardize: Whether each replica sees x with mean 0 and scale 1 on its own training rows; default True.
+        standardize_targets: Whether each replica trains on numbers to predict with mean 0 and scale 1 on its own
+            training rows; scores and predictions stay in the unit of the targets. Default None: unless all numbers
+            are 0 or 1, or each row of several numbers is a distribution, as the cross-entropy losses need.
         image_shape: (height, width) where rows are images; default None.
         seed: Seed of the draw of test rows, default 0.
 
@@ -141,6 +148,7 @@ class Csv:
     test_size: float = 0.2
     target_names: tuple[str, ...] | None = None
     standardize: bool = True
+    standardize_targets: bool | None = None
     image_shape: tuple[int, int] | None = None
     seed: int = 0
 
@@ -213,7 +221,7 @@ def _infer_task(cells: list[str], are_integers: bool) -> Task:
 
 def _build_arrays(dataset: Npz | Csv, path: Path, arrays: dict[str, Any]) -> Arrays:
     """Return the arrays of a file with the options of their data set; error messages name the file."""
-    names = ("test_size", "target_names", "standardize", "image_shape", "seed")
+    names = ("test_size", "target_names", "standardize", "standardize_targets", "image_shape", "seed")
     options = {name: getattr(dataset, name) for name in names}
     build: Callable[..., Arrays] = Arrays
     try:

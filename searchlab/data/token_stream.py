@@ -15,6 +15,7 @@ import numpy as np
 from searchlab.backend import Array, Device, to_device, to_device_of, to_host, xp_of
 from searchlab.data.batch import IGNORED, Batch
 from searchlab.data.joined_rows import JoinedRows
+from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.errors import UserMistake
@@ -98,8 +99,13 @@ class TokenStream:
         return None
 
     @property
-    def scaling(self) -> tuple[Array, Array] | None:
+    def scaling(self) -> Scaling | None:
         """None: ids are seen as they are."""
+        return None
+
+    @property
+    def target_scaling(self) -> Scaling | None:
+        """None: targets are ids, too."""
         return None
 
     def __len__(self) -> int:

@@ -18,6 +18,7 @@ from searchlab import artifact
 from searchlab.backend import Array, to_host
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
+from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows
 from searchlab.data.standardize import Standardized
 from searchlab.engine.refit import RefitTrial, available_device, refit_locally, restore_trainer, vocabulary_of
@@ -25,6 +26,7 @@ from searchlab.engine.text_samples import join_samples
 from searchlab.errors import WorldFault
 from searchlab.metrics import Metric
 from searchlab.nn.module import Model
+from searchlab.nn.target_unit import in_target_unit
 from searchlab.reporting.predictions import Predictions
 from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord, winner_candidates
@@ -103,9 +105,19 @@ def select_winner(
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(failures)}. All trials are kept.")
 
 
-def measure(model: Model, metrics: Sequence[Metric], table: LoadedDataset) -> dict[str, float]:
-    """Return the metrics of a single replica over all rows of a data set, by name."""
-    rows = Rows.from_folds([np.arange(len(table))])
+def measure(
+    model: Model,
+    metrics: Sequence[Metric],
+    data: LoadedDataset,
+    scaling: Scaling | None = None,
+    target_scaling: Scaling | None = None,
+) -> dict[str, float]:
+    """Return the metrics of a single replica over all rows of a data set, by name.
+
+    The scaling of inputs and of targets is that of the rows that the network was trained on.
+    """
+    table: LoadedDataset = Standardized(data, scaling) if scaling else data
+    model, rows = in_target_unit(model, target_scaling), Rows.from_folds([np.arange(len(data))])
     with np.errstate(all="ignore"):
         return {m.name: float(to_host(m.measure(model, table.scoring_batches(rows)))[0]) for m in metrics}
 
@@ -119,8 +131,9 @@ def _export(
     origin: Mapping[str, Any],
 ) -> Winner:
     openings = _record_test_opening(folder, trial)
-    test, scaling, settled = sweep.data.testing(), trainer.data.scaling, sweep.configuration(trial.parameters).model
-    tested = measure(trainer.model, sweep.metrics, _scaled(test.to(trainer.replicas.device), scaling))
+    test, settled = sweep.data.testing(), sweep.configuration(trial.parameters).model
+    scalings = trainer.data.scaling, trainer.data.target_scaling
+    tested = measure(trainer.model, sweep.metrics, test.to(trainer.replicas.device), *scalings)
     manifest = {
         "sweep": folder.name,
         "trial": trial.number,
@@ -137,13 +150,20 @@ def _export(
     state = {name: value[0] for name, value in trainer.parameters.state().items()}
     weights = {name: value for name, value in state.items() if name in trainer.parameters.trainable}
     kept = {name: value for name, value in state.items() if name in trainer.parameters.buffers}
-    host = (to_host(scaling[0])[0], to_host(scaling[1])[0]) if scaling else None  # (features,) each
     parts = (folder.artifact, weights, settled.target, settled.keywords, trainer.data.sizes)
-    save = partial(artifact.save, *parts, buffers=kept, scaling=host, vocabulary=vocabulary_of(test))
+    scaling, target_scaling = (each and each.to("cpu") for each in scalings)
+    save = partial(
+        artifact.save,
+        *parts,
+        buffers=kept,
+        scaling=scaling,
+        target_scaling=target_scaling,
+        vocabulary=vocabulary_of(test),
+    )
     try:
         save(manifest)
         saved = artifact.load(folder.artifact)
-        halved = measure(saved.model, sweep.metrics, _scaled(test, saved.scaling))
+        halved = measure(saved.model, sweep.metrics, test, saved.scaling, saved.target_scaling)
         manifest["test"] |= {"float16": halved[sweep.primary_metric.name]}
         save({**manifest, **_other_metrics(sweep, trial, {"float32": tested, "float16": halved})})
         folder.samples.unlink(missing_ok=True)  # of an earlier winner
@@ -171,11 +191,6 @@ def _other_metrics(sweep: Sweep, trial: TrialRecord, tested: Mapping[str, Mappin
         for metric, mean in zip(sweep.metrics[1:], trial.values[1:], strict=True)
     }
     return {"other_metrics": described} if described else {}
-
-
-def _scaled(table: LoadedDataset, scaling: tuple[Array, Array] | None) -> LoadedDataset:
-    """Return the data with the mean and scale (1, F) of the rows that the network was trained on."""
-    return Standardized(table, *scaling) if scaling else table
 
 
 def _predictions(saved: artifact.Artifact, test: LoadedDataset) -> Predictions | None:

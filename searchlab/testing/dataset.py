@@ -164,14 +164,17 @@ def _check_row_order(data: LoadedDataset, split: Split) -> None:
 def _check_batch(batch: Batch, data: LoadedDataset, replicas: int) -> None:
     assert len(batch.x) == len(batch.y) == replicas, f"axis 0 is the replica: x {batch.x.shape}, y {batch.y.shape}"
     is_whole = np.issubdtype(batch.x.dtype, np.integer)
-    assert is_whole or batch.x.dtype == np.float32, f"x is float32 or whole numbers, not {batch.x.dtype}"
+    # float64 where float32 would be too coarse: fitted data standardize it, and check_scaling checks that
+    is_float = batch.x.dtype in (np.float32, np.float64)
+    assert is_whole or is_float, f"x is float32, float64 or whole numbers, not {batch.x.dtype}"
     shape, outputs = batch.y.shape, data.sizes[-1]
     if np.issubdtype(batch.y.dtype, np.integer):
         assert 0 <= batch.y.min() <= batch.y.max() < outputs, f"y lies outside [0, {outputs})"
     else:
-        assert batch.y.dtype == np.float32, f"y is whole numbers or float32, not {batch.y.dtype}"
+        is_float = batch.y.dtype in (np.float32, np.float64)
+        assert is_float, f"y is whole numbers, float32 or float64, not {batch.y.dtype}"
         assert shape[-1] == outputs, f"y that is not whole numbers has {outputs} per row: {shape}"
-        assert batch.y.ndim == batch.x.ndim, f"y of float32 is (R, B, {outputs}), not {shape}"
+        assert batch.y.ndim == batch.x.ndim, f"y of floats is (R, B, {outputs}), not {shape}"
         shape = shape[:-1]
     assert batch.weight is None or batch.weight.shape == shape, "weight is one for each target"
 

@@ -6,10 +6,12 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.loaded import LoadedDataset
+from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split
-from searchlab.replicas import HasReplicaAxis
+from searchlab.replicas import HasReplicaAxis, Replicas
 from searchlab.testing.replica_rows import SURVIVORS, assert_identical
 
+BATCH_SIZE = 4
 SCALING_TOLERANCE = 1e-3  # of a mean from 0 and of a scale from 1: float32 rounds what float64 has measured
 
 
@@ -18,11 +20,14 @@ def check_scaling(data: LoadedDataset, split: Split) -> None:
     fitted = data.fitted(split)
     assert (len(fitted), fitted.sizes) == (len(data), data.sizes), "fitted(split) changes the rows or the sizes"
     assert fitted.checksum() == data.checksum(), "fitted(split) changes the checksum"
+    dtype = next(iter(fitted.scoring_batches(split.held_out))).x.dtype
+    assert dtype == np.float32 or np.issubdtype(dtype, np.integer), f"a trainer needs float32 or ids, not {dtype}"
     if fitted.scaling is None:
         original, seen = _inputs(data, split.held_out), _inputs(fitted, split.held_out)
         assert_identical(original, seen, "without scaling, inputs before and after fitted(split)")
     else:
-        _check_mean_and_scale(data, fitted, split)
+        _check_columns(fitted.scaling, "input", data.sizes[0], _inputs(fitted, split.train)["x"], split)
+    _check_targets(data, fitted, split)
     _check_scaling_alone(data, fitted, split)
     if isinstance(fitted, HasReplicaAxis):
         survivors = split[np.array(SURVIVORS)]
@@ -42,18 +47,37 @@ def _check_scaling_alone(data: LoadedDataset, fitted: LoadedDataset, split: Spli
             assert_identical(*pair, f"fold {fold} fitted together with others and alone")
 
 
-def _check_mean_and_scale(data: LoadedDataset, fitted: LoadedDataset, split: Split) -> None:
-    """Check that the training rows of each fold have mean 0 and scale 1 (0 for a constant feature)."""
-    mean, scale = fitted.scaling or (np.zeros(0), np.zeros(0))
-    assert mean.shape == scale.shape == (split.folds, data.sizes[0]), f"mean {mean.shape} and scale are (R, features)"
-    assert np.isfinite(mean).all(), "means are finite"
-    assert (scale > 0).all(), "scales are positive"
+def _check_targets(data: LoadedDataset, fitted: LoadedDataset, split: Split) -> None:
+    """Check that targets are scaled in training batches alone, with mean 0 and scale 1 on the training rows."""
     for original, seen in zip(data.scoring_batches(split.train), fitted.scoring_batches(split.train), strict=True):
         assert_identical({"y": original.y}, {"y": seen.y}, "targets before and after fitted(split)")
-    x = _inputs(fitted, split.train)["x"].astype(np.float64)  # (R, width, features)
+    scaling, replicas = fitted.target_scaling, [Replicas(range(split.folds)) for _ in range(2)]
+    pairs = zip(
+        data.training_batches(split, replicas[0], BATCH_SIZE),
+        fitted.training_batches(split, replicas[1], BATCH_SIZE),
+        strict=True,
+    )
+    for original, seen in pairs:
+        assert seen.y.dtype != np.float64, "a trainer needs targets of float32 or whole numbers, not float64"
+        y = scaling.standardize(original.y.astype(scaling.mean.dtype)) if scaling else original.y
+        assert_identical({"y": y}, {"y": seen.y}, "targets of a training batch, and those that the scaling gives")
+    if scaling:
+        y = np.concatenate([batch.y for batch in data.scoring_batches(split.train)], axis=1)
+        standardized = scaling.standardize(y.astype(scaling.mean.dtype))
+        _check_columns(scaling, "target", data.sizes[1], standardized, split)
+
+
+def _check_columns(scaling: Scaling, kind: str, columns: int, values: Array, split: Split) -> None:
+    """Check that standardized training rows (R, width, columns) have mean 0 and scale 1 (0 for a constant column)."""
+    mean, scale = scaling.mean, scaling.scale
+    shapes = f"{kind} mean {mean.shape} and scale {scale.shape} are (R, columns)"
+    assert mean.shape == scale.shape == (split.folds, columns), shapes
+    assert np.isfinite(mean).all(), "means are finite"
+    assert (scale > 0).all(), "scales are positive"
+    x = values.astype(np.float64)
     for fold, count in enumerate(split.train.counts):
         rows = x[fold, :count]
-        tolerance = SCALING_TOLERANCE + np.abs(mean[fold] / scale[fold]) * np.finfo(np.float32).eps
+        tolerance = SCALING_TOLERANCE + np.abs(mean[fold] / scale[fold]) * np.finfo(mean.dtype).eps
         assert (np.abs(rows.mean(axis=0)) < tolerance).all(), f"fold {fold} has training rows whose mean is not 0"
         deviation = rows.std(axis=0)
         is_constant = deviation == 0.0

@@ -245,7 +245,7 @@ class ScaledByFirstReplica(WithLoaded):
 class ReversesTargets(WithLoaded):
     class Loaded(Examples):
         def fitted(self, split):
-            return ReversedTargets(self, *standardizing(self).fitted(split).scaling)
+            return ReversedTargets(self, standardizing(self).fitted(split).scaling)
 
 
 class ReversedTargets(Standardized):
@@ -282,12 +282,12 @@ class KeepsFirstScaling(WithLoaded):
 
     class Loaded(Examples):
         def fitted(self, split):
-            return FirstScaling(self, *standardizing(self).fitted(split).scaling)
+            return FirstScaling(self, standardizing(self).fitted(split).scaling)
 
 
 class FirstScaling(Standardized):
-    def _select_own(self, rows):
-        super()._select_own(np.arange(len(rows)))
+    def select_replicas(self, rows):
+        super().select_replicas(np.arange(len(rows)))
 
 
 def standardizing(rows):
@@ -366,7 +366,7 @@ BROKEN = {
     TestRowsInTraining: "of the test rows are training rows",
     OtherTestSizes: "have sizes",
     LabelsOutOfRange: r"lies outside \[0, 3\)",
-    Float64Inputs: "x is float32 or whole numbers, not float64",
+    Float64Inputs: "a trainer needs float32 or ids, not float64",
     FractionalLabels: "y that is not whole numbers has 3 per row",
     TooFewTargets: "y that is not whole numbers has 3 per row",
     FlatTargets: "y that is not whole numbers has 3 per row",
