@@ -62,6 +62,43 @@ def test_a_subset_equals_curves_to_which_only_these_trials_were_added():
     assert curves.last_epoch(99) == 0, "an epoch added to the copy is not added to the original"
 
 
+def test_a_failed_trial_is_compared_with_nobody():
+    """The leader diverges in its fourth epoch, and the trial that was behind it goes on."""
+    draws = np.random.default_rng(0)
+    fold = draws.normal(0.0, 0.004, 5)
+
+    def epoch_of(mean):
+        return (mean + fold + draws.normal(0.0, 0.001, 5)).tolist()
+
+    for end in ("diverges", "fails", "runs on"):
+        curves = curves_of([epoch_of(mean) for mean in (0.90, 0.93, 0.95)])
+        if end == "fails":  # for another reason, such as a loss that exploded
+            curves.mark_failed(0)
+        else:
+            curves.add_epoch(0, epoch_of(math.nan if end == "diverges" else 0.96))
+        reasons = []
+        for mean in (0.86, 0.90, 0.925, 0.94):
+            curves.add_epoch(1, epoch_of(mean))
+            reasons.append(Halving().stop_reason(curves, 1))
+        assert any(reasons) == (end == "runs on"), (end, reasons)
+
+
+def test_a_trial_that_fails_later_gives_up_its_places():
+    curves = curves_of([[0.9, 0.9], [0.9, 0.9]], [[0.5, 0.5], [0.5, 0.5]], [[0.4, 0.4], [0.4, 0.4]])
+    assert curves.rank(1, window=1) == (2, 3)
+    assert (curves.leader_row(2), curves.has_best_epoch(1)) == (0, False)
+    curves.mark_failed(0)
+    for known in (curves, curves.subset([0, 1, 2])):
+        assert known.rank(1, window=1) == (1, 2)
+        assert (known.leader_row(2), known.has_best_epoch(1)) == (1, True)
+        assert known.latest_trials(2) == [1, 2]
+    curves.add_epoch(3, [0.1, 0.1])
+    for trial in (1, 2, 3):
+        curves.mark_failed(trial)
+    curves.add_epoch(4, [0.2, 0.2])
+    assert (curves.leader_row(1), curves.rank(4, window=1)) == (4, (1, 1))
+
+
 def rank_reason_by_definition(pruner, curves, trial):
     """Return what `Halving` says of a trial at a rung, from a pass over all trials."""
     epoch, row = curves.last_epoch(trial), curves.row_of(trial)
@@ -130,13 +167,16 @@ def growing_at_random(draws, goal):
     difficulty, curves = draws.normal(0.0, 0.02, folds), LearningCurves(goal)
     for _ in range(330):
         trial = int(draws.choice(numbers[: 3 + sum(length != 0 for length in lengths.values())]))
+        if trial in curves.failed:  # a failed trial has ended
+            continue
         lengths[trial] += 1
         scores = height[trial] * (1 - 0.6 ** (1 + lengths[trial])) + difficulty + draws.normal(0.0, noise, folds)
         scores = np.round(scores, decimals)
-        if draws.random() < 0.04:
+        if draws.random() < 0.01:
             scores[int(draws.integers(folds)) :] = draws.choice([np.nan, np.inf, -np.inf])
         curves.add_epoch(trial, scores.tolist())
-        yield curves, trial
+        if trial not in curves.failed:
+            yield curves, trial
 
 
 PRUNERS = [

@@ -105,6 +105,21 @@ def test_a_diverged_trial_fails_with_its_reason_and_leaves_the_group(open_study,
     assert records[1].value is None
 
 
+def test_no_trial_is_compared_with_a_failed_one(open_study, job):
+    """Nor after a restart: a loss that exploded leaves scores that are finite."""
+    study = open_study(job)
+    group = study.ask()
+    failures = ("the training loss exploded",) * 2 + (None,) * 4
+    study.report(group.trials, epoch(1, [0.9, 0.9, 0.4, 0.4, 0.5, 0.5], failures=failures))
+    study.finish([1, 2], epoch(2, [0.4, 0.4, 0.5, 0.5]))
+    for _ in range(2):
+        curves = study.store.learning_curves
+        assert curves.failed == {0}
+        assert curves.trials[curves.leader_row(1)] == 2
+        study.close()
+        study = open_study(job)
+
+
 def test_a_repeated_epoch_is_counted_once(open_study, job):
     study = open_study(job)
     group = study.ask()

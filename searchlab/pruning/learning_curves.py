@@ -6,6 +6,7 @@ Inside, larger is always better: the scores of a metric to minimize change their
   epoch, the mean of that epoch). It is less noisy than the score of a single epoch, and it does not sink when the
   trial overfits.
 - *leader* of an epoch: the trial with the best level after this epoch, among all trials that have reached it.
+- *failed* trial: one that diverged or failed for another reason. It cannot win, so no trial is compared with it.
 - *recent mean* of a trial: the mean over its folds and over its latest epochs, as many as the *window* says.
 """
 
@@ -35,6 +36,7 @@ class LearningCurves:
         goal: The argument.
         total_epochs: Number of epochs of all trials together.
         finished: Numbers of the trials that ran to their end. Only some pruners of Optuna use it.
+        failed: Numbers of the failed trials.
 
     Example:
         >>> from searchlab.pruning.learning_curves import LearningCurves
@@ -53,12 +55,14 @@ class LearningCurves:
         self.goal: Goal = goal
         self.total_epochs = 0
         self.finished: set[int] = set()
+        self.failed: set[int] = set()
         self._sign = 1.0 if goal == "max" else -1.0
         self._rows: dict[int, int] = {}  # by trial
         self._trials: list[int] = []  # by row
         self._summaries: list[EpochSummary] = []  # by epoch
         self._best_mean = -np.inf  # of all trials and epochs
         self._last_epochs = np.zeros(0, np.int64)
+        self._is_compared = np.zeros(0, bool)  # by row; False for failed trials
         self._scores = np.zeros((0, 0, 0))  # NaN beyond the last epoch of a trial, as in the arrays below
         self._fold_means = np.zeros((0, 0))
         self._best_means = np.zeros((0, 0))
@@ -66,7 +70,7 @@ class LearningCurves:
         self._level_scores = np.zeros((0, 0, 0))
 
     def add_epoch(self, trial: int, scores: Sequence[float]) -> int:
-        """Add the next epoch of a trial.
+        """Add the next epoch of a trial; one with a score that is not finite marks the trial as failed.
 
         Args:
             trial: Number of the trial.
@@ -86,20 +90,34 @@ class LearningCurves:
         if row == len(self._trials):
             self._trials.append(trial)
         self._grow(row + 1, epoch + 1, folds)
+        self._is_compared[row] = trial not in self.failed
         values = self._sign * np.asarray(scores, dtype=np.float64)
         mean = _mean(values)
         self._scores[row, epoch], self._fold_means[row, epoch] = values, mean
         self._best_means[row, epoch] = max(mean, self._best_means[row, epoch - 1] if epoch else -np.inf)
-        self._best_mean = max(self._best_mean, float(self._best_means[row, epoch]))
         self._set_level(row, epoch)
         self._last_epochs[row] = epoch + 1
         self._update_summary(row, epoch)
         self.total_epochs += 1
+        if not np.isfinite(mean):
+            self.mark_failed(trial)
         return epoch + 1
 
     def mark_finished(self, trial: int) -> None:
         """Record that a trial ran to its end: it was not stopped and did not fail."""
         self.finished.add(trial)
+
+    def mark_failed(self, trial: int) -> None:
+        """Record that a trial failed: from now on no trial is compared with it. It visits all trials."""
+        if trial in self.failed:
+            return
+        self.failed.add(trial)
+        row = self._rows.get(trial)
+        if row is not None:
+            self._is_compared[row] = False
+            self._best_mean = self._find_best_mean()
+            for epoch in range(int(self._last_epochs[row])):
+                self._summaries[epoch] = self._summarize(epoch)
 
     def last_epoch(self, trial: int) -> int:
         """Return the number of the latest epoch of a trial, from 1; 0 for an unknown trial."""
@@ -117,11 +135,12 @@ class LearningCurves:
         rows = [self._rows[trial] for trial in known]
         fewer = LearningCurves(self.goal)
         fewer._rows, fewer._trials = {trial: row for row, trial in enumerate(known)}, known
-        fewer.finished = self.finished & wanted
+        fewer.finished, fewer.failed = self.finished & wanted, self.failed & wanted
         fewer._last_epochs, fewer._scores = self._last_epochs[rows], self._scores[rows]
+        fewer._is_compared = self._is_compared[rows]
         fewer._fold_means, fewer._best_means = self._fold_means[rows], self._best_means[rows]
         fewer._levels, fewer._level_scores = self._levels[rows], self._level_scores[rows]
-        fewer._best_mean = float(np.nanmax(fewer._best_means, initial=-np.inf))
+        fewer._best_mean = fewer._find_best_mean()
         fewer.total_epochs = int(fewer._last_epochs.sum())
         fewer._summaries = [fewer._summarize(epoch) for epoch in range(int(fewer._last_epochs.max(initial=0)))]
         return fewer
@@ -166,16 +185,16 @@ class LearningCurves:
         return self._level_scores[: len(self._rows), : len(self._summaries)]
 
     def has_best_epoch(self, trial: int) -> bool:
-        """Return whether no epoch of any trial has a better mean over folds than the best epoch of this trial."""
+        """Return whether no epoch of a trial that has not failed has a better mean over folds than its best epoch."""
         return bool(self._best_means[self._rows[trial], self.last_epoch(trial) - 1] >= self._best_mean)
 
     def rows_with_epoch(self, epoch: int) -> Array:
-        """Return the rows of the trials that have reached this epoch, from 1. It visits all trials."""
-        rows: Array = np.flatnonzero(self.last_epochs >= epoch)
+        """Return the rows of the trials that have reached this epoch, from 1, and not failed. It visits all trials."""
+        rows: Array = np.flatnonzero((self.last_epochs >= epoch) & self._is_compared[: len(self._rows)])
         return rows
 
     def leader_row(self, epoch: int) -> int:
-        """Return the row of the leader of this epoch, from 1."""
+        """Return the row of the leader of this epoch, from 1; -1 where every trial that reached it has failed."""
         return self._summaries[epoch - 1].leader
 
     def latest_trials(self, epoch: int) -> list[int]:
@@ -212,6 +231,9 @@ class LearningCurves:
         """Add a trial to the summary of an epoch, from 0, that it has reached."""
         if epoch == len(self._summaries):
             self._summaries.append(EpochSummary())
+        if not self._is_compared[row]:
+            return
+        self._best_mean = max(self._best_mean, float(self._best_means[row, epoch]))
         summary = self._summaries[epoch]
         summary.add(self._trials[row], row, float(self._levels[row, epoch]))
         for window in summary.recent_means:
@@ -220,7 +242,14 @@ class LearningCurves:
     def _summarize(self, epoch: int) -> EpochSummary:
         """Return the summary of an epoch, from 0, from all trials that have reached it."""
         rows = self.rows_with_epoch(epoch + 1)
+        if not len(rows):
+            return EpochSummary()
         return EpochSummary.of(np.array(self._trials)[rows], rows, self._levels[rows, epoch])
+
+    def _find_best_mean(self) -> float:
+        """Return the best mean over folds of any epoch of the trials that have not failed; minus infinity for none."""
+        best_means = self._best_means[: len(self._rows)][self._is_compared[: len(self._rows)]]
+        return float(np.nanmax(best_means, initial=-np.inf))
 
     def _grow(self, trials: int, epochs: int, folds: int) -> None:
         """Make the arrays at least this large, by doubling."""
@@ -234,6 +263,7 @@ class LearningCurves:
         self._levels = _enlarged(self._levels, size, np.nan)
         self._level_scores = _enlarged(self._level_scores, (*size, folds), np.nan)
         self._last_epochs = _enlarged(self._last_epochs, size[:1], 0)
+        self._is_compared = _enlarged(self._is_compared, size[:1], 0)
 
 
 def _mean(scores: Array) -> float:

@@ -191,6 +191,8 @@ class TrialStore:
         self.study.tell(trial, values if state == "COMPLETE" else None, state=optuna_state)
         if state == "COMPLETE" and self.learning_curves.last_epoch(number):
             self.learning_curves.mark_finished(number)
+        elif state == "FAIL":
+            self.learning_curves.mark_failed(number)
         self._update_best(state, value)
         self._handler.handle(TrialFinished(number, state, value, epoch, reason, curve.seconds, time.time(), values[1:]))
         for duplicate in self._duplicates.pop(number, []):
@@ -221,6 +223,8 @@ class TrialStore:
                     self.learning_curves.add_epoch(record.number, scores)
                 if record.state == "COMPLETE":
                     self.learning_curves.mark_finished(record.number)
+                elif record.state == "FAIL":
+                    self.learning_curves.mark_failed(record.number)
         trials = self.study.get_trials(deepcopy=False)
         order = {trial.number - self.prior_count: end_order(trial) for trial in trials}
         for record in sorted((r for r in records if r.ended is not None), key=lambda record: order[record.number]):

@@ -100,10 +100,15 @@ def _search(pruner: Pruner, scores: Array, goal: Goal) -> Iterator[_PrunerDecisi
             begun += 1
         for trial in tuple(running):
             epoch = curves.add_epoch(trial, scores[trial, curves.last_epoch(trial)].tolist())
-            reason = pruner.stop_reason(curves, trial)
+            reason = _stop_reason(pruner, curves, trial)
             yield _PrunerDecision(trial, epoch, reason, curves.has_best_epoch(trial))
-            if reason is not None or epoch == scores.shape[1]:
+            if reason is not None or trial in curves.failed or epoch == scores.shape[1]:
                 running.remove(trial)
+
+
+def _stop_reason(pruner: Pruner, curves: LearningCurves, trial: int) -> str | None:
+    """Return why the pruner stops a trial; None for a failed trial, about which a search does not ask."""
+    return None if trial in curves.failed else pruner.stop_reason(curves, trial)
 
 
 def _check_same_decisions(
@@ -120,7 +125,7 @@ def _check_no_state(pruner: Pruner, scores: Array, decisions: Sequence[_PrunerDe
         curves, last = LearningCurves("max"), decisions[count - 1]
         for decision in decisions[:count]:
             curves.add_epoch(decision.trial, scores[decision.trial, decision.epoch - 1].tolist())
-        reason = pruner.stop_reason(curves, last.trial)
+        reason = _stop_reason(pruner, curves, last.trial)
         assert reason == last.reason, f"called again with the same curves, it gives {reason!r}, not {last.reason!r}"
 
 
@@ -133,5 +138,5 @@ def _check_trial_order(pruner: Pruner, scores: Array) -> None:
         for trial in order:
             for epoch in range(lengths[trial]):
                 curves.add_epoch(trial, scores[trial, epoch].tolist())
-        continues.append([pruner.stop_reason(curves, trial) is None for trial in range(TRIALS)])
+        continues.append([_stop_reason(pruner, curves, trial) is None for trial in range(TRIALS)])
     assert continues[0] == continues[1], "with its trials in another order, it stops other trials"
