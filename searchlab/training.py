@@ -11,7 +11,7 @@ import numpy as np
 
 from searchlab.backend import Array, to_device, to_host, xp_of
 from searchlab.data.augmentation import Augmentation
-from searchlab.data.batch import Batch
+from searchlab.data.batch import IGNORED, Batch
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Split
 from searchlab.errors import UserMistake
@@ -28,6 +28,7 @@ BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
 BuildSchedule: TypeAlias = Callable[[Replicas, int], Schedule]
 BuildAugmentation: TypeAlias = Callable[[Replicas, tuple[int, int] | None], Augmentation]
 
+DEFAULT_EPOCHS = 20
 MAX_LOSS_GROWTH = 100.0  # loss of an epoch relative to the reference loss: a run that learns never has a larger one
 
 
@@ -115,7 +116,7 @@ class Trainer(HasReplicaAxis):
         optimizer: BuildOptimizer,
         *,
         batch_size: int = 32,
-        epochs: int = 20,
+        epochs: int = DEFAULT_EPOCHS,
         clip_norm: PerReplica | None = None,
         l2: PerReplica = 0.0,
         schedule: BuildSchedule | None = None,
@@ -237,19 +238,22 @@ class Trainer(HasReplicaAxis):
 
     def _train(self) -> Array:
         """Train one epoch, and return its mean loss (R,)."""
-        total, steps, carry, rates = self.replicas.zeros(), 0, None, self._epoch_learning_rates()
+        total, carry, rates = self.replicas.zeros(), None, self._epoch_learning_rates()
+        targets: Array | int = 0  # of each replica (R,), or batches where all are of one size
         first_loss: Array | None = None
-        for batch in self.data.training_batches(self.split, self.replicas, self.batch_size):
+        batches = self.data.training_batches(self.split, self.replicas, self.batch_size)
+        for step, batch in enumerate(batches):
             if rates is not None:
-                self.optimizer.lr = rates[steps]
+                self.optimizer.lr = rates[step]
             loss, carry = self.step(batch, carry)
             first_loss = loss if first_loss is None else first_loss
-            total += loss
-            steps += 1
+            weight = _target_weight(batch)
+            total += loss * weight
+            targets = targets + weight
         if self.reference_loss is None and first_loss is not None:  # the first batch's loss is from before any update
             constant = constant_prediction_loss(self.data, self.split)
             self.reference_loss = np.fmax(to_host(first_loss), constant).astype(np.float32)
-        return total / steps
+        return total / targets
 
     def _measure(self) -> Array:
         """Return the scores (R, M) of M metrics on the held-out rows, on the host; NaN where no rows are held out."""
@@ -267,6 +271,17 @@ class Trainer(HasReplicaAxis):
             _failure_reason(self.epoch, float(loss), dict(zip(names, scores.tolist(), strict=False)), float(untrained))
             for loss, scores, untrained in zip(losses, measured, reference, strict=True)
         ]
+
+
+def _target_weight(batch: Batch) -> Array | int:
+    """Return the weight of a batch in the mean loss of its epoch: the number of targets (R,), or 1 for rows.
+
+    All training batches of rows have one size, and the last window of a text may be shorter.
+    """
+    if batch.y.ndim != 3 or batch.y.dtype.kind == "f":
+        return 1
+    count: Array = (batch.y != IGNORED).sum(axis=(1, 2)).astype(np.float32)
+    return count
 
 
 def constant_prediction_loss(data: LoadedDataset, split: Split) -> Array:

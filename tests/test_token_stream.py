@@ -28,44 +28,67 @@ def read_epoch(data, split, batch_size, seeds=None):
 def test_each_window_continues_the_streams_of_the_window_before():
     data = counting(25)
     split = EveryRow().split(data)
-    first, second = read_epoch(data, split, 3)  # streams of 8 begin at 0, 8 and 16
+    first, second, third = read_epoch(data, split, 3)  # streams of 8 targets begin at 0, 8 and 16
     assert first.x[0].tolist() == [[0, 8, 16], [1, 9, 17], [2, 10, 18]]  # time-major
     assert first.y[0].tolist() == [[1, 9, 17], [2, 10, 18], [3, 11, 19]]
     assert second.x[0].tolist() == [[3, 11, 19], [4, 12, 20], [5, 13, 21]]
-    assert data.steps_per_epoch(split, 3) == 2
+    assert third.x[0].tolist() == [[6, 14, 22], [7, 15, 23]], "the last window is shorter"
+    assert third.y[0].tolist() == [[7, 15, 23], [8, 16, 24]]
+    assert data.steps_per_epoch(split, 3) == 3
     assert (data.sizes, len(data), data.is_ordered) == ((1000,), 25, True)
 
 
-@pytest.mark.parametrize(
-    ("length", "batch_size", "window", "steps"), [(24, 3, 7, 1), (23, 3, 7, 0), (24, 3, 1, 7), (2, 1, 1, 1)]
-)
-def test_an_epoch_has_as_many_windows_as_the_shortest_stream_holds(length, batch_size, window, steps):
+@pytest.mark.parametrize("batch_size", [1, 3, 16, 32])
+@pytest.mark.parametrize("window", [1, 7, 50])
+@pytest.mark.parametrize("length", [33, 100, 101, 999])
+def test_every_token_but_the_first_is_a_target_in_every_epoch(length, window, batch_size):
     data = counting(length, window)
     split = EveryRow().split(data)
-    if steps:
-        assert data.steps_per_epoch(split, batch_size) == len(read_epoch(data, split, batch_size)) == steps
-    else:
-        with pytest.raises(UserMistake, match=r"^23 training tokens are too few .* size 3 and windows of 7, .* 24\.$"):
-            data.steps_per_epoch(split, batch_size)
+    batches = read_epoch(data, split, batch_size)
+    assert len(batches) == data.steps_per_epoch(split, batch_size)
+    x, y = (np.concatenate([getattr(batch, name)[0] for batch in batches]) for name in ("x", "y"))
+    counted = y != IGNORED
+    assert sorted(y[counted].tolist()) == list(range(1, length))
+    assert (x[counted] + 1 == y[counted]).all()
+    assert np.ptp(counted.sum(axis=0)) <= 1, "streams are of equal length, or differ by one"
+
+
+def test_folds_miss_at_most_what_the_smallest_one_lacks():
+    data = counting(101, 7)
+    split = Blocked(3).split(data)
+    y = np.concatenate([batch.y for batch in read_epoch(data, split, 4)], axis=1)
+    assert [(y[fold] != IGNORED).sum() for fold in range(3)] == [split.min_train_rows - 1] * 3
+    assert max(split.train.counts) - split.min_train_rows <= 1
+
+
+def test_fewer_targets_than_streams_are_refused():
+    data = counting(3)
+    assert data.steps_per_epoch(EveryRow().split(data), 2) == 1
+    with pytest.raises(
+        UserMistake, match=r"^3 training tokens are too few for batch size 3, which needs at least 4\.$"
+    ):
+        data.steps_per_epoch(EveryRow().split(data), 3)
 
 
 def test_each_fold_reads_its_blocks_joined():
     data = counting(20)
     split = Blocked(3).split(data)  # holds out 0..6, 7..13 and 14..19
-    (only,) = read_epoch(data, split, 3)  # 13 tokens in streams of 4
-    assert only.x[:, :, 0].tolist() == [[7, 8, 9], [0, 1, 2], [0, 1, 2]]
-    assert only.x[:, :, 1].tolist() == [[11, 12, 13], [4, 5, 6], [4, 5, 6]]
-    assert only.x[:, :, 2].tolist() == [[15, 16, 17], [15, 16, 17], [8, 9, 10]]
-    assert only.y[1, :, 1].tolist() == [5, 6, 14], "the token after the held-out block follows in the fold's tokens"
+    first, second = read_epoch(data, split, 3)  # 13 tokens: streams of 4 targets
+    assert first.x[:, :, 0].tolist() == [[7, 8, 9], [0, 1, 2], [0, 1, 2]]
+    assert first.x[:, :, 1].tolist() == [[11, 12, 13], [4, 5, 6], [4, 5, 6]]
+    assert first.x[:, :, 2].tolist() == [[15, 16, 17], [15, 16, 17], [8, 9, 10]]
+    assert first.y[1, :, 1].tolist() == [5, 6, 14], "the token after the held-out block follows in the fold's tokens"
+    assert second.y.tolist() == [[[11, 15, 19]], [[4, 15, 19]], [[4, 8, 12]]]
 
 
 def test_rows_in_any_order_are_read_in_that_order():
     rows = np.random.default_rng(0).permutation(50)
     data = counting(60)
-    (batch,) = read_epoch(data, Split.from_folds([rows, rows[::-1]], [np.arange(2)] * 2), 10)
-    streams = np.stack([rows, rows[::-1]]).reshape(2, 10, 5).swapaxes(1, 2)
-    assert batch.x.tolist() == streams[:, :3].tolist()
-    assert batch.y.tolist() == streams[:, 1:4].tolist()
+    batches = read_epoch(data, Split.from_folds([rows, rows[::-1]], [np.arange(2)] * 2), 7)  # 7 streams of 7 targets
+    x, y = (np.concatenate([getattr(batch, name) for batch in batches], axis=1) for name in ("x", "y"))  # (R, 7, 7)
+    for fold, tokens in enumerate((rows, rows[::-1])):
+        assert x[fold].T.reshape(-1).tolist() == tokens[:49].tolist()
+        assert y[fold].T.reshape(-1).tolist() == tokens[1:].tolist()
 
 
 def test_replicas_side_by_side_read_what_each_reads_alone_whatever_their_seeds():
@@ -149,7 +172,7 @@ def test_a_fold_that_holds_out_a_single_token_is_rejected():
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_batches_have_the_dtype_of_the_ids(dtype):
     data = TokenStream(np.arange(90, dtype=dtype), VOCABULARY, 3)
-    (batch,) = read_epoch(data, EveryRow().split(data), 20)
+    batch = read_epoch(data, EveryRow().split(data), 20)[-1]
     scoring_batch = next(data.scoring_batches(Rows.from_folds([np.arange(90)])))
     dtypes = {array.dtype for read in (batch, scoring_batch) for array in (read.x, read.y)}
     assert dtypes == {np.dtype(dtype)}

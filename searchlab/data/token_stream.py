@@ -27,9 +27,11 @@ SCORING_BATCH_SIZE = 10  # parallel streams in scoring, as in the eval_perplexit
 class TokenStream:
     """The tokens of a text, in order; the target of each position is the token that follows it.
 
-    Training cuts the tokens of each replica into `batch_size` parallel streams of equal length, as the batchify of
-    PyTorch's language-model example does. A batch holds the next window of each stream: batch row b of every batch
-    continues stream b, so that a recurrent state carried from batch to batch stays with its stream.
+    Training cuts the tokens of each replica into `batch_size` parallel streams, whose lengths differ by one at most. A
+    stream begins with the last target of the stream before it, so that every token but the first is a target in every
+    epoch. A batch holds the next window of each stream: batch row b of every batch continues stream b, so that a
+    recurrent state carried from batch to batch stays with its stream. The last window may be shorter, and in it a
+    stream that has ended has the target `IGNORED`.
 
     Args:
         ids: Token ids (N,) of int32 or int64.
@@ -47,7 +49,7 @@ class TokenStream:
         >>> from searchlab.replicas import Replicas
         >>> data = TokenStream(np.arange(25), Vocabulary(tuple("abcdefghijklmnopqrstuvwxy")), window=3)
         >>> batch = next(data.training_batches(EveryRow().split(data), Replicas([0]), batch_size=3))
-        >>> batch.x[0].tolist()  # (T, B): three streams, which begin at tokens 0, 8 and 16
+        >>> batch.x[0].tolist()  # (T, B): three streams of 8 targets, which begin at tokens 0, 8 and 16
         [[0, 8, 16], [1, 9, 17], [2, 10, 18]]
         >>> batch.y[0].tolist()  # the token after each
         [[1, 9, 17], [2, 10, 18], [3, 11, 19]]
@@ -127,32 +129,36 @@ class TokenStream:
         return self
 
     def steps_per_epoch(self, split: Split, batch_size: int) -> int:
-        """Return how many full windows a stream of the smallest fold has.
+        """Return how many windows the longest stream of the smallest fold has; the last one may be shorter.
 
         Raises:
-            UserMistake: When it has none.
+            UserMistake: When there are fewer targets than streams.
         """
-        stream_length = split.min_train_rows // batch_size
-        steps = (stream_length - 1) // self.window  # a stream's last token is a target only
-        if steps < 1:
+        targets = split.min_train_rows - 1  # the first token is an input only
+        if targets < batch_size:
             raise UserMistake(
-                f"{split.min_train_rows:,} training tokens are too few for batch size {batch_size} and windows of "
-                f"{self.window}, which need at least {batch_size * (self.window + 1):,}."
+                f"{split.min_train_rows:,} training tokens are too few for batch size {batch_size}, which needs at "
+                f"least {batch_size + 1:,}."
             )
-        return steps
+        return ceil_div(ceil_div(targets, batch_size), self.window)
 
     def training_batches(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
         """Yield windows x (R, T, B) of B parallel streams and the token after each, y (R, T, B), never shuffled.
 
-        The training tokens of each replica are cut into B streams of equal length, and each batch begins where the one
-        before it ended.
+        Each batch begins where the one before it ended. Of a fold that is larger than the smallest one, the tokens at
+        the end that the smallest one lacks are not read.
         """
-        steps, stream_length = self.steps_per_epoch(split, batch_size), split.min_train_rows // batch_size
-        xp, train = xp_of(self.ids), JoinedRows(split.train, self.ids)
-        window = xp.arange(self.window + 1)[:, None] + xp.arange(batch_size) * stream_length  # (T + 1, B)
-        for start in range(0, steps * self.window, self.window):
-            tokens = train.read(window + start)  # (R, T + 1, B)
-            yield Batch(tokens[:, :-1], tokens[:, 1:].copy())  # a copy, so that changed inputs do not change targets
+        self.steps_per_epoch(split, batch_size)
+        xp, train, targets = xp_of(self.ids), JoinedRows(split.train, self.ids), split.min_train_rows - 1
+        begins = np.arange(batch_size + 1) * targets // batch_size  # (B + 1,), with the end of the last stream
+        longest, ends = int(np.diff(begins).max()), to_device_of(self.ids, begins[1:])
+        begins_of = to_device_of(self.ids, begins[:-1])
+        for start in range(0, longest, self.window):
+            offsets = xp.arange(min(self.window, longest - start) + 1)[:, None] + start  # (T + 1, 1)
+            positions = xp.minimum(begins_of + offsets, ends)  # (T + 1, B): past the end of a stream, its last token
+            tokens = train.read(positions)  # (R, T + 1, B)
+            y = xp.where(positions[:-1] < ends, tokens[:, 1:], IGNORED)  # a copy, so that x can be changed
+            yield Batch(tokens[:, :-1], y)
 
     def scoring_batches(self, rows: Rows) -> Iterator[Batch]:
         """Yield every token of these rows except the first, once, as a target: x and y (R, T, 10), state carried on.
@@ -184,6 +190,11 @@ class TokenStream:
         if self._validation_rows is not None:
             digest.update(np.ascontiguousarray(self._validation_rows, dtype=np.int64).tobytes())
         return digest.hexdigest()
+
+
+def ceil_div(dividend: int, divisor: int) -> int:
+    """Return the quotient, rounded up."""
+    return -(-dividend // divisor)
 
 
 def validate_window(dataset: str, window: int) -> None:

@@ -72,17 +72,12 @@ def _check_epoch(data: LoadedDataset, split: Split, tokens: Array) -> None:
     steps = data.steps_per_epoch(split, STREAMS)
     assert steps == len(batches), f"steps_per_epoch is {steps}, and an epoch has {len(batches)} batches"
     for batch in batches:
-        _check_batch(batch, data, split.folds)
-        assert batch.y.min() >= 0, "an epoch has full windows only, and no target IGNORED"
-    x, y = (np.concatenate([getattr(batch, name) for batch in batches], axis=1) for name in ("x", "y"))  # (R, T, B)
-    window, length = batches[0].x.shape[1], split.min_train_rows // STREAMS  # tokens of a stream
-    assert length - window <= x.shape[1] < length, f"{x.shape[1]} tokens are read of streams of {length}"
+        assert batch.x.shape[2] == STREAMS, f"a batch of {STREAMS} streams is (R, T, {STREAMS}), not {batch.x.shape}"
     for fold in range(split.folds):
-        streams = tokens[split.train.index[fold, : STREAMS * length]].reshape(STREAMS, length).T  # (length, B)
-        is_continuous = np.array_equal(x[fold], streams[: x.shape[1]])
-        assert is_continuous, f"windows of fold {fold} do not follow each other in their streams"
-        has_next_tokens = np.array_equal(y[fold], streams[1 : x.shape[1] + 1])
-        assert has_next_tokens, f"targets of fold {fold} are not the tokens that follow"
+        actual = _tokens((select_batch(batch, (fold,)) for batch in batches), data)
+        expected = tokens[split.train.index[fold, : split.min_train_rows]]
+        has_all = np.array_equal(actual, expected)
+        assert has_all, f"an epoch does not predict each training token of fold {fold} but the first once, in order"
 
 
 def _check_order_without_seeds(data: LoadedDataset, split: Split) -> None:

@@ -554,12 +554,12 @@ BROKEN_STREAMS = {
     TargetsPastTheEnd: "scoring all 600 tokens has 600 targets, not 599",
     StreamLengthByReplicas: "scored together with others and alone",
     WeighsTokens: "a batch of tokens has no weight",
-    ShufflesWindows: "windows of fold 0 do not follow",
-    ShiftedTargets: "targets of fold 0 are not the tokens that follow",
-    BatchMajor: "tokens are read of streams of|do not follow",
+    ShufflesWindows: "windows do not follow each other",
+    ShiftedTargets: "an input is not the target before it",
+    BatchMajor: "a batch of 3 streams is",
     SkipsLastWindow: "steps_per_epoch is",
     StreamsBySeed: "with others, and a replica of another seed alone",
-    ReadsHeldOutTokens: "windows of fold 0 do not follow",
+    ReadsHeldOutTokens: "does not predict each training token of fold",
     FitsOtherTokens: "changes the checksum",
 }
 
