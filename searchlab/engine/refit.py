@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from searchlab.backend import Array, Device, unavailable_reason
@@ -13,10 +14,13 @@ from searchlab.data.loaded import LoadedDataset
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.engine.text_samples import generate_sample
 from searchlab.fusion.groups import build_trainer
+from searchlab.optim.replayed_schedule import ReplayedSchedule, is_adaptive
+from searchlab.replicas import Replicas
 from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord
 from searchlab.space.resources import DeviceOption, allowed_devices
-from searchlab.training import Trainer
+from searchlab.space.structure import fuse_configurations
+from searchlab.training import DEFAULT_EPOCHS, Trainer
 
 # combined with the sweep's seed, so that the initial weights and row orders of the refit are those of no fold
 REFIT_SEED = 0x5EED
@@ -81,7 +85,23 @@ def available_device(placement: DeviceOption) -> Device:
     return next((device for device in allowed_devices(placement) if unavailable_reason(device) is None), "cpu")
 
 
+def replayed_schedule(job: Job, trial: TrialRecord) -> ReplayedSchedule | None:
+    """Return the schedule of the trial's folds for a refit; None where it has none, or one that reacts to nothing."""
+    folds = len(trial.folds)
+    training = fuse_configurations([job.sweep.configuration(trial.parameters)], folds).training
+    build = training.keywords.get("schedule")
+    if build is None:
+        return None
+    schedule = build(Replicas(range(folds)), training.keywords.get("epochs", DEFAULT_EPOCHS))
+    if not is_adaptive(schedule):
+        return None
+    scores = np.array(trial.curve.scores)  # (epochs, folds)
+    return ReplayedSchedule(schedule, -scores if job.sweep.primary_metric.goal == "max" else scores)
+
+
 def _new_trainer(job: Job, trial: TrialRecord, data: LoadedDataset, device: Device) -> Trainer:
     """Return a trainer of one replica of this trial, which sees every row and has trained no epoch."""
     seed = job.config.seed ^ REFIT_SEED
-    return build_trainer(job.sweep, [trial.parameters], data, EveryRow().split(data), seed, device)
+    trainer = build_trainer(job.sweep, [trial.parameters], data, EveryRow().split(data), seed, device)
+    trainer.schedule = replayed_schedule(job, trial) or trainer.schedule
+    return trainer

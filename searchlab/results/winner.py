@@ -21,7 +21,14 @@ from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows
 from searchlab.data.standardize import Standardized
-from searchlab.engine.refit import RefitTrial, available_device, refit_locally, restore_trainer, vocabulary_of
+from searchlab.engine.refit import (
+    RefitTrial,
+    available_device,
+    refit_locally,
+    replayed_schedule,
+    restore_trainer,
+    vocabulary_of,
+)
 from searchlab.engine.text_samples import join_samples
 from searchlab.errors import WorldFault
 from searchlab.metrics import Metric
@@ -99,7 +106,9 @@ def select_winner(
         refitted = refit(trial) if refit else refit_locally(job, trial, device)
         if refitted.failure is None:
             trainer = restore_trainer(refitted, job, trial, device)
-            origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), **(origin or {})}
+            schedule = replayed_schedule(job, trial)
+            factors = {"learning_rate_factors": schedule.factors_by_epoch(trial.epoch or 0)} if schedule else {}
+            origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), **factors, **(origin or {})}
             return _export(job.sweep, trial, trainer, refitted.texts, folder, origin)
         failures.append(f"trial {trial.number} {refitted.failure}")
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(failures)}. All trials are kept.")
