@@ -141,6 +141,40 @@ def test_csv_with_ignored_columns_and_another_delimiter():
     assert Csv(name, target="kind", ignore=("plot", "width"), delimiter=";").training().sizes == (1, 2)
 
 
+def test_the_index_that_pandas_writes_is_left_out():
+    """It would tell the labels of a sorted file; a file that was written twice has two."""
+    rows = "".join(f"{n},{n},{n % 7},{n // 10}\n" for n in range(20))
+    data = Csv(write(f",,size,kind\n{rows}"), target="kind", ignore="").training()
+    assert data.sizes == (1, 2)
+
+
+def test_one_column_to_ignore_needs_no_tuple():
+    name = write("zone,a,b\n" + "".join(f"x,{n},{n % 2}\n" for n in range(10)))
+    assert Csv(name, target="b", ignore="zone").training().sizes == (1, 2)
+
+
+def test_the_work_for_a_column_does_not_grow_with_the_columns(monkeypatch):
+    """As many header lookups as columns: 16,000 columns took seconds, and 30,000 never ended."""
+
+    class Counted(tuple):
+        scans = 0
+
+        def index(self, name):
+            Counted.scans += 1
+            return super().index(name)
+
+        def count(self, name):
+            Counted.scans += 1
+            return super().count(name)
+
+    names = [f"c{n}" for n in range(300)]
+    rows = "".join(",".join(str(row + n) for n in range(300)) + f",{row % 2}\n" for row in range(10))
+    monkeypatch.setattr("searchlab.data.csv_columns.tuple", Counted, raising=False)
+    data = Csv(write(",".join([*names, "b"]) + "\n" + rows), target="b").training()
+    assert data.sizes == (300, 2)
+    assert Counted.scans == 0
+
+
 def test_several_target_columns_are_numbers():
     name = write("a,b,c\n" + "".join(f"{n},{n % 2},{n / 4}\n" for n in range(10)))
     data = Csv(name, target=("c", "b")).training()
@@ -156,8 +190,12 @@ def test_several_target_columns_are_numbers():
         ([2, 10, 1] * 10, None, 3, ("1", "2", "10")),
         (["no", "yes"] * 10, None, 2, ("no", "yes")),
         (["1.0", "2.5"] * 10, None, 1, None),
-        (["1.0", "2"] * 10, None, 1, None),
-        (["1.0", "2"] * 10, "classify", 2, ("1.0", "2")),
+        (["1.0", "2"] * 10, None, 2, ("1", "2")),
+        (["1.0", "2", "1"] * 10, "classify", 2, ("1", "2")),
+        (["0.0", "1.0"] * 10, None, 2, ("0", "1")),
+        (["1e3", "0"] * 10, None, 2, ("0", "1000")),
+        (["1e30", "0"] * 10, None, 1, None),
+        (["1.0", "2.0"] * 10, "regress", 1, None),
         ([7, 3] * 10, "regress", 1, None),
         (["3", "x"] * 10, "classify", 2, ("3", "x")),
         ([n % 100 for n in range(300)], None, 100, tuple(map(str, range(100)))),
@@ -185,11 +223,16 @@ def test_a_target_column_holds_classes_or_numbers(cells, task, outputs, names):
         ("a,b\n1,2\nx,4\n", {}, r"data\.csv line 3, column 'a': 'x' is not a number\."),
         ('a,b,c\n"1\n",2,1\nx,4,1\n', {}, "line 4, column 'a': 'x' is not a number"),
         ("a,b\n1,2\n,4\n", {}, "line 3, column 'a': the cell is empty"),
-        ("a,b\nnan,2\n2,4\n", {}, "line 2, column 'a': 'nan' is not a number"),
+        ("a,b\nnan,2\n2,4\n", {}, "line 2, column 'a': 'nan' stands for a missing value"),
         ("a,b\n1,2\n2,-inf\n", {}, "line 3, column 'b': '-inf' is not a number"),
         ("a,b\n1,2\n2, \n", {}, "line 3, column 'b': the cell is empty"),
-        ("a,b\n1,2.5\n2,NA\n", {}, "line 3, column 'b': 'NA' is not a number"),
+        ("a,b\n1,2.5\n2,NA\n", {}, "line 3, column 'b': 'NA' stands for a missing value"),
         ("a,b\n1,x\n2,y\n", {"task": "regress"}, "line 2, column 'b': 'x' is not a number"),
+        ("a,b\n1,x\n2,NA\n", {}, "line 3, column 'b': 'NA' stands for a missing value"),
+        ("a,b\n1,x\nnull,y\n", {}, "line 3, column 'a': 'null' stands for a missing value"),
+        ("a,b\n1,x\n1_000,y\n", {}, "line 3, column 'a': '1_000' is not a number"),
+        (",a,b\n0,1,2\n", {}, r"column without a name \(number 1\).* leave it out with ignore=''"),
+        ("Unnamed: 0,a,b\n0,1,2\n", {}, r"column without a name \(number 1\).* ignore='Unnamed: 0'"),
         ("a,b,c\n1,2,\n2,3,q\n", {"groups": "c"}, "line 2, column 'c': the cell is empty"),
         ("a,a,b\n1,2,3\n", {}, "has more than one column named 'a'"),
         ("a,b\n", {}, r"data\.csv has no rows under a header"),

@@ -23,6 +23,7 @@ from searchlab.errors import UserMistake, WorldFault
 Task = Literal["classify", "regress"]
 
 MAX_INTEGER_CLASSES = 100  # a column with more distinct whole numbers is taken for counts or prices, not for classes
+MAX_EXACT_FLOAT = 2.0**53  # up to here every whole number is a float
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # 18 digits always fit into an int64
 
 
@@ -101,15 +102,16 @@ class Npz:
 class Csv:
     """A data set in a CSV file with a header: one or more target columns, all others are features.
 
-    A target column of strings holds classes, and one of numbers is to be predicted; whole numbers are classes while
-    there are at most 100 distinct ones. `task` overrides this. The file is looked for in the current folder and then
-    in the data folder.
+    A target column of strings holds classes, and one of numbers is to be predicted; whole numbers, also written as 1.0,
+    are classes while there are at most 100 distinct ones. `task` overrides this. The file is looked for in the current
+    folder and then in the data folder.
 
     Args:
         path: The file, in UTF-8.
         target: The column to predict, or several columns of numbers.
         groups: The column of each row's group, which is not a feature; default None for independent rows.
-        ignore: More columns that are not features, default ().
+        ignore: One or more columns that are not features either, default (). A column without a name, such as the index
+            that pandas writes, must be ignored, by the name "".
         delimiter: The character between two cells, default ",".
         task: "classify" or "regress"; default None decides by the target column.
         test_size: Share of the rows to draw as test rows, default 0.2.
@@ -142,7 +144,7 @@ class Csv:
     _: KW_ONLY
     target: str | tuple[str, ...]
     groups: str | None = None
-    ignore: tuple[str, ...] = ()
+    ignore: str | tuple[str, ...] = ()
     delimiter: str = ","
     task: Task | None = None
     test_size: float = 0.2
@@ -175,9 +177,16 @@ class Csv:
         path = find_file(self.path)
         columns = CsvColumns.read(path, self.delimiter)
         targets = (self.target,) if isinstance(self.target, str) else self.target
-        excluded = {*targets, *self.ignore, *(() if self.groups is None else (self.groups,))}
+        ignored = (self.ignore,) if isinstance(self.ignore, str) else self.ignore
+        excluded = {*targets, *ignored, *(() if self.groups is None else (self.groups,))}
         for name in sorted(excluded):
             columns.index_of(name)
+        for name in columns.nameless():
+            if name not in excluded:
+                raise UserMistake(
+                    f"{path} has a column without a name (number {columns.index_of(name) + 1}), such as the index that "
+                    f"pandas writes; if it is no feature, leave it out with ignore={name!r}, else give it a name."
+                )
         arrays: dict[str, Any] = {"x": columns.numbers([name for name in columns.header if name not in excluded])}
         arrays["y"] = self._read_target(columns)
         if self.groups is not None:
@@ -189,11 +198,11 @@ class Csv:
         if not isinstance(self.target, str):
             return columns.numbers(self.target)
         cells = columns.strings(self.target)
-        are_integers = all(INTEGER.fullmatch(cell) for cell in cells)
-        task = self.task or _infer_task(cells, are_integers)
+        integers = _whole_numbers(cells)
+        task = self.task or _infer_task(cells, integers)
         if task == "regress":  # raises for a cell that is not a number, with its line
             return columns.numbers([self.target])
-        return np.array([int(cell) for cell in cells]) if are_integers else np.array(cells)
+        return np.array(cells if integers is None else integers)
 
 
 def _load_npz(path: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[str]]:
@@ -209,13 +218,27 @@ def _load_npz(path: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list
         raise WorldFault(f"{path} cannot be read as an .npz of plain arrays ({error}).") from error
 
 
-def _infer_task(cells: list[str], are_integers: bool) -> Task:
+def _whole_numbers(cells: list[str]) -> list[int] | None:
+    """Return the cells as whole numbers, which may be written as 1.0; None where one is anything else."""
+    integers = []
+    for cell in cells:
+        if INTEGER.fullmatch(cell):
+            integers.append(int(cell))
+            continue
+        number = parse_number(cell)
+        if number is None or not number.is_integer() or abs(number) > MAX_EXACT_FLOAT:
+            return None
+        integers.append(int(number))
+    return integers
+
+
+def _infer_task(cells: list[str], integers: list[int] | None) -> Task:
     """Return the task of a target column.
 
     A column with numbers and strings counts as numbers, so that a mistyped number is reported with its line.
     """
-    if are_integers:
-        return "classify" if len(set(cells)) <= MAX_INTEGER_CLASSES else "regress"
+    if integers is not None:
+        return "classify" if len(set(integers)) <= MAX_INTEGER_CLASSES else "regress"
     return "classify" if all(parse_number(cell) is None for cell in cells) else "regress"
 
 

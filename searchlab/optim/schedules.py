@@ -249,8 +249,8 @@ class Plateau(Schedule):
     """A learning rate that is multiplied by `factor` when a replica's recorded values stop improving.
 
     A value improves when it is below the best one by more than `threshold`; NaN does not improve. The rate falls after
-    more than `patience` epochs in a row without improvement. The refit of a winner, which holds no rows out, replays the
-    factors of its folds.
+    more than `patience` epochs in a row without improvement. The refit of a winner, which holds no rows out, replays
+    the factors of its folds.
 
     Args:
         replicas: The replicas.
