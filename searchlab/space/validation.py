@@ -12,6 +12,7 @@ from searchlab.space.budget import Budget
 from searchlab.space.domains import Choice
 from searchlab.space.early_stopping import EarlyStopping
 from searchlab.space.initial_points import enqueued_points
+from searchlab.space.metric_names import validate_metric_names
 from searchlab.space.resources import Resources
 from searchlab.space.samplers import Sampler
 from searchlab.space.space import Space
@@ -38,14 +39,15 @@ def validate_search(sweep: Sweep) -> None:
 
 
 def validate_metrics(sweep: Sweep) -> None:
-    """Raise UserMistake for metrics of the wrong type, for none, and for two with the same name."""
+    """Raise UserMistake for metrics of the wrong type, for none, and for names that the record cannot hold."""
     wrong = [m for m in sweep.metrics if isinstance(m, type) or not callable(getattr(m, "measure", None))]
     if wrong or not sweep.metrics:
         given = repr(wrong[0] if wrong else sweep.metric)
         raise UserMistake(f"Sweep(metric=...) takes an object with measure, got {given}; give several in a tuple.")
     names = [metric.name for metric in sweep.metrics]
     if len(set(names)) < len(names):
-        raise UserMistake(f"Sweep(metric=...) takes metrics with different names, got {', '.join(names)}.")
+        raise UserMistake(f"Sweep(metric=...) takes metrics with different names, got {', '.join(map(str, names))}.")
+    validate_metric_names(names)
 
 
 def validate_parts(sweep: Sweep) -> None:

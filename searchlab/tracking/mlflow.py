@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +13,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as MlflowRun
 
 from searchlab.runs.events import EpochFinished, Event, TrialFinished, TrialStarted
+from searchlab.space.metric_names import record_key
 from searchlab.tracking.store import experiment_id, is_permanent, open_store
 from searchlab.tracking.sweep_record import SweepRecord
 
@@ -100,7 +100,7 @@ class MlflowRecord:
                 self.client.set_terminated(run.id, "KILLED", end_time=_ms(time))
                 run.running = False
         recorded = self.client.get_run(self.run_id).data.metrics
-        finite = {_key(name): value for name, value in metrics.items() if math.isfinite(value)}
+        finite = {record_key(name): value for name, value in metrics.items() if math.isfinite(value)}
         new = [Metric(k, v, _ms(time), 0) for k, v in finite.items() if recorded.get(k) != v]
         self._log(self.run_id, new, {}, tags)
         self.client.set_terminated(self.run_id, state, end_time=_ms(time))
@@ -125,7 +125,7 @@ class MlflowRecord:
 
     def _add_points(self, pending: PendingWrite, values: Mapping[str, float | None], step: int, time: float) -> None:
         for name, value in values.items():
-            key = _key(name)
+            key = record_key(name)
             if value is not None and math.isfinite(value):  # the dashboard's axes do not survive an infinity
                 pending.points.setdefault((key, step), Metric(key, float(value), _ms(time), step))
 
@@ -155,8 +155,8 @@ class MlflowRecord:
             run.done, run.points = True, set()
 
     def _log(self, run_id: str, points: list[Metric], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        left_params = [Param(_key(name), str(value)[:6000]) for name, value in params.items()]
-        left_tags = [RunTag(_key(name), str(value)[:5000]) for name, value in tags.items()]
+        left_params = [Param(record_key(name), str(value)[:6000]) for name, value in params.items()]
+        left_tags = [RunTag(record_key(name), str(value)[:5000]) for name, value in tags.items()]
         while points or left_params or left_tags:
             self.client.log_batch(
                 run_id, points[:METRICS_PER_CALL], left_params[:PARAMS_PER_CALL], left_tags[:PARAMS_PER_CALL]
@@ -221,7 +221,7 @@ class MlflowRecord:
             run = self.client.create_run(self.experiment, start_time=time, tags=source | identity, run_name=name)
         elif run.info.status != "RUNNING":
             self.client.update_run(run.info.run_id, status="RUNNING")
-        missing = {key: value for key, value in self.sweep.params.items() if _key(key) not in run.data.params}
+        missing = {key: value for key, value in self.sweep.params.items() if record_key(key) not in run.data.params}
         self._log(run.info.run_id, [], missing, tags)
         return str(run.info.run_id)
 
@@ -244,10 +244,6 @@ def _mean_and_std(values: Sequence[float]) -> tuple[float, float]:
         return math.nan, math.nan
     mean = math.fsum(values) / len(values)
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[^\w\-. :/]", "_", name)[:250]
 
 
 def _ms(seconds: float) -> int:
