@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from searchlab.backend import Array, Device, to_device, xp_of
+from searchlab.backend import Array, Device, to_device, to_host, xp_of
 from searchlab.replicas import HasReplicaAxis
 
 CHUNK_ROWS = 4096  # rows summed at a time, so that no float64 copy of all rows is made
@@ -58,7 +58,7 @@ class Scaling(HasReplicaAxis):
         """
         values -= self.mean[:, None]
         values *= self._inverse[:, None]
-        return values.astype(np.float32, copy=False)
+        return values if values.dtype == np.float32 else values.astype(np.float32)
 
     def restore(self, values: Array) -> Array:
         """Return values * scale + mean as float64.
@@ -74,3 +74,7 @@ class Scaling(HasReplicaAxis):
     def to(self, device: Device) -> Scaling:
         """Return the same mean and scale on the device."""
         return Scaling(to_device(self.mean, device), to_device(self.scale, device))
+
+    def to_host(self) -> Scaling:
+        """Return the same mean and scale on the host."""
+        return Scaling(to_host(self.mean), to_host(self.scale))

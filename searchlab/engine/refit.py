@@ -87,12 +87,12 @@ def available_device(placement: DeviceOption) -> Device:
 
 def replayed_schedule(job: Job, trial: TrialRecord) -> ReplayedSchedule | None:
     """Return the schedule of the trial's folds for a refit; None where it has none, or one that reacts to nothing."""
-    folds = len(trial.folds)
-    training = fuse_configurations([job.sweep.configuration(trial.parameters)], folds).training
-    build = training.keywords.get("schedule")
-    if build is None:
+    configuration = job.sweep.configuration(trial.parameters)
+    if configuration.training.arguments.get("schedule") is None:
         return None
-    schedule = build(Replicas(range(folds)), training.keywords.get("epochs", DEFAULT_EPOCHS))
+    folds = len(trial.folds)
+    training = fuse_configurations([configuration], folds).training.keywords
+    schedule = training["schedule"](Replicas(range(folds)), training.get("epochs", DEFAULT_EPOCHS))
     if not is_adaptive(schedule):
         return None
     scores = np.array(trial.curve.scores)  # (epochs, folds)

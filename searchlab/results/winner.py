@@ -160,7 +160,7 @@ def _export(
     weights = {name: value for name, value in state.items() if name in trainer.parameters.trainable}
     kept = {name: value for name, value in state.items() if name in trainer.parameters.buffers}
     parts = (folder.artifact, weights, settled.target, settled.keywords, trainer.data.sizes)
-    scaling, target_scaling = (each and each.to("cpu") for each in scalings)
+    scaling, target_scaling = (each and each.to_host() for each in scalings)
     save = partial(
         artifact.save,
         *parts,
