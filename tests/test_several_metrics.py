@@ -141,13 +141,6 @@ def test_a_checkpoint_keeps_every_metric(tmp_path):
     store.save("g", Checkpoint((3,), (((3,), report),), {}))
     ((_, loaded),) = store.load("g").reports
     assert (loaded.others.tolist(), loaded.others.dtype) == ([[7.0], [8.0]], np.float64)
-    with np.load(tmp_path / "g.npz") as packed:
-        meta = json.loads(packed["meta"].tobytes())
-    del meta["reports"][0][1]["others"]  # as it was written before several metrics existed
-    np.savez(tmp_path / "old.npz", meta=np.frombuffer(json.dumps(meta).encode(), np.uint8))
-    ((_, old),) = store.load("old").reports
-    assert old.score.tolist() == [0.5, 0.25]
-    assert old.others.shape == (2, 0)
 
 
 def record(number, *values, state="COMPLETE", **more):

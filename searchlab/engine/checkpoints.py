@@ -144,6 +144,5 @@ def _report_to_json(report: EpochReport) -> dict[str, Any]:
 
 
 def _report_from_json(values: dict[str, Any]) -> EpochReport:
-    """Return the report; one that was written before a sweep could have several metrics has no `others`."""
-    arrays = {name: np.array(values[name], dtype=np.float64) for name in ("loss", "score", "others") if name in values}
+    arrays = {name: np.array(values[name], dtype=np.float64) for name in ("loss", "score", "others")}
     return EpochReport(**(values | arrays | {"failures": tuple(values["failures"])}))

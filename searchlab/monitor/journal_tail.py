@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 from searchlab.errors import WorldFault
 from searchlab.monitor.leaderboard import Leaderboard
 from searchlab.monitor.snapshot import TopTrial
-from searchlab.study.storage.attributes import decode_curve
 from searchlab.study.storage.journal_format import (
     PARAMETER_PREFIX,
     TrialDetail,
@@ -103,7 +103,7 @@ class JournalTail:
 
 def _top_trial(trial: int, score: float, details: list[bytes]) -> TopTrial:
     parameters, end = read_details(details)
-    epoch, curve = end.get("epoch"), decode_curve(end.get("curve") or {})
+    epoch, curve = end.get("epoch"), json.loads(end.get("curve") or "{}")
     std = _std(curve["scores"][epoch - 1]) if epoch and curve else None
     return TopTrial(trial, score, std, epoch, parameters)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from searchlab.runs.trials import LearningCurve, State, TrialRecord
-from searchlab.study.storage.attributes import END, PRIOR_TRIALS, decode_curve
+from searchlab.study.storage.attributes import END, PRIOR_TRIALS
 from searchlab.study.storage.opening import open_read_only
 
 
@@ -45,7 +46,7 @@ def to_record(trial: FrozenTrial, number: int, open_curve: LearningCurve | None)
         open_curve: Its learning curve where it has not ended; None reads the curve that was stored at its end.
     """
     end = trial.user_attrs.get(END, {"epoch": None, "reason": None, "curve": "{}"})
-    curve = open_curve or LearningCurve(**decode_curve(end["curve"]))
+    curve = open_curve or LearningCurve(**json.loads(end["curve"]))
     state: State = end.get("state", trial.state.name)  # WAITING does not occur: nothing is enqueued in Optuna
     if not trial.state.is_finished():
         state = "RUNNING"  # a kill came between the END attribute and the state

@@ -5,10 +5,6 @@ Their names are part of the format on disk and never change.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 # of a study
 SWEEP_ID = "order"  # the id of the sweep that the study belongs to
 SEARCH_SECONDS = "seconds"  # seconds of searching up to the latest trial that ended
@@ -20,9 +16,3 @@ GROUP = "group"  # the group in which the trial trains
 INFEASIBLE = "infeasible"  # why the trial violates the sweep's constraint
 END = "end"  # how the trial ended: state, order, epoch, reason and learning curve
 SEARCH_OVER = "the search was over"  # begins the reason of a trial that a budget ended, not a pruner
-
-
-def decode_curve(stored: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Return the learning curve of an END attribute: JSON text, or in studies of early versions the object itself."""
-    curve: dict[str, Any] = json.loads(stored) if isinstance(stored, str) else dict(stored)
-    return curve
