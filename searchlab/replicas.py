@@ -219,7 +219,7 @@ class Replicas(HasReplicaAxis):
         """
         size = int(np.prod(shape[1:]))
         words = self.random_uint32((size + 1) // 2)  # each holds two 16-bit numbers
-        threshold = (probability * 65536.0).astype(self.xp.uint16)
+        threshold = self.xp.minimum(probability * 65536.0 + 0.5, 65535.0).astype(self.xp.uint16)  # rounded
         drawn: Array = words.view(self.xp.uint16)[:, :size] < threshold[:, None]
         return drawn.reshape(shape)
 

@@ -40,6 +40,14 @@ def test_each_replica_has_its_own_rate():
     assert frequency == pytest.approx(rates, abs=0.01)
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.3, 0.5, 0.999, 1 - 1e-7])
+def test_probabilities_are_rounded_to_the_nearest_65536th(rate, monkeypatch):
+    every_number = np.arange(65_536, dtype=np.uint16).view(np.uint32)[None]
+    monkeypatch.setattr(Replicas, "random_uint32", lambda self, count: every_number)
+    drawn = Replicas([1]).bernoulli(np.array([rate], np.float32), (1, 65_536))
+    assert drawn.sum() == min(round(float(np.float32(rate)) * 65_536), 65_535)
+
+
 def test_masks_of_different_seeds_draws_and_positions_are_uncorrelated():
     replicas = Replicas(range(8))  # consecutive seeds: the hardest case for a hash
     mask = np.stack(draw_masks(replicas, draws=6, shape=(8, 100, 100))).astype(np.float64)  # (draws, R, ...)

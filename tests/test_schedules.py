@@ -47,6 +47,12 @@ def test_warm_up_multiplies_the_schedule():
     assert with_warmup / without == pytest.approx(np.array([[0.25, 0.5, 0.75] + [1.0] * 13] * 2).T)
 
 
+def test_step_decay_falls_at_every_boundary_of_fractions_of_an_epoch():
+    """0.3 / 0.1 and 0.7 / 0.1 are less than 3 and 7 as floats."""
+    factors = build(StepDecay, replicas=1, every=0.1, factor=0.5).epoch_factors(0, 10)[:, 0]
+    assert factors == pytest.approx(0.5 ** np.arange(10))
+
+
 def test_step_decay_falls_after_whole_epochs():
     factors = factors_of(build(StepDecay, every=[2, 3], factor=[0.5, 0.1]), steps=2)
     assert factors[:, 0].tolist() == np.repeat([1.0, 0.5, 0.25, 0.125], 4).tolist()

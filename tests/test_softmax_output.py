@@ -233,6 +233,17 @@ def test_embedding_of_one_replica_and_of_selected_replicas():
     assert y.dtype == np.float32
 
 
+def test_tied_weights_decay_and_those_of_an_embedding_alone_do_not():
+    replicas = make_replicas()
+    alone, shared = Embedding(replicas, 5, H), Embedding(replicas, 5, H)
+    output = SoftmaxOutput(replicas, H, 5, tied_weight=shared.W)
+    for module, decays in ((alone, False), (output, True)):
+        parameters = Parameters(module.named_parameters())
+        parameters.reset_gradients()
+        parameters.add_l2_gradient(replicas.full(value=0.5).reshape(-1))
+        assert module.W.grad.any() == decays
+
+
 @pytest.mark.parametrize("count", [V, ONE_HOT_MAX_ROWS + 3])
 @pytest.mark.parametrize("first", ["output", "embedding"])
 def test_tied_weights_accumulate_both_gradients(first, count):

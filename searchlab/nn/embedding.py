@@ -12,6 +12,9 @@ from searchlab.replicas import Replicas
 class Embedding(Module):
     """A lookup of one vector per id: ids (R, ...) to vectors (R, ..., F).
 
+    Neither L2 regularization nor weight decay acts on the vectors, unless a `SoftmaxOutput` shares them: rows that a
+    batch does not touch would shrink all the same.
+
     Args:
         replicas: The replicas, which draw the vectors.
         vocabulary_size: Number V of ids, 0 to V - 1.

@@ -26,7 +26,8 @@ class SoftmaxOutput(Module):
         hidden_size: Size H of each hidden state.
         vocabulary_size: Number V of words.
         initializer: Draws the initial weights; default `lecun_normal`. Biases start at 0.
-        tied_weight: A Parameter (R, V, H) to use as W, such as that of an `Embedding` (tied weights); default None.
+        tied_weight: A Parameter (R, V, H) to use as W, such as that of an `Embedding` (tied weights), which then decays
+            as weights of a layer do; default None.
 
     Attributes:
         W: Weights (R, V, H).
@@ -54,9 +55,8 @@ class SoftmaxOutput(Module):
         initializer: Initializer = lecun_normal,
         tied_weight: Parameter | None = None,
     ) -> None:
-        self.W = tied_weight or Parameter(
-            initializer(replicas, hidden_size, vocabulary_size).swapaxes(1, 2).copy(), apply_weight_decay=True
-        )
+        self.W = tied_weight or Parameter(initializer(replicas, hidden_size, vocabulary_size).swapaxes(1, 2).copy())
+        self.W.apply_weight_decay = True  # also where it is tied: as an embedding alone it would not decay
         self.b = Parameter(replicas.zeros(1, vocabulary_size))
         self._buffer: Array = replicas.zeros(0, vocabulary_size)  # (R, N, V): the scores, then their gradient
 

@@ -178,7 +178,8 @@ class StepDecay(Schedule):
         self.factor = self._validated_factor(replicas, "factor", factor)
 
     def factors(self, elapsed: Array) -> Array:
-        factors: Array = self.factor ** np.floor(elapsed[:, None] / self.every)
+        # 0.3 / 0.1 is a little less than 3
+        factors: Array = self.factor ** np.floor(elapsed[:, None] / self.every + 1e-9)
         return factors
 
 

@@ -100,7 +100,7 @@ class TrialRecord:
 
     @property
     def std(self) -> float:
-        """The standard deviation over folds at the best epoch."""
+        """The standard deviation over the n folds at the best epoch, divided by n and not by n - 1."""
         return float(np.std(self.folds)) if self.epoch else float("nan")
 
     def finished_event(self, time: float) -> TrialFinished:
