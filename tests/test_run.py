@@ -183,6 +183,21 @@ def test_a_sweep_in_which_all_trials_fail_has_no_winner(home):
     assert MlflowClient(result.tracking_uri).get_run(result.run_id).info.status == "FAILED"
 
 
+@pytest.mark.parametrize("content", [None, b""], ids=["gone", "empty"])
+def test_a_sweep_with_a_result_and_no_study_is_not_begun_anew(home, content):
+    """New trials under its id would contradict its result and its record."""
+    run_local(home, spiral_sweep(trials=2, epochs=1))
+    folder = home / "sweeps" / "spiral"
+    study, result = folder / "study.journal", (folder / "result.json").read_bytes()
+    study.unlink()
+    if content is not None:
+        study.write_bytes(content)
+    with pytest.raises(WorldFault, match=r"'spiral' has a result, and its study in .* is gone or empty"):
+        resume("spiral", home=home, sweep=spiral_sweep(trials=2, epochs=1))
+    assert (folder / "result.json").read_bytes() == result
+    assert study.exists() == (content is not None)
+
+
 @pytest.mark.slow
 def test_a_finished_sweep_is_extended_without_repeating_a_trial(home):
     sweep = spiral_sweep()

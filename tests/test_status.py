@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from searchlab.cli import execute
 from searchlab.errors import WorldFault
 from searchlab.monitor.journal_tail import JournalTail
 from searchlab.monitor.leaderboard import leaderboard_of
-from searchlab.monitor.status import SweepStatus, all_statuses
+from searchlab.monitor.status import SweepStatus, all_statuses, status_of
 from searchlab.runs.events import EventBuffer
 from searchlab.runs.file_lock import FileLock
 from searchlab.runs.workspace import Workspace
@@ -122,7 +123,37 @@ def test_a_damaged_journal_is_a_fault(workspace):
     journal = workspace.sweep("spiral").study
     journal.write_bytes(journal.read_bytes().replace(b'"state":1', b'"state":'))
     with pytest.raises(WorldFault, match="damaged"):
-        all_statuses(workspace)
+        status_of(workspace.sweep("spiral"))
+    (status,) = all_statuses(workspace)
+    assert status.state == "unreadable"
+    assert "damaged" in status.error
+
+
+@pytest.mark.parametrize("name", ["sweep", "result"])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", "null", '{"created": 1}', '{"trials": 7, "state"', '{"trials": {}}', "\xff"]
+)
+def test_a_damaged_file_takes_one_line_of_the_list(workspace, capfd, name, content):
+    """As does the manifest of a newer version, which has entries that are unknown here."""
+    other = workspace.sweep("other")
+    replace(spiral_manifest(), name="other").save(other)
+    (other.path / f"{name}.json").write_bytes(content.encode("latin-1"))
+    assert [status.state for status in all_statuses(workspace) if status.sweep == "spiral"] == ["interrupted"]
+    assert execute(["list", "--home", str(workspace.path), "--json"]) == 0
+    out, err = capfd.readouterr()
+    states = {sweep["sweep"]: sweep["state"] for sweep in json.loads(out)["sweeps"]}
+    assert states == {"spiral": "interrupted", "other": "unreadable"}
+    assert f"other: {other.path / name}.json cannot be read" in err.replace("\n", "")
+    assert execute(["report", "other", "--home", str(workspace.path)]) == 1
+    assert "cannot be read" in capfd.readouterr().err
+
+
+def test_the_manifest_of_another_version_is_unreadable(workspace):
+    folder = workspace.sweep("spiral")
+    folder.write("sweep", folder.read("sweep") | {"added_later": 1})
+    with pytest.raises(WorldFault, match=r"another version of searchlab: .*added_later"):
+        status_of(folder)
+    assert [status.state for status in all_statuses(workspace)] == ["unreadable"]
 
 
 def result_of(ended, requested=7, state="FINISHED"):

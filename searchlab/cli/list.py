@@ -30,6 +30,9 @@ def list_command(names: bool, address: str | None, storage: str | None, home: st
     place, statuses = _statuses_from_cluster(url) if url else _local_statuses(home, storage)
     if statuses:
         output.console.print(_table(statuses))
+        for status in statuses:
+            if status.error:
+                output.console.print(f"{status.sweep}: {status.error}", markup=False, soft_wrap=True)
     else:
         text = f"there are no sweeps in {place} yet; `searchlab run SPEC` starts one"
         output.console.print(text, markup=False, soft_wrap=True)
@@ -93,6 +96,8 @@ def _ended_text(status: SweepStatus) -> str:
 
     Infeasible trials do not count towards the trials requested.
     """
+    if status.error:
+        return ""
     ended = f"{status.complete + status.pruned + status.failed} of {status.requested}"
     counts = ((status.pruned, "pruned"), (status.failed, "failed"), (status.infeasible, "infeasible"))
     incomplete = [f"{number} {state}" for number, state in counts if number]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # watching needs no NumPy
     from searchlab.metrics import Goal
     from searchlab.space.domains import Scalar
 
-SweepState: TypeAlias = Literal["running", "finished", "failed", "interrupted"]
+SweepState: TypeAlias = Literal["running", "finished", "failed", "interrupted", "unreadable"]
 SnapshotState: TypeAlias = Literal["starting"] | SweepState
 FINAL_STATES: tuple[SnapshotState, ...] = ("finished", "failed", "interrupted")  # no process is running the sweep
 

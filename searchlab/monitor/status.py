@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from searchlab.errors import WorldFault
 from searchlab.monitor.snapshot import SweepState
 from searchlab.monitor.study_reader import open_study
 from searchlab.runs.file_lock import lock_holder_pid
@@ -19,12 +20,13 @@ class SweepStatus:
 
     Attributes:
         sweep: Name of the sweep.
-        state: Whether it is running, finished, failed (without a winner) or interrupted.
+        state: Whether it is running, finished, failed (without a winner), interrupted, or unreadable.
         requested: Number of trials requested.
         complete: Number of complete trials; `pruned`, `failed` and `infeasible` count the others that have ended.
         best: The best score so far, None before a trial is complete.
         trial: Number of the trial with that score.
         created: When the sweep was created, in seconds since 1970.
+        error: Why it is unreadable; None otherwise.
     """
 
     sweep: str
@@ -37,6 +39,7 @@ class SweepStatus:
     best: float | None
     trial: int | None
     created: float
+    error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as JSON values; the number of requested trials is called "asked", as by every command."""
@@ -50,12 +53,22 @@ class SweepStatus:
 
 
 def all_statuses(workspace: Workspace) -> list[SweepStatus]:
-    """Return the status of every sweep of the workspace, the oldest first."""
-    return [status_of(folder) for folder in workspace.sweeps()]
+    """Return the status of every sweep of the workspace, the oldest first; one that is damaged hides no other."""
+    statuses = []
+    for folder in workspace.sweeps():
+        try:
+            statuses.append(status_of(folder))
+        except WorldFault as fault:
+            created = (folder.path / "sweep.json").stat().st_mtime
+            statuses.append(SweepStatus(folder.name, "unreadable", 0, 0, 0, 0, 0, None, None, created, str(fault)))
+    return statuses
 
 
 def status_of(folder: SweepFolder) -> SweepStatus:
-    """Return the status of the sweep in this folder; raise UserMistake when there is none."""
+    """Return the status of the sweep in this folder.
+
+    Raises UserMistake when there is none, and WorldFault when one of its files is damaged.
+    """
     manifest = SweepManifest.load(folder)
     is_running = lock_holder_pid(folder.lock) is not None  # read before the study, so that this is final
     storage = manifest.study_storage(folder)
@@ -80,9 +93,12 @@ def final_state(folder: SweepFolder, requested: int, ended: int) -> SweepState:
     A result for other numbers of trials is out of date: the sweep was resumed after the result was written.
     """
     result = folder.read("result")
-    if result is None or (requested, ended) != _trial_numbers(result["trials"]):
-        return "interrupted"
-    return "finished" if result["state"] == "FINISHED" else "failed"
+    try:
+        if result is None or (requested, ended) != _trial_numbers(result["trials"]):
+            return "interrupted"
+        return "finished" if result["state"] == "FINISHED" else "failed"
+    except (KeyError, TypeError, AttributeError) as error:
+        raise folder.damaged("result", f"damaged: no entry {error}") from error
 
 
 def _trial_numbers(counts: Mapping[str, int]) -> tuple[int, int]:

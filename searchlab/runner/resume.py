@@ -6,15 +6,16 @@ import os
 from dataclasses import replace
 
 from searchlab.data.training_rows import TrainingRows
-from searchlab.errors import UserMistake
+from searchlab.errors import UserMistake, WorldFault
+from searchlab.monitor.study_reader import open_study
 from searchlab.results.result import Result
 from searchlab.runner.pipeline import SweepPipeline
 from searchlab.runner.run import validate_run
 from searchlab.runs.config import RunConfig
 from searchlab.runs.events import EventHandler
 from searchlab.runs.manifest import SweepManifest
-from searchlab.runs.urls import with_password_from
-from searchlab.runs.workspace import Workspace
+from searchlab.runs.urls import with_password_from, without_password
+from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space import loader
 from searchlab.space.sweep import Sweep
 
@@ -48,7 +49,7 @@ def resume(
 
     Raises:
         UserMistake: When there is no such sweep, its file now means another sweep, or its data have changed.
-        WorldFault: When the search had to stop early.
+        WorldFault: When the search had to stop early, or the study of a sweep with results is gone.
 
     Example:
         >>> import tempfile
@@ -59,6 +60,7 @@ def resume(
     """
     workspace = Workspace.at(home, storage)
     manifest = SweepManifest.load(workspace.sweep(name))
+    _require_study(manifest, workspace.sweep(name))
     sweep = sweep or loader.load(manifest.spec_path()).sweep
     values = {**manifest.config.values, **({} if seconds is None else {"budget.seconds": seconds})}
     sweep = sweep.with_values(values)
@@ -76,6 +78,18 @@ def resume(
     rows = TrainingRows(sweep.data)
     validate_run(sweep, replace(config, warm_start=None), rows)
     return SweepPipeline(sweep, manifest, workspace, rows, display).run()
+
+
+def _require_study(manifest: SweepManifest, folder: SweepFolder) -> None:
+    """Raise WorldFault where a sweep has a result and its study has no trials: new ones would contradict the record."""
+    if folder.read("result") is None:
+        return
+    storage = manifest.study_storage(folder)
+    if not open_study(storage, manifest.name, manifest.goal, with_parameters=False).read().ended:
+        raise WorldFault(
+            f"{manifest.name!r} has a result, and its study in {without_password(str(storage))} is gone or empty; "
+            "restore it to continue, or run the sweep under another name."
+        )
 
 
 def _here(config: RunConfig, values: dict[str, object], address: str | None, tracking_uri: str | None) -> RunConfig:

@@ -109,17 +109,22 @@ class SweepManifest:
     def load(cls, folder: SweepFolder) -> SweepManifest:
         """Read the manifest of a sweep, with the password of the workspace's database.
 
-        Raises UserMistake when there is no sweep of this name.
+        Raises UserMistake when there is no sweep of this name, and WorldFault when its file is damaged or was written
+        by another version.
         """
         stored = folder.read("sweep")
         if stored is None:
             workspace = Workspace(folder.path.parent.parent)
             names = ", ".join(other.name for other in workspace.sweeps()) or "none yet"
             raise UserMistake(f"there is no sweep called {folder.name!r} in {workspace.path}; there are: {names}.")
-        config = RunConfig(**stored["config"])
-        if config.storage:
-            config = replace(config, storage=with_password_from(config.storage, folder.database))
-        return cls(**stored | {"config": config})
+        try:
+            config = RunConfig(**stored["config"])
+            if config.storage:
+                config = replace(config, storage=with_password_from(config.storage, folder.database))
+            return cls(**stored | {"config": config})
+        except (KeyError, TypeError, UserMistake) as error:
+            problem = f"no entry {error}" if isinstance(error, KeyError) else str(error).replace(f"{cls.__name__}.", "")
+            raise folder.damaged("sweep", f"damaged, or of another version of searchlab: {problem}") from error
 
 
 def free_name(sweep: Sweep, workspace: Workspace, requested: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,16 +66,23 @@ class SweepFolder:
         return self.path / "run.lock"
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """Return what `write` stored under this name; None where there is nothing."""
+        """Return what `write` stored under this name; None where there is nothing.
+
+        Raises WorldFault when the file is damaged.
+        """
         try:
-            content: dict[str, Any] = json.loads((self.path / f"{name}.json").read_text())
+            content: dict[str, Any] = json.loads((self.path / f"{name}.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise WorldFault(
-                f"{self.path / name}.json cannot be read ({error}); the study beside it is untouched."
-            ) from error
+            raise self.damaged(name, error) from error
+        if not isinstance(content, dict):
+            raise self.damaged(name, "it is not a JSON object")
         return content
+
+    def damaged(self, name: str, problem: object) -> WorldFault:
+        """Return the error for a file of `write` that cannot be used."""
+        return WorldFault(f"{self.path / name}.json cannot be read ({problem}); the study beside it is untouched.")
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Store JSON values under a name; a kill at any moment leaves the old or the new ones, complete."""
@@ -119,9 +127,17 @@ class Workspace:
         return SweepFolder(self.path / "sweeps" / name, self.database)
 
     def sweeps(self) -> list[SweepFolder]:
-        """Return the folder of every sweep that was started, the oldest first."""
+        """Return the folder of every sweep that was started, the oldest first and damaged ones before."""
         folders = [SweepFolder(path.parent, self.database) for path in (self.path / "sweeps").glob("*/sweep.json")]
-        return sorted(folders, key=lambda folder: str((folder.read("sweep") or {}).get("created", "")))
+        return sorted(folders, key=_creation_time)
+
+
+def _creation_time(folder: SweepFolder) -> tuple[float, str]:
+    """Return when the sweep was created, in seconds since 1970, and its name; 0 where its manifest is damaged."""
+    created: object = None
+    with suppress(WorldFault):
+        created = (folder.read("sweep") or {}).get("created")
+    return float(created) if isinstance(created, int | float) else 0.0, folder.name
 
 
 def write_atomically(path: Path, content: bytes) -> None:
