@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,31 @@ from searchlab.data.scaling import Scaling
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.generation import generate
+from searchlab.nn.import_paths import decode_parts, encode_parts, import_part, import_path
 from searchlab.nn.module import Model
 from searchlab.nn.parameter import Parameters
 from searchlab.nn.target_unit import in_target_unit
 from searchlab.replicas import Replicas
 
 FORMAT = 1
+SUM = "sha256"  # the entry of the manifest with the sum of all others
+# what reading damaged files, or building a model from them, can raise
+DAMAGE: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,  # an unknown compression
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 WEIGHTS, MANIFEST, VOCABULARY = "weights.npz", "manifest.json", "vocabulary.json"
 SCALING = ("inputs/mean", "inputs/scale")  # the names of the scaling among the weights
 TARGET_SCALING = ("targets/mean", "targets/scale")
-SWEEP_FILE_PREFIX = "searchlab_sweep_file_"  # of the module names of loaded sweep files
 
 
 @dataclass(frozen=True)
@@ -175,7 +189,7 @@ def save(
     np.savez(folder / WEIGHTS, allow_pickle=False, **arrays)
     manifest = {
         "format": FORMAT,
-        "model": {"class": import_path(model), "sizes": list(sizes), "arguments": _encode(dict(arguments))},
+        "model": {"class": import_path(model), "sizes": list(sizes), "arguments": encode_parts(dict(arguments))},
         "weights": {
             "file": WEIGHTS,
             "dtype": "float16",
@@ -186,22 +200,32 @@ def save(
         **_write_vocabulary(folder, vocabulary),
         **metadata,
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    manifest = json.loads(json.dumps(manifest))  # as it will be read: the sum is of these values
+    (folder / MANIFEST).write_text(json.dumps({**manifest, SUM: manifest_sum(manifest)}, indent=2) + "\n")
 
 
-def load(folder: Path | str) -> Artifact:
+def manifest_sum(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a manifest without its sum."""
+    content = {name: value for name, value in manifest.items() if name != SUM}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def load(folder: Path | str, *, allow: Collection[str] = ()) -> Artifact:
     """Read an artifact from its folder, and build its model.
 
-    The manifest names the class of the model, which is imported: load only artifacts that you trust.
+    The manifest names the class of the model and its parts. Only parts of networks in searchlab, modules of the project
+    and packages in `allow` are imported, and nothing is imported before all files are found to be whole.
 
     Args:
         folder: The folder of an artifact, such as `.searchlab/sweeps/NAME/artifact`.
+        allow: Names of installed packages that a manifest may name too, default none: their code is run.
 
     Returns:
         The model, its manifest, and what it needs for inputs: scaling and vocabulary.
 
     Raises:
-        UserMistake: When a file is missing or was changed, or the code of the model cannot be imported.
+        UserMistake: When a file is missing or was changed, the format is unknown, or the code of the model cannot or
+            may not be imported.
 
     Example:
         >>> import tempfile
@@ -215,23 +239,68 @@ def load(folder: Path | str) -> Artifact:
         [[3.0, 3.0]]
     """
     folder = Path(folder)
+    manifest = _read_manifest(folder)
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-        model_entry = manifest["model"]
-        with np.load(io.BytesIO(_read_verified(folder, manifest["weights"]))) as arrays:
-            values = {name: arrays[name] for name in arrays.files}
-        tokens = json.loads(_read_verified(folder, manifest["vocabulary"])) if "vocabulary" in manifest else None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        values = _read_arrays(_read_verified(folder, manifest["weights"], WEIGHTS))
+        has_vocabulary = "vocabulary" in manifest
+        tokens = json.loads(_read_verified(folder, manifest["vocabulary"], VOCABULARY)) if has_vocabulary else None
+        model = _build_model(manifest["model"], allow)
+        scaling, target_scaling = (_pop_scaling(values, names) for names in (SCALING, TARGET_SCALING))
+        # (1, ...): the replica axis again
+        Parameters(model.named_parameters()).restore({name: value[None] for name, value in values.items()})
+        vocabulary = Vocabulary.from_json(tokens) if tokens else None
+    except DAMAGE as error:
         if isinstance(error, UserMistake):
             raise
-        raise UserMistake(f"{folder} does not hold an artifact that can be read ({error}).") from error
-    build, arguments = _import(model_entry["class"]), _decode(model_entry["arguments"])
-    model = build(Replicas([0]), *model_entry["sizes"], **arguments)
-    scaling, target_scaling = (_pop_scaling(values, names) for names in (SCALING, TARGET_SCALING))
-    # (1, ...): the replica axis again
-    Parameters(model.named_parameters()).restore({name: value[None] for name, value in values.items()})
-    vocabulary = Vocabulary.from_json(tokens) if tokens else None
+        raise _unreadable(folder, error) from error
     return Artifact(model, manifest, scaling, target_scaling, vocabulary)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest; raise UserMistake where it is missing, damaged, or of another format."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise UserMistake(
+                f"{folder} holds an artifact of format {manifest['format']!r}, and this version of searchlab reads "
+                f"format {FORMAT}."
+            )
+        if manifest[SUM] != manifest_sum(manifest):
+            raise UserMistake(f"{folder / MANIFEST} has changed since it was written: its SHA-256 is another one.")
+    except DAMAGE as error:
+        if isinstance(error, UserMistake):
+            raise
+        raise _unreadable(folder, error) from error
+    return dict(manifest)
+
+
+def _unreadable(folder: Path, error: Exception) -> UserMistake:
+    return UserMistake(f"{folder} does not hold an artifact that can be read ({type(error).__name__}: {error}).")
+
+
+def _read_arrays(content: bytes) -> dict[str, Array]:
+    """Return the arrays of a weights file, all of finite numbers; raise ValueError for anything else."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > len(content):  # arrays are not compressed
+        raise ValueError(f"the weights claim to unpack to {size:,} bytes")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        values = {name: arrays[name] for name in arrays.files}
+    for name, value in values.items():
+        if value.dtype not in (np.float16, np.float32, np.float64) or not np.isfinite(value).all():
+            raise ValueError(f"{name} has values that are no finite numbers")
+    return values
+
+
+def _build_model(entry: Mapping[str, Any], allow: Collection[str]) -> Model:
+    """Return a new model of one replica; all parts are checked before one of them is called."""
+    build, arguments = import_part(entry["class"], allow), decode_parts(entry["arguments"], allow)
+    if isinstance(build, type) and not issubclass(build, Model):
+        raise UserMistake(f"the manifest names {entry['class']} as the model, which is no subclass of Model.")
+    model = build(Replicas([0]), *entry["sizes"], **arguments)
+    if not isinstance(model, Model):
+        raise UserMistake(f"the manifest names {entry['class']} as the model, which does not build a Model.")
+    return model
 
 
 def _pop_scaling(values: dict[str, Array], names: tuple[str, str]) -> Scaling | None:
@@ -250,59 +319,12 @@ def _write_vocabulary(folder: Path, vocabulary: Vocabulary | None) -> dict[str, 
     return {"vocabulary": entry}
 
 
-def _read_verified(folder: Path, entry: Mapping[str, str]) -> bytes:
+def _read_verified(folder: Path, entry: Mapping[str, str], name: str) -> bytes:
     """Return the content of a file; raise UserMistake where its SHA-256 is not that of its entry in the manifest."""
-    path = folder / entry["file"]
+    path = folder / name
+    if entry["file"] != name or path.is_symlink() or not path.is_file():
+        raise UserMistake(f"{folder} has no plain file {name}.")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise UserMistake(f"{path} has changed since it was written: its SHA-256 differs from the manifest.")
     return content
-
-
-def import_path(target: Any) -> str:
-    """Return the path by which a class or function is imported; raise UserMistake where it has none."""
-    name = getattr(target, "__qualname__", "")
-    if not name or "<" in name:  # a lambda, one made inside a function, or an object that is called
-        what = name or f"an object of type {type(target).__name__}"
-        raise UserMistake(
-            f"an artifact stores the parts of a model by import path, and {what} has none; "
-            "define it with def or class at the top level of a module."
-        )
-    return f"{target.__module__}:{name}"
-
-
-def _import(path: str) -> Any:
-    module, _, names = path.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for name in names.split("."):
-            found = getattr(found, name)
-    except (ImportError, AttributeError) as error:
-        hint = "run from the root of its project"
-        if module.startswith(SWEEP_FILE_PREFIX):
-            hint = "a sweep file defines it: load that file first, with searchlab.space.loader.load"
-        raise UserMistake(f"the artifact needs {path}, which cannot be imported ({error}); {hint}.") from error
-    return found
-
-
-def _encode(value: Any) -> Any:
-    """Return a JSON value; classes and functions become {"import": path}, with the arguments of a `partial`."""
-    if isinstance(value, dict):
-        return {name: _encode(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_encode(item) for item in value]
-    if isinstance(value, partial):
-        first = {"first": _encode(value.args)} if value.args else {}
-        return {"import": import_path(value.func), "with": _encode(value.keywords), **first}
-    if callable(value):
-        return {"import": import_path(value)}
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _decode(value: Any) -> Any:
-    if isinstance(value, dict) and "import" in value:
-        found = _import(value["import"])
-        return partial(found, *_decode(value.get("first", [])), **_decode(value["with"])) if "with" in value else found
-    if isinstance(value, dict):
-        return {name: _decode(item) for name, item in value.items()}
-    return [_decode(item) for item in value] if isinstance(value, list) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import partial
 
@@ -14,8 +15,8 @@ from searchlab import artifact
 from searchlab.data import Batch, Scaling, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn import BatchNorm, LeakyRelu, MeanSquaredError, Parameters, Tanh, random_normal
+from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
 from searchlab.replicas import Replicas
-from searchlab.space.loader import MODULE_PREFIX
 
 ARGUMENTS = {"hidden": 5, "layers": 2, "activation": Tanh, "dropout": 0.3}
 
@@ -166,19 +167,150 @@ def test_a_folder_without_an_artifact_is_a_user_mistake(tmp_path):
         artifact.load(tmp_path)
 
 
+def rewrite_manifest(folder, change):
+    """Change a manifest as somebody does who knows how its sum is made."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    manifest["sha256"] = artifact.manifest_sum(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def with_class(path):
+    return lambda manifest: manifest["model"].update({"class": path})
+
+
+def with_part(part):
+    return lambda manifest: manifest["model"]["arguments"].update(activation=part)
+
+
 def test_a_model_that_cannot_be_imported_is_a_user_mistake(written):
-    manifest = json.loads((written[0] / "manifest.json").read_text())
-    manifest["model"]["class"] = "models.gone:MLP"
-    (written[0] / "manifest.json").write_text(json.dumps(manifest))
+    rewrite_manifest(written[0], with_class("models.gone:MLP"))
     with pytest.raises(UserMistake, match=r"needs models\.gone:MLP.*project"):
         artifact.load(written[0])
 
 
 def test_a_model_of_a_sweep_file_names_the_way_to_load_it(written):
-    manifest = (written[0] / "manifest.json").read_text()
-    (written[0] / "manifest.json").write_text(manifest.replace('"models.mlp:MLP"', f'"{MODULE_PREFIX}gone:MLP"'))
+    rewrite_manifest(written[0], with_class(f"{SWEEP_FILE_PREFIX}gone:MLP"))
     with pytest.raises(UserMistake, match="a sweep file defines it"):
         artifact.load(written[0])
+
+
+RUNS_CODE = "subprocess", "os", "builtins", "importlib", "searchlab.cli", "searchlab.space.loader", "numpy", "ray"
+
+
+@pytest.mark.parametrize("module", RUNS_CODE)
+def test_a_manifest_cannot_name_what_is_no_part_of_a_network(written, module):
+    for change in (with_class(f"{module}:f"), with_part({"import": f"{module}:f", "with": {}, "first": ["a"]})):
+        rewrite_manifest(written[0], change)
+        with pytest.raises(UserMistake, match=rf"names {module}:f, which is neither a part of a network"):
+            artifact.load(written[0])
+        rewrite_manifest(written[0], with_class("models.mlp:MLP"))
+
+
+@pytest.mark.parametrize(
+    "path", ["models.mlp:np.load", "models.mlp:Sequential", "searchlab.nn.affine:xp_of", "models.mlp:"]
+)
+def test_a_manifest_cannot_reach_what_a_module_has_imported(written, path):
+    rewrite_manifest(written[0], with_class(path))
+    with pytest.raises(UserMistake, match=r"no class or function of that module|cannot be imported"):
+        artifact.load(written[0])
+
+
+@pytest.mark.parametrize("path", ["searchlab.nn.activations:Relu", "searchlab.nn.initializers:he_normal"])
+def test_the_class_in_a_manifest_is_a_model(written, path):
+    rewrite_manifest(written[0], with_class(path))
+    with pytest.raises(UserMistake):
+        artifact.load(written[0])
+
+
+def test_an_installed_package_is_imported_where_the_caller_allows_it(written, tmp_path):
+    rewrite_manifest(written[0], with_class("pluggy:Missing"))
+    with pytest.raises(UserMistake, match=r"allow=\['pluggy'\]"):
+        artifact.load(written[0])
+    with pytest.raises(UserMistake, match="cannot be imported"):
+        artifact.load(written[0], allow=["pluggy"])
+
+
+def test_another_format_is_refused(written):
+    rewrite_manifest(written[0], lambda manifest: manifest.update(format=99))
+    with pytest.raises(UserMistake, match="format 99, and this version of searchlab reads format 1"):
+        artifact.load(written[0])
+
+
+def test_a_changed_manifest_is_a_user_mistake(written):
+    path = written[0] / "manifest.json"
+    path.write_text(path.read_text().replace("Tanh", "Relu"))
+    with pytest.raises(UserMistake, match=r"manifest\.json has changed"):
+        artifact.load(written[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manifest: manifest["weights"].update(file="../weights.npz"),
+        lambda manifest: manifest["model"].update(sizes=[7, 2]),
+        lambda manifest: manifest["model"].update(sizes="32"),
+        lambda manifest: manifest["model"].update(sizes=[10**12, 10**12]),
+        lambda manifest: manifest["model"]["arguments"].update(hidden=-1),
+        lambda manifest: manifest["model"]["arguments"].update(unknown=1),
+        lambda manifest: manifest.pop("weights"),
+        lambda manifest: manifest.update(model=None),
+        lambda manifest: manifest["model"].update({"class": 7}),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_a_user_mistake(written, change):
+    rewrite_manifest(written[0], change)
+    with pytest.raises(UserMistake):
+        artifact.load(written[0])
+
+
+def test_a_linked_weights_file_is_refused(written):
+    path = written[0] / "weights.npz"
+    path.rename(written[0] / "elsewhere.npz")
+    path.symlink_to("elsewhere.npz")
+    with pytest.raises(UserMistake, match=r"no plain file weights\.npz"):
+        artifact.load(written[0])
+
+
+@pytest.mark.parametrize("write", [np.savez_compressed, np.savez], ids=["compressed", "with NaN"])
+def test_weights_that_unpack_to_more_or_are_not_numbers_are_refused(written, write):
+    path, value = written[0] / "weights.npz", 0.0 if write is np.savez_compressed else np.nan
+    write(path, W=np.full(10**6, value, np.float16))
+    rewrite_manifest(written[0], lambda m: m["weights"].update(sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
+    with pytest.raises(UserMistake, match=r"claim to unpack|no finite numbers"):
+        artifact.load(written[0])
+
+
+def test_damaged_files_are_refused_or_mean_the_same(written):
+    """Bytes that change, are cut off, are repeated, or are replaced by another file's."""
+    folder, _ = written
+    contents = {name: (folder / name).read_bytes() for name in ("weights.npz", "manifest.json")}
+    expected, draws, x = artifact.load(folder), np.random.default_rng(0), np.ones((1, 3))
+    for _ in range(400):
+        name = str(draws.choice(list(contents)))
+        (folder / name).write_bytes(damaged(contents[name], contents["weights.npz"], draws))
+        try:
+            loaded = artifact.load(folder)
+        except UserMistake:
+            pass
+        else:
+            assert loaded.manifest == expected.manifest
+            assert (loaded.predict(x) == expected.predict(x)).all()
+        (folder / name).write_bytes(contents[name])
+
+
+def damaged(content, other, draws):
+    """Return content with random damage."""
+    at, length = int(draws.integers(len(content))), int(draws.integers(1, 40))
+    random = draws.integers(256, size=length, dtype=np.uint8).tobytes()
+    return [
+        lambda: content[:at] + bytes([content[at] ^ (1 << int(draws.integers(8)))]) + content[at + 1 :],
+        lambda: content[:at] + random + content[at + length :],
+        lambda: content[:at],
+        lambda: content[:at] + content[at + length :],
+        lambda: content[:at] + content[at : at + length] * 2 + content[at + length :],
+        lambda: other[:at] + content[at:],
+    ][int(draws.integers(6))]()
 
 
 def test_a_model_without_an_import_path_is_a_user_mistake(tmp_path):

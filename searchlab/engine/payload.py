@@ -12,8 +12,8 @@ import ray
 
 from searchlab.cluster.shipped_data import ShippedData
 from searchlab.data.training_rows import TrainingRows
+from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
 from searchlab.runs.job import Job
-from searchlab.space.loader import MODULE_PREFIX
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def extend_import_path(folders: Sequence[str]) -> None:
 def _serialize(job: Job) -> bytes:
     """Return the job as bytes, with what the sweep file itself defines by value: no worker could import it by name."""
     for name, module in list(sys.modules.items()):
-        if name.startswith(MODULE_PREFIX):
+        if name.startswith(SWEEP_FILE_PREFIX):
             cloudpickle.register_pickle_by_value(module)
     content: bytes = cloudpickle.dumps(job)
     return content

@@ -27,8 +27,8 @@ from searchlab.environment import worker_environment
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.memory import MemoryModel, MemoryNeed
 from searchlab.fusion.speed import SpeedModel, SpeedProfile, interpolate_seconds, time_scoring
+from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
 from searchlab.space.domains import ParameterValues
-from searchlab.space.loader import MODULE_PREFIX
 from searchlab.space.sweep import Sweep
 
 TIME_LIMIT_SECONDS = 8.0  # after which a process measures no other structure
@@ -151,7 +151,7 @@ def _measure_structure(
 def _start_process(request: TimingRequest) -> subprocess.Popen[bytes]:
     """Start a process that measures; what the sweep file itself defines is pickled by value."""
     for name, module in list(sys.modules.items()):
-        if name.startswith(MODULE_PREFIX):
+        if name.startswith(SWEEP_FILE_PREFIX):
             cloudpickle.register_pickle_by_value(module)
     environment = {**os.environ, **worker_environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", "from searchlab.estimate.timing import main; main()"]

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from searchlab import artifact
 from searchlab.backend import unavailable_reason
 from searchlab.cluster.address import validate_address
 from searchlab.data.training_rows import TrainingRows
 from searchlab.engine.blob_store import validate_location
 from searchlab.engine.memory_limits import default_workers, validate_memory, worker_memory
 from searchlab.errors import UserMistake
+from searchlab.nn.import_paths import import_path
 from searchlab.project import project_root
 from searchlab.results.result import Result
 from searchlab.runner.pipeline import SweepPipeline
@@ -113,6 +113,6 @@ def _validate_names(part: Any) -> None:
     else:
         inner = part if isinstance(part, (list, tuple)) else ()
         if callable(part):
-            artifact.import_path(part)
+            import_path(part)
     for value in inner:
         _validate_names(value)

@@ -10,10 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
 from searchlab.project import project_root
 from searchlab.space.sweep import Sweep
-
-MODULE_PREFIX = "searchlab_sweep_file_"  # begins the names of sweep files in sys.modules
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def load(path: Path) -> SweepFile:
 
 def _run_file(path: Path) -> ModuleType:
     """Run the file as a module; raise UserMistake with the line of the file for every exception."""
-    name = f"{MODULE_PREFIX}{path.stem}"
+    name = f"{SWEEP_FILE_PREFIX}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserMistake(f"{path} is not a Python file.")
