@@ -12,6 +12,7 @@ import pytest
 from models.mlp import MLP
 from models.rnn_lm import RnnLM
 from searchlab import artifact
+from searchlab.artifact.format import manifest_sum
 from searchlab.data import Batch, Scaling, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn import BatchNorm, LeakyRelu, MeanSquaredError, Parameters, Tanh, random_normal
@@ -171,7 +172,7 @@ def rewrite_manifest(folder, change):
     """Change a manifest as somebody does who knows how its sum is made."""
     manifest = json.loads((folder / "manifest.json").read_text())
     change(manifest)
-    manifest["sha256"] = artifact.manifest_sum(manifest)
+    manifest["sha256"] = manifest_sum(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -1,0 +1,20 @@
+"""What the files of an artifact are called, and the sum of its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+FORMAT = 1
+WEIGHTS, MANIFEST, VOCABULARY = "weights.npz", "manifest.json", "vocabulary.json"
+SUM = "sha256"  # the entry of the manifest with the sum of all others
+SCALING = ("inputs/mean", "inputs/scale")  # the names of the scaling among the weights
+TARGET_SCALING = ("targets/mean", "targets/scale")
+
+
+def manifest_sum(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a manifest without its sum."""
+    content = {name: value for name, value in manifest.items() if name != SUM}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,100 @@
+"""A loaded artifact: a trained model with all that it needs to take inputs as they are in the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from searchlab.backend import Array
+from searchlab.data.batch import Batch
+from searchlab.data.scaling import Scaling
+from searchlab.data.vocabulary import UNKNOWN, Vocabulary
+from searchlab.errors import UserMistake
+from searchlab.nn.generation import generate
+from searchlab.nn.module import Model
+from searchlab.nn.target_unit import in_target_unit
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A trained model that was read from files: one replica, which computes in float32.
+
+    Args:
+        model: The model.
+        manifest: What the manifest says: the class and the arguments of the model, and how it was found and tested.
+        scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None where they are not.
+        target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
+        vocabulary: The tokens of a language model; default None.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from searchlab.artifact import load, save
+        >>> from searchlab.testing.linear_model import LinearModel
+        >>> weights = {"affine.W": np.array([[1.0, -1.0]]), "affine.b": np.array([[0.0, 0.5]])}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(folder, weights, LinearModel, arguments={}, sizes=(1, 2), metadata={"sweep": "mine"})
+        ...     artifact = load(folder)
+        >>> artifact.predict([[2.0], [-1.0]]).tolist()  # two rows of one feature
+        [[2.0, -1.5], [-1.0, 1.5]]
+        >>> artifact.manifest["sweep"]
+        'mine'
+    """
+
+    model: Model
+    manifest: Mapping[str, Any]
+    scaling: Scaling | None = None
+    target_scaling: Scaling | None = None
+    vocabulary: Vocabulary | None = None
+
+    def predict(self, x: Array) -> Array:
+        """Return the scores of the model for inputs as they are in the data, or numbers in the unit of the targets.
+
+        Args:
+            x: Inputs (B, features), or images (B, height, width).
+
+        Returns:
+            Scores (B, outputs); of a classifier, the largest one is at the predicted class.
+        """
+        inputs: Array = np.array(x, dtype=self.scaling.mean.dtype if self.scaling else np.float32)[None]  # a copy
+        if inputs.ndim == 4 and inputs.shape[2] * inputs.shape[3] == self.manifest["model"]["sizes"][0]:
+            inputs = inputs.reshape(*inputs.shape[:2], -1)
+        if self.scaling:
+            inputs = self.scaling.standardize(inputs)
+        model = in_target_unit(self.model, self.target_scaling)
+        scores, _ = model.predict(Batch(inputs, np.zeros(inputs.shape[:2], dtype=np.int64)))
+        first: Array = scores[0]
+        return first
+
+    def generate(
+        self,
+        prompt: str,
+        length: int = 50,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        skip_tokens: Sequence[str] = (UNKNOWN,),
+        seed: int = 0,
+    ) -> str:
+        """Return the prompt and the text with which a language model continues it.
+
+        Args:
+            prompt: Text of at least one word or character.
+            length: Number of words or characters to add; default 50.
+            temperature: Divisor of the scores before the softmax; 0 always takes the likeliest token; default 1.
+            top_k: Number of likeliest tokens that may be drawn; default None, all.
+            skip_tokens: Tokens that are never drawn, whether in the vocabulary or not; default `<unk>`.
+            seed: Random seed; default 0.
+
+        Raises:
+            UserMistake: When the artifact has no vocabulary, the prompt is empty, or an argument is out of range.
+        """
+        if self.vocabulary is None:
+            raise UserMistake("generate needs a language model, and this artifact has no vocabulary.")
+        start = self.vocabulary.encode(prompt)
+        skip_ids = [index for index, token in enumerate(self.vocabulary.tokens) if token in skip_tokens]
+        ids = generate(self.model, start, length, seed=seed, temperature=temperature, top_k=top_k, skip_ids=skip_ids)
+        return self.vocabulary.decode(ids[0])

@@ -1,0 +1,159 @@
+"""Loading an artifact: every file is verified before a part of the model is imported."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchlab.artifact.format import (
+    FORMAT,
+    MANIFEST,
+    SCALING,
+    SUM,
+    TARGET_SCALING,
+    VOCABULARY,
+    WEIGHTS,
+    manifest_sum,
+)
+from searchlab.artifact.loaded import Artifact
+from searchlab.backend import Array
+from searchlab.data.scaling import Scaling
+from searchlab.data.vocabulary import Vocabulary
+from searchlab.errors import UserMistake
+from searchlab.nn.import_paths import decode_parts, import_part
+from searchlab.nn.module import Model
+from searchlab.nn.parameter import Parameters
+from searchlab.replicas import Replicas
+
+# what reading damaged files, or building a model from them, can raise
+DAMAGE: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,  # an unknown compression
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def load(folder: Path | str, *, allow: Collection[str] = ()) -> Artifact:
+    """Read an artifact from its folder, and build its model.
+
+    The manifest names the class of the model and its parts. Only parts of networks in searchlab, modules of the project
+    and packages in `allow` are imported, and nothing is imported before all files are found to be whole.
+
+    Args:
+        folder: The folder of an artifact, such as `.searchlab/sweeps/NAME/artifact`.
+        allow: Names of installed packages that a manifest may name too, default none: their code is run.
+
+    Returns:
+        The model, its manifest, and what it needs for inputs: scaling and vocabulary.
+
+    Raises:
+        UserMistake: When a file is missing or was changed, the format is unknown, or the code of the model cannot or
+            may not be imported.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from searchlab.artifact import load, save
+        >>> from searchlab.testing.linear_model import LinearModel
+        >>> weights = {"affine.W": np.ones((2, 2)), "affine.b": np.zeros((1, 2))}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(folder, weights, LinearModel, arguments={}, sizes=(2, 2), metadata={})
+        ...     load(folder).predict([[1.0, 2.0]]).tolist()
+        [[3.0, 3.0]]
+    """
+    folder = Path(folder)
+    manifest = _read_manifest(folder)
+    try:
+        values = _read_arrays(_read_verified(folder, manifest["weights"], WEIGHTS))
+        has_vocabulary = "vocabulary" in manifest
+        tokens = json.loads(_read_verified(folder, manifest["vocabulary"], VOCABULARY)) if has_vocabulary else None
+        model = _build_model(manifest["model"], allow)
+        scaling, target_scaling = (_pop_scaling(values, names) for names in (SCALING, TARGET_SCALING))
+        # (1, ...): the replica axis again
+        Parameters(model.named_parameters()).restore({name: value[None] for name, value in values.items()})
+        vocabulary = Vocabulary.from_json(tokens) if tokens else None
+    except DAMAGE as error:
+        if isinstance(error, UserMistake):
+            raise
+        raise _unreadable(folder, error) from error
+    return Artifact(model, manifest, scaling, target_scaling, vocabulary)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest; raise UserMistake where it is missing, damaged, or of another format."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise UserMistake(
+                f"{folder} holds an artifact of format {manifest['format']!r}, and this version of searchlab reads "
+                f"format {FORMAT}."
+            )
+        if manifest[SUM] != manifest_sum(manifest):
+            raise UserMistake(f"{folder / MANIFEST} has changed since it was written: its SHA-256 is another one.")
+    except DAMAGE as error:
+        if isinstance(error, UserMistake):
+            raise
+        raise _unreadable(folder, error) from error
+    return dict(manifest)
+
+
+def _unreadable(folder: Path, error: Exception) -> UserMistake:
+    return UserMistake(f"{folder} does not hold an artifact that can be read ({type(error).__name__}: {error}).")
+
+
+def _read_arrays(content: bytes) -> dict[str, Array]:
+    """Return the arrays of a weights file, all of finite numbers; raise ValueError for anything else."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > len(content):  # arrays are not compressed
+        raise ValueError(f"the weights claim to unpack to {size:,} bytes")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        values = {name: arrays[name] for name in arrays.files}
+    for name, value in values.items():
+        if value.dtype not in (np.float16, np.float32, np.float64) or not np.isfinite(value).all():
+            raise ValueError(f"{name} has values that are no finite numbers")
+    return values
+
+
+def _build_model(entry: Mapping[str, Any], allow: Collection[str]) -> Model:
+    """Return a new model of one replica; all parts are checked before one of them is called."""
+    build, arguments = import_part(entry["class"], allow), decode_parts(entry["arguments"], allow)
+    if isinstance(build, type) and not issubclass(build, Model):
+        raise UserMistake(f"the manifest names {entry['class']} as the model, which is no subclass of Model.")
+    model = build(Replicas([0]), *entry["sizes"], **arguments)
+    if not isinstance(model, Model):
+        raise UserMistake(f"the manifest names {entry['class']} as the model, which does not build a Model.")
+    return model
+
+
+def _pop_scaling(values: dict[str, Array], names: tuple[str, str]) -> Scaling | None:
+    """Remove the arrays of a scaling (columns,) from the values, and return them with a replica axis."""
+    found = [values.pop(name)[None] for name in names if name in values]
+    return Scaling(*found) if found else None
+
+
+def _read_verified(folder: Path, entry: Mapping[str, str], name: str) -> bytes:
+    """Return the content of a file; raise UserMistake where its SHA-256 is not that of its entry in the manifest."""
+    path = folder / name
+    if entry["file"] != name or path.is_symlink() or not path.is_file():
+        raise UserMistake(f"{folder} has no plain file {name}.")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise UserMistake(f"{path} has changed since it was written: its SHA-256 differs from the manifest.")
+    return content

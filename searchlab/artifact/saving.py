@@ -1,0 +1,112 @@
+"""Saving a trained model: weights in float16, and a manifest that describes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchlab.artifact.format import (
+    FORMAT,
+    MANIFEST,
+    SCALING,
+    SUM,
+    TARGET_SCALING,
+    VOCABULARY,
+    WEIGHTS,
+    manifest_sum,
+)
+from searchlab.backend import Array
+from searchlab.data.scaling import Scaling
+from searchlab.data.vocabulary import Vocabulary
+from searchlab.nn.import_paths import encode_parts, import_path
+from searchlab.nn.module import Model
+
+
+def save(
+    folder: Path | str,
+    weights: Mapping[str, Array],
+    model: Callable[..., Model],
+    arguments: Mapping[str, Any],
+    sizes: Sequence[int],
+    metadata: Mapping[str, Any],
+    *,
+    buffers: Mapping[str, Array] | None = None,
+    scaling: Scaling | None = None,
+    target_scaling: Scaling | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> None:
+    """Write a trained model to a folder: weights in float16, a manifest, and the vocabulary where there is one.
+
+    Buffers and the scaling are not rounded to float16: they are few numbers, in the units of the data, which float16
+    may not hold.
+
+    Args:
+        folder: The folder; it is made if need be, and files in it are replaced.
+        weights: The trainable parameters of one replica by name, without replica axis.
+        model: The class or function that builds the model; it must be importable by its name.
+        arguments: The keyword arguments of the model.
+        sizes: The sizes of the data, which the model takes after the replicas.
+        metadata: More entries of the manifest, as JSON values.
+        buffers: The parameters that are not trainable (running statistics) by name; default none.
+        scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None.
+        target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
+        vocabulary: The tokens of a language model; default None.
+
+    Raises:
+        OverflowError: When a weight is beyond the range of float16.
+        UserMistake: When the model, or a class or function among its arguments, cannot be imported by name.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from searchlab.artifact import save
+        >>> from searchlab.testing.linear_model import LinearModel
+        >>> weights = {"affine.W": np.zeros((4, 3)), "affine.b": np.zeros((1, 3))}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(folder, weights, LinearModel, arguments={}, sizes=(4, 3), metadata={})
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['manifest.json', 'weights.npz']
+    """
+    folder = Path(folder)
+    with np.errstate(under="ignore"):  # weights too small for float16 become 0
+        halves = {name: np.asarray(value, dtype=np.float16) for name, value in weights.items()}
+    for name, half in halves.items():
+        if not np.isfinite(half).all():
+            raise OverflowError(f"{name} has weights beyond the range of float16 (65,504)")
+    exact = {name: np.asarray(value, dtype=np.float32) for name, value in (buffers or {}).items()}
+    for names, each in ((SCALING, scaling), (TARGET_SCALING, target_scaling)):
+        exact |= dict(zip(names, (each.mean[0], each.scale[0]), strict=True)) if each else {}
+    arrays: dict[str, Any] = halves | exact
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / WEIGHTS, allow_pickle=False, **arrays)
+    manifest = {
+        "format": FORMAT,
+        "model": {"class": import_path(model), "sizes": list(sizes), "arguments": encode_parts(dict(arguments))},
+        "weights": {
+            "file": WEIGHTS,
+            "dtype": "float16",
+            "other_dtypes": {name: str(array.dtype) for name, array in sorted(exact.items())},
+            "parameters": sum(half.size for half in halves.values()),
+            "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
+        },
+        **_write_vocabulary(folder, vocabulary),
+        **metadata,
+    }
+    manifest = json.loads(json.dumps(manifest))  # as it will be read: the sum is of these values
+    (folder / MANIFEST).write_text(json.dumps({**manifest, SUM: manifest_sum(manifest)}, indent=2) + "\n")
+
+
+def _write_vocabulary(folder: Path, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    """Write the vocabulary, and return its entry in the manifest."""
+    if vocabulary is None:
+        return {}
+    content = (json.dumps(vocabulary.to_json(), ensure_ascii=False) + "\n").encode()
+    (folder / VOCABULARY).write_bytes(content)
+    entry = {"file": VOCABULARY, "words": len(vocabulary), "sha256": hashlib.sha256(content).hexdigest()}
+    return {"vocabulary": entry}
