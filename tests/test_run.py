@@ -198,6 +198,18 @@ def test_a_sweep_with_a_result_and_no_study_is_not_begun_anew(home, content):
     assert study.exists() == (content is not None)
 
 
+def test_a_study_that_cannot_be_read_here_is_left_to_the_search(home, monkeypatch):
+    """A database may be away for a moment, or be reached by the cluster alone."""
+
+    def unreachable(*_, **__):
+        raise WorldFault("the database does not answer")
+
+    run_local(home, spiral_sweep(trials=2, epochs=1))
+    monkeypatch.setattr("searchlab.runner.resume.open_study", unreachable)
+    result = resume("spiral", home=home, trials=3, sweep=spiral_sweep(trials=2, epochs=1))
+    assert len(result.trials) == 3
+
+
 @pytest.mark.slow
 def test_a_finished_sweep_is_extended_without_repeating_a_trial(home):
     sweep = spiral_sweep()

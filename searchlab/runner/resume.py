@@ -85,7 +85,13 @@ def _require_study(manifest: SweepManifest, folder: SweepFolder) -> None:
     if folder.read("result") is None:
         return
     storage = manifest.study_storage(folder)
-    if not open_study(storage, manifest.name, manifest.goal, with_parameters=False).read().ended:
+    try:
+        ended = open_study(storage, manifest.name, manifest.goal, with_parameters=False).read().ended
+    except (
+        WorldFault
+    ):  # damaged, or a database that is away or that only the cluster reaches: the search tells or waits
+        return
+    if not ended:
         raise WorldFault(
             f"{manifest.name!r} has a result, and its study in {without_password(str(storage))} is gone or empty; "
             "restore it to continue, or run the sweep under another name."
