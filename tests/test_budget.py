@@ -179,6 +179,17 @@ def test_reproducible_search_checks_the_budget_between_generations(tmp_path):
     study.close()
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0]])
+def test_patience_of_a_reproducible_search_does_not_depend_on_which_trial_ends_first(tmp_path, order):
+    study = study_with(tmp_path, Budget(patience=3), trials=12, generation=4)
+    groups = [study.ask() for _ in range(4)]
+    for position in order:
+        finish(study, groups[position], 0.9 if position == 0 else 0.5)
+    assert study.ask() is None
+    assert study.end_reason, "three trials after the first one are not better"
+    study.close()
+
+
 def test_search_with_an_exhausted_budget_has_a_winner_and_can_be_resumed(tmp_path):
     sweep = spiral_sweep(trials=12, budget=Budget(epochs=14))
     result = run(sweep, engine="local", tracking=None, home=tmp_path, fuse=2)

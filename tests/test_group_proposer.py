@@ -12,7 +12,7 @@ from searchlab import SGD, Choice, Grid, Space, Trainer
 from searchlab.engine import local
 from searchlab.fusion.groups import NoGroupYet
 from searchlab.runs.events import EpochFinished, EventBuffer, Message, TrialFinished, TrialStarted
-from searchlab.space.samplers import Random
+from searchlab.space.samplers import TPE, CmaEs, QuasiRandom, Random
 from searchlab.space.structure import structural_parameters
 from searchlab.study.study import Study
 from tests.jobs import make_job
@@ -227,8 +227,11 @@ def run_search(study, workers):
         if not open_groups:
             return study.records()
         group = open_groups.pop()
-        value = 1.0 / (1.0 + group.parameters[0]["training.clip_norm"])
-        study.finish(group.trials, score(1, value, len(group.trials)))
+        study.finish(group.trials, epoch(1, [value_of(p) for p in group.parameters for _ in range(2)]))
+
+
+def value_of(parameters):
+    return 1.0 / (1.0 + parameters.get("training.clip_norm", parameters.get("optimizer.lr", 1.0)))
 
 
 @pytest.mark.parametrize("workers", [2, 3, 8])
@@ -253,11 +256,37 @@ def test_an_interrupted_generation_is_continued_as_it_was(open_study, tmp_path, 
     before = open_study(storage=storage, trials=20, generation=8)
     for _ in range(killed_after):
         group = before.ask()
-        value = 1.0 / (1.0 + group.parameters[0]["training.clip_norm"])
-        before.finish(group.trials, score(1, value, len(group.trials)))
+        before.finish(group.trials, epoch(1, [value_of(p) for p in group.parameters for _ in range(2)]))
     before.close()
     after = run_search(open_study(storage=storage, trials=20, generation=8), 1)
     assert [(r.parameters, r.value) for r in after] == [(r.parameters, r.value) for r in uninterrupted]
+
+
+GENERATION_SPACES = {
+    "tpe": spiral_sweep(sampler=TPE()),
+    "random with duplicates": spiral_sweep(**SIX_POINTS),
+    "a constraint": spiral_sweep(constraint=lambda parameters: parameters["training.clip_norm"] - 3.0),
+    "quasi-random": spiral_sweep(sampler=QuasiRandom()),
+    "cma-es": spiral_sweep(sampler=CmaEs()),
+}
+
+
+@pytest.mark.parametrize("sweep", GENERATION_SPACES.values(), ids=GENERATION_SPACES)
+def test_a_reproducible_search_killed_at_any_line_of_its_journal_ends_with_the_same_trials(open_study, tmp_path, sweep):
+    def found(storage):
+        study = open_study(sweep, storage=storage, trials=13, generation=5, fuse=2)
+        records = run_search(study, 1)
+        study.close()
+        return [(r.number, r.state, r.parameters, r.value, r.reason and r.reason[:20]) for r in records]
+
+    whole = tmp_path / "whole.journal"
+    uninterrupted, lines = found(whole), whole.read_text().splitlines(keepends=True)
+    assert len(uninterrupted) >= 13
+    for cut in range(len(lines)):
+        storage = tmp_path / f"{cut}.journal"
+        storage.write_text("".join(lines[:cut]))
+        assert found(storage) == uninterrupted, f"cut after {cut} of {len(lines)} lines"
+        storage.unlink()
 
 
 def test_local_searches_with_automatic_fusing_end_with_the_requested_number_of_trials(tmp_path):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
 
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from searchlab.fusion.groups import Group, group_size
 from searchlab.runs.job import Job
 from searchlab.space.constraints import ConstraintChecker
 from searchlab.space.domains import Scalar
 from searchlab.space.structure import structural_parameters
-from searchlab.study.storage.attributes import GROUP
+from searchlab.study.storage.attributes import GROUP, INFEASIBLE
 from searchlab.study.survivor_queue import structure_key
 from searchlab.study.trial_proposer import TrialProposer, Values
 from searchlab.study.trial_store import TrialStore
@@ -40,6 +40,8 @@ class GroupProposer:
         self.best_sizes: dict[Hashable, int] = {}
         self.generation_start: dict[int, int] = {}
         self.no_feasible_reason: str | None = None
+        self._generation: int | None = None  # the first trial of the generation that is being drawn
+        self._stored: dict[int, FrozenTrial] = {}  # trials that a killed process has drawn of it
         self._trials = TrialProposer(job, store.study)
         self._constraint = ConstraintChecker(job.sweep, job.rows.load)
 
@@ -76,16 +78,28 @@ class GroupProposer:
     def next_generation(self) -> list[Group]:
         """Return the groups of a generation: none of its trials is trained before the last one is proposed."""
         start, groups = self.store.trial_count, list[Group]()
+        self._generation = start
         while self.trials_left() and self.store.trial_count - start < self.job.generation:
             group = self.next_group()
             groups += [group] if group else []
         for group in groups:
             self.generation_start |= dict.fromkeys(group.trials, start)
-            self._store_group(group, since=start)
         return groups
 
     def interrupted_groups(self) -> list[Group]:
-        """Return the open trials of a killed process, in the groups in which they were trained."""
+        """Return the open trials of a killed process, in the groups in which they were trained.
+
+        A generation that was killed while it was drawn is drawn to its end, as it would have been.
+        """
+        trials = self.store.generation_in_drawing() if self.job.generation else {}
+        if trials:
+            self._stored = trials
+            self.store.rewind(min(trials))
+            return self.next_generation()
+        return self._open_groups()
+
+    def _open_groups(self) -> list[Group]:
+        """Return the groups that a killed process had given out, with those of their trials that are open."""
         members: dict[str, list[tuple[int, Values]]] = {}
         merged_groups: dict[str, tuple[str, ...]] = {}
         for number, stored in self.store.interrupted_trials():
@@ -157,8 +171,22 @@ class GroupProposer:
     def _propose(self, fixed: Mapping[str, Scalar]) -> tuple[int, Values] | None:
         """Create the next trial and return it; None where it is not trained."""
         number = self.store.trial_count
-        trial, values = self._trials.propose(number, fixed)
+        if number in self._stored:
+            return self._propose_stored(number, self._stored.pop(number), fixed)
+        generation = {GROUP: {"group": str(number), "since": self._generation}} if self.job.generation else None
+        trial, values = self._trials.propose(number, fixed, generation)
         self.store.trial_count += 1
+        return (number, values) if self._start(number, trial, values) else None
+
+    def _propose_stored(
+        self, number: int, stored: FrozenTrial, fixed: Mapping[str, Scalar]
+    ) -> tuple[int, Values] | None:
+        """Return a trial that is stored already, as if it were new; None where it is not trained."""
+        self.store.trial_count += 1
+        if stored.state.is_finished():  # untrained, because nothing of its generation was trained
+            self.store.infeasible_count += INFEASIBLE in stored.user_attrs
+            return None
+        trial, values = self._trials.reopen(number, stored, fixed)
         return (number, values) if self._start(number, trial, values) else None
 
     def _start(self, number: int, trial: Trial, values: Values) -> bool:
@@ -173,5 +201,6 @@ class GroupProposer:
         return not self.store.link_duplicate(number, values)
 
     def _store_group(self, group: Group, **about: object) -> None:
+        generation = {"since": self._generation} if self.job.generation else {}
         for number in group.trials:
-            self.store.store_group(number, {"group": group.id, **about})
+            self.store.store_group(number, {"group": group.id, **generation, **about})

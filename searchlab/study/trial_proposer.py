@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import optuna
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from searchlab.runs.job import Job
 from searchlab.space.domains import Domain, Scalar
@@ -41,16 +41,26 @@ class TrialProposer:
         """Whether all points are known in advance, so that a sampler learns nothing between them."""
         return self._grid is not None
 
-    def propose(self, number: int, fixed: Mapping[str, Scalar]) -> tuple[Trial, Values]:
-        """Create the trial of this number with these values fixed, and return it with all its values."""
+    def propose(
+        self, number: int, fixed: Mapping[str, Scalar], attributes: Mapping[str, object] | None = None
+    ) -> tuple[Trial, Values]:
+        """Create the trial of this number with these values fixed, and return it with all its values.
+
+        `attributes` are stored with the trial from its first moment.
+        """
         self._set_sampler(number, fixed)
         with np.errstate(all="ignore"):
-            trial = _create_trial(self._study)
+            trial = _create_trial(self._study, attributes)
         return trial, self._suggest_values(trial)
 
-    def reopen(self, number: int, trial: FrozenTrial) -> tuple[Trial, Values]:
-        """Return an open trial with all its values; those that a kill kept from being stored are drawn now."""
-        self._set_sampler(number, {})
+    def reopen(
+        self, number: int, trial: FrozenTrial, fixed: Mapping[str, Scalar] | None = None
+    ) -> tuple[Trial, Values]:
+        """Return an open trial with all its values; those that a kill kept from being stored are drawn now.
+
+        `fixed` are the values that were fixed when the trial was created, as far as they are known.
+        """
+        self._set_sampler(number, fixed or {})
         opened = Trial(self._study, trial._trial_id)
         return opened, self._suggest_values(opened)
 
@@ -88,11 +98,14 @@ class TrialProposer:
         return values
 
 
-def _create_trial(study: optuna.Study) -> Trial:
+def _create_trial(study: optuna.Study, attributes: Mapping[str, object] | None) -> Trial:
     """Return a new trial, created as `Study.ask` of Optuna 5.0 does, without its look at the queue.
+
+    User attributes are part of the operation that creates the trial: no kill leaves it without them.
 
     `Study.ask` calls `Study._pop_waiting_trial_id`, which goes through all trials each time; here no trial is ever
     enqueued in Optuna. The first line makes samplers that use Optuna's cache read the trials anew.
     """
     study._thread_local.cached_all_trials = None
-    return Trial(study, study._storage.create_new_trial(study._study_id))
+    template = create_trial(state=TrialState.RUNNING, user_attrs=dict(attributes)) if attributes else None
+    return Trial(study, study._storage.create_new_trial(study._study_id, template_trial=template))

@@ -15,6 +15,7 @@ from searchlab.runs.job import Job
 from searchlab.runs.trials import LearningCurve, State, TrialRecord
 from searchlab.space.budget import BudgetUsage
 from searchlab.space.domains import Scalar
+from searchlab.study.best_score import BestScore
 from searchlab.study.optuna_study import add_prior_trials, load_study
 from searchlab.study.reading import end_order, to_record, to_timestamp
 from searchlab.study.storage import opening
@@ -55,8 +56,7 @@ class TrialStore:
         self.trial_count, self.infeasible_count = 0, 0
         self._first_with: dict[frozenset[tuple[str, Scalar]], int] = {}  # the first trial with these parameters
         self._duplicates: dict[int, list[int]] = {}  # by open trial: the later trials with the same parameters
-        self._best: float | None = None
-        self._since_best, self._ended_count = 0, 0
+        self._best = BestScore(self.goal, by_number=bool(job.generation))
         self._storage = opening.open_owned(job.storage, lambda text: handler.handle(Message(text)), job.name)
         try:
             self.study = load_study(self._storage, job)
@@ -77,12 +77,28 @@ class TrialStore:
     def budget_usage(self) -> BudgetUsage:
         """What the search has used so far."""
         seconds = self._earlier_seconds + time.monotonic() - self._opened_at
-        return BudgetUsage(seconds, self.learning_curves.total_epochs, self._best, self._since_best)
+        return BudgetUsage(seconds, self.learning_curves.total_epochs, *self._best.usage())
 
     def interrupted_trials(self) -> list[tuple[int, FrozenTrial]]:
         """Return the trials that a killed process left open, each with its number."""
         trials = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [(trial.number - self.prior_count, trial) for trial in trials]
+
+    def generation_in_drawing(self) -> dict[int, FrozenTrial]:
+        """Return the trials of the latest generation by number, if a process was killed while it drew them; else none.
+
+        No trial is trained before the last one of its generation is drawn: a trained one ends the drawing.
+        """
+        trials = dict(enumerate(self.study.get_trials(deepcopy=False)[self.prior_count :]))
+        start = trials[max(trials)].user_attrs.get(GROUP, {}).get("since") if trials else None
+        latest = {number: trial for number, trial in trials.items() if start is not None and number >= start}
+        return {} if any(self._is_trained(number, trial) for number, trial in latest.items()) else latest
+
+    def rewind(self, number: int) -> None:
+        """Count only the trials before this one, because the others are proposed again."""
+        earlier = self.study.get_trials(deepcopy=False)[self.prior_count : self.prior_count + number]
+        self.trial_count = number
+        self.infeasible_count = sum(INFEASIBLE in trial.user_attrs for trial in earlier)
 
     def start(self, number: int, trial: Trial, parameters: Mapping[str, Scalar]) -> None:
         """Add a trial whose parameters are stored."""
@@ -159,6 +175,11 @@ class TrialStore:
         trials = self.study.get_trials(deepcopy=False)[self.prior_count :]
         return [to_record(trial, number, self.open_curves.get(number)) for number, trial in enumerate(trials)]
 
+    def _is_trained(self, number: int, trial: FrozenTrial) -> bool:
+        """Return whether a trial has ended after training: it is neither infeasible nor another's duplicate."""
+        is_untrained = INFEASIBLE in trial.user_attrs or self._first_with.get(frozenset(trial.params.items())) != number
+        return trial.state.is_finished() and not is_untrained
+
     def _end_as(self, number: int, first: int) -> None:
         """End a trial as the first trial with its parameters has ended, with the same curve."""
         record = self.record(first)
@@ -182,7 +203,7 @@ class TrialStore:
             trial.report(value, len(curve.scores))  # for Optuna this is the value of a stopped trial
         # the curve is stored as text: Optuna copies what it stores deeply, and text is not parsed with the journal
         curve_text = json.dumps(vars(curve))
-        end = {"state": state, "order": self._ended_count, "epoch": epoch, "reason": reason, "curve": curve_text}
+        end = {"state": state, "order": self._best.ended, "epoch": epoch, "reason": reason, "curve": curve_text}
         trial.set_user_attr(END, end)
         if self.sweep.budget.seconds is not None:
             self.study.set_user_attr(SEARCH_SECONDS, self.budget_usage.seconds)
@@ -193,22 +214,11 @@ class TrialStore:
             self.learning_curves.mark_finished(number)
         elif state == "FAIL":
             self.learning_curves.mark_failed(number)
-        self._update_best(state, value)
+        self._best.add(number, state, value)
         self._handler.handle(TrialFinished(number, state, value, epoch, reason, curve.seconds, time.time(), values[1:]))
         for duplicate in self._duplicates.pop(number, []):
             if duplicate in self.open_trials:
                 self._end_as(duplicate, number)
-
-    def _update_best(self, state: State, value: float | None) -> None:
-        """Count a trial that has ended, and the trials since the best one."""
-        self._ended_count += 1
-        is_better = value is not None and (
-            self._best is None or (value > self._best if self.goal == "max" else value < self._best)
-        )
-        if state == "COMPLETE" and is_better:
-            self._best, self._since_best = value, 0
-        elif state != "INFEASIBLE":
-            self._since_best += 1
 
     def _load_trials(self) -> None:
         """Take in the trials that are stored already."""
@@ -228,4 +238,4 @@ class TrialStore:
         trials = self.study.get_trials(deepcopy=False)
         order = {trial.number - self.prior_count: end_order(trial) for trial in trials}
         for record in sorted((r for r in records if r.ended is not None), key=lambda record: order[record.number]):
-            self._update_best(record.state, record.value)
+            self._best.add(record.number, record.state, record.value)
