@@ -51,6 +51,22 @@ def test_scores_have_four_decimals_and_counts_none(value, text):
     assert formats.score(value) == text
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1, "for the first time"), (3, "for the third time"), (11, "for the 11th time"), (22, "for the 22nd time")],
+)
+def test_how_often_something_has_happened(number, text):
+    assert formats.times(number) == text
+
+
+@pytest.mark.parametrize(
+    ("factors", "text"),
+    [([], ""), ([1.0], "1 (epoch 1)"), ([1.0, 1.0, 0.25, 0.125], "1 (epochs 1-2), 0.25 (epoch 3), 0.125 (epoch 4)")],
+)
+def test_equal_factors_of_a_learning_rate_are_written_once(factors, text):
+    assert formats.factors_text(factors) == text
+
+
 def test_a_score_has_its_standard_deviation_where_it_is_known():
     assert formats.score_with_std(0.97632, 0.0121) == "0.9763 ± 0.0121"
     assert formats.score_with_std(0.97632, None) == formats.score_with_std(0.97632, math.nan) == "0.9763"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
 
 import searchlab
 from models.mlp import MLP
@@ -23,6 +25,7 @@ from searchlab import (
     Int,
     KFold,
     MeanSquaredError,
+    Plateau,
     Random,
     Relu,
     RootMeanSquaredError,
@@ -33,10 +36,13 @@ from searchlab import (
     Trainer,
     artifact,
 )
+from searchlab.cli.summary import print_result
 from searchlab.engine import worker
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.optim import SGD
+from searchlab.reporting.formats import factors_text
 from searchlab.runner.resume import resume
+from searchlab.runs.events import Message
 from tests.jobs import run
 from tests.sweeps import TenRows, spiral_sweep
 
@@ -146,6 +152,47 @@ def test_the_artifact_has_the_test_score_of_the_result(home):
     assert manifest["test"]["openings"] == 1
     assert manifest["cross_validation"]["mean"] == result.best.value
     assert manifest["epochs"] == result.best.epoch
+
+
+class Recorded:
+    """An event handler that keeps the texts of messages."""
+
+    def __init__(self):
+        self.texts = []
+
+    def handle(self, event):
+        if isinstance(event, Message):
+            self.texts.append(event.text)
+
+
+def test_every_opening_of_the_test_rows_is_told(home):
+    messages, sweep = Recorded(), spiral_sweep(trials=4)
+    first = run_recorded(home, sweep, display=messages)
+    assert first.winner.test_openings == first.to_json()["best"]["test_openings"] == 1
+    assert messages.texts == [f"the test rows are opened for the first time, for trial {first.best.number}"]
+    second = resume("spiral", home=home, sweep=sweep, trials=6, display=messages)
+    assert messages.texts[1:] == [f"the test rows are opened for the second time, for trial {second.best.number}"]
+    assert searchlab.open("spiral", home=home).winner.test_openings == second.winner.test_openings == 2
+    tags = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(second.run_id).data.tags
+    assert tags["searchlab.test_openings"] == "2"
+    assert "opened them for the second time: each look after the first" in second.report.read_text()
+    with Console(width=120, record=True, file=io.StringIO()) as console:
+        print_result(second, console)
+    assert "opened for the second time: each look" in " ".join(console.export_text().split())
+
+
+def test_the_record_tells_the_learning_rates_that_the_refit_replays(home):
+    schedule = partial(Plateau, factor=0.5, threshold=10.0)  # no epoch improves so much: the rate falls in each
+    training = Space(Trainer, batch_size=10, epochs=3, schedule=schedule)
+    sweep = spiral_sweep(trials=2, training=training, data=Spiral(points=20, noise=0.01))
+    result = run_recorded(home, sweep)
+    factors = [1.0, 1.0, 0.5][: result.best.epoch]
+    assert result.winner.learning_rate_factors == factors
+    assert artifact.load(result.artifact).manifest["learning_rate_factors"] == factors
+    assert searchlab.open("spiral", home=home).winner.learning_rate_factors == factors
+    tags = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(result.run_id).data.tags
+    assert tags["searchlab.refit_learning_rate_factors"] == factors_text(factors)
+    assert f"was multiplied by {factors_text(factors)}" in result.report.read_text()
 
 
 @pytest.mark.slow

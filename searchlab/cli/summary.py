@@ -10,7 +10,7 @@ from rich.table import Table
 
 from searchlab.cli.snapshot_view import reason_text
 from searchlab.monitor.reasons import count_reasons
-from searchlab.reporting.formats import count, duration, parameter_name, parameter_value, score
+from searchlab.reporting.formats import count, duration, factors_text, parameter_name, parameter_value, score, times
 from searchlab.results.result import Result
 from searchlab.runs.trials import TrialRecord, ranked
 
@@ -91,9 +91,15 @@ def _facts(result: Result) -> Table:
     if winner:
         epochs = count(winner.trial.epoch or 0, "epoch")
         table.add_row("winner", f"trial {winner.trial.number}, trained again on all training rows for {epochs}")
+        if winner.learning_rate_factors:
+            text = f"{factors_text(winner.learning_rate_factors)}: the geometric means of the folds"
+            table.add_row("learning rate", f"times {text}")
         for name in (result.metric, *result.others):
             test, halved = score(winner.test_scores[name]), score(winner.artifact_scores[name])
             table.add_row(f"test {name}", f"{test} on rows that no trial has seen; {halved} as float16")
+        if winner.test_openings > 1:
+            note = "each look after the first makes the test score more optimistic"
+            table.add_row("test rows", f"opened {times(winner.test_openings)}: {note}")
         table.add_row("artifact", _relative(winner.artifact))
         if winner.samples:
             table.add_row("samples", f"{_relative(winner.samples)}: text generated after each epoch")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from itertools import groupby
 
 UNITS = {"s": 1, "min": 60, "h": 3600}  # of a rate, from the shortest to the longest
 
@@ -50,6 +52,25 @@ def score(value: float | None) -> str:
 def score_with_std(value: float | None, std: float | None) -> str:
     """Return a score with its standard deviation, where that is known: "0.9763 ± 0.0121"."""
     return f"{score(value)} ± {score(std)}" if score(std) else score(value)
+
+
+def times(number: int) -> str:
+    """Return how often something has happened: "for the first time", "for the second time", "for the 12th time"."""
+    ordinals = {1: "first", 2: "second", 3: "third"}
+    suffixes = {} if 11 <= number % 100 <= 13 else {1: "st", 2: "nd", 3: "rd"}
+    ordinal = ordinals.get(number) or f"{number}{suffixes.get(number % 10, 'th')}"
+    return f"for the {ordinal} time"
+
+
+def factors_text(factors: Sequence[float]) -> str:
+    """Return the factors of a learning rate by epoch, equal ones once: "1 (epochs 1-4), 0.25 (epochs 5-6)"."""
+    texts, start = list[str](), 1
+    for factor, run in groupby(factors):
+        length = len(list(run))
+        epochs = f"epochs {start}-{start + length - 1}" if length > 1 else f"epoch {start}"
+        texts.append(f"{factor:.3g} ({epochs})")
+        start += length
+    return ", ".join(texts)
 
 
 def parameter_value(value: object) -> str:

@@ -37,6 +37,8 @@ FILTERS = {
     "duration": formats.duration,
     "date_time": formats.date_time,
     "count": formats.count,
+    "times": formats.times,
+    "factors_text": formats.factors_text,
 }
 
 

@@ -115,6 +115,9 @@ class Result:
         whole, tested, halved = winner.trial.to_json(), winner.test_scores, winner.artifact_scores
         best = {k: whole[k] for k in ("trial", "score", "std", "folds", "epoch", "params")}
         best |= {"test": winner.test_score, "test_float16": winner.artifact_score}
+        best |= {"test_openings": winner.test_openings}
+        if winner.learning_rate_factors:
+            best |= {"learning_rate_factors": list(winner.learning_rate_factors)}
         values = dict(zip(self.others, winner.trial.values[1:], strict=True))
         others = {n: {"score": v, "test": tested[n], "test_float16": halved[n]} for n, v in values.items()}
         return best | ({"others": others} if others else {})

@@ -80,4 +80,6 @@ def _winner(
         | {name: scores["test_float16"] for name, scores in others.items()},
         artifact=folder.artifact,
         samples=samples,
+        test_openings=best.get("test_openings", 1),
+        learning_rate_factors=best.get("learning_rate_factors", ()),
     )

@@ -12,15 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from searchlab import artifact
-from searchlab.backend import Array, to_host
-from searchlab.data.examples import Examples
-from searchlab.data.loaded import LoadedDataset
-from searchlab.data.scaling import Scaling
-from searchlab.data.splits import Rows
-from searchlab.data.standardize import Standardized
+from searchlab.backend import Array
 from searchlab.engine.refit import (
     RefitTrial,
     available_device,
@@ -31,10 +24,10 @@ from searchlab.engine.refit import (
 )
 from searchlab.engine.text_samples import join_samples
 from searchlab.errors import WorldFault
-from searchlab.metrics import Metric
-from searchlab.nn.module import Model
-from searchlab.nn.target_unit import in_target_unit
+from searchlab.reporting.formats import times
 from searchlab.reporting.predictions import Predictions
+from searchlab.results.evaluation import gradient_norms, measure, predict_classes
+from searchlab.runs.events import EventHandler, Message, NullHandler
 from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord, winner_candidates
 from searchlab.runs.workspace import SweepFolder
@@ -42,7 +35,6 @@ from searchlab.space.sweep import Sweep
 from searchlab.training import Trainer
 
 MAX_CANDIDATES = 3  # trials that are refitted, one after another, where the refit of a better one diverges
-CHUNK_ROWS = 1024  # test rows predicted at a time
 
 
 @dataclass(frozen=True)
@@ -57,6 +49,9 @@ class Winner:
         predictions: Predictions of the artifact for the test rows, where these are rows with classes.
         samples: File of what a language model generated after each epoch.
         gradient_norms: Norms (T,) of a recurrent model's gradient through time.
+        test_openings: How often the sweep has opened the test rows so far, this test included.
+        learning_rate_factors: Where the schedule reacts to held-out scores, the factor of the learning rate in each
+            epoch of the refit: the geometric mean of those that cross-validation used; empty otherwise.
     """
 
     trial: TrialRecord
@@ -66,6 +61,8 @@ class Winner:
     predictions: Predictions | None = None
     samples: Path | None = None
     gradient_norms: Array | None = None
+    test_openings: int = 1
+    learning_rate_factors: Sequence[float] = ()
 
     @property
     def test_score(self) -> float:
@@ -94,12 +91,14 @@ def select_winner(
     *,
     origin: Mapping[str, Any] | None = None,
     refit: RefitTrial | None = None,
+    handler: EventHandler | None = None,
 ) -> Winner:
     """Refit the best trial, test it, write it as an artifact, read that back and test it again.
 
     With several metrics, the best trial is the one of the Pareto front that is best in the primary metric. Where its
     refit diverges, the next best is taken. `origin` is added to the artifact's manifest; `refit` trains the trial, in
-    this process unless given. Raises WorldFault when none of the best trials can be refitted.
+    this process unless given; `handler` gets a message when the test rows are opened. Raises WorldFault
+    when none of the best trials can be refitted.
     """
     device, failures = available_device(job.config.device), []
     for trial in winner_candidates(trials, [metric.goal for metric in job.sweep.metrics])[:MAX_CANDIDATES]:
@@ -107,28 +106,12 @@ def select_winner(
         if refitted.failure is None:
             trainer = restore_trainer(refitted, job, trial, device)
             schedule = replayed_schedule(job, trial)
-            factors = {"learning_rate_factors": schedule.factors_by_epoch(trial.epoch or 0)} if schedule else {}
-            origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), **factors, **(origin or {})}
-            return _export(job.sweep, trial, trainer, refitted.texts, folder, origin)
+            factors = schedule.factors_by_epoch(trial.epoch or 0) if schedule else ()
+            origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), **(origin or {})}
+            openings = _record_test_opening(folder, trial, handler or NullHandler())
+            return _export(job.sweep, trial, trainer, refitted.texts, folder, origin, openings, factors)
         failures.append(f"trial {trial.number} {refitted.failure}")
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(failures)}. All trials are kept.")
-
-
-def measure(
-    model: Model,
-    metrics: Sequence[Metric],
-    data: LoadedDataset,
-    scaling: Scaling | None = None,
-    target_scaling: Scaling | None = None,
-) -> dict[str, float]:
-    """Return the metrics of a single replica over all rows of a data set, by name.
-
-    The scaling of inputs and of targets is that of the rows that the network was trained on.
-    """
-    table: LoadedDataset = Standardized(data, scaling) if scaling else data
-    model, rows = in_target_unit(model, target_scaling), Rows.from_folds([np.arange(len(data))])
-    with np.errstate(all="ignore"):
-        return {m.name: float(to_host(m.measure(model, table.scoring_batches(rows)))[0]) for m in metrics}
 
 
 def _export(
@@ -138,8 +121,9 @@ def _export(
     texts: Sequence[str],
     folder: SweepFolder,
     origin: Mapping[str, Any],
+    openings: int,
+    factors: Sequence[float],
 ) -> Winner:
-    openings = _record_test_opening(folder, trial)
     test, settled = sweep.data.testing(), sweep.configuration(trial.parameters).model
     scalings = trainer.data.scaling, trainer.data.target_scaling
     tested = measure(trainer.model, sweep.metrics, test.to(trainer.replicas.device), *scalings)
@@ -154,6 +138,7 @@ def _export(
         "data": sweep.describe()["data"],
         "classes": getattr(test, "target_names", None),
         **_other_metrics(sweep, trial, {"float32": tested}),
+        **({"learning_rate_factors": list(factors)} if factors else {}),
         **origin,
     }
     state = {name: value[0] for name, value in trainer.parameters.state().items()}
@@ -187,9 +172,11 @@ def _export(
         test_scores=tested,
         artifact_scores=halved,
         artifact=folder.artifact,
-        predictions=_predictions(saved, test),
+        predictions=predict_classes(saved, test),
         samples=folder.samples if texts else None,
-        gradient_norms=_gradient_norms(saved, test),
+        gradient_norms=gradient_norms(saved, test),
+        test_openings=openings,
+        learning_rate_factors=factors,
     )
 
 
@@ -202,26 +189,7 @@ def _other_metrics(sweep: Sweep, trial: TrialRecord, tested: Mapping[str, Mappin
     return {"other_metrics": described} if described else {}
 
 
-def _predictions(saved: artifact.Artifact, test: LoadedDataset) -> Predictions | None:
-    """Return the predictions for every test row with a class, computed in chunks that need little memory."""
-    if not isinstance(test, Examples) or test.labels is None:
-        return None
-    with np.errstate(all="ignore"):
-        scores = [saved.predict(test.x[start : start + CHUNK_ROWS]) for start in range(0, len(test), CHUNK_ROWS)]
-    return Predictions(test.x, test.labels, np.concatenate(scores), test.image_shape, test.target_names)
-
-
-def _gradient_norms(saved: artifact.Artifact, test: LoadedDataset) -> Array | None:
-    """Return the norms (T,) of the gradient through the first window of the test text, of a recurrent model."""
-    tell = getattr(saved.model, "gradient_norms_through_time", None)
-    if tell is None:
-        return None
-    with np.errstate(all="ignore"):
-        norms: Array = tell(next(iter(test.scoring_batches(Rows.from_folds([np.arange(len(test))])))))[0]
-    return norms if norms.any() else None  # a text shorter than a window has no target at its last step
-
-
-def _record_test_opening(folder: SweepFolder, trial: TrialRecord) -> int:
+def _record_test_opening(folder: SweepFolder, trial: TrialRecord, handler: EventHandler) -> int:
     """Record that the test rows are opened, and for which trial, before they are; return how often so far.
 
     More than once means that a run was interrupted here, or that a finished sweep was extended.
@@ -229,4 +197,5 @@ def _record_test_opening(folder: SweepFolder, trial: TrialRecord) -> int:
     openings = (folder.read("test_rows") or {"openings": []})["openings"]
     openings.append({"trial": trial.number, "time": time.time()})
     folder.write("test_rows", {"openings": openings})
+    handler.handle(Message(f"the test rows are opened {times(len(openings))}, for trial {trial.number}"))
     return len(openings)

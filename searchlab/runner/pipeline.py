@@ -20,6 +20,7 @@ from searchlab.errors import Interrupted, UserMistake, WorldFault
 from searchlab.metrics import Goal
 from searchlab.monitor.snapshot import SweepState
 from searchlab.project import project_root
+from searchlab.reporting.formats import factors_text
 from searchlab.reporting.report import write_report
 from searchlab.reporting.search_figures import save_search_figures
 from searchlab.results.result import Result
@@ -129,7 +130,7 @@ class SweepPipeline:
         state: SweepState = "finished" if winner else "failed"
         report = write_report(manifest, self.workspace, found.trials, state, draft.to_json(), figures)
         recorder.log_artifact(report, "report")
-        tags = {"searchlab.winner": str(winner.trial.number) if winner else "none", "searchlab.over": found.over or ""}
+        tags = {"searchlab.over": found.over or "", **_winner_tags(winner)}
         run_id = recorder.conclude(draft.state, winner.scores if winner else {}, tags) or None
         return replace(draft, seconds=self._seconds(), run_id=run_id, report=report)
 
@@ -153,7 +154,7 @@ class SweepPipeline:
             return None
         origin = {"versions": provenance(self._root()), "created": time.time()}
         with threadpool_limits(self.sweep.resources.blas_threads):
-            return select_winner(job, trials, self.folder, origin=origin, refit=refit)
+            return select_winner(job, trials, self.folder, origin=origin, refit=refit, handler=self)
 
     def _require_all_trials(self, found: SearchResult) -> None:
         """Raise Interrupted or WorldFault where trials are left that no budget excuses."""
@@ -232,6 +233,15 @@ class SweepPipeline:
         marks = [*self._phases, ("end", time.perf_counter())]
         phases = {name: later - began for (name, began), (_, later) in pairwise(marks)}
         return {"total": marks[-1][1] - marks[0][1], "start": 0.0, "search": 0.0, "winner": 0.0, **phases}
+
+
+def _winner_tags(winner: Winner | None) -> dict[str, str]:
+    """Return what the tags of the sweep's MLflow run say of the winner."""
+    if winner is None:
+        return {"searchlab.winner": "none"}
+    tags = {"searchlab.winner": str(winner.trial.number), "searchlab.test_openings": str(winner.test_openings)}
+    factors = factors_text(winner.learning_rate_factors)
+    return tags | ({"searchlab.refit_learning_rate_factors": factors} if factors else {})
 
 
 @contextmanager

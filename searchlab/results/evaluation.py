@@ -1,0 +1,57 @@
+"""What the winner's network and its artifact give on the test rows: scores, predictions, gradients through time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from searchlab import artifact
+from searchlab.backend import Array, to_host
+from searchlab.data.examples import Examples
+from searchlab.data.loaded import LoadedDataset
+from searchlab.data.scaling import Scaling
+from searchlab.data.splits import Rows
+from searchlab.data.standardize import Standardized
+from searchlab.metrics import Metric
+from searchlab.nn.module import Model
+from searchlab.nn.target_unit import in_target_unit
+from searchlab.reporting.predictions import Predictions
+
+CHUNK_ROWS = 1024  # test rows predicted at a time
+
+
+def measure(
+    model: Model,
+    metrics: Sequence[Metric],
+    data: LoadedDataset,
+    scaling: Scaling | None = None,
+    target_scaling: Scaling | None = None,
+) -> dict[str, float]:
+    """Return the metrics of a single replica over all rows of a data set, by name.
+
+    The scaling of inputs and of targets is that of the rows that the network was trained on.
+    """
+    table: LoadedDataset = Standardized(data, scaling) if scaling else data
+    model, rows = in_target_unit(model, target_scaling), Rows.from_folds([np.arange(len(data))])
+    with np.errstate(all="ignore"):
+        return {m.name: float(to_host(m.measure(model, table.scoring_batches(rows)))[0]) for m in metrics}
+
+
+def predict_classes(saved: artifact.Artifact, test: LoadedDataset) -> Predictions | None:
+    """Return the predictions for every test row with a class, computed in chunks that need little memory."""
+    if not isinstance(test, Examples) or test.labels is None:
+        return None
+    with np.errstate(all="ignore"):
+        scores = [saved.predict(test.x[start : start + CHUNK_ROWS]) for start in range(0, len(test), CHUNK_ROWS)]
+    return Predictions(test.x, test.labels, np.concatenate(scores), test.image_shape, test.target_names)
+
+
+def gradient_norms(saved: artifact.Artifact, test: LoadedDataset) -> Array | None:
+    """Return the norms (T,) of the gradient through the first window of the test text, of a recurrent model."""
+    tell = getattr(saved.model, "gradient_norms_through_time", None)
+    if tell is None:
+        return None
+    with np.errstate(all="ignore"):
+        norms: Array = tell(next(iter(test.scoring_batches(Rows.from_folds([np.arange(len(test))])))))[0]
+    return norms if norms.any() else None  # a text shorter than a window has no target at its last step
