@@ -14,7 +14,7 @@ from searchlab import SGD, Adam, Choice, Float, Int, Momentum, Relu, Sigmoid, Sp
 from searchlab.errors import UserMistake
 from searchlab.nn import LeakyRelu, random_normal
 from searchlab.replicas import PerReplica, Replicas
-from searchlab.space.space import per_replica_arguments
+from searchlab.space.argument_types import per_replica_arguments
 
 
 class Net:

@@ -27,6 +27,7 @@ def show_command(spec: Path, as_json: bool) -> None:
     from searchlab.space.loader import load
 
     sweep = load(spec).sweep
+    memory = measure_memory_range(sweep)  # first: it refuses a space whose trials cannot be trained
     output, grid = Output(as_json), sweep.grid_points()
     facts: dict[str, Any] = {"sweep": sweep.name, "trials": sweep.resolve_trials()}
     facts["structures"] = grid.structure_count if grid else count_structures(sweep)
@@ -34,7 +35,6 @@ def show_command(spec: Path, as_json: bool) -> None:
     facts |= {"sampler": {"kind": type(sweep.sampler).__name__}, "early_stopping": None}  # overridden by `describe`
     facts |= {"constraint": None, "enqueue": []}
     _print(output, sweep, facts)
-    memory = measure_memory_range(sweep)
     output.console.print(memory.summary)
     facts["memory"] = memory.to_json()
     output.result(facts | sweep.describe())

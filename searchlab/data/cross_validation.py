@@ -9,6 +9,7 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.data.splits import Split, Splittable, Validation
 from searchlab.errors import UserMistake
+from searchlab.numeric_types import is_whole_number
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def shuffled_by_class(labels: Array, generator: np.random.Generator) -> Array:
 
 
 def _require_two_folds(validation: Validation, folds: int) -> None:
-    if not isinstance(folds, int) or folds < 2:
+    if not is_whole_number(folds) or folds < 2:
         kind = type(validation).__name__
         raise UserMistake(f"{kind} needs at least 2 folds, got {folds!r}; Holdout(0.2) validates on a single part.")
 

@@ -19,6 +19,7 @@ from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.errors import UserMistake
+from searchlab.numeric_types import is_whole_number
 from searchlab.replicas import Replicas
 
 SCORING_BATCH_SIZE = 10  # parallel streams in scoring, as in the eval_perplexity of Deep Learning from Scratch 2
@@ -199,5 +200,5 @@ def ceil_div(dividend: int, divisor: int) -> int:
 
 def validate_window(dataset: str, window: int) -> None:
     """Raise UserMistake unless the window is a whole number of at least 1."""
-    if not isinstance(window, int) or window < 1:
+    if not is_whole_number(window) or window < 1:
         raise UserMistake(f"{dataset}(window=...) is a whole number of tokens, at least 1, got {window!r}.")

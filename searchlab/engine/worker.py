@@ -20,6 +20,7 @@ from searchlab.fusion.speed import SpeedModel
 from searchlab.runs.study_client import StudyClient, StudyUnreachable
 from searchlab.space.byte_size import format_bytes
 from searchlab.space.sweep import Sweep
+from searchlab.tracebacks import error_sentence
 
 GroupState: TypeAlias = Literal["ended", "returned", "paused"]  # "returned": its survivors wait for other trials
 
@@ -138,7 +139,7 @@ class Worker:
         except (WorldFault, MemoryError, StudyUnreachable):
             raise  # from the disk, the data or the network, or handled by the caller
         except Exception as error:
-            self.study.fail(group.trials, _failure_reason(error))
+            self.study.fail(group.trials, error_sentence(error))
 
     def _train_within_memory(self, group: Group, *, may_return: bool) -> GroupState:
         """Train the group; when memory runs out, train its halves one after the other, down to each trial alone."""
@@ -184,11 +185,3 @@ class Worker:
 
     def _save(self, group: Group, run: GroupRun) -> None:
         self.checkpoints.save(group.id, run.checkpoint())
-
-
-def _failure_reason(error: Exception) -> str:
-    """Return the first line of an exception, for the trial's record."""
-    lines = str(error).strip().splitlines()
-    if isinstance(error, UserMistake) and lines:
-        return lines[0]  # a sentence for people, to which the class adds nothing
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

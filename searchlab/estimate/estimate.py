@@ -20,6 +20,7 @@ from searchlab.estimate.point_sample import PointSample, sample_points
 from searchlab.estimate.simulation import SimulationConfig, SimulationResult, simulate
 from searchlab.estimate.structures import Structure, StructureEstimates
 from searchlab.fusion.groups import FuseOption, group_size
+from searchlab.fusion.trial_check import validate_trials
 from searchlab.pruning.pruner import NoPruning
 from searchlab.runs.config import EngineName, RunConfig
 from searchlab.space.sweep import Sweep
@@ -92,7 +93,9 @@ def estimate(sweep: Sweep, config: RunConfig) -> Estimate:
     config = replace(config, workers=config.workers or default_workers(sweep.resources), address=None)
     workers = config.processes or 1
     memory_limit = worker_memory(config, sweep.resources)
-    validate_memory(sweep, device, memory_limit, TrainingRows(sweep.data))
+    rows = TrainingRows(sweep.data)
+    validate_memory(sweep, device, memory_limit, rows)
+    validate_trials(sweep, rows.load())
     fuse: FuseOption = 1 if sweep.sampler.one_trial_per_group(sweep) else config.fuse
     sample = sample_points(sweep, trials)
     estimates = StructureEstimates(

@@ -6,12 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from searchlab.data.download import no_downloads
+from searchlab.data.loaded import LoadedDataset
 from searchlab.engine.memory_limits import available_cores, memory_per_worker
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.corner_points import corner_point
 from searchlab.fusion.memory import MemoryModel, MemoryNeed
+from searchlab.fusion.trial_check import validate_trials
 from searchlab.space.byte_size import format_bytes
 from searchlab.space.sweep import Sweep
+from searchlab.tracebacks import error_sentence
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,24 @@ class MemoryRange:
 
 
 def measure_memory_range(sweep: Sweep) -> MemoryRange:
-    """Return the memory range, measured on the sweep's data where they need no download; one CPU worker per core."""
+    """Return the memory range, measured on the sweep's data where they need no download; one CPU worker per core.
+
+    Raises UserMistake where a trial of one of the space's options cannot be trained.
+    """
     try:
         with no_downloads():
-            memory = MemoryModel(sweep, sweep.data.training())
+            data = sweep.data.training()
+    except (WorldFault, UserMistake) as error:
+        return MemoryRange(unavailable_reason=str(error))
+    except Exception as error:  # raised by a data set that the user wrote
+        return MemoryRange(unavailable_reason=error_sentence(error))
+    validate_trials(sweep, data)
+    return _measure(sweep, data)
+
+
+def _measure(sweep: Sweep, data: LoadedDataset) -> MemoryRange:
+    try:
+        memory = MemoryModel(sweep, data)
         smallest, largest = (
             corner_point(sweep, largest=is_largest, cost=lambda point: memory.measure(point).replica_bytes)
             for is_largest in (False, True)
@@ -91,7 +108,7 @@ def measure_memory_range(sweep: Sweep) -> MemoryRange:
     except (WorldFault, UserMistake) as error:
         return MemoryRange(unavailable_reason=str(error))
     except Exception as error:  # raised by a part that the user wrote
-        return MemoryRange(unavailable_reason=f"{type(error).__name__}: {error}")
+        return MemoryRange(unavailable_reason=error_sentence(error))
     return MemoryRange(
         *needs,
         largest_name=memory.structure_name(largest),

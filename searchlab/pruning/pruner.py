@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from searchlab.errors import UserMistake
+from searchlab.numeric_types import is_whole_number
 from searchlab.pruning.learning_curves import LearningCurves
 
 
@@ -110,5 +111,5 @@ class NoPruning(Pruner):
 
 def validate_whole_number(pruner: str, argument: str, value: Any, minimum: int) -> None:
     """Raise UserMistake unless the value is a whole number of at least `minimum`."""
-    if type(value) is not int or value < minimum:
+    if not is_whole_number(value) or value < minimum:
         raise UserMistake(f"{pruner}({argument}=...) takes a whole number of at least {minimum}, got {value!r}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from searchlab.errors import UserMistake
+from searchlab.numeric_types import is_number
 from searchlab.pruning.learning_curves import LearningCurves
 from searchlab.pruning.paired_test import compare_with_leader
 from searchlab.pruning.pruner import Pruner, validate_whole_number
@@ -42,7 +43,7 @@ class Race(Pruner):
 
     def __post_init__(self) -> None:
         validate_whole_number("Race", "first_epoch", self.first_epoch, 1)
-        if isinstance(self.alpha, bool) or not isinstance(self.alpha, (int, float)) or not 0.0 < self.alpha < 1.0:
+        if not is_number(self.alpha) or not 0.0 < self.alpha < 1.0:
             raise UserMistake(f"Race(alpha=...) takes a number between 0 and 1, such as 0.05; got {self.alpha!r}.")
 
     def validate(self, folds: int) -> None:

@@ -14,6 +14,7 @@ from searchlab.data.training_rows import TrainingRows
 from searchlab.engine.blob_store import validate_location
 from searchlab.engine.memory_limits import default_workers, validate_memory, worker_memory
 from searchlab.errors import UserMistake
+from searchlab.fusion.trial_check import validate_trials
 from searchlab.nn.import_paths import import_path
 from searchlab.project import project_root
 from searchlab.results.result import Result
@@ -42,6 +43,7 @@ def run(sweep: Sweep, config: RunConfig, *, spec: Path | None = None, display: E
     config = _resolved(config, sweep)
     rows = TrainingRows(sweep.data)
     validate_run(sweep, config, rows)
+    validate_trials(sweep, rows.load())
     workspace = Workspace.at(config.home, config.storage)
     best = load_prior_trials(workspace, config.warm_start, sweep)[0][0] if config.warm_start else None
     generation = _generation_size(sweep, trials) if config.reproducible else 0

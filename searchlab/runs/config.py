@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from searchlab.errors import UserMistake
+from searchlab.numeric_types import as_python, is_number, is_whole_number
 
 if TYPE_CHECKING:  # `searchlab list` reads configurations, and NumPy takes half a second to import
     from searchlab.fusion.groups import FuseOption
@@ -83,17 +84,19 @@ class RunConfig:
     warm_start: str | None = field(default=None, metadata=_flag(str, metavar="NAME"))
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            object.__setattr__(self, each.name, as_python(getattr(self, each.name)))
         validate_name(self.name)
         for option in ("trials", "workers"):
             _validate_count(option, getattr(self, option))
         _validate_choice("device", self.device, DEVICE_OPTIONS)
         _validate_choice("engine", self.engine, get_args(EngineName))
         _validate_choice("tracking", self.tracking, ("mlflow", None))
-        if type(self.seed) is not int:
+        if not is_whole_number(self.seed):
             raise UserMistake(f"seed is a whole number, got {self.seed!r}.")
-        if self.fuse != "auto" and (type(self.fuse) is not int or self.fuse < 1):
+        if self.fuse != "auto" and (not is_whole_number(self.fuse) or self.fuse < 1):
             raise UserMistake(f"fuse is 'auto' or a number of trials of at least 1, got {self.fuse!r}.")
-        if self.memory is not None and not (_is_number(self.memory) and 0.0 < self.memory < float("inf")):
+        if self.memory is not None and not (is_number(self.memory) and 0.0 < self.memory < float("inf")):
             raise UserMistake(f"memory is a number of GB above 0, got {self.memory!r}.")
         if not isinstance(self.values, Mapping):
             raise UserMistake(f"values is a dict of values by path, got {self.values!r}.")
@@ -127,7 +130,7 @@ def validate_name(name: str | None) -> None:
 
 
 def _validate_count(option: str, count: int | None) -> None:
-    if count is not None and (type(count) is not int or count < 1):
+    if count is not None and (not is_whole_number(count) or count < 1):
         raise UserMistake(f"{option} is a whole number of at least 1, got {count!r}.")
 
 
@@ -135,7 +138,3 @@ def _validate_choice(option: str, given: object, choices: Sequence[object]) -> N
     if given not in choices:
         *others, last = map(repr, choices)
         raise UserMistake(f"{option} is {', '.join(others)} or {last}, got {given!r}.")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

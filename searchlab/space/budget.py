@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
+from searchlab.numeric_types import is_number, is_whole_number
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Budget:
             raise UserMistake(f"Budget(seconds=...) takes a number above 0, got {self.seconds!r}.")
         for name in ("epochs", "patience"):
             value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < 1):
+            if value is not None and (not is_whole_number(value) or value < 1):
                 raise UserMistake(f"Budget({name}=...) takes a whole number of at least 1, got {value!r}.")
         if self.target is not None and not _is_finite_number(self.target):
             raise UserMistake(f"Budget(target=...) takes a finite number, got {self.target!r}.")
@@ -94,7 +95,7 @@ def _reaches(score: float, target: float, goal: Goal) -> bool:
 
 
 def _is_finite_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return is_number(value) and math.isfinite(value)
 
 
 def _is_above_zero(value: object) -> bool:

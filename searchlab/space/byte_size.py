@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from searchlab.errors import UserMistake
+from searchlab.numeric_types import is_whole_number
 
 BYTES_PER_UNIT = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 SIZE_PATTERN = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(BYTES_PER_UNIT)})")
@@ -16,7 +17,7 @@ def parse_bytes(value: object, name: str) -> float:
     Raises:
         UserMistake: When the value is neither; the message begins with `name`.
     """
-    if isinstance(value, int) and not isinstance(value, bool):
+    if is_whole_number(value):
         return float(value)
     match = SIZE_PATTERN.fullmatch(value) if isinstance(value, str) else None
     if not match:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from searchlab.data.loaded import LoadedDataset
 from searchlab.errors import UserMistake
 from searchlab.nn.parameter import Parameters
+from searchlab.numeric_types import is_whole_number
 from searchlab.replicas import Replicas
 from searchlab.space.byte_size import format_bytes, parse_bytes
 from searchlab.space.domains import ParameterValues, Scalar, option_label
@@ -85,7 +86,7 @@ class SizeLimit:
     bytes: int = 2
 
     def __post_init__(self) -> None:
-        if self.limit_bytes <= 0 or type(self.bytes) is not int or self.bytes < 1:
+        if self.limit_bytes <= 0 or not is_whole_number(self.bytes) or self.bytes < 1:
             raise UserMistake(f"{self!r} needs a size above 0 and a whole number of bytes of at least 1 per weight.")
 
     @property

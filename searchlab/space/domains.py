@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 from searchlab.errors import UserMistake
+from searchlab.numeric_types import as_python, is_number, is_whole_number
 
 Scalar: TypeAlias = bool | int | float | str | None
 """A parameter value as it is stored: a number of a range, or the label of an option."""
@@ -86,11 +87,12 @@ class Float(Domain):
     step: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        _convert_numbers(self)
         _validate_range(self, self.low, self.high, log=self.log, step=self.step)
 
     def contains(self, value: Any) -> bool:
         """Return whether the value is a number of the range; steps are not checked."""
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
+        return is_number(value) and self.low <= value <= self.high
 
     def __str__(self) -> str:
         return _format_range(self.low, self.high, log=self.log, step=self.step)
@@ -124,13 +126,14 @@ class Int(Domain):
     step: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
+        _convert_numbers(self)
         _validate_range(self, self.low, self.high, log=self.log, step=self._step_or_none)
         if any(not isinstance(number, int) for number in (self.low, self.high, self.step)):
             raise UserMistake(f"Int({self.low}, {self.high}) takes whole numbers; use Float for other numbers.")
 
     def contains(self, value: Any) -> bool:
         """Return whether the value is a whole number of the range; steps are not checked."""
-        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+        return is_whole_number(value) and self.low <= value <= self.high
 
     def __str__(self) -> str:
         return f"{_format_range(self.low, self.high, log=self.log, step=self._step_or_none)}, whole"
@@ -165,6 +168,7 @@ class Choice(Domain):
     options: tuple[Any, ...]
 
     def __init__(self, *options: Any, conditions: Mapping[str, Any] | None = None) -> None:
+        options = tuple(map(as_python, options))
         object.__setattr__(self, "options", options)
         object.__setattr__(self, "conditions", conditions or {})
         if not options:
@@ -222,6 +226,12 @@ def is_same_option(option: Any, value: Any) -> bool:
 def _format_range(low: float, high: float, *, log: bool, step: float | None) -> str:
     """Return a range as text, with 15 digits: the fingerprint of a sweep compares ranges by this text."""
     return f"{low:.15g} to {high:.15g}" + (", log" if log else "") + (f", step {step:.15g}" if step else "")
+
+
+def _convert_numbers(domain: Float | Int) -> None:
+    """Replace numbers of NumPy in a range by Python's own."""
+    for name in ("low", "high", "step"):
+        object.__setattr__(domain, name, as_python(getattr(domain, name)))
 
 
 def _validate_range(domain: Domain, low: float, high: float, *, log: bool, step: float | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
+from searchlab.numeric_types import is_number, is_whole_number
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class EarlyStopping:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.patience, int) or isinstance(self.patience, bool) or self.patience < 1:
+        if not is_whole_number(self.patience) or self.patience < 1:
             raise UserMistake(
                 f"EarlyStopping(patience=...) takes a number of epochs of at least 1, got {self.patience!r}."
             )
         delta = self.min_delta
-        if isinstance(delta, bool) or not isinstance(delta, (int, float)) or not 0 <= delta < math.inf:
+        if not is_number(delta) or not 0 <= delta < math.inf:
             raise UserMistake(f"EarlyStopping(min_delta=...) takes a finite number of at least 0, got {delta!r}.")
 
     def should_stop(self, means: Sequence[float], goal: Goal) -> bool:

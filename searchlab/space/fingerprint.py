@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from searchlab.numeric_types import as_python
 from searchlab.space.domains import Domain, option_label
 
 
 def to_json_value(value: Any) -> Any:
     """Return a JSON value that distinguishes this value from others; classes and functions are named."""
+    value = as_python(value)
     if isinstance(value, Domain):
         conditions = {name: to_json_value(required) for name, required in value.conditions.items()}
         return f"{type(value).__name__}({value})" + (f" when {conditions}" if conditions else "")

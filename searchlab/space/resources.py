@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from searchlab.backend import Device
 from searchlab.errors import UserMistake
+from searchlab.numeric_types import is_number
 from searchlab.space.byte_size import parse_bytes
 
 DeviceOption: TypeAlias = Literal["cpu", "cuda", "either"]
@@ -49,8 +50,7 @@ class Resources:
 
     def __post_init__(self) -> None:
         for name, value in (("cpus", self.cpus), ("gpus", self.gpus)):
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not is_number or not 0 < value < float("inf"):
+            if not is_number(value) or not 0 < value < float("inf"):
                 raise UserMistake(f"Resources({name}=...) takes a number above 0, got {value!r}.")
             if value > 1 and value != int(value):
                 raise UserMistake(f"Resources({name}=...) takes a whole number above 1, or a fraction; got {value!r}.")

@@ -6,12 +6,18 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import Any, Protocol, get_args, get_type_hints
+from functools import partial
+from typing import Any, Protocol
 
 from searchlab.errors import UserMistake
-from searchlab.replicas import PER_REPLICA
-from searchlab.space.domains import Choice, Domain, Float, Scalar, is_same_option, option_label
+from searchlab.numeric_types import as_python
+from searchlab.space.argument_types import (
+    expected_type,
+    keyword_parameters,
+    per_replica_arguments,
+    takes_whole_numbers,
+)
+from searchlab.space.domains import Choice, Domain, Float, Int, Scalar, is_same_option, option_label
 
 
 class Suggest(Protocol):
@@ -49,24 +55,6 @@ class BoundConstructor:
         return self.target(*positional, **self.keywords)
 
 
-@cache
-def keyword_parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return the keyword-only parameters of a constructor: its hyperparameters."""
-    return {p.name: p for p in inspect.signature(target).parameters.values() if p.kind is p.KEYWORD_ONLY}
-
-
-@cache
-def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
-    return get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
-
-
-@cache
-def per_replica_arguments(target: Callable[..., Any]) -> frozenset[str]:
-    """Return the arguments annotated PerReplica, which may differ between the replicas of one group."""
-    hints = _type_hints(target)
-    return frozenset(name for name in keyword_parameters(target) if _is_per_replica(hints.get(name)))
-
-
 class Space:
     """A constructor whose keyword arguments are given as values or left open as domains.
 
@@ -91,8 +79,10 @@ class Space:
     """
 
     def __init__(self, target: Callable[..., Any], **arguments: Any) -> None:
-        self.target, self.arguments = target, dict(arguments)
+        self.target, self.arguments = target, {name: as_python(value) for name, value in arguments.items()}
         self._validate_names()
+        for name, value in self.arguments.items():
+            self._validate_values(name, value)
         for name, domain in self.open_arguments.items():
             self._validate_type(name, domain)
             self._validate_conditions(name, domain)
@@ -163,8 +153,19 @@ class Space:
         if missing:
             raise UserMistake(f"{self.target.__name__} needs {', '.join(missing)}: give a value or a domain.")
 
+    def _validate_values(self, name: str, value: Any) -> None:
+        """Raise UserMistake where the argument's annotation does not allow a value or an option."""
+        if isinstance(value, (Float, Int)):
+            options: tuple[Any, ...] = (value.low, value.high)
+        else:
+            options = value.options if isinstance(value, Choice) else (value,)
+        for option in options:
+            expected = expected_type(self.target, name, option)
+            if expected:
+                raise UserMistake(f"{name} of {self.target.__name__} takes {expected}, got {option!r}.")
+
     def _validate_type(self, name: str, domain: Domain) -> None:
-        if isinstance(domain, Float) and _takes_whole_numbers(self.target, name):
+        if isinstance(domain, Float) and takes_whole_numbers(self.target, name):
             raise UserMistake(
                 f"{name} of {self.target.__name__} takes whole numbers, got Float({domain}); use Int instead."
             )
@@ -252,14 +253,3 @@ def _as_options(required: Any) -> tuple[Any, ...]:
 def _format(value: Any) -> str:
     """Return a value, or the allowed values of a condition, as text for a message."""
     return " or ".join(str(option_label(item)) for item in _as_options(value))
-
-
-def _takes_whole_numbers(target: Callable[..., Any], name: str) -> bool:
-    """Return whether the argument is annotated int, alone or among other types, and not float."""
-    hint = _type_hints(target).get(name)
-    types = set(get_args(hint)) | {hint}
-    return int in types and float not in types and not _is_per_replica(hint)
-
-
-def _is_per_replica(hint: Any) -> bool:
-    return PER_REPLICA in getattr(hint, "__metadata__", ()) or any(_is_per_replica(part) for part in get_args(hint))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
 from searchlab.errors import UserMistake
+from searchlab.space.argument_types import keyword_parameters, per_replica_arguments
 from searchlab.space.domains import ParameterValues, Scalar
-from searchlab.space.space import BoundConstructor, keyword_parameters, per_replica_arguments
+from searchlab.space.space import BoundConstructor
 from searchlab.space.sweep import Configuration, Sweep
 
 
@@ -17,6 +18,11 @@ def structural_parameters(sweep: Sweep, parameters: ParameterValues) -> dict[str
     """Return those of the parameters that every trial of a group must share."""
     per_replica_paths = {path for path, _, per_replica in sweep.iter_arguments() if per_replica}
     return {path: value for path, value in parameters.items() if path not in per_replica_paths}
+
+
+def structure_key(sweep: Sweep, parameters: ParameterValues) -> Hashable:
+    """Return a key that is equal for trials of equal structure."""
+    return frozenset(structural_parameters(sweep, parameters).items())
 
 
 def fuse_configurations(configurations: Sequence[Configuration], folds: int) -> Configuration:

@@ -13,6 +13,7 @@ from searchlab.data.dataset import Dataset
 from searchlab.data.splits import Validation
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
+from searchlab.numeric_types import as_python
 from searchlab.pruning.halving import Halving
 from searchlab.pruning.optuna_pruner import OptunaPruner, is_optuna_pruner
 from searchlab.pruning.pruner import NoPruning, Pruner
@@ -134,6 +135,7 @@ class Sweep:
             object.__setattr__(self, "sampler", OptunaSampler(self.sampler))
         if is_optuna_pruner(self.pruner):
             object.__setattr__(self, "pruner", OptunaPruner(self.pruner))
+        object.__setattr__(self, "trials", as_python(self.trials))
         for validate in VALIDATIONS:
             validate(self)
         self.sampler.validate(self)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
 from searchlab.errors import UserMistake
+from searchlab.numeric_types import as_python, is_whole_number
 from searchlab.pruning.pruner import NoPruning, Pruner
+from searchlab.space.argument_types import expected_type
 from searchlab.space.budget import Budget
 from searchlab.space.domains import Choice
 from searchlab.space.early_stopping import EarlyStopping
@@ -30,7 +33,7 @@ def validate_search(sweep: Sweep) -> None:
         raise UserMistake(f"Sweep(sampler=...) takes {accepted}, got {sweep.sampler!r}.")
     if sweep.trials is None and not sweep.sampler.exhaustive:
         raise UserMistake("Sweep(trials=...) is missing; only sweeps with Grid() or BruteForce() may leave it out.")
-    if sweep.trials is not None and (type(sweep.trials) is not int or sweep.trials < 1):
+    if sweep.trials is not None and (not is_whole_number(sweep.trials) or sweep.trials < 1):
         raise UserMistake(f"Sweep(trials=...) takes a whole number of at least 1, got {sweep.trials!r}.")
     if not isinstance(sweep.early_stopping, EarlyStopping | None):
         raise UserMistake(f"Sweep(early_stopping=...) takes an EarlyStopping(), got {sweep.early_stopping!r}.")
@@ -96,10 +99,21 @@ def validate_resources(sweep: Sweep) -> None:
         raise UserMistake(f"Sweep(resources=...) takes Resources(cpus=1, gpus=0.25, ...), got {sweep.resources!r}.")
 
 
+def validate_numbers(sweep: Sweep) -> None:
+    """Raise UserMistake where an argument of data, validation or a metric is a number or text of the wrong kind."""
+    for part in (sweep.data, sweep.validation, *sweep.metrics, sweep.sampler, sweep.effective_pruner):
+        for field in fields(part) if is_dataclass(part) else ():
+            value = getattr(part, field.name)
+            expected = expected_type(type(part), field.name, as_python(value)) if field.init else None
+            if expected:
+                raise UserMistake(f"{field.name} of {type(part).__name__} takes {expected}, got {value!r}.")
+
+
 VALIDATIONS: tuple[Callable[[Sweep], None], ...] = (
     validate_search,
     validate_metrics,
     validate_parts,
+    validate_numbers,
     validate_pruner,
     validate_points,
     validate_resources,

@@ -11,9 +11,8 @@ from searchlab.fusion.groups import Group, group_size
 from searchlab.runs.job import Job
 from searchlab.space.constraints import ConstraintChecker
 from searchlab.space.domains import Scalar
-from searchlab.space.structure import structural_parameters
+from searchlab.space.structure import structural_parameters, structure_key
 from searchlab.study.storage.attributes import GROUP, INFEASIBLE
-from searchlab.study.survivor_queue import structure_key
 from searchlab.study.trial_proposer import TrialProposer, Values
 from searchlab.study.trial_store import TrialStore
 

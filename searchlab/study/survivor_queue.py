@@ -6,16 +6,10 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 from searchlab.fusion.groups import Group
-from searchlab.space.domains import Scalar
-from searchlab.space.structure import structural_parameters
+from searchlab.space.structure import structure_key
 from searchlab.space.sweep import Sweep
 
 MAX_WAIT_GROUPS = 4  # groups that each worker trains while survivors wait, at most: they are the best trials so far
-
-
-def structure_key(sweep: Sweep, parameters: Mapping[str, Scalar]) -> Hashable:
-    """Return a key that is equal for trials of equal structure."""
-    return frozenset(structural_parameters(sweep, parameters).items())
 
 
 @dataclass

@@ -1,0 +1,71 @@
+"""A few points of a space that together take every option of every choice, and both ends of the ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from searchlab.space.domains import Choice, Domain, Float, Int, Scalar
+from searchlab.space.sweep import Sweep
+
+MAX_POINTS = 100  # of a space; one with more options than that is covered in part
+
+
+def covering_points(sweep: Sweep) -> Iterator[dict[str, Scalar]]:
+    """Yield points until every value of `_values_to_cover` that can be reached is part of one of them.
+
+    The first point takes the smallest number of each range and the first option of each choice. A space of a million
+    combinations takes as many points as its longest choice has options.
+    """
+    per_replica = {path: differs for path, _, differs in sweep.iter_arguments()}
+    visits: dict[str, int] = {}  # by path: how many points have had this argument
+    uncovered: dict[str, set[int]] = {}  # by path: positions of values that no point has had
+    idle = 0
+    for _ in range(MAX_POINTS):
+        point, is_new = _next_point(sweep, per_replica, visits, uncovered)
+        idle = 0 if is_new else idle + 1
+        if is_new:
+            yield point
+        if idle > max((len(values) for values in uncovered.values()), default=0) and not any(uncovered.values()):
+            return
+        if idle > MAX_POINTS // 2:
+            return
+
+
+def _next_point(
+    sweep: Sweep, per_replica: dict[str, bool], visits: dict[str, int], uncovered: dict[str, set[int]]
+) -> tuple[dict[str, Scalar], bool]:
+    """Return a point with the next value of each argument that is open in it, and whether any of them is new."""
+    point: dict[str, Scalar] = {}
+    is_new = False
+
+    def suggest(path: str, domain: Domain) -> Scalar:
+        nonlocal is_new
+        values = _values_to_cover(path, domain, per_replica[path])
+        position = visits.get(path, 0) % len(values)
+        visits[path] = visits.get(path, 0) + 1
+        left = uncovered.setdefault(path, set(range(len(values))))
+        is_new |= position in left
+        left.discard(position)
+        point[path] = values[position]
+        return point[path]
+
+    sweep.suggest_configuration(suggest)
+    return point, is_new
+
+
+def _values_to_cover(path: str, domain: Domain, per_replica: bool) -> list[Scalar]:
+    """Return the values of an argument that points have to cover.
+
+    A large structure takes time and memory, so of the numbers that make up a model's structure only the smallest is
+    covered; the largest one is built when a trial has it.
+    """
+    if isinstance(domain, (Float, Int)):
+        ends: list[Scalar] = [domain.low, domain.high]
+        return ends if per_replica or not path.startswith("model.") else ends[:1]
+    assert isinstance(domain, Choice)
+    labels = list(domain.labels)
+    numbers = [label for label in labels if isinstance(label, (int, float)) and not isinstance(label, bool)]
+    if len(numbers) < len(labels):
+        return labels
+    ends = [min(numbers), max(numbers)]
+    return ends if per_replica or not path.startswith("model.") else ends[:1]

@@ -1,0 +1,75 @@
+"""What a constructor's annotations say of the values that its arguments take."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from searchlab.replicas import PER_REPLICA
+
+TYPE_WORDS = {bool: "True or False", int: "a whole number", float: "a finite number", str: "a text", NoneType: "None"}
+PLAIN_TYPES = set(TYPE_WORDS)
+
+
+@cache
+def keyword_parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the keyword-only parameters of a constructor: its hyperparameters."""
+    return {p.name: p for p in inspect.signature(target).parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+
+@cache
+def per_replica_arguments(target: Callable[..., Any]) -> frozenset[str]:
+    """Return the arguments annotated PerReplica, which may differ between the replicas of one group."""
+    hints = _type_hints(target)
+    return frozenset(name for name in keyword_parameters(target) if _is_per_replica(hints.get(name)))
+
+
+def takes_whole_numbers(target: Callable[..., Any], name: str) -> bool:
+    """Return whether the argument is annotated int, alone or among other types, and not float."""
+    hint = _type_hints(target).get(name)
+    types = _alternatives(hint)
+    return int in types and float not in types and not _is_per_replica(hint)
+
+
+def expected_type(target: Callable[..., Any], name: str, value: Any) -> str | None:
+    """Return what the argument takes, as words, where the value is a number, a bool or text that it does not take.
+
+    None where it takes the value, and where the annotation does not say. A number has to be finite: an infinite one has
+    no meaning in a search.
+    """
+    hint = _type_hints(target).get(name)
+    types = _alternatives(hint) | ({float} if _is_per_replica(hint) else set())
+    plain = types & PLAIN_TYPES
+    is_plain = plain == types or _is_per_replica(hint) or isinstance(value, (int, float))  # text may stand for a class
+    if type(value) not in PLAIN_TYPES or not plain - {NoneType} or not is_plain or _fits(plain, value):
+        return None
+    shown = plain - {int} if float in plain else plain
+    return " or ".join(word for kind, word in TYPE_WORDS.items() if kind in shown)
+
+
+def _fits(types: set[Any], value: Any) -> bool:
+    if isinstance(value, (bool, str, NoneType)):
+        return type(value) in types
+    return math.isfinite(value) and (float in types or (int in types and isinstance(value, int)))
+
+
+@cache
+def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+
+
+def _alternatives(hint: Any) -> set[Any]:
+    """Return the types of a union, and of the unions and annotated types inside it."""
+    if hasattr(hint, "__metadata__"):
+        return _alternatives(hint.__origin__)
+    if get_origin(hint) in (Union, UnionType):
+        return set().union(*map(_alternatives, get_args(hint)))
+    return {type(value) for value in get_args(hint)} if get_origin(hint) is Literal else {hint}
+
+
+def _is_per_replica(hint: Any) -> bool:
+    return PER_REPLICA in getattr(hint, "__metadata__", ()) or any(_is_per_replica(part) for part in get_args(hint))
