@@ -9,10 +9,12 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import optuna
 import pytest
 import ray
 
-from searchlab import Float, Resources, Space, Trainer
+from models.mlp import MLP
+from searchlab import SGD, Choice, Float, Resources, Space, Trainer
 from searchlab.backend import unavailable_reason
 from searchlab.cluster import connection
 from searchlab.data import Examples
@@ -75,9 +77,18 @@ def test_two_workers_end_every_trial_once(cluster, tmp_path):
     assert sorted(ends) == list(range(12))
 
 
-def test_a_diverged_trial_fails_and_the_others_continue(cluster, tmp_path):
-    from searchlab import SGD
+def test_workers_end_with_a_sampler_that_has_no_more_points(cluster, tmp_path):
+    sampler = optuna.samplers.GridSampler({"model.hidden": [5, 10], "training.clip_norm": [0.5, 1.0, 2.0]}, seed=0)
+    space = {"model": Space(MLP, hidden=Choice(5, 10)), "optimizer": Space(SGD, lr=0.5)}
+    training = Space(Trainer, batch_size=10, epochs=3, clip_norm=Choice(0.5, 1.0, 2.0))
+    sweep = spiral_sweep(**space, training=training, sampler=sampler)
+    found = ray_tune.search(spiral_job(tmp_path, sweep, trials=50, workers=2), EventBuffer())
+    assert found.over == "the sampler has no more points"
+    assert {record.state for record in found.trials} == {"COMPLETE"}
+    assert len({tuple(record.parameters.values()) for record in found.trials}) == 6
 
+
+def test_a_diverged_trial_fails_and_the_others_continue(cluster, tmp_path):
     sweep = spiral_sweep(optimizer=Space(SGD, lr=Float(1e-2, 1e8, log=True)))
     records = ray_tune.search(spiral_job(tmp_path, sweep, trials=10, fuse=5, workers=2), EventBuffer()).trials
     states = {record.state for record in records}

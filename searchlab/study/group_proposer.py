@@ -46,8 +46,12 @@ class GroupProposer:
 
     def trials_left(self) -> int:
         """Return how many trials are still to be proposed; outside of a grid, an infeasible trial does not count."""
+        return 0 if self.no_feasible_reason or self.store.sampler_stopped else self.trials_missing()
+
+    def trials_missing(self) -> int:
+        """Return how many trials are missing to those requested, whether or not any can still be proposed."""
         free = 0 if self._trials.has_grid else self.store.infeasible_count
-        return 0 if self.no_feasible_reason else max(0, self.job.trials - (self.store.trial_count - free))
+        return max(0, self.job.trials - (self.store.trial_count - free))
 
     def next_group(self) -> Group | None:
         """Return the next group; None when no trial is left to propose.

@@ -25,6 +25,7 @@ from searchlab.study.survivor_queue import SurvivorQueue
 from searchlab.study.trial_store import TrialStore
 from searchlab.training import EpochReport
 
+SAMPLER_STOPPED_REASON = "the sampler has no more points"
 LOCK_TIMEOUT = 30.0  # seconds to wait for the study of a killed driver to notice that it is alone
 
 
@@ -38,7 +39,6 @@ class Study:
     Attributes:
         store: The trials.
         paused: Whether no more groups are handed out until the study is opened again.
-        end_reason: Why the search ended before all its trials; None otherwise.
 
     Raises:
         BlockingIOError: When another process of this machine owns the study.
@@ -61,7 +61,7 @@ class Study:
         self._comparisons: dict[int, LearningCurves] = {}  # by open trial of a reproducible search; see _comparison
         self._notified: set[str] = set()
         self.paused = False
-        self.end_reason: str | None = None
+        self._limit_reason: str | None = None  # why a limit has ended the search
         self._ready = self._proposer.interrupted_groups()  # groups to be handed out next
 
     @property
@@ -73,13 +73,21 @@ class Study:
     def workers(self, count: int) -> None:
         self._proposer.workers = max(1, count)
 
+    @property
+    def end_reason(self) -> str | None:
+        """Why the search ended before all its trials; None otherwise."""
+        is_open = self.store.open_trials or self.has_more()
+        if self._limit_reason or is_open or not self.store.sampler_stopped or not self._proposer.trials_missing():
+            return self._limit_reason
+        return SAMPLER_STOPPED_REASON
+
     def is_done(self) -> bool:
         """Return whether no group will be handed out any more: all trials have ended, or the study is paused."""
         return not self.has_more() and (self.paused or bool(self.end_reason) or not self.store.open_trials)
 
     def has_more(self) -> bool:
         """Return whether there is a group to hand out, now or later."""
-        if self.paused or self.end_reason:
+        if self.paused or self._limit_reason:
             return False
         return bool(self._ready) or bool(self._survivors) or self._proposer.trials_left() > 0
 
@@ -225,7 +233,7 @@ class Study:
         infeasible = self._proposer.no_feasible_reason
         reason = infeasible or self.sweep.budget.exhausted_reason(self.store.budget_usage, self.store.goal)
         if reason and (infeasible or self.store.open_trials or self.has_more()):
-            self.end_reason, self._ready, self._survivors = reason, [], SurvivorQueue(self.sweep)
+            self._limit_reason, self._ready, self._survivors = reason, [], SurvivorQueue(self.sweep)
             self.notify("over", f"the search is over: {reason}")
             for number in list(self.store.open_trials):
                 self.store.prune(number, f"{SEARCH_OVER}: {reason}")

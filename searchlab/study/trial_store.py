@@ -19,7 +19,7 @@ from searchlab.study.best_score import BestScore
 from searchlab.study.optuna_study import add_prior_trials, load_study
 from searchlab.study.reading import end_order, to_record, to_timestamp
 from searchlab.study.storage import opening
-from searchlab.study.storage.attributes import END, GROUP, INFEASIBLE, SEARCH_SECONDS
+from searchlab.study.storage.attributes import END, GROUP, INFEASIBLE, SAMPLER_STOPPED, SEARCH_SECONDS
 from searchlab.training import EpochReport
 
 OPTUNA_STATE = {"INFEASIBLE": "PRUNED"}  # for Optuna a trial is infeasible by its constraint, not by its state
@@ -41,6 +41,7 @@ class TrialStore:
         learning_curves: The curves of all trials that were trained, for the pruner.
         trial_count: Number of trials that have started.
         infeasible_count: Number of those that violate the constraint.
+        sampler_stopped: Whether the sampler has ended the search, because it has no more points.
         prior_count: Number of an earlier sweep's trials that stand before the first trial in Optuna's storage.
 
     Raises:
@@ -60,6 +61,8 @@ class TrialStore:
         self._storage = opening.open_owned(job.storage, lambda text: handler.handle(Message(text)), job.name)
         try:
             self.study = load_study(self._storage, job)
+            self.sampler_stopped = bool(self.study.user_attrs.get(SAMPLER_STOPPED))
+            self.study.stop = self._stop  # type: ignore[method-assign]  # Optuna's own works within `optimize` alone
             self.prior_count = add_prior_trials(self.study, self.sweep, job.prior_trials)
             self._earlier_seconds = float(self.study.user_attrs.get(SEARCH_SECONDS, 0.0))
             self._opened_at = time.monotonic()
@@ -174,6 +177,12 @@ class TrialStore:
         """Return the record of every trial so far."""
         trials = self.study.get_trials(deepcopy=False)[self.prior_count :]
         return [to_record(trial, number, self.open_curves.get(number)) for number, trial in enumerate(trials)]
+
+    def _stop(self) -> None:
+        """Take in that the sampler has no more points, as `GridSampler` says after its last trial."""
+        if not self.sampler_stopped:
+            self.sampler_stopped = True
+            self.study.set_user_attr(SAMPLER_STOPPED, True)
 
     def _is_trained(self, number: int, trial: FrozenTrial) -> bool:
         """Return whether a trial has ended after training: it is neither infeasible nor another's duplicate."""
