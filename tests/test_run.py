@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +153,39 @@ def test_the_artifact_has_the_test_score_of_the_result(home):
     assert manifest["test"]["openings"] == 1
     assert manifest["cross_validation"]["mean"] == result.best.value
     assert manifest["epochs"] == result.best.epoch
+
+
+class WrongInThirdStep(Relu):
+    """An activation with a mistake that its first steps do not meet."""
+
+    steps = 0
+
+    def forward(self, x, *, train):
+        self.steps += 1
+        if train and self.steps > 3:
+            raise ValueError("shapes (3, 2) and (5,) do not match")
+        return super().forward(x, train=train)
+
+
+@pytest.mark.parametrize("engine", ["local", pytest.param("tune", marks=pytest.mark.slow)])
+def test_an_error_in_the_users_own_layer_is_told_with_file_and_line(home, engine):
+    training = Space(Trainer, batch_size=10, epochs=2)
+    model = Space(MLP, activation=Choice(Relu, WrongInThirdStep))
+    sweep = spiral_sweep(2, model=model, optimizer=Space(SGD), training=training, sampler=Grid())
+    result = run_recorded(home, sweep, engine=engine)
+    failed = next(trial for trial in result.trials if trial.state == "FAIL")
+    line = WrongInThirdStep.forward.__code__.co_firstlineno + 3
+    place = f"tests/test_run.py, line {line}, in forward"
+    assert failed.reason.startswith("ValueError: shapes (3, 2) and (5,) do not match (")
+    assert failed.reason.endswith(f"{place})")
+    assert f'test_run.py", line {line}, in forward' in failed.traceback
+    text = (home / "sweeps" / "spiral" / "tracebacks" / f"trial-{failed.number}.txt").read_text()
+    assert text == failed.traceback
+    assert f"Traceback of trial {failed.number}" in result.report.read_text()
+    assert "raise ValueError(" in result.report.read_text()
+    run_id = next(r.info.run_id for r in trial_runs(home, result) if r.data.tags["searchlab.state"] == "FAIL")
+    logged = MlflowClient(f"sqlite:///{home}/mlflow.db").download_artifacts(run_id, "traceback.txt", str(home))
+    assert Path(logged).read_text() == failed.traceback
 
 
 class Recorded:

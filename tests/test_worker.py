@@ -80,7 +80,10 @@ def test_an_exception_in_the_users_network_fails_its_trials_only(tmp_path):
 
     sweep = spiral_sweep(model=Space(FailingMLP, dropout=Float(0.0, 0.3)))
     study = train_group(tmp_path, RecordingStudy(), [0.5, 1.0], sweep=sweep)
-    assert study.failed == dict.fromkeys((0, 1), "RuntimeError: no gradient today")
+    line = FailingMLP.backward.__code__.co_firstlineno + 1
+    place = f"tests/test_worker.py, line {line}, in backward"
+    assert study.failed == dict.fromkeys((0, 1), f"RuntimeError: no gradient today ({place})")
+    assert "second line" in study.tracebacks[0]
 
 
 def test_a_world_fault_stops_the_worker_and_fails_no_trial(tmp_path):

@@ -22,7 +22,7 @@ class RecordingStudy:
     def __init__(self, stop=None, pause=None):
         self.reports, self.done, self.failed = {}, [], {}  # losses and scores by trial and epoch; numbers; reasons
         self.epochs = []  # each reported epoch with its trials, in order
-        self.notices, self.restore_calls = [], 0
+        self.notices, self.restore_calls, self.tracebacks = [], 0, {}
         self.stop, self.pause = dict(stop or {}), pause
 
     def running(self, numbers):
@@ -50,7 +50,8 @@ class RecordingStudy:
     def finish(self, numbers, report):
         self.done += self.report(numbers, report)().trials
 
-    def fail(self, numbers, reason):
+    def fail(self, numbers, reason, traceback=None):
+        self.tracebacks |= {number: traceback for number in self.running(numbers)}
         self.failed |= {number: reason for number in self.running(numbers)}
 
     def notify(self, topic, text):

@@ -43,8 +43,8 @@ class RemoteStudy:
     def finish(self, numbers: Sequence[int], report: EpochReport) -> None:
         self._call("finish", numbers, report)
 
-    def fail(self, numbers: Sequence[int], reason: str) -> None:
-        self._call("fail", numbers, reason)
+    def fail(self, numbers: Sequence[int], reason: str, traceback: str | None = None) -> None:
+        self._call("fail", numbers, reason, traceback)
 
     def notify(self, topic: str, text: str) -> None:
         self._call("notify", topic, text)

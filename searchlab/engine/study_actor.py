@@ -157,8 +157,8 @@ class StudyActor:
     def finish(self, numbers: Sequence[int], report: EpochReport) -> None:
         self._study.finish(numbers, report)
 
-    def fail(self, numbers: Sequence[int], reason: str) -> None:
-        self._study.fail(numbers, reason)
+    def fail(self, numbers: Sequence[int], reason: str, traceback: str | None = None) -> None:
+        self._study.fail(numbers, reason, traceback)
 
     def notify(self, topic: str, text: str) -> None:
         self._study.notify(topic, text)

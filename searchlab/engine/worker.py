@@ -20,7 +20,7 @@ from searchlab.fusion.speed import SpeedModel
 from searchlab.runs.study_client import StudyClient, StudyUnreachable
 from searchlab.space.byte_size import format_bytes
 from searchlab.space.sweep import Sweep
-from searchlab.tracebacks import error_sentence
+from searchlab.tracebacks import error_sentence, traceback_text
 
 GroupState: TypeAlias = Literal["ended", "returned", "paused"]  # "returned": its survivors wait for other trials
 
@@ -139,7 +139,7 @@ class Worker:
         except (WorldFault, MemoryError, StudyUnreachable):
             raise  # from the disk, the data or the network, or handled by the caller
         except Exception as error:
-            self.study.fail(group.trials, error_sentence(error))
+            self.study.fail(group.trials, error_sentence(error), traceback_text(error))
 
     def _train_within_memory(self, group: Group, *, may_return: bool) -> GroupState:
         """Train the group; when memory runs out, train its halves one after the other, down to each trial alone."""

@@ -92,6 +92,7 @@ class Page:
         charts: The best score so far over time and over trials.
         pruning: What pruning saved; None where no trial was pruned.
         failures: Reasons of failed and infeasible trials, by state.
+        tracebacks: Traceback of the first trial of each reason, by its number, where an exception failed it.
         settings: The parts of the sweep, as text.
         arguments: Domain or value of each argument by path, and whether it is searched.
         seconds: Duration of each phase.
@@ -121,6 +122,7 @@ class Page:
     charts: Sequence[StepChart]
     pruning: PruningSavings | None
     failures: Mapping[str, Sequence[ReasonCount]]
+    tracebacks: Mapping[int, str]
     settings: Mapping[str, str]
     arguments: Mapping[str, tuple[str, bool]]
     seconds: Mapping[str, float]

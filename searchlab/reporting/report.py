@@ -112,7 +112,8 @@ def _page(
         omitted=max(0, len(trials) - MAX_ROWS),
         charts=_charts(trials, manifest.metric, manifest.goal),
         pruning=compute_pruning_savings(trials, manifest.description["arguments"]),
-        failures=_failures(trials),
+        failures=(failures := _failures(trials)),
+        tracebacks=_tracebacks(trials, failures),
         settings=settings_of(manifest.description),
         arguments=arguments_of(manifest.description),
         seconds=result.get("seconds", {}),
@@ -153,6 +154,12 @@ def _failures(trials: Sequence[TrialRecord]) -> dict[str, Sequence[ReasonCount]]
     states: tuple[State, ...] = ("FAIL", "INFEASIBLE")
     reasons = {STATE_NAMES[state]: count_reasons(trial for trial in trials if trial.state == state) for state in states}
     return {name: counted for name, counted in reasons.items() if counted}
+
+
+def _tracebacks(trials: Sequence[TrialRecord], failures: Mapping[str, Sequence[ReasonCount]]) -> Mapping[int, str]:
+    """Return the tracebacks of the first trial of each reason, by its number."""
+    first = {counted.first_trial for counts in failures.values() for counted in counts}
+    return {trial.number: trial.traceback for trial in trials if trial.number in first and trial.traceback}
 
 
 def _charts(trials: Sequence[TrialRecord], metric: str, goal: Goal) -> list[StepChart]:

@@ -95,6 +95,8 @@ class SweepPipeline:
             self._enter("search")
         if isinstance(event, TrialFinished):
             self._last_trial_ended = time.perf_counter()
+            if event.traceback:
+                self.folder.write_traceback(event.trial, event.traceback)
         for handler in self._handlers:
             handler.handle(event)
 

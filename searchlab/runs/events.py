@@ -83,6 +83,7 @@ class TrialFinished:
         seconds: Training time in seconds.
         time: When it ended, in seconds since 1970.
         other_values: Values of the metrics after the primary one, at the same epoch.
+        traceback: Traceback of the exception in its code that failed it; None otherwise.
     """
 
     trial: int
@@ -93,6 +94,7 @@ class TrialFinished:
     seconds: float
     time: float
     other_values: Sequence[float] = ()
+    traceback: str | None = None
 
 
 @dataclass(frozen=True)

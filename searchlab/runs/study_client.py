@@ -50,8 +50,8 @@ class StudyClient(Protocol):
     def finish(self, numbers: Sequence[int], report: EpochReport) -> None:
         """Report the last epoch of these trials."""
 
-    def fail(self, numbers: Sequence[int], reason: str) -> None:
-        """Report that these trials ended without a value."""
+    def fail(self, numbers: Sequence[int], reason: str, traceback: str | None = None) -> None:
+        """Report that these trials ended without a value; the traceback is that of an exception in their code."""
 
     def notify(self, topic: str, text: str) -> None:
         """Send a line to whoever watches the run, once per topic."""

@@ -76,6 +76,7 @@ class TrialRecord:
         started: When it started, in seconds since 1970.
         ended: When it ended, in seconds since 1970; None while it runs.
         values: Means over folds of every metric at the best epoch, the primary one first.
+        traceback: Traceback of the exception in its code that failed it; None otherwise.
     """
 
     number: int
@@ -88,6 +89,7 @@ class TrialRecord:
     started: float
     ended: float | None
     values: tuple[float, ...] = ()
+    traceback: str | None = None
 
     def __post_init__(self) -> None:
         if not self.values and self.value is not None:  # with a single metric, `value` says it all
@@ -106,7 +108,15 @@ class TrialRecord:
     def finished_event(self, time: float) -> TrialFinished:
         """Return the event of its end at this time, in seconds since 1970."""
         return TrialFinished(
-            self.number, self.state, self.value, self.epoch, self.reason, self.curve.seconds, time, self.values[1:]
+            self.number,
+            self.state,
+            self.value,
+            self.epoch,
+            self.reason,
+            self.curve.seconds,
+            time,
+            self.values[1:],
+            self.traceback,
         )
 
     def to_json(self) -> dict[str, Any]:

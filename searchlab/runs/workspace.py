@@ -88,6 +88,13 @@ class SweepFolder:
         """Store JSON values under a name; a kill at any moment leaves the old or the new ones, complete."""
         write_atomically(self.path / f"{name}.json", (json.dumps(content, indent=2) + "\n").encode())
 
+    def write_traceback(self, trial: int, text: str) -> None:
+        """Store the traceback of a trial that failed; a disk that is full has it in the study alone, or not at all."""
+        with suppress(OSError):
+            folder = self.path / "tracebacks"
+            folder.mkdir(exist_ok=True)
+            write_atomically(folder / f"trial-{trial}.txt", text.encode())
+
 
 @dataclass(frozen=True)
 class Workspace:

@@ -62,6 +62,7 @@ def to_record(trial: FrozenTrial, number: int, open_curve: LearningCurve | None)
         started=to_timestamp(trial.datetime_start),
         ended=to_timestamp(trial.datetime_complete) if trial.datetime_complete else None,
         values=curve.values(epoch) if epoch else (),
+        traceback=end.get("traceback"),
     )
 
 

@@ -142,10 +142,10 @@ class Study:
             self.store.complete(number)
         self._check_budget()
 
-    def fail(self, numbers: Sequence[int], reason: str) -> None:
-        """End these trials without a value."""
+    def fail(self, numbers: Sequence[int], reason: str, traceback: str | None = None) -> None:
+        """End these trials without a value; the traceback is that of an exception in their code."""
         for number in self.running(numbers):
-            self.store.fail(number, reason)
+            self.store.fail(number, reason, traceback)
 
     def return_survivors(self, group: Group, epoch: int) -> bool:
         """Queue the survivors of a group, whose checkpoint is kept, where others may join them.

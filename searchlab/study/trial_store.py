@@ -148,9 +148,9 @@ class TrialStore:
         """End a trial early; the best epoch so far gives its value."""
         self._end(number, "PRUNED", reason)
 
-    def fail(self, number: int, reason: str) -> None:
-        """End a trial without a value."""
-        self._end(number, "FAIL", reason)
+    def fail(self, number: int, reason: str, traceback: str | None = None) -> None:
+        """End a trial without a value; the traceback is that of an exception in its code."""
+        self._end(number, "FAIL", reason, traceback)
 
     def report_violation(self, number: int, violation: float) -> None:
         """Report to the sampler how far a trial violates the constraint; 0 or less is feasible."""
@@ -203,7 +203,7 @@ class TrialStore:
             EpochFinished(number, epoch, curve.scores[row], curve.losses[row], curve.times[row], curve.others[row])
         )
 
-    def _end(self, number: int, state: State, reason: str | None) -> None:
+    def _end(self, number: int, state: State, reason: str | None, traceback: str | None = None) -> None:
         """Store the end of a trial and of its duplicates, and emit it."""
         trial, curve = self.open_trials.pop(number), self.open_curves.pop(number)
         epoch, value = curve.best(self.goal) if curve.scores and state in ("COMPLETE", "PRUNED") else (None, None)
@@ -213,7 +213,7 @@ class TrialStore:
         # the curve is stored as text: Optuna copies what it stores deeply, and text is not parsed with the journal
         curve_text = json.dumps(vars(curve))
         end = {"state": state, "order": self._best.ended, "epoch": epoch, "reason": reason, "curve": curve_text}
-        trial.set_user_attr(END, end)
+        trial.set_user_attr(END, end | ({"traceback": traceback} if traceback else {}))
         if self.sweep.budget.seconds is not None:
             self.study.set_user_attr(SEARCH_SECONDS, self.budget_usage.seconds)
         optuna_state = TrialState[OPTUNA_STATE.get(state, state)]
@@ -224,7 +224,9 @@ class TrialStore:
         elif state == "FAIL":
             self.learning_curves.mark_failed(number)
         self._best.add(number, state, value)
-        self._handler.handle(TrialFinished(number, state, value, epoch, reason, curve.seconds, time.time(), values[1:]))
+        self._handler.handle(
+            TrialFinished(number, state, value, epoch, reason, curve.seconds, time.time(), values[1:], traceback)
+        )
         for duplicate in self._duplicates.pop(number, []):
             if duplicate in self.open_trials:
                 self._end_as(duplicate, number)

@@ -42,6 +42,7 @@ class PendingWrite:
     params: dict[str, str] = field(default_factory=dict)
     points: dict[tuple[str, int], Metric] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    traceback: str | None = None
     end: tuple[str, int] | None = None
 
 
@@ -118,7 +119,7 @@ class MlflowRecord:
         others = zip(self.sweep.others, event.other_values, strict=True) if event.other_values else ()
         self._add_points(pending, values | {f"best_{name}": value for name, value in others}, 0, event.time)
         pending.tags |= {"searchlab.state": event.state, "searchlab.reason": event.reason or ""}
-        pending.end = STATUS[event.state], _ms(event.time)
+        pending.traceback, pending.end = event.traceback, (STATUS[event.state], _ms(event.time))
 
     def _pending_of(self, trial: int, time: float) -> PendingWrite:
         return self._pending.setdefault(trial, PendingWrite(_ms(time)))
@@ -149,6 +150,8 @@ class MlflowRecord:
         points = [metric for point, metric in pending.points.items() if point not in run.points]
         self._log(run.id, points, pending.params, pending.tags)
         run.points |= pending.points.keys()
+        if pending.traceback:
+            self.client.log_text(run.id, pending.traceback, "traceback.txt")
         if pending.end is not None:
             status, time = pending.end
             self.client.set_terminated(run.id, status, end_time=time)
