@@ -119,7 +119,8 @@ def test_run_list_and_resume_print_json(home):
     result = json.loads(line)
     assert result["trials"] == {"asked": 2, "complete": 2, "pruned": 0, "failed": 0}
     assert set(result) == {
-        "sweep", "state", "trials", "over", "best", "seconds", "artifact", "report", "tracking_uri", "run_id"
+        "sweep", "state", "trials", "over", "best", "seconds", "artifact", "report", "tracking_uri", "run_id",
+        "record_fault",
     }  # fmt: skip
     assert {"trial", "score", "std", "folds", "params"} <= set(result["best"])
     assert set(result["seconds"]) == {"total", "start", "search", "winner"}

@@ -56,13 +56,15 @@ PRIVATE_NAMES = {  # attributes and methods, with what the library does with the
 }
 UNDOCUMENTED_MODULES = {
     "mlflow.store.tracking.sqlalchemy_store": "creates MLflow's tables in a file that is renamed when it is complete",
+    "mlflow.tracking.request_header.registry": "takes the header of a user without a password, without an entry point",
     "optuna.storages._rdb": "`models.TrialModel`, which `_get_prepared_new_trial` returns",
     "ray.tune.error": "`TuneError`, which `Tuner.fit` raises",
     "ray.tune.execution": "`class_cache.ENV_VARS_TO_PROPAGATE`, from which the keys of a store are removed",
 }
 DOCUMENTED_MODULES = {
     "boto3", "boto3.s3.transfer", "botocore.config", "botocore.exceptions", "mlflow.entities", "mlflow.exceptions",
-    "mlflow.tracking", "optuna", "optuna.distributions", "optuna.exceptions", "optuna.samplers", "optuna.storages",
+    "mlflow.tracking", "mlflow.tracking.request_header.abstract_request_header_provider",
+    "optuna", "optuna.distributions", "optuna.exceptions", "optuna.samplers", "optuna.storages",
     "optuna.storages.journal", "optuna.study", "optuna.trial", "ray", "ray.autoscaler.sdk", "ray.exceptions",
     "ray.job_submission", "ray.tune", "ray.tune.search", "ray.util.scheduling_strategies", "sqlalchemy",
     "sqlalchemy.engine", "sqlalchemy.exc", "sqlalchemy.orm", "sqlalchemy.pool", "tenacity",

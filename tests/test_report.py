@@ -292,7 +292,7 @@ def test_the_command_starts_the_same_run():
 @pytest.mark.parametrize(
     ("option", "url", "shown"),
     [
-        ("tracking_uri", "http://me:secret@there:5000/mlflow", "http://me@there:5000/mlflow"),
+        ("tracking_uri", "http://me:secret@there:5000/mlflow", "http://there:5000/mlflow"),
         ("storage", "postgresql://me@h/db?password=secret", "postgresql://me@h/db"),
         ("storage", "postgresql://me:sec/secret@h:5432/db", "postgresql://me@h:5432/db"),
     ],

@@ -19,7 +19,8 @@ import pytest
 from searchlab.errors import WorldFault
 from searchlab.runs.events import EpochFinished, EventBuffer, TrialFinished, TrialStarted, forward, from_json, to_json
 from searchlab.runs.provenance import provenance
-from searchlab.tracking.recorder import NullRecorder, Recorder
+from searchlab.tracking.recorder import Recorder
+from searchlab.tracking.run_recorder import NullRecorder
 from searchlab.tracking.sweep_record import SweepRecord
 from tests.conftest import ROOT
 from tests.mlflow_server import mlflow_server, store_uri, wait_for

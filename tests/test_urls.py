@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from searchlab.runs.urls import mask_password, with_password_from, without_password
+from searchlab.runs.urls import mask_password, web_credentials, with_password_from, without_password
 
 URLS = {
     "postgresql+psycopg://me:s%40cret@host:5432/db?sslmode=require": "postgresql+psycopg://me@host:5432/db?sslmode=require",
@@ -17,7 +17,8 @@ URLS = {
     "postgresql://me:sec:r%2Fet#x@host/db?sslmode=require&passwd=y&application_name=z": (
         "postgresql://me@host/db?sslmode=require&application_name=z"
     ),
-    "https://me:secret@host:5000/a?b=1@2": "https://me@host:5000/a?b=1@2",
+    "https://me:secret@host:5000/a?b=1@2": "https://host:5000/a?b=1@2",
+    "http://token@host:5000": "http://host:5000",
 }
 
 
@@ -30,6 +31,17 @@ def test_a_password_is_removed_and_restored(url):
     assert without_password(mask_password(url)) == bare
     assert with_password_from(bare, None) == bare
     assert with_password_from(bare, url.replace("host", "other").replace("db", "other")) == bare
+
+
+def test_the_credentials_of_a_web_address_are_returned_decoded():
+    assert web_credentials("https://me:s%40cret@host:5000/a") == ("me", "s@cret")
+    assert web_credentials("http://token@host") == ("token", "")
+    assert web_credentials("http://host/a@b:c") == web_credentials("postgresql://me:secret@host/db") == ("", "")
+
+
+def test_an_address_stored_with_its_user_gets_its_password_too():
+    """As sweeps of earlier versions have it."""
+    assert with_password_from("http://me@host", "http://me:secret@host") == "http://me:secret@host"
 
 
 @pytest.mark.parametrize(

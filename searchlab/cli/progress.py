@@ -63,7 +63,7 @@ class Progress:
             case TrialFinished():
                 self._finish_trial(event)
             case Message():
-                self.console.print(event.text)
+                self.console.print(event.text, markup=False, soft_wrap=True)
 
     def _start_phase(self, event: PhaseStarted) -> None:
         label = PHASE_LABELS[event.phase]

@@ -28,6 +28,8 @@ def print_result(result: Result, console: Console) -> None:
         console.print(_best_trials(result, console.width))
     _print_reasons(result.trials, console)
     console.print(_facts(result))
+    if result.record_fault:
+        console.print(f"\nwarning: {result.record_fault}", markup=False, soft_wrap=True)
     if not result.winner:
         console.print(f"\n[bold]There is no winner:[/bold] {_no_winner_reason(result)}; the reasons are above.")
 
@@ -108,7 +110,8 @@ def _facts(result: Result) -> Table:
     if result.report:
         table.add_row("report", _relative(result.report))
     if result.tracking_uri:
-        table.add_row("MLflow", f"{result.tracking_uri}  run {result.run_id}")
+        run = f"run {result.run_id}" if result.run_id else "(the record is not complete)"
+        table.add_row("MLflow", f"{result.tracking_uri}  {run}")
         table.add_row("dashboard", "searchlab ui")
     phases = ", ".join(f"{phase} {duration(sec)}" for phase, sec in result.seconds.items() if phase != "total")
     table.add_row("time", f"{duration(result.seconds['total'])}: {phases}")

@@ -208,4 +208,5 @@ def _places(manifest: SweepManifest, workspace: Workspace, result: Mapping[str, 
         "study": manifest.study_storage(folder),
         "MLflow": (config.tracking_uri or workspace.tracking_uri) if config.tracking else None,
     }
-    return {name: without_password(str(place)) for name, place in places.items() if place}
+    shown = {name: without_password(str(place)) for name, place in places.items() if place}
+    return shown | ({"record": str(result["record_fault"])} if result.get("record_fault") else {})

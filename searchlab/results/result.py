@@ -32,7 +32,8 @@ class Result:
         goal: Its direction, "max" or "min".
         seconds: Seconds of each phase ("start", "search", "winner") and "total"; empty while the sweep is not over.
         tracking_uri: URL of the MLflow store, without a password; None where no record is kept.
-        run_id: Id of the sweep's MLflow run; None where no record is kept.
+        run_id: Id of the sweep's MLflow run; None where no record is kept, or it is not complete.
+        record_fault: Why the record in MLflow is not complete, and how to complete it; None where nothing is missing.
         figures: Paths of the figures, as PNG files.
         others: Direction of each metric after the primary one, by name.
         over: Which limit of the budget ended the search; None where all trials were run.
@@ -60,6 +61,7 @@ class Result:
     seconds: Mapping[str, float] = field(default_factory=dict)
     tracking_uri: str | None = None
     run_id: str | None = None
+    record_fault: str | None = None
     figures: tuple[Path, ...] = ()
     others: Mapping[str, Goal] = field(default_factory=dict)
     over: str | None = None
@@ -109,6 +111,7 @@ class Result:
             "report": str(self.report) if self.report else None,
             "tracking_uri": self.tracking_uri,
             "run_id": self.run_id,
+            "record_fault": self.record_fault,
         }
 
     def _plain_winner(self, winner: Winner) -> dict[str, Any]:

@@ -61,6 +61,7 @@ def open(name: str, *, home: str | os.PathLike[str] = ".searchlab", storage: str
         seconds=stored.get("seconds", {}),
         tracking_uri=stored.get("tracking_uri"),
         run_id=stored.get("run_id"),
+        record_fault=stored.get("record_fault"),
         figures=tuple(sorted(folder.figures.glob("*.png"))) if stored else (),
         others={other: goal for other, goal in manifest.goals.items() if other != manifest.metric},
         over=stored.get("over"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -27,17 +28,18 @@ from searchlab.results.result import Result
 from searchlab.results.winner import Winner, select_winner
 from searchlab.results.winner_figures import save_winner_figures
 from searchlab.runner.record import open_recorder
-from searchlab.runs.events import Event, EventHandler, Phase, PhaseStarted, TrialFinished, TrialStarted
+from searchlab.runs.events import Event, EventHandler, Message, Phase, PhaseStarted, TrialFinished, TrialStarted, masked
 from searchlab.runs.file_lock import FileLock, lock_holder_pid
 from searchlab.runs.job import Job, PriorTrial, SearchResult
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
+from searchlab.runs.secrets import mask
 from searchlab.runs.trials import TrialRecord, ended
 from searchlab.runs.urls import without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space.sweep import Sweep
 from searchlab.study.warm_start import load_prior_trials
-from searchlab.tracking.recorder import RunRecorder
+from searchlab.tracking.run_recorder import RunRecorder
 
 
 class SweepPipeline:
@@ -71,7 +73,7 @@ class SweepPipeline:
         with _locked(self.folder):
             checksum = self._validate_data()
             self.manifest.save(self.folder)
-            recorder = open_recorder(self.sweep, self.manifest, self.workspace, self._root(), checksum)
+            recorder = open_recorder(self.sweep, self.manifest, self.workspace, self._root(), checksum, self._tell)
             self._handlers = (*self._handlers, recorder)
             try:
                 result = self._conclude(*self._search(), recorder)
@@ -95,10 +97,11 @@ class SweepPipeline:
             self._enter("search")
         if isinstance(event, TrialFinished):
             self._last_trial_ended = time.perf_counter()
-            if event.traceback:
-                self.folder.write_traceback(event.trial, event.traceback)
+        shown = masked(event)
+        if isinstance(shown, TrialFinished) and shown.traceback:
+            self.folder.write_traceback(shown.trial, shown.traceback)
         for handler in self._handlers:
-            handler.handle(event)
+            handler.handle(shown)
 
     def _search(self) -> tuple[SearchResult, Winner | None]:
         engine, job = engine_named(self.manifest.config.engine), self._job()
@@ -132,9 +135,29 @@ class SweepPipeline:
         state: SweepState = "finished" if winner else "failed"
         report = write_report(manifest, self.workspace, found.trials, state, draft.to_json(), figures)
         recorder.log_artifact(report, "report")
-        tags = {"searchlab.over": found.over or "", **_winner_tags(winner)}
-        run_id = recorder.conclude(draft.state, winner.scores if winner else {}, tags) or None
-        return replace(draft, seconds=self._seconds(), run_id=run_id, report=report)
+        run_id, fault = self._conclude_record(recorder, draft.state, winner, found.over)
+        result = replace(draft, seconds=self._seconds(), run_id=run_id, record_fault=fault, report=report)
+        if fault:  # the report that is recorded does not say so
+            write_report(manifest, self.workspace, found.trials, state, result.to_json(), figures)
+        return result
+
+    def _conclude_record(
+        self, recorder: RunRecorder, state: str, winner: Winner | None, over: str | None
+    ) -> tuple[str | None, str | None]:
+        """Return the id of the sweep's run in MLflow, or why the record is not complete: the results are whole."""
+        tags = {"searchlab.over": over or "", **_winner_tags(winner)}
+        try:
+            return recorder.conclude(state, winner.scores if winner else {}, tags) or None, None
+        except WorldFault as error:
+            fault = mask(str(error))
+            if not self.display:
+                warnings.warn(fault, RuntimeWarning, stacklevel=2)
+            return None, fault
+
+    def _tell(self, text: str) -> None:
+        """Show a sentence to whoever watches the run."""
+        if self.display:
+            self.display.handle(Message(mask(text)))
 
     def _draw_figures(
         self, trials: Sequence[TrialRecord], winner: Winner | None, others: Mapping[str, Goal]

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
+from searchlab.runs.secrets import mask_all
 from searchlab.runs.workspace import Workspace
 from searchlab.space.sweep import Sweep
-from searchlab.tracking.recorder import NullRecorder, Recorder, RunRecorder
+from searchlab.tracking.recorder import Recorder
+from searchlab.tracking.run_recorder import NullRecorder, RunRecorder
 from searchlab.tracking.sweep_record import SweepRecord
 
 
 def open_recorder(
-    sweep: Sweep, manifest: SweepManifest, workspace: Workspace, root: Path, checksum: str
+    sweep: Sweep,
+    manifest: SweepManifest,
+    workspace: Workspace,
+    root: Path,
+    checksum: str,
+    tell: Callable[[str], None],
 ) -> RunRecorder:
-    """Return the recorder of a run; `root` is the project's folder, `checksum` that of the training rows."""
+    """Return the recorder of a run.
+
+    `root` is the project's folder, `checksum` that of the training rows; `tell` is called with a sentence when the
+    store goes away or comes back.
+    """
     if manifest.config.tracking is None:
         return NullRecorder()
     uri = manifest.config.tracking_uri or workspace.tracking_uri
-    return Recorder(uri, _sweep_record(sweep, manifest, workspace, root, checksum))
+    return Recorder(uri, _sweep_record(sweep, manifest, workspace, root, checksum), tell)
 
 
 def _sweep_record(
@@ -43,8 +55,8 @@ def _sweep_record(
         metric=manifest.metric,
         goal=manifest.goal,
         home=workspace.path,
-        params={name: str(value) for name, value in settings.items()} | arguments,
-        tags=tags,
+        params=mask_all({name: str(value) for name, value in settings.items()} | arguments),
+        tags=mask_all(tags),
         files=[Path(manifest.spec)] if manifest.spec else [],
         study=manifest.id,
         others=[metric.name for metric in sweep.metrics[1:]],

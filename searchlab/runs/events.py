@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from searchlab.runs.secrets import mask
 
 if TYPE_CHECKING:  # the process that writes the record needs no NumPy
     from searchlab.metrics import Goal
@@ -146,6 +148,16 @@ def forward(events: Iterable[Event], handler: EventHandler) -> None:
     """Pass events on to a handler, in order."""
     for event in events:
         handler.handle(event)
+
+
+def masked(event: Event) -> Event:
+    """Return the event without secrets of the environment in its text."""
+    match event:
+        case Message():
+            return Message(mask(event.text))
+        case TrialFinished(reason=str(reason)):
+            return replace(event, reason=mask(reason))
+    return event
 
 
 def to_json(event: Event) -> tuple[str, dict[str, Any]]:

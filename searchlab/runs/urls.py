@@ -1,5 +1,7 @@
 """URLs of servers with a password: shown without it, stored without it, and completed with it again.
 
+A web address is shown and stored without its user too, whose name may be a token; that of a database is no secret.
+
 SQLAlchemy's URL is not used here: it encodes what it does not change, so that a stored URL would differ from the one
 given, and of a password with an unquoted @ it takes the rest for the host, and shows it.
 """
@@ -7,36 +9,67 @@ given, and of a password with an unquoted @ it takes the rest for the host, and 
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 SECRET_PARAMETERS = {"password", "passwd", "sslpassword"}  # what database drivers take in a URL's query
 LOCAL_SCHEMES = ("sqlite", "file")  # these have no password
 WEB_SCHEMES = ("http", "https")
+HOST = r"@(?=[^@/?#]*(?:[/?#]|$))"  # the last @ before the host
+WEB_CREDENTIALS = re.compile(rf"^[^/?#]*?{HOST}")  # a web address ends at the first / after its host
+DATABASE_CREDENTIALS = re.compile(rf"^([^:/?#@]*):.*?{HOST}")  # the password may hold any character
 
 
 def without_password(url: str) -> str:
-    """Return the URL without its password and without the secret parameters of its query; a path stays as it is."""
-    return _with_password(url, "")
+    """Return the URL without its password, the user of a web address, and the secret parameters of its query.
+
+    A path stays as it is.
+    """
+    return _with_credentials(url, web="", database=r"\g<1>@")
 
 
 def mask_password(url: str) -> str:
     """Return the URL for people: `***` in place of its password, and no secret parameters in its query."""
-    return _with_password(url, ":***")
+    return _with_credentials(url, web="***@", database=r"\g<1>:***@")
 
 
 def with_password_from(url: str, complete: str | None) -> str:
     """Return `complete`, such as a URL from the environment, where it is `url` with a password; else return `url`."""
-    return complete if complete and without_password(complete) == url else url
+    return complete if complete and without_password(complete) == without_password(url) else url
 
 
-def _with_password(url: str, password: str) -> str:
-    """Return the URL with this in place of its password and of the colon before it."""
+def web_credentials(url: str) -> tuple[str, str]:
+    """Return the user and the password of a web address; each is empty where there is none."""
+    scheme, _, rest = url.partition("://")
+    found = WEB_CREDENTIALS.match(rest) if scheme.lower() in WEB_SCHEMES else None
+    user, _, password = found[0].removesuffix("@").partition(":") if found else ("", "", "")
+    return unquote(user), unquote(password)
+
+
+def password_of(url: str) -> str:
+    """Return the password of a URL as it is written there, encoded or not; empty where there is none."""
+    scheme, found, rest = url.partition("://")
+    kind = scheme.lower().partition("+")[0]
+    if not found or kind in LOCAL_SCHEMES:
+        return ""
+    credentials = (WEB_CREDENTIALS if kind in WEB_SCHEMES else DATABASE_CREDENTIALS).match(rest)
+    in_query = [part.partition("=") for part in rest.partition("?")[2].split("&")]
+    secret = next((value for name, _, value in in_query if name.lower() in SECRET_PARAMETERS), "")
+    return credentials[0].removesuffix("@").partition(":")[2] if credentials else secret
+
+
+def _with_credentials(url: str, web: str, database: str) -> str:
+    """Return the URL with these in place of a user with its password, and without secret parameters in its query.
+
+    They are replacements of `re.sub`; `\\g<1>` is the user of a database.
+    """
     scheme, found, rest = url.partition("://")
     kind = scheme.lower().partition("+")[0]
     if not found or kind in LOCAL_SCHEMES:
         return url
-    # the password of a database's URL may hold any character; a web address ends at the first / after its host
-    character = "[^/?#]" if kind in WEB_SCHEMES else "."
-    rest = re.sub(rf"^([^:/?#@]*):{character}*?@(?=[^@/?#]*(?:[/?#]|$))", rf"\g<1>{password}@", rest)
+    if kind in WEB_SCHEMES:
+        rest = WEB_CREDENTIALS.sub(web, rest, count=1)
+    else:
+        rest = DATABASE_CREDENTIALS.sub(database, rest, count=1)
     base, mark, query = rest.partition("?")
     public = [part for part in query.split("&") if part.partition("=")[0].lower() not in SECRET_PARAMETERS]
     return f"{scheme}://{base}{mark if public != [''] and public else ''}{'&'.join(public)}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -13,6 +15,18 @@ def command(uri: str, home: Path, port: int) -> list[str]:
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--artifacts-destination",
         str(home / "mlartifacts"), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
     ]  # fmt: skip
+
+
+def damage_of(database: Path) -> str | None:
+    """Return why SQLite cannot read the store's file; None where it can, or where another process keeps it busy."""
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=1.0)) as connection:
+            connection.execute("select count(*) from experiments").fetchone()
+    except sqlite3.OperationalError:
+        return None
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None
 
 
 def environment() -> dict[str, str]:

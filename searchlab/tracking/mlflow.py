@@ -14,7 +14,8 @@ from mlflow.entities import Run as MlflowRun
 
 from searchlab.runs.events import EpochFinished, Event, TrialFinished, TrialStarted
 from searchlab.space.metric_names import record_key
-from searchlab.tracking.store import experiment_id, is_permanent, open_store
+from searchlab.tracking.faults import is_permanent, reason_of
+from searchlab.tracking.store import experiment_id, open_store
 from searchlab.tracking.sweep_record import SweepRecord
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED", "INFEASIBLE": "KILLED"}
@@ -51,11 +52,11 @@ class MlflowRecord:
 
     After all events are handled again from the beginning, it writes only what is missing. Runs are found by their tags,
     points by name and step; a trial's run that has ended is left alone. What `flush` could not write is kept for the
-    next call.
+    next call. `on_write` is called after every trial and file that was written.
     """
 
-    def __init__(self, uri: str, sweep: SweepRecord, time: float) -> None:
-        self.sweep, self.faults = sweep, list[str]()
+    def __init__(self, uri: str, sweep: SweepRecord, time: float, on_write: Callable[[], None] = lambda: None) -> None:
+        self.sweep, self.faults, self._on_write = sweep, list[str](), on_write
         self.client = open_store(uri, sweep.home)
         self.experiment = experiment_id(self.client, uri, sweep.name, sweep.home)
         self.run_id = self._open_parent(_ms(time))
@@ -140,7 +141,8 @@ class MlflowRecord:
             )  # a run may exist although the response was lost, or be deleted
             if not is_permanent(fault):
                 raise
-            self.faults.append(f"{what}: {fault}")
+            self.faults.append(f"{what}: {reason_of(fault)}")
+        self._on_write()
 
     def _write(self, trial: int, pending: PendingWrite) -> None:
         run = self._runs.get(trial) or self._create(trial, pending.began)

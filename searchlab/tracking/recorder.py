@@ -3,60 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import searchlab
 from searchlab.errors import WorldFault
-from searchlab.runs.events import Event, EventHandler, Message, NullHandler, PhaseStarted, to_json
+from searchlab.runs.events import Event, Message, PhaseStarted, to_json
+from searchlab.runs.urls import web_credentials, without_password
+from searchlab.tracking.patience import Patience
 from searchlab.tracking.sweep_record import SweepRecord
+from searchlab.tracking.writer_process import WRITER_COMMAND, environment, open_log
 
-QUIET_SECONDS = 180.0  # without a line from the writer process before it is given up; the writer gives up sooner itself
-FINAL_SECONDS = 60.0  # without success after the last command before the writer gives the record up
+ANSWER_SECONDS = 180.0  # to wait for the id of the sweep's run, while the search goes on
+FINAL_SECONDS = 15.0  # without success after the last command before the writer gives the record up
+POLL_SECONDS = 0.1  # between two looks at the time while a run waits
+JOIN_SECONDS = 5.0  # for the end of a writer process that was killed
+LOCAL_STORE = "sqlite:"
 MAX_WRITER_DEATHS = 8  # writer processes that may die before the record is given up
-
-ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # MLflow repeats a lost "create run" blindly; the writer looks first
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # longer than a server waits for a locked SQLite file, which is 20
-}
-
-
-class RunRecorder(EventHandler, Protocol):
-    """What the pipeline needs of a record: it handles events, takes files, and is concluded or closed."""
-
-    def log_artifact(self, path: Path, folder: str = "") -> None:
-        """Attach a file, or the content of a directory, to the sweep's run."""
-
-    def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
-        """Write everything, end the sweep's run, and return the run's id."""
-
-    def close(self) -> None:
-        """Write everything and leave the sweep's run open, to be continued."""
-
-
-class NullRecorder(NullHandler):
-    """A recorder that keeps nothing: `tracking=None`."""
-
-    run_id = ""
-
-    def log_artifact(self, path: Path, folder: str = "") -> None:
-        """Ignore the file."""
-
-    def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
-        """Return an empty run id: there is no run."""
-        return self.run_id
-
-    def close(self) -> None:
-        """Do nothing."""
+MAX_FINAL_DEATHS = 2  # of them after the last command, when a person waits: each start imports MLflow
 
 
 class Recorder:
@@ -64,17 +32,24 @@ class Recorder:
 
     Every event is kept and sent again to a new writer process when one dies, which is safe because the writer records
     nothing twice. When the driver dies, the writer process writes what it has and ends by itself.
+
+    Args:
+        uri: URL of the store.
+        record: What the record starts with.
+        tell: Called from another thread with a sentence when the store goes away or comes back; default: nothing.
     """
 
-    def __init__(self, uri: str, record: SweepRecord) -> None:
+    def __init__(self, uri: str, record: SweepRecord, tell: Callable[[str], None] = lambda text: None) -> None:
         record.home.mkdir(parents=True, exist_ok=True)
         self._record, self._log, self._changed = record, record.home / "mlflow.log", threading.Condition()
+        self._uri, self._place, self._tell = uri, without_password(uri), tell
         self._lines: list[bytes] = []
-        self._answers: dict[str, str] = {}
-        self._last_line_at, self._writer_gone = time.monotonic(), False
-        self._last_command_sent, self._over, self._ended = False, False, False
+        self._answers: dict[str, Any] = {}
+        self._patience: Patience | None = None  # from the last command on
+        self._writer_gone, self._over, self._ended, self._final_deaths = False, False, False, 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._send("open", uri=uri, record=record.to_json(), time=time.time(), final_seconds=FINAL_SECONDS)
+        address = self._place if web_credentials(uri) != ("", "") else uri  # that of a database is needed whole
+        self._send("open", uri=address, record=record.to_json(), time=time.time(), final_seconds=FINAL_SECONDS)
         self._keeper = threading.Thread(target=self._keep_writing, daemon=True, name="recorder")
         self._keeper.start()
 
@@ -118,28 +93,43 @@ class Recorder:
     def _send(self, command: str, **arguments: Any) -> None:
         line = json.dumps([command, arguments]).encode() + b"\n"
         with self._changed:
-            if not self._last_command_sent:
+            if self._patience is None:
                 self._lines.append(line)
-                self._last_command_sent = command in ("conclude", "close")
+                if command in ("conclude", "close"):
+                    stopped = command == "close" or arguments["state"] == "KILLED"
+                    self._patience = Patience(
+                        time.monotonic(), stopped=stopped, local=self._uri.startswith(LOCAL_STORE)
+                    )
                 self._changed.notify_all()
 
     def _answer(self, key: str) -> str:
         self._wait(lambda: self._ended or bool(self._answers.keys() & {key, "fault"}))
         if key in self._answers:
-            return self._answers[key]
-        name, fault = self._record.name, self._answers.get("fault", "the process that writes it does not answer")
+            return str(self._answers[key])
         raise WorldFault(
-            f"The record of {name} in MLflow is not complete: {fault.rstrip('.')}. "
-            f"The study holds every trial, and `searchlab resume {name}` completes the record."
+            f"The record of {self._record.name} in MLflow at {self._place} is not complete: {self._reason()}. "
+            f"The study holds every trial, and `searchlab resume {self._record.name}` completes the record."
         )
 
+    def _reason(self) -> str:
+        """Return why the record is not complete."""
+        reason = self._answers.get("fault") or self._answers.get("problem") or "it was not written in time"
+        return str(reason).rstrip(".")
+
     def _wait(self, condition: Callable[[], bool]) -> bool:
-        """Return whether the condition came true before the writer process had been quiet for too long."""
+        """Return whether the condition came true before the run has waited long enough for the writer process."""
         with self._changed:
-            self._last_line_at = time.monotonic()
-            while not condition() and (left := self._last_line_at + QUIET_SECONDS - time.monotonic()) > 0:
-                self._changed.wait(left)
-            return condition()
+            begun = time.monotonic()
+            while not (held := condition()) and not self._has_waited_enough(begun):
+                self._changed.wait(POLL_SECONDS)
+            return held
+
+    def _has_waited_enough(self, begun: float) -> bool:
+        now, answers = time.monotonic(), self._answers
+        if self._patience is None:
+            return now - begun > ANSWER_SECONDS
+        started = bool(answers.get("run_id") or answers.get("problem"))
+        return self._patience.is_over(now, started=started, written=min(answers.get("written", 0), len(self._lines)))
 
     def _end(self) -> None:
         ended = self._wait(lambda: self._ended)
@@ -148,39 +138,43 @@ class Recorder:
             self._changed.notify_all()
         if not ended and self._process is not None:
             self._process.kill()
-        self._keeper.join()
+        self._keeper.join(JOIN_SECONDS)
 
     def _keep_writing(self) -> None:
-        """Run writer processes until one has ended well, has reported why it cannot, or too many have died."""
+        """Run writer processes until one has written everything or has said why it cannot, or too many have died."""
         try:
             for death in range(MAX_WRITER_DEATHS):
-                status = self._run_writer()
+                self._run_writer()
                 with self._changed:
-                    if (status == 0 and self._last_command_sent) or self._over or "fault" in self._answers:
+                    if self._has_end() or self._changed.wait_for(lambda: self._over, min(0.1 * 2**death, 5.0)):
                         break
-                    self._last_line_at = time.monotonic()
-                    self._changed.wait_for(lambda: self._over, min(0.1 * 2**death, 5.0))
-            else:
-                self._answers["fault"] = f"the process that writes it died {MAX_WRITER_DEATHS} times (see {self._log})"
+                    self._final_deaths += self._patience is not None
+                if self._final_deaths >= MAX_FINAL_DEATHS:
+                    break
         except OSError as fault:
             self._answers["fault"] = f"the process that writes it could not be started ({fault})"
         with self._changed:
+            if not self._has_end():
+                self._answers["fault"] = f"the process that writes it dies again and again (see {self._log})"
             self._ended = True
             self._changed.notify_all()
 
-    def _run_writer(self) -> int:
-        """Start a writer process, send it every line until it has ended, and return its exit status."""
-        command = [sys.executable, "-m", "searchlab.tracking.writer"]
+    def _has_end(self) -> bool:
+        """Return whether nothing is left to do for a writer; its exit status says nothing, as on a full disk."""
+        return self._over or bool(self._answers.keys() & {"concluded", "closed", "fault"})
+
+    def _run_writer(self) -> None:
+        """Start a writer process, and send it every line until it has ended."""
         with (
-            self._log.open("ab") as log,
+            open_log(self._log) as log,
             subprocess.Popen(
-                command,
+                WRITER_COMMAND,
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=self._record.home,
-                env=_environment(),
+                env=environment(self._uri),
                 process_group=0,  # an interrupt from the keyboard is the driver's business; its session stays, for nice
             ) as process,
         ):
@@ -189,7 +183,6 @@ class Recorder:
             listener.start()
             self._feed(process)
             listener.join()
-        return process.returncode
 
     def _feed(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
@@ -211,22 +204,28 @@ class Recorder:
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         rest = b""
-        while chunk := process.stdout.read(1 << 16):
-            *lines, rest = (rest + chunk).split(b"\n")
-            with self._changed:
+        try:
+            while chunk := process.stdout.read(1 << 16):
+                *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
-                    self._answers |= json.loads(line)
-                self._last_line_at = time.monotonic()
+                    with suppress(ValueError):  # not an answer of the writer
+                        self._take(json.loads(line))
+        finally:
+            with self._changed:
+                self._writer_gone = True
                 self._changed.notify_all()
+
+    def _take(self, answer: Mapping[str, Any]) -> None:
+        """Keep an answer of the writer, and tell where the store has gone away or come back."""
         with self._changed:
-            self._writer_gone = True
+            told = self._answers.get("problem")
+            self._answers |= answer
             self._changed.notify_all()
-
-
-def _environment() -> dict[str, str]:
-    """Return this process's environment, with searchlab importable also where it is not installed."""
-    root = Path(searchlab.__file__).parents[1]
-    paths = [os.environ.get("PYTHONPATH", "")]
-    if root != Path(sysconfig.get_path("purelib")):
-        paths.insert(0, str(root))
-    return {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+            is_final = self._patience is not None
+        name, place = self._record.name, f"MLflow at {self._place}"
+        if (problem := answer.get("problem")) and problem != told:
+            self._tell(f"{place} does not take the record of {name} now ({problem}); the search goes on")
+        elif "problem" in answer and told:
+            self._tell(f"{place} takes the record of {name} again")
+        elif "fault" in answer and answer["fault"] != told and not is_final:  # at the end, the run itself tells
+            self._tell(f"{place} cannot keep the record of {name} ({self._reason()}); the search goes on")

@@ -1,4 +1,4 @@
-"""The MLflow store: how it is opened, how its tables are created once, and which of its faults are permanent."""
+"""The MLflow store: how it is opened, and how its tables are created once."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from sqlalchemy.exc import OperationalError
+from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
+from mlflow.tracking.request_header.registry import _request_header_provider_registry
 
 from searchlab.runs.file_lock import FileLock
+from searchlab.tracking.probe import authorization
 
 SQLITE = "sqlite:///"
 SERVERS = ("http://", "https://", "databricks")
-PERMANENT = {
-    "BAD_REQUEST",
-    "ENDPOINT_NOT_FOUND",
-    "INVALID_PARAMETER_VALUE",
-    "INVALID_STATE",
-    "PERMISSION_DENIED",
-    "RESOURCE_DOES_NOT_EXIST",
-    "UNAUTHENTICATED",
-}
+
+
+class AuthorizationHeader(RequestHeaderProvider):
+    """The header of a user without a password, which MLflow does not make from its variables."""
+
+    def in_context(self) -> bool:
+        """Return True: the header belongs to every request."""
+        return True
+
+    def request_headers(self) -> dict[str, str]:
+        """Return the header; where MLflow has credentials of its own, such as those of a file, they replace it."""
+        return authorization(os.environ)
 
 
 def open_store(uri: str, home: Path) -> MlflowClient:
     """Return a client of the store at this URL, whose tables exist."""
+    if not any(isinstance(provider, AuthorizationHeader) for provider in _request_header_provider_registry):
+        _request_header_provider_registry.register(AuthorizationHeader)  # type: ignore[no-untyped-call]
     if uri.startswith(SQLITE):
         create_tables(Path(uri.removeprefix(SQLITE)).absolute(), home)
     return MlflowClient(uri, registry_uri=uri)
@@ -66,10 +73,3 @@ def experiment_id(client: MlflowClient, uri: str, name: str, home: Path) -> str:
         if fault.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
         return experiment_id(client, uri, name, home)  # another process was faster
-
-
-def is_permanent(fault: BaseException) -> bool:
-    """Return whether a retry is useless: the store has refused the call, a file is missing, or the program is wrong."""
-    if isinstance(fault, MlflowException):
-        return fault.error_code in PERMANENT
-    return isinstance(fault, FileNotFoundError) or not isinstance(fault, (OSError, OperationalError))

@@ -10,77 +10,52 @@ import json
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchlab.runs.events import from_json
 from searchlab.runs.file_lock import FileLock
+from searchlab.runs.secrets import mask_all
+from searchlab.tracking.inbox import FINAL_COMMANDS, WRITE_INTERVAL, Command, Inbox
+from searchlab.tracking.log_stream import LogStream
+from searchlab.tracking.probe import ServerAway, probe
 from searchlab.tracking.sweep_record import SweepRecord
 
 if TYPE_CHECKING:
     from searchlab.tracking.mlflow import MlflowRecord
 
-WRITE_INTERVAL = 1.0  # seconds between two writes, for a dashboard that follows and batches that are worth a call
 MAX_WRITE_INTERVAL = 10.0  # seconds between two writes, however long one takes
 WRITE_SHARE = 0.05  # of the time may go into writing: a call costs a server 7 ms and more, whatever it holds
-ORPHAN_SECONDS = 20.0  # of failing writes after the driver has died: a resumed sweep waits for this process
-KILLED_SECONDS = 5.0  # of failing writes after a run was stopped: the next run completes the record, and a person waits
 LOCK_SECONDS = 60.0  # to wait for another writer of the same sweep
+OUTAGE_SECONDS = 10.0  # of failing writes before a person is told, once the store has been reached
 MAX_RETRY_PAUSE = 5.0  # seconds
-FINAL_COMMANDS = ("conclude", "close")
+PROBE_SECONDS = 5.0  # for the first answer of a server: a person is told soon whether it is there
+FINAL_PROBE_SECONDS = 10.0  # for one after the last command
+MAX_PROBE_SECONDS = 30.0  # for a later one before it
 
-Command: TypeAlias = tuple[str, dict[str, Any]]  # an event or a command by name, and its arguments
 T = TypeVar("T")
 log = logging.getLogger("searchlab.record")
 
 
-class Inbox:
-    """The lines that arrive on standard input, read by a thread of its own so that the sender never waits."""
+class Pauses:
+    """The growing pauses between attempts, which are over some time after the last command."""
 
-    def __init__(self) -> None:
-        self.retry_seconds: float | None = None  # of failing writes after the last command; None while more may come
-        self.interval = WRITE_INTERVAL  # seconds from one `take` to the next
-        self._changed = threading.Condition()
-        self._commands: list[Command] = []
-        self._taken, self._sender_gone = 0.0, False
-        self._final_seconds = 0.0
-        threading.Thread(target=self._read, daemon=True).start()
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox, self._pause, self._since = inbox, WRITE_INTERVAL, 0.0
 
-    def take(self) -> list[Command]:
-        """Return what has arrived, one interval after the last call at the earliest, at once after a final command."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._commands or self.retry_seconds is not None)
-            left = self._taken + self.interval - time.monotonic()
-            self._changed.wait_for(lambda: self.retry_seconds is not None, left)
-            commands, self._commands, self._taken = self._commands, [], time.monotonic()
-            return commands
+    def are_over(self) -> bool:
+        """Return whether attempts after the last command have failed for long enough."""
+        if self._inbox.retry_seconds is None:
+            return False
+        self._since = self._since or time.monotonic()
+        return time.monotonic() - self._since > self._inbox.retry_seconds
 
-    def ended(self) -> bool:
-        """Return whether the sender is gone and everything it sent has been taken."""
-        with self._changed:
-            return self._sender_gone and not self._commands
-
-    def _read(self) -> None:
-        rest = b""
-        while chunk := os.read(0, 1 << 16):
-            *lines, rest = (rest + chunk).split(b"\n")
-            self._add([json.loads(line) for line in lines])
-        with self._changed:  # a rest without a line end was cut off when its sender was killed
-            self.retry_seconds, self._sender_gone = self.retry_seconds or ORPHAN_SECONDS, True
-            self._changed.notify_all()
-
-    def _add(self, commands: list[Command]) -> None:
-        with self._changed:
-            self._commands += commands
-            for name, arguments in commands:
-                self._final_seconds = arguments.get("final_seconds", self._final_seconds)
-                if name in FINAL_COMMANDS:
-                    finished = name == "conclude" and arguments["state"] != "KILLED"
-                    self.retry_seconds = self._final_seconds if finished else KILLED_SECONDS
-            self._changed.notify_all()
+    def wait(self) -> None:
+        """Wait until the next attempt."""
+        time.sleep(self._pause)
+        self._pause = min(2 * self._pause, MAX_RETRY_PAUSE)
 
 
 class Writer:
@@ -88,41 +63,72 @@ class Writer:
 
     def __init__(self, inbox: Inbox, answer: Callable[..., None]) -> None:
         self.inbox, self.answer = inbox, answer
+        self._written = 0  # trials and files
+        self._is_away = False  # as far as the driver knows
 
     def run(self) -> None:
         """Write the record of one sweep, under its lock: a sweep has one writer at a time."""
         (_, opening), *commands = self._first_commands()
         sweep = SweepRecord.from_json(opening["record"])
+        self._await_server(opening["uri"])
         from searchlab.tracking.mlflow import MlflowRecord
 
         with FileLock(sweep.home / f"tracking-{sweep.name}.lock", timeout=LOCK_SECONDS):
-            record = self.retry(lambda: MlflowRecord(opening["uri"], sweep, opening["time"]))
+            record = self.retry(
+                lambda: MlflowRecord(opening["uri"], sweep, opening["time"], self._count), tell_after=0.0
+            )
             self.answer(run_id=record.run_id)
             while self._write(record, commands):
                 commands = self.inbox.take()
 
-    def retry(self, act: Callable[[], T]) -> T:
+    def retry(self, act: Callable[[], T], tell_after: float = OUTAGE_SECONDS) -> T:
         """Return the result of `act`, retried with growing pauses while the store is unavailable.
 
         Before the final command it is retried without end, after it for as long as the inbox says. A fault that will
         not pass is raised at once. Own code instead of tenacity: how long it may take changes while it waits.
         """
-        from searchlab.tracking.store import is_permanent
+        from searchlab.tracking.faults import is_permanent, reason_of
 
-        pause, since = WRITE_INTERVAL, 0.0
+        pauses, begun = Pauses(self.inbox), time.monotonic()
         while True:
             try:
-                return act()
+                result = act()
+                break
             except Exception as fault:
-                if is_permanent(fault):
+                if is_permanent(fault) or pauses.are_over():
                     raise
-                if self.inbox.retry_seconds is not None:
-                    since = since or time.monotonic()
-                    if time.monotonic() - since > self.inbox.retry_seconds:
-                        raise
                 log.warning("the store does not take the record now, trying again: %s", fault)
-            time.sleep(pause)
-            pause = min(2 * pause, MAX_RETRY_PAUSE)
+                if time.monotonic() - begun >= tell_after:
+                    self._tell(reason_of(fault))
+            pauses.wait()
+        self._tell(None)
+        return result
+
+    def _await_server(self, uri: str) -> None:
+        """Wait until a server answers, and tell within seconds where it does not; MLflow is not imported before."""
+        pauses, seconds = Pauses(self.inbox), PROBE_SECONDS
+        while True:
+            try:
+                self._tell(probe(uri, seconds if self.inbox.retry_seconds is None else FINAL_PROBE_SECONDS))
+                return
+            except ServerAway as fault:
+                if pauses.are_over():
+                    raise
+                log.warning("the server does not answer: %s", fault)
+                self._tell(str(fault))
+            pauses.wait()
+            seconds = min(2 * seconds, MAX_PROBE_SECONDS)
+
+    def _tell(self, problem: str | None) -> None:
+        """Tell the driver when the store goes away and when it is back, once each."""
+        if bool(problem) != self._is_away:
+            self._is_away = bool(problem)
+            self.answer(problem=problem)
+
+    def _count(self) -> None:
+        """Tell the driver that another trial or file is written, so that it waits for the rest."""
+        self._written += 1
+        self.answer(written=self._written)
 
     def _first_commands(self) -> list[Command]:
         commands = self.inbox.take()
@@ -140,24 +146,26 @@ class Writer:
         begun = time.monotonic()
         self.retry(record.flush)
         self.inbox.interval = min(max(WRITE_INTERVAL, (time.monotonic() - begun) / WRITE_SHARE), MAX_WRITE_INTERVAL)
-        self.answer(written=len(commands))
         last, arguments = commands[-1] if commands else ("close" if self.inbox.ended() else "", {})
         if last == "conclude":
             self.retry(lambda: record.conclude(**arguments))
             self.answer(**({"fault": "; ".join(record.faults)} if record.faults else {"concluded": record.run_id}))
+        if last == "close":
+            self.answer(closed=True)
         return last not in FINAL_COMMANDS
 
 
 def main() -> int:
     """Serve the process that started this one, over its standard input and output; errors go to a log."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    answers = os.dup(1)
     os.dup2(2, 1)  # what libraries print must not get among the answers
+    sys.stdout = sys.stderr = LogStream()
     os.nice(19)  # training comes first: what is written late is written all the same
     logging.basicConfig(format="%(asctime)s %(message)s")
 
     def answer(**values: Any) -> None:
         with contextlib.suppress(OSError):  # the driver was killed; what it sent is written all the same
-            print(json.dumps(values), file=answers, flush=True)
+            os.write(answers, json.dumps(mask_all(values)).encode() + b"\n")
 
     try:
         Writer(Inbox(), answer).run()
@@ -165,11 +173,22 @@ def main() -> int:
         return 0
     except Exception as fault:
         log.exception("the record could not be written")
-        answer(fault=str(fault) or type(fault).__name__)
+        answer(fault=_sentence(fault))
     else:
         return 0
     return 1
 
 
+def _sentence(fault: Exception) -> str:
+    """Return what to tell of a fault, also where MLflow is not or cannot be imported."""
+    if isinstance(fault, ServerAway):
+        return str(fault)
+    try:
+        from searchlab.tracking.faults import reason_of
+    except ImportError:
+        return str(fault) or type(fault).__name__
+    return reason_of(fault)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # threads of a library that wait for a server do not keep the process

@@ -1,0 +1,38 @@
+"""What a run needs of its record, and the record that keeps nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from searchlab.runs.events import EventHandler, NullHandler
+
+
+class RunRecorder(EventHandler, Protocol):
+    """What the pipeline needs of a record: it handles events, takes files, and is concluded or closed."""
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Attach a file, or the content of a directory, to the sweep's run."""
+
+    def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
+        """Write everything, end the sweep's run, and return the run's id."""
+
+    def close(self) -> None:
+        """Write everything and leave the sweep's run open, to be continued."""
+
+
+class NullRecorder(NullHandler):
+    """A recorder that keeps nothing: `tracking=None`."""
+
+    run_id = ""
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Ignore the file."""
+
+    def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
+        """Return an empty run id: there is no run."""
+        return self.run_id
+
+    def close(self) -> None:
+        """Do nothing."""
