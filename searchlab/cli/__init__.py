@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from searchlab.cli.output import Output
+from searchlab.cli.output import Output, print_traceback
 from searchlab.environment import worker_environment
 
 VERBS = {  # verb: the module of this folder that holds it
@@ -59,6 +59,7 @@ def main() -> None:
     """Run the command line: exit code 2 for a user's mistake, 1 for a fault of the world, each in one sentence."""
     for name, value in worker_environment().items():
         os.environ.setdefault(name, value)  # before anything imports NumPy
+    sys.excepthook = print_traceback
     sys.exit(execute(sys.argv[1:]))
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,10 +68,20 @@ class Output:
 
     def error(self, sentence: str, code: int) -> int:
         """Print one sentence on stderr, and as JSON if that was requested; return the exit code."""
+        from searchlab.runs.secrets import mask
+
+        sentence = mask(sentence)
         click.echo(f"searchlab: {sentence}", err=True)
         self.result({"error": sentence, "exit_code": code})
         sys.stdout.flush()
         return code
+
+
+def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the traceback of an error that nothing handles, as Python does, without secrets of the environment."""
+    from searchlab.runs.secrets import mask
+
+    sys.stderr.write(mask("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _finite(value: Any) -> Any:

@@ -15,6 +15,7 @@ from searchlab.reporting import formats
 from searchlab.reporting.pruning_savings import PruningSavings
 from searchlab.reporting.svg_charts import StepChart
 from searchlab.runs.events import Scalar
+from searchlab.runs.secrets import masker
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -159,15 +160,20 @@ def render(page: Page) -> str:
 
 
 def _environment() -> Environment:
-    """Return Jinja's environment; it escapes every value, since a reason, a parameter or a path may hold any text."""
+    """Return Jinja's environment.
+
+    It escapes every value, since a reason, a parameter or a path may hold any text, and masks secrets in it.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    mask = masker()
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: mask(value) if type(value) is str else value,  # not of macros, which are masked inside
     )
     environment.filters |= FILTERS
     return environment

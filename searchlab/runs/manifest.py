@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchlab.errors import UserMistake
 from searchlab.runs.config import RunConfig
+from searchlab.runs.secrets import mask_all
 from searchlab.runs.urls import with_password_from, without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
 
@@ -97,13 +98,13 @@ class SweepManifest:
         return Path(self.spec)
 
     def save(self, folder: SweepFolder) -> None:
-        """Write the manifest into the sweep's folder, without the passwords of servers."""
+        """Write the manifest into the sweep's folder, without the passwords of servers and the secrets of parts."""
         config = asdict(self.config)
         for secret in URLS:
             config[secret] = config[secret] and without_password(config[secret])
         del config["home"], config["name"], config["trials"]  # what the folder and the manifest themselves say
         folder.path.mkdir(parents=True, exist_ok=True)
-        folder.write("sweep", asdict(self) | {"config": config})
+        folder.write("sweep", asdict(self) | {"config": config, "description": mask_all(self.description)})
 
     @classmethod
     def load(cls, folder: SweepFolder) -> SweepManifest:

@@ -12,6 +12,7 @@ from searchlab.metrics import Goal
 from searchlab.pruning.learning_curves import LearningCurves
 from searchlab.runs.events import EpochFinished, EventHandler, Message, TrialFinished, TrialStarted
 from searchlab.runs.job import Job
+from searchlab.runs.secrets import mask
 from searchlab.runs.trials import LearningCurve, State, TrialRecord
 from searchlab.space.budget import BudgetUsage
 from searchlab.space.domains import Scalar
@@ -149,8 +150,11 @@ class TrialStore:
         self._end(number, "PRUNED", reason)
 
     def fail(self, number: int, reason: str, traceback: str | None = None) -> None:
-        """End a trial without a value; the traceback is that of an exception in its code."""
-        self._end(number, "FAIL", reason, traceback)
+        """End a trial without a value; the traceback is that of an exception in its code.
+
+        What its parts say of their failure may hold a secret, such as a URL's.
+        """
+        self._end(number, "FAIL", mask(reason), traceback and mask(traceback))
 
     def report_violation(self, number: int, violation: float) -> None:
         """Report to the sampler how far a trial violates the constraint; 0 or less is feasible."""
