@@ -24,7 +24,7 @@ def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) ->
     """Serve MLflow's dashboard with the sweeps of the home folder, until Ctrl-C."""
     from searchlab.runs.urls import without_password
     from searchlab.runs.workspace import Workspace
-    from searchlab.tracking.dashboard import command, environment
+    from searchlab.tracking.dashboard import command, damage_of, environment
 
     output = Output(as_json)
     if tracking_uri and tracking_uri.startswith("http"):
@@ -32,8 +32,13 @@ def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) ->
         output.console.print(f"the sweeps are recorded by an MLflow server: open {url}", soft_wrap=True)
         return output.result({"url": url})
     workspace = Workspace.at(home)
-    if not (workspace.path / "mlflow.db").exists():
+    database = workspace.path / "mlflow.db"
+    if not database.exists():
         raise UserMistake(f"there is no record in {workspace.path} yet; `searchlab run SPEC` creates one.")
+    if damage := damage_of(database):
+        raise WorldFault(
+            f"{database} is damaged ({damage}); move it away, and `searchlab resume NAME` makes the record anew."
+        )
     _require_free_port(port)
     url = f"http://127.0.0.1:{port}"
     output.console.print(f"MLflow's dashboard for {workspace.path}: {url}  (stop with Ctrl-C)", soft_wrap=True)
