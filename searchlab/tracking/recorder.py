@@ -18,7 +18,7 @@ from searchlab.tracking.patience import Patience
 from searchlab.tracking.sweep_record import SweepRecord
 from searchlab.tracking.writer_process import WRITER_COMMAND, environment, open_log
 
-ANSWER_SECONDS = 180.0  # to wait for the id of the sweep's run, while the search goes on
+ANSWER_SECONDS = 600.0  # to wait for the id of the sweep's run, while the search goes on
 FINAL_SECONDS = 15.0  # without success after the last command before the writer gives the record up
 POLL_SECONDS = 0.1  # between two looks at the time while a run waits
 JOIN_SECONDS = 5.0  # for the end of a writer process that was killed
