@@ -1,7 +1,8 @@
 # make install    install everything in a virtual environment, .venv
 # make sweep      run the first sweep: 40 trials on the digits, and a float16 artifact of the winner
 # make test       run all tests
-# make lint       check style and types
+# make lint       check style, types, security rules, and that installed packages fit together
+# make audit      ask PyPI for known vulnerabilities of the packages; without a network, say so and check nothing
 # make docs       build the documentation in build/site
 # make bench      run the benchmarks in bench/
 
@@ -10,7 +11,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 FAIL = { echo "searchlab: $(1)" >&2; exit 1; }
 
-.PHONY: install sweep test lint docs bench clean
+.PHONY: install sweep test lint audit docs bench clean
 .NOTPARALLEL:
 
 install: $(INSTALLED)
@@ -35,6 +36,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pip check
+
+audit: $(INSTALLED)
+	@.ci/audit
 
 docs: $(INSTALLED)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # hides an advertisement of the theme

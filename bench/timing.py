@@ -11,7 +11,7 @@ from pathlib import Path
 from searchlab.environment import worker_environment
 
 if not worker_environment().items() <= os.environ.items():  # as in a worker, from the start of the process
-    os.execve(sys.executable, sys.orig_argv, {**os.environ, **worker_environment()})
+    os.execve(sys.executable, sys.orig_argv, {**os.environ, **worker_environment()})  # noqa: S606, this same program
 
 import numpy as np
 

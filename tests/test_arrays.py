@@ -152,7 +152,7 @@ def test_arrays_are_copied_and_read_only():
 
 def test_equality_hash_and_repr():
     arrays = Arrays(X, Y, groups=Y)
-    assert arrays == Arrays(X.copy(), Y.copy(), groups=Y) == pickle.loads(pickle.dumps(arrays))
+    assert arrays == Arrays(X.copy(), Y.copy(), groups=Y) == pickle.loads(pickle.dumps(arrays))  # noqa: S301, pickled here
     assert hash(arrays) == hash(Arrays(X, Y, groups=Y))
     others = (Arrays(X + 1, Y, groups=Y), Arrays(X, Y), Arrays(X, Y, groups=Y, seed=1), Arrays(X, Y.astype(np.int8)), 5)
     assert all(arrays != other for other in others)

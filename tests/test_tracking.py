@@ -180,7 +180,8 @@ def test_events_that_are_repeated_are_recorded_once(home, tmp_path):
             assert recorder.run_id == run_id
         check_complete(home, range(9))
         assert runs_of(home, "searchlab.sweep")["demo"] == (run_id, "FINISHED")
-        dumps.append([sorted(query(home, f"select * from {table}")) for table in ("metrics", "params")])
+        tables = ("select * from metrics", "select * from params")
+        dumps.append([sorted(query(home, statement)) for statement in tables])
     assert dumps[0] == dumps[1]
     artifacts = home / "mlartifacts" / "demo" / run_id / "artifacts"
     assert (artifacts / "sweep.py").exists()

@@ -67,7 +67,8 @@ def search(job: Job, handler: EventHandler) -> SearchResult:
         # NumPy is imported already, so environment variables no longer set its number of threads
         with threadpool_limits(job.sweep.resources.blas_threads), interruptible(stop):
             while not stop.is_set() and (group := study.ask()):
-                assert isinstance(group, Group), "the only worker never has to wait for other groups"
+                if not isinstance(group, Group):
+                    raise RuntimeError("the only worker was told to wait for other groups")
                 worker.train(group)
         return SearchResult(study.records(), study.end_reason, stop.is_set())
     finally:

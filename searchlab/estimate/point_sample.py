@@ -85,7 +85,8 @@ def _random_value(domain: Domain, generator: np.random.Generator) -> Scalar:
     if isinstance(domain, Choice):
         labels = list(domain.labels)
         return labels[int(generator.integers(len(labels)))]
-    assert isinstance(domain, (Float, Int))
+    if not isinstance(domain, (Float, Int)):
+        raise TypeError(f"no value can be drawn from {domain!r}")
     if domain.log:
         value = math.exp(generator.uniform(math.log(domain.low), math.log(domain.high)))
         return round(value) if isinstance(domain, Int) else min(max(value, domain.low), domain.high)

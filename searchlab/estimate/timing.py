@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
+from typing import IO, cast
 
 import cloudpickle
 import numpy as np
@@ -156,9 +157,8 @@ def _start_process(request: TimingRequest) -> subprocess.Popen[bytes]:
     environment = {**os.environ, **worker_environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-c", "from searchlab.estimate.timing import main; main()"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-    assert process.stdin
-    process.stdin.write(cloudpickle.dumps(request))
-    process.stdin.close()
+    with cast(IO[bytes], process.stdin) as stdin:
+        stdin.write(cloudpickle.dumps(request))
     process.stdin = None
     return process
 
@@ -170,7 +170,7 @@ def _read_reply(process: subprocess.Popen[bytes]) -> TimingReply:
             f"a process that measured structures died with exit code {process.returncode}; no search was started, and "
             "the command can be repeated."
         )
-    reply: TimingReply = pickle.loads(output)
+    reply: TimingReply = pickle.loads(output)  # noqa: S301, written by this program's own process
     return reply
 
 

@@ -56,7 +56,8 @@ def _end_of_domain(domain: Domain, largest: bool) -> Scalar:
     """Return the smallest or the largest number of a domain, or the first option of a choice without numbers."""
     if isinstance(domain, (Float, Int)):
         return domain.high if largest else domain.low
-    assert isinstance(domain, Choice)
+    if not isinstance(domain, Choice):
+        raise TypeError(f"{domain!r} has no smallest and no largest value")
     numbers = _numeric_options(domain)
     return (max(numbers) if largest else min(numbers)) if numbers else next(iter(domain.labels))
 

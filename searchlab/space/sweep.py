@@ -177,7 +177,7 @@ class Sweep:
             `trials`, otherwise the sweep's own number, otherwise the number of points of its grid.
 
         Raises:
-            UserMistake: When that is more than the grid has.
+            UserMistake: When that is more than the grid has, or when there is no number.
         """
         requested, grid = self.trials if trials is None else trials, self.grid_points()
         available = len(grid.points) if grid else None
@@ -186,7 +186,8 @@ class Sweep:
                 f"the grid has {available:,} combinations, and trials={requested} is more; use at most {available}."
             )
         number = available if requested is None else requested
-        assert number is not None, "validate_search requires trials= for every sampler without a finite grid"
+        if number is None:
+            raise UserMistake("the sampler has no finite grid; give the number of trials, such as trials=50.")
         return number
 
     def counts_towards_trials(self, state: str) -> bool:

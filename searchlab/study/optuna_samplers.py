@@ -171,7 +171,8 @@ def from_unit_interval(distribution: BaseDistribution, unit: float) -> Scalar:
     if isinstance(distribution, CategoricalDistribution):
         choice: Scalar = distribution.choices[int(unit * len(distribution.choices))]
         return choice
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    if not isinstance(distribution, (FloatDistribution, IntDistribution)):
+        raise TypeError(f"{distribution!r} is not a distribution of Optuna")
     low, high, step = distribution.low, distribution.high, distribution.step
     if step is not None and not distribution.log:
         return min(low + step * int(unit * (round((high - low) / step) + 1)), high)

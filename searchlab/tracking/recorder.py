@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from searchlab.errors import WorldFault
 from searchlab.runs.events import Event, Message, PhaseStarted, to_json
@@ -185,7 +185,7 @@ class Recorder:
             listener.join()
 
     def _feed(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None
+        stdin = cast(IO[bytes], process.stdin)
         sent = 0
         while True:
             with self._changed:
@@ -197,15 +197,14 @@ class Recorder:
             rest = memoryview(b"".join(lines))
             try:
                 while rest:
-                    rest = rest[process.stdin.write(rest) :]
+                    rest = rest[stdin.write(rest) :]
             except BrokenPipeError:  # the listener notices that the process has ended
                 pass
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        rest = b""
+        stdout, rest = cast(IO[bytes], process.stdout), b""
         try:
-            while chunk := process.stdout.read(1 << 16):
+            while chunk := stdout.read(1 << 16):
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     with suppress(ValueError):  # not an answer of the writer

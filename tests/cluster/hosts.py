@@ -31,11 +31,11 @@ def unavailable_reason() -> str | None:
             return f"there is no `{tool}` here"
     name = f"slp{os.getpid()}"
     script = f"mkdir -p /run/{name} && mount -t tmpfs t /run/{name}"
-    attempt = subprocess.run(
+    try_and_clear = (
         f"ip netns add {name} && ip netns exec {name} unshare --mount --pid --uts --fork sh -c {shlex.quote(script)};"
-        f" code=$?; ip netns del {name} 2>/dev/null; rmdir /run/{name} 2>/dev/null; exit $code",
-        shell=True, capture_output=True, text=True,
-    )  # fmt: skip
+        f" code=$?; ip netns del {name} 2>/dev/null; rmdir /run/{name} 2>/dev/null; exit $code"
+    )
+    attempt = subprocess.run(["sh", "-c", try_and_clear], capture_output=True, text=True)
     return f"namespaces are not allowed here ({attempt.stderr.strip()})" if attempt.returncode else None
 
 

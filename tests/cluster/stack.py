@@ -20,7 +20,7 @@ from tests.cluster.hosts import Host, Switch
 from tests.conftest import ROOT
 
 START_ORDER = ("postgres", "mlflow", "mlflow-auth", "ray-head", "ray-worker")
-STORE = "store-1", ["moto_server", "-H", "0.0.0.0", "-p", "9000"]  # an S3 service
+STORE = "store-1", ["moto_server", "-H", "0.0.0.0", "-p", "9000"]  # noqa: S104, an S3 service for other hosts
 HEALTH_TIMEOUT = 180.0  # seconds for a service to become healthy
 ENTRYPOINT = ("sh", str(ROOT / "tests" / "cluster" / "postgres-entrypoint.sh"))
 MACHINE_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "LANG")  # set on every host as on this machine

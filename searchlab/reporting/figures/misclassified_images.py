@@ -28,7 +28,8 @@ WIDTH, MARGIN, TITLE = 7.6, 0.2, 0.8  # inches for the images, for the margin ar
 
 def plot_misclassified_images(predictions: Predictions, limit: int = 24) -> Figure:
     """Plot the images that were assigned to a wrong class with the highest probability, the highest first."""
-    assert predictions.image_shape is not None
+    if predictions.image_shape is None:
+        raise ValueError("these predictions are not of images")
     height, width = predictions.image_shape
     labels, shares = np.ravel(predictions.labels).astype(np.int64), probabilities(predictions.scores)
     errors = most_confident_errors(labels, shares)

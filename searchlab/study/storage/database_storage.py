@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
@@ -38,9 +38,9 @@ def _retried(
 
     @wraps(method)
     def retried(self: RDBStorage, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        assert isinstance(self, DatabaseStorage)
-        check = self.verify_owner if verify_owner else None
-        return self.retry_policy.call(lambda: method(self, *args, **kwargs), before_attempt=check)
+        storage = cast("DatabaseStorage", self)  # which only wraps its own methods
+        check = storage.verify_owner if verify_owner else None
+        return storage.retry_policy.call(lambda: method(self, *args, **kwargs), before_attempt=check)
 
     return retried
 
