@@ -3,7 +3,8 @@
 #   docker build --target cpu --tag searchlab:cpu .
 #   docker build --target gpu --tag searchlab:gpu .
 #
-# Packages are installed before the code: a change of the code reinstalls only its wheel.
+# Packages are installed before the code: a change of the code reinstalls only its wheel. Their versions and hashes are
+# in deploy/requirements, which `make lock` makes and `make lint` checks; nothing else is downloaded from PyPI.
 
 ARG PYTHON=3.12.11
 
@@ -11,23 +12,22 @@ ARG PYTHON=3.12.11
 FROM python:${PYTHON}-slim-bookworm AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
-COPY pyproject.toml .
-# an empty package of the same name installs the dependencies of the real one
+COPY deploy/requirements requirements
 RUN --mount=type=cache,target=/root/.cache/pip \
-    mkdir searchlab && touch searchlab/__init__.py README.md LICENSE \
-    && python -m venv --without-pip /opt/venv \
-    && pip --python /opt/venv/bin/python install '.[cluster]'
+    python -m venv --without-pip /opt/venv \
+    && pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r requirements/cpu.txt
 
 FROM packages AS packages-gpu
-# [ctk] installs CUDA's libraries as wheels: the host needs only the driver
+# CUDA's libraries are among the wheels: the host needs only the driver
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/venv/bin/python install '.[cluster,gpu]' 'cupy-cuda12x[ctk]'
+    pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r requirements/gpu.txt
 
 # --- the code, as a wheel
 FROM packages AS wheel
-COPY README.md LICENSE ./
+RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes --only-binary :all: -r requirements/build.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY searchlab searchlab
-RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /wheels .
+RUN pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels .
 
 # --- the image that runs
 FROM python:${PYTHON}-slim-bookworm AS runtime

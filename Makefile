@@ -2,6 +2,7 @@
 # make sweep      run the first sweep: 40 trials on the digits, and a float16 artifact of the winner
 # make test       run all tests
 # make lint       check style, types, security rules, and that installed packages fit together
+# make lock       make the locks of the images' packages in deploy/requirements
 # make audit      ask PyPI for known vulnerabilities of the packages; without a network, say so and check nothing
 # make docs       build the documentation in build/site
 # make bench      run the benchmarks in bench/
@@ -11,7 +12,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 FAIL = { echo "searchlab: $(1)" >&2; exit 1; }
 
-.PHONY: install sweep test lint audit docs bench clean
+.PHONY: install sweep test lint lock audit docs bench clean
 .NOTPARALLEL:
 
 install: $(INSTALLED)
@@ -37,6 +38,12 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pip check
+	$(BIN)/python deploy/lock.py --check
+
+lock: $(INSTALLED)
+	@test -x build/lock/bin/uv || $(BIN)/python -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@PATH="$(CURDIR)/build/lock/bin:$$PATH" $(BIN)/python deploy/lock.py
 
 audit: $(INSTALLED)
 	@.ci/audit

@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import json
 import os
-import secrets
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from searchlab.cli.cluster import environment
 from tests.cluster.hosts import unavailable_reason
 from tests.cluster.stack import Stack, stack
 from tests.cluster.users import User
@@ -140,11 +140,10 @@ class CpuMeter:
 
 
 def cluster_environment() -> dict[str, str]:
-    """Return the variables that `searchlab cluster init` would write, for this run alone."""
-    names = ("RAY_AUTH_TOKEN", "POSTGRES_PASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY")
+    """Return the variables that `searchlab cluster init` writes, for this run alone."""
+    lines = [line for line in environment("auth", data_group=0).splitlines() if line and not line.startswith("#")]
     return {
-        **{name: secrets.token_urlsafe(32) for name in names},
-        "COMPOSE_PROFILES": "auth",
+        **dict(line.split("=", 1) for line in lines),
         "SEARCHLAB_OBJECT_STORE": str(100 * 2**20),
         "SEARCHLAB_DATA_DIR": "./tests",
     }

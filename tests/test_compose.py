@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,14 @@ from searchlab.cli import execute
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
-SECRETS = {"RAY_AUTH_TOKEN", "POSTGRES_PASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_FLASK_SERVER_SECRET_KEY"}
+ROLE_PASSWORDS = {"POSTGRES_MLFLOW_PASSWORD", "POSTGRES_OPTUNA_PASSWORD", "POSTGRES_DASHBOARD_PASSWORD"}
+SECRETS = {
+    "RAY_AUTH_TOKEN",
+    "POSTGRES_PASSWORD",
+    *ROLE_PASSWORDS,
+    "MLFLOW_AUTH_ADMIN_PASSWORD",
+    "MLFLOW_FLASK_SERVER_SECRET_KEY",
+}
 WORKERS = ("ray-worker", "ray-worker-gpu")
 VARIABLE = re.compile(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}")
 
@@ -59,6 +67,10 @@ def test_a_service_has_a_health_check_limits_and_no_privileges(name):
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
     assert service["stop_grace_period"]
+    assert service["read_only"] is True
+    assert "/tmp" in {mount.partition(":")[0] for mount in service["tmpfs"]}
+    assert name == "postgres" or service["environment"]["HOME"] == "/tmp"
+    assert 0 < service["pids_limit"] <= 8192
     assert isinstance(service["command"], list)
     tag = service["image"].partition(":")[2]
     assert "build" in service or re.search(r"\d+\.\d+", tag), f"{service['image']} is not pinned"
@@ -85,23 +97,50 @@ def test_a_worker_gets_no_secret_but_the_token(name):
     environment = json.dumps({key: interpolate(text, secrets) for key, text in SERVICES[name]["environment"].items()})
     assert {secret for secret, value in secrets.items() if value in environment} == {"RAY_AUTH_TOKEN"}
     assert "env_file" not in SERVICES[name]
+    assert SERVICES[name]["networks"] == ["cluster"]
     assert "data" not in SERVICES[name]["networks"]
+
+
+@pytest.mark.parametrize(
+    ("name", "passwords"),
+    [
+        ("postgres", {"POSTGRES_PASSWORD", *ROLE_PASSWORDS}),
+        ("mlflow-auth", {"POSTGRES_MLFLOW_PASSWORD"}),
+        ("mlflow", {"POSTGRES_MLFLOW_PASSWORD"}),
+        ("ray-head", {"POSTGRES_OPTUNA_PASSWORD"}),
+        ("optuna-dashboard", {"POSTGRES_DASHBOARD_PASSWORD"}),
+    ],
+)
+def test_a_service_gets_the_password_of_its_own_role_alone(name, passwords):
+    service = SERVICES[name]
+    named = {variable for variable, _, _ in VARIABLE.findall(json.dumps([service["environment"], service["command"]]))}
+    assert {variable for variable in named if variable.startswith("POSTGRES_")} == passwords
+    roles = re.findall(r"postgresql\+psycopg://(\w+)", json.dumps([service["environment"], service["command"]]))
+    expected = {f"POSTGRES_{role.upper()}_PASSWORD" for role in roles}
+    assert expected == (set() if name == "postgres" else passwords)
 
 
 def test_ports_are_published_on_loopback_and_not_from_the_internal_network():
     publishing = [name for name in SERVICES if "ports" in SERVICES[name]]
     ports = {interpolate(port) for name in publishing for port in SERVICES[name]["ports"]}
     assert ports == {f"127.0.0.1:{port}:{port}" for port in (5000, 8080, 8265, 10001)}
-    internal = {name for name, network in COMPOSE["networks"].items() if network and network.get("internal")}
-    assert internal == {"data"}
+    networks = COMPOSE["networks"]
+    internal = {
+        name for name in networks if networks[name] and interpolate(networks[name]["internal"]) in ("True", "true")
+    }
+    assert internal == {"data", "cluster"}
     assert all(set(SERVICES[name]["networks"]) - internal for name in publishing)
-    assert set(SERVICES["postgres"]["networks"]) == internal
+    assert SERVICES["postgres"]["networks"] == ["data"]
 
 
 def test_only_one_mlflow_service_starts_and_its_host_name_is_mlflow():
     with_accounts, without_accounts = SERVICES["mlflow-auth"], SERVICES["mlflow"]
     assert [with_accounts["profiles"], without_accounts["profiles"]] == [["auth"], ["open"]]
-    assert all(network["aliases"] == ["mlflow"] for network in with_accounts["networks"].values())
+    assert (
+        with_accounts["networks"]
+        == without_accounts["networks"]
+        == {"data": {"aliases": ["mlflow"]}, "published": None}
+    )
     assert with_accounts["command"] == [*without_accounts["command"], "--app-name=basic-auth"]
     dependencies = SERVICES["ray-head"]["depends_on"]
     optional = {name for name, dependency in dependencies.items() if dependency.get("required") is False}
@@ -170,7 +209,18 @@ def test_init_overwrites_an_existing_file_only_with_force(folder, capfd):
     assert execute(["cluster", "init", "--folder", "nowhere"]) == 2
 
 
-def test_containers_can_write_to_the_data_folder(folder):
+def test_containers_can_write_to_the_data_folder_and_others_cannot(folder):
     (folder / "docker-compose.yml").touch()
     execute(["cluster", "init"])
-    assert (folder / "data").stat().st_mode & 0o7777 == 0o1777
+    status, group = (folder / "data").stat(), int(variables_in(folder / ".env")["SEARCHLAB_DATA_GROUP"])
+    assert stat.S_IMODE(status.st_mode) == 0o2770
+    assert status.st_gid == group
+    assert all(SERVICES[name]["group_add"] == ["${SEARCHLAB_DATA_GROUP:-10001}"] for name in ("ray-head", *WORKERS))
+
+
+def test_the_group_of_the_data_folder_is_the_users_own_where_the_user_is_not_root(folder, monkeypatch):
+    (folder / "docker-compose.yml").touch()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    execute(["cluster", "init"])
+    assert variables_in(folder / ".env")["SEARCHLAB_DATA_GROUP"] == str(os.getgid())
+    assert (folder / "data").stat().st_gid == os.getgid()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from searchlab.cli.cluster import environment
-from tests.test_compose import COMPOSE, SECRETS, SERVICES, interpolate
+from tests.test_compose import COMPOSE, ROLE_PASSWORDS, SECRETS, SERVICES, interpolate
 
 ROOT = Path(__file__).parents[1]
 KUBERNETES = list(yaml.safe_load_all((ROOT / "deploy/kuberay.yaml").read_text()))
@@ -39,6 +39,14 @@ def pods():
 
 
 PODS = pods()
+CONFINED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+LABELS = {
+    "postgres": {"app": "postgres"},
+    "mlflow-auth": {"app": "mlflow"},
+    "ray-head": {"ray.io/cluster": "searchlab", "ray.io/node-type": "head"},
+    "ray-worker": {"ray.io/cluster": "searchlab", "ray.io/node-type": "worker"},
+    "ray-worker-gpu": {"ray.io/cluster": "searchlab", "ray.io/node-type": "worker"},
+}
 
 
 def environment_of(name):
@@ -57,13 +65,14 @@ def test_a_pod_has_the_image_volumes_and_environment_of_its_service(name):
     container = pod["containers"][0]
     assert container["image"] == service["image"]
     paths = {volume["mountPath"] for volume in container["volumeMounts"]}
-    assert paths == {volume.split(":")[1] for volume in map(interpolate, service["volumes"])}
+    written = {mount.partition(":")[0] for mount in service["tmpfs"]}
+    assert paths == {volume.split(":")[1] for volume in map(interpolate, service["volumes"])} | written
     values, secret_keys = environment_of(name)
     expected = {key: value for key, value in service["environment"].items() if value is not None}
-    only_in_pods = {"PGDATA"} | ({"POSTGRES_PASSWORD"} - set(expected))
+    only_in_pods = {"PGDATA"} | ({"POSTGRES_MLFLOW_PASSWORD", "POSTGRES_OPTUNA_PASSWORD"} - set(expected))
     assert set(expected) == (set(values) | set(secret_keys)) - only_in_pods
     for key in set(expected) & set(values):
-        assert values[key].replace("$(POSTGRES_PASSWORD)", "") == interpolate(expected[key]), key
+        assert re.sub(r"\$\(\w+\)", "", values[key]) == interpolate(expected[key]), key
 
 
 @pytest.mark.parametrize("name", PODS)
@@ -72,15 +81,19 @@ def test_a_pod_has_limits_and_no_privileges(name):
     container = pod["containers"][0]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["enableServiceLinks"] is False  # it would set MLFLOW_PORT, an option of MLflow
-    assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert container["securityContext"] == CONFINED
+    assert pod["automountServiceAccountToken"] is False
+    assert any(volume["name"] == "tmp" and "emptyDir" in volume for volume in pod["volumes"])
     assert {"cpu", "memory"} <= set(container["resources"]["limits"])
     assert "readinessProbe" in container
 
 
 def test_kubernetes_uses_the_secrets_that_init_writes():
-    written = {line.partition("=")[0] for line in environment("auth").splitlines()}
+    written = {line.partition("=")[0] for line in environment("auth", data_group=0).splitlines()}
     used = {name: set(environment_of(name)[1].values()) for name in PODS}
     assert set().union(*used.values()) == SECRETS
+    assert used["mlflow-auth"] & ROLE_PASSWORDS == {"POSTGRES_MLFLOW_PASSWORD"}
+    assert used["ray-head"] & {"POSTGRES_PASSWORD", *ROLE_PASSWORDS} == {"POSTGRES_OPTUNA_PASSWORD"}
     assert written >= SECRETS
     assert used["ray-worker"] == used["ray-worker-gpu"] == {"RAY_AUTH_TOKEN"}
     assert not re.search(r"kind: Secret\b", (ROOT / "deploy/kuberay.yaml").read_text())
@@ -108,7 +121,60 @@ def test_files_in_the_config_map_are_those_in_deploy():
     copy.read_string(files["basic_auth.ini"])
     original.read(INI)
     assert copy == original
-    assert files["optuna.sql"].strip() in (ROOT / "deploy/postgres/optuna.sql").read_text().splitlines()
+    assert files["roles.sql"] == (ROOT / "deploy/postgres/roles.sql").read_text()
+
+
+def allowed(direction):
+    """Return which pods a network policy lets talk to which port: (from, to, port) of `ingress` or of `egress`."""
+    found = set()
+    for policy in (document["spec"] for document in KUBERNETES if document["kind"] == "NetworkPolicy"):
+        own = [name for name in PODS if selects(policy["podSelector"], name)]
+        for rule in policy[direction]:
+            peers = rule["from" if direction == "ingress" else "to"]
+            others = [name for name in PODS if any(selects(peer.get("podSelector"), name) for peer in peers)]
+            pairs = [(a, b) if direction == "egress" else (b, a) for a in own for b in others]
+            found |= {(a, b, port["port"]) for a, b in pairs for port in rule.get("ports", [{"port": "any"}])}
+    return found
+
+
+def selects(selector, name):
+    """Return whether a selector of pods selects the pod of this service."""
+    return selector is not None and selector["matchLabels"].items() <= LABELS[name].items()
+
+
+def test_every_pod_has_a_policy_for_what_comes_in_and_goes_out():
+    policies = [document["spec"] for document in KUBERNETES if document["kind"] == "NetworkPolicy"]
+    assert all(policy["policyTypes"] == ["Ingress", "Egress"] for policy in policies)
+    covered = [sum(selects(policy["podSelector"], name) for policy in policies) for name in PODS]
+    assert covered == [1] * len(PODS)
+
+
+def test_pods_reach_what_services_reach_in_the_networks_of_compose():
+    nodes = ("ray-head", "ray-worker", "ray-worker-gpu")
+    expected = {("mlflow-auth", "postgres", 5432), ("ray-head", "postgres", 5432), ("ray-head", "mlflow-auth", 5000)}
+    expected |= {(a, b, "any") for a in nodes for b in nodes}
+    assert allowed("egress") == allowed("ingress") == expected
+    networks = {name: set(SERVICES[name]["networks"]) for name in PODS}
+    for source, target, _ in expected:
+        assert networks[source] & networks[target], f"{source} does not reach {target} in docker-compose.yml"
+
+
+def test_workers_and_the_database_have_no_way_out():
+    outside = {}
+    for document in (document for document in KUBERNETES if document["kind"] == "NetworkPolicy"):
+        peers = [peer for rule in document["spec"]["egress"] for peer in rule["to"]]
+        outside[document["metadata"]["name"]] = any("ipBlock" in peer for peer in peers)
+    assert outside == {"postgres": False, "mlflow": False, "searchlab-head": True, "searchlab-worker": False}
+
+
+def test_only_the_autoscaler_has_the_token_of_the_service_account():
+    token = next(volume for volume in PODS["ray-head"]["volumes"] if "projected" in volume)
+    assert "serviceAccountToken" in token["projected"]["sources"][0]
+    scaler = documents("RayCluster")["searchlab"]["spec"]["autoscalerOptions"]
+    assert scaler["securityContext"] == CONFINED
+    assert token["name"] in {mount["name"] for mount in scaler["volumeMounts"]}
+    mounts = [mount["name"] for pod in PODS.values() for each in pod["containers"] for mount in each["volumeMounts"]]
+    assert token["name"] not in mounts
 
 
 def test_accounts_are_stored_on_the_volume_and_can_read_all_sweeps():
@@ -130,7 +196,9 @@ def test_the_launcher_file_follows_rays_schema_and_has_no_secret():
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(LAUNCHER | {"workers": 2}, schema)
     head = LAUNCHER["head_start_ray_commands"][-1].split()
-    options = [option for option in SERVICES["ray-head"]["command"][2:] if "host" not in option and option != "--block"]
+    command = SERVICES["ray-head"]["command"]
+    start = command[command.index("ray") :]
+    options = [option for option in start if "host" not in option and option != "--block"]
     assert set(map(interpolate, options)) <= set(head)
     assert "--dashboard-host=127.0.0.1" in head
     commands = json.dumps([LAUNCHER["setup_commands"], head, LAUNCHER["worker_start_ray_commands"]])
@@ -174,5 +242,6 @@ def test_secrets_and_data_stay_out_of_git_and_of_images():
         "pyproject.toml",
         "README.md",
         "LICENSE",
+        "deploy/requirements",
         "searchlab",
     }

@@ -11,8 +11,15 @@ import click
 from searchlab.cli.output import Output, json_option
 from searchlab.errors import UserMistake, WorldFault
 
-USER = "searchlab"  # of PostgreSQL, and the administrator of MLflow's accounts
+USER = "searchlab"  # the administrator of MLflow's accounts
+CONTAINER_USER = 10001  # and its group, of all containers but PostgreSQL's
 HEADER = "# Written by `searchlab cluster init`; read by docker compose, and by Kubernetes with --from-env-file."
+DATABASE_PASSWORDS = (  # of the administrator, and of the roles of deploy/postgres/roles.sql
+    "POSTGRES_PASSWORD",
+    "POSTGRES_MLFLOW_PASSWORD",
+    "POSTGRES_OPTUNA_PASSWORD",
+    "POSTGRES_DASHBOARD_PASSWORD",
+)
 CLIENT_HEADER = "# Variables for a client: set -a; . ./.env; set +a"
 START_HELP = """
 in that folder:
@@ -35,22 +42,29 @@ def init_command(folder: str, without_accounts: bool, force: bool, as_json: bool
     """Write .env: a token for Ray, passwords for PostgreSQL and MLflow, and the variables that a client needs."""
     output, path, profile = Output(as_json), Path(folder) / ".env", "open" if without_accounts else "auth"
     has_compose, is_replaced = (path.parent / "docker-compose.yml").exists(), path.exists()
-    _write(path, environment(profile), force)
+    group = CONTAINER_USER if os.geteuid() == 0 else os.getgid()
+    _write(path, environment(profile, group), force)
     if has_compose:
         _create_data_folder(path.parent / "data")
     _print(output, path, has_compose, is_replaced)
     output.result({"file": str(path), "profile": profile, "compose": has_compose, "replaced": is_replaced})
 
 
-def environment(profile: str) -> str:
-    """Return the text of .env with new secrets, as plain NAME=VALUE lines, which every reader understands alike."""
+def environment(profile: str, data_group: int) -> str:
+    """Return the text of .env with new secrets, as plain NAME=VALUE lines, which every reader understands alike.
+
+    Args:
+        profile: Profile of docker-compose.yml, auth or open.
+        data_group: Group that may write to the folder of data sets; containers are members of it.
+    """
     password = secrets.token_urlsafe(24)  # its letters need no quotes, neither in a URL nor in a shell
     cluster = {
         "COMPOSE_PROFILES": profile,
         "RAY_AUTH_TOKEN": secrets.token_urlsafe(32),
-        "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
+        **{name: secrets.token_urlsafe(24) for name in DATABASE_PASSWORDS},
         "MLFLOW_AUTH_ADMIN_PASSWORD": password,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
+        "SEARCHLAB_DATA_GROUP": str(data_group),
     }
     client = {
         "RAY_AUTH_MODE": "token",
@@ -84,19 +98,22 @@ def _write(path: Path, text: str, force: bool) -> None:
 
 
 def _create_data_folder(path: Path) -> None:
-    """Create a folder that every user may write to, as /tmp: containers download data sets as a user of their own.
+    """Create a folder that this user and the containers may write to, and nobody else.
 
-    Docker would create it for root alone.
+    Containers download data sets as a user of their own, who is a member of this user's group; new files get the
+    group of the folder. Docker would create the folder for root alone.
     """
     if not path.exists():
-        path.mkdir()
-        path.chmod(0o1777)
+        path.mkdir(0o700)
+        if os.geteuid() == 0:
+            os.chown(path, CONTAINER_USER, CONTAINER_USER)
+        path.chmod(0o2770)
 
 
 def _print(output: Output, path: Path, has_compose: bool, is_replaced: bool) -> None:
     lines = [f"wrote {path}: new secrets, which only you can read"]
     if is_replaced:
-        lines.append("a database that exists keeps its old passwords; docs/cluster.md says how to change them")
+        lines.append("a database that exists keeps its old passwords; docs/cluster.md says how to set the new ones")
     if not has_compose:
         folder = path.parent.resolve()
         lines.append(f"there is no docker-compose.yml in {folder}: copy it there, or run init in its folder")

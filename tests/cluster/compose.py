@@ -12,12 +12,12 @@ import yaml
 
 from tests.conftest import ROOT
 
-VARIABLE = re.compile(r"\$\{(\w+)(?:(:-|:\?)([^}]*))?\}")
+VARIABLE = re.compile(r"\$\$|\$\{(\w+)(?:(:-|:\?)([^}]*))?\}")
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service: the command, environment, user and networks of its containers."""
+    """A service: what its containers run, as whom, and what they can write to and reach."""
 
     name: str
     command: tuple[str, ...]
@@ -25,6 +25,10 @@ class Service:
     volumes: tuple[tuple[str, str], ...]  # a volume's name or a path on the host, and its path in the container
     networks: Mapping[str, tuple[str, ...]]  # with the aliases of the service in each
     user: str
+    groups: tuple[str, ...]  # further groups of the user
+    tmpfs: tuple[str, ...]
+    read_only: bool
+    pids_limit: int
     health: tuple[str, ...]
     stop_signal: str
     replicas: int
@@ -42,6 +46,12 @@ def services(environment: Mapping[str, str], path: Path = ROOT / "docker-compose
     return {name: _service(name, service, environment) for name, service in active.items()}
 
 
+def outside_networks(environment: Mapping[str, str], path: Path = ROOT / "docker-compose.yml") -> set[str]:
+    """Return the names of the networks that are not internal: hosts on them have a way out."""
+    networks = _substitute(yaml.safe_load(path.read_text())["networks"], environment)
+    return {name for name, options in networks.items() if str((options or {}).get("internal")).lower() != "true"}
+
+
 def _service(name: str, options: Mapping[str, Any], environment: Mapping[str, str]) -> Service:
     volumes = [text.removesuffix(":ro").rsplit(":", 1) for text in options.get("volumes", [])]
     networks = options["networks"]
@@ -56,6 +66,10 @@ def _service(name: str, options: Mapping[str, Any], environment: Mapping[str, st
         volumes=tuple((source, target) for source, target in volumes),
         networks={network: tuple((details or {}).get("aliases", ())) for network, details in networks.items()},
         user=options["user"],
+        groups=tuple(options.get("group_add", ())),
+        tmpfs=tuple(entry.partition(":")[0] for entry in options.get("tmpfs", ())),
+        read_only=options.get("read_only", False),
+        pids_limit=options["pids_limit"],
         health=tuple(options["healthcheck"]["test"][1:]),
         stop_signal=options.get("stop_signal", "SIGTERM"),
         replicas=int(options.get("deploy", {}).get("replicas", 1)),
@@ -72,6 +86,8 @@ def _substitute(value: Any, environment: Mapping[str, str]) -> Any:
 
 
 def _variable(match: re.Match[str], environment: Mapping[str, str]) -> str:
+    if match[0] == "$$":
+        return "$"
     name, operator, text = match.groups()  # text: a default, or the error message
     value = environment.get(name, "")
     if not value and operator == ":?":

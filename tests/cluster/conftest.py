@@ -36,7 +36,8 @@ def cluster(secrets):
     reason = unavailable_reason() or _postgres_missing_reason()
     if reason:
         pytest.skip(reason)
-    settings = {"SEARCHLAB_OBJECT_STORE": str(100 * 2**20), "SEARCHLAB_DATA_DIR": "./tests"}
+    settings = {"COMPOSE_PROFILES": "auth,optuna"}
+    settings |= {"SEARCHLAB_OBJECT_STORE": str(100 * 2**20), "SEARCHLAB_DATA_DIR": "./tests"}
     with stack({**secrets, **settings, **STORE_ENVIRONMENT}) as running:
         yield running
 

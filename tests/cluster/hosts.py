@@ -14,12 +14,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 START_TIMEOUT = 20.0  # seconds for a host to start or to end
 SHARED_MOUNTS = ("/proc", "/sys", "/dev")
+KEPT_FOLDERS = (Path(__file__).parents[2], Path(sys.prefix).resolve())  # the code, where it is in a folder of `tmpfs`
 
 
 def unavailable_reason() -> str | None:
@@ -69,8 +70,8 @@ class Switch:
         """Delete the namespace and all that is in it."""
         run("ip", "netns", "del", self.name, check=False)
 
-    def connect(self, host: str, networks: Sequence[str], default_network: str) -> dict[str, str]:
-        """Link a host's namespace to these networks, with its default route in one of them; return its addresses."""
+    def connect(self, host: str, networks: Sequence[str], outside: Collection[str]) -> dict[str, str]:
+        """Link a host's namespace to these networks; a default route is in one of `outside`. Return its addresses."""
         self.hosts += 1
         addresses = {}
         run("ip", "netns", "add", host)
@@ -82,7 +83,7 @@ class Switch:
             self._ip("link", "set", port, "master", f"br{number}", "up")
             run("ip", "-n", host, "addr", "add", f"{address}/24", "dev", device)
             run("ip", "-n", host, "link", "set", device, "up")
-            if network == default_network:
+            if network in outside:
                 run("ip", "-n", host, "route", "add", "default", "via", f"10.77.{number}.1")
             addresses[network] = address
         return addresses
@@ -106,6 +107,9 @@ class Host:
     folder: Path  # for its files and its log
     environment: Mapping[str, str]
     user: str = "0:0"
+    groups: Sequence[str] = ()  # further groups of the user
+    tmpfs: Sequence[str] = ()  # folders that start empty and can be written, also where the root cannot
+    read_only: bool = False
     binds: Sequence[tuple[Path, str]] = ()  # paths of this machine, and where the host sees them
     capabilities: bool = True
     pid: int | None = None
@@ -197,7 +201,8 @@ class Host:
     def _as_user(self) -> list[str]:
         uid, _, gid = self.user.partition(":")
         drop = [] if self.capabilities else ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
-        return ["setpriv", f"--reuid={uid}", f"--regid={gid or uid}", "--clear-groups", *drop]
+        groups = [f"--groups={','.join(self.groups)}"] if self.groups else ["--clear-groups"]
+        return ["setpriv", f"--reuid={uid}", f"--regid={gid or uid}", *groups, *drop]
 
     def _script(self, command: Sequence[str]) -> str:
         """Return the script that creates the root and then becomes the command."""
@@ -220,8 +225,15 @@ class Host:
             path = f"{root}{target}"
             create = f"mkdir -p {path}" if source.is_dir() else f"mkdir -p {Path(path).parent} && touch {path}"
             lines += [create, f"mount --bind {source} {path}"]
+        for path in self.tmpfs:
+            lines += [f"mkdir -p {root}{path}", f"mount -t tmpfs -o mode=1777 tmpfs {root}{path}"]
+            for folder in (kept for kept in KEPT_FOLDERS if kept.is_relative_to(path)):
+                lines += [f"mkdir -p {root}{folder}", f"mount --rbind {folder} {root}{folder}"]
+        lines += [f"touch {root}/.ready"]
+        if self.read_only:
+            lines += [f"mount -o remount,ro {root}"]
         enter = shlex.join(["chroot", str(root), *self._as_user(), *command])
-        return "\n".join([*lines, f"touch {root}/.ready", f"exec {enter}", ""])
+        return "\n".join([*lines, f"exec {enter}", ""])
 
 
 def _parent_folders() -> list[Path]:

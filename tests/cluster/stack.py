@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cluster.compose import Service, services
+from tests.cluster.compose import Service, outside_networks, services
 from tests.cluster.hosts import Host, Switch
 from tests.conftest import ROOT
 
@@ -23,7 +23,12 @@ START_ORDER = ("postgres", "mlflow", "mlflow-auth", "ray-head", "ray-worker")
 STORE = "store-1", ["moto_server", "-H", "0.0.0.0", "-p", "9000"]  # noqa: S104, an S3 service for other hosts
 HEALTH_TIMEOUT = 180.0  # seconds for a service to become healthy
 ENTRYPOINT = ("sh", str(ROOT / "tests" / "cluster" / "postgres-entrypoint.sh"))
-MACHINE_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "LANG")  # set on every host as on this machine
+MACHINE_VARIABLES = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "LANG",
+    "PYTHONPATH",
+)  # set on every host as on this machine
 
 
 @dataclass
@@ -39,6 +44,7 @@ class Stack:
     def __post_init__(self) -> None:
         self.services = services(self.environment)
         networks = tuple(dict.fromkeys(name for service in self.services.values() for name in service.networks))
+        self._outside = outside_networks(self.environment)
         self._switch = Switch(f"sl{os.getpid()}", networks)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -68,21 +74,24 @@ class Stack:
 
     def start_client(self, name: str) -> Host:
         """Start a user's machine: it knows the head and MLflow, and neither the database nor its network."""
-        addresses = {"ray-head": self.hosts["ray-head-1"].addresses["cluster"], "mlflow": self._mlflow_address()}
-        return self._start_machine(name, ["sleep", "infinity"], addresses)
+        services = {name: host for name, host in self.hosts.items() if "published" in host.addresses}
+        addresses = {_dns_name(name): host.addresses["published"] for name, host in services.items()}
+        return self._start_machine(name, ["sleep", "infinity"], "published", addresses)
 
     def start_store(self, name: str, command: Sequence[str]) -> Host:
         """Start a machine in the cluster's network for an S3 service; hosts that start later know its name."""
-        return self._start_machine(name, command, {})
+        return self._start_machine(name, command, "cluster", {})
 
-    def _start_machine(self, name: str, command: Sequence[str], known_addresses: Mapping[str, str]) -> Host:
+    def _start_machine(
+        self, name: str, command: Sequence[str], network: str, known_addresses: Mapping[str, str]
+    ) -> Host:
         namespace = f"{self._switch.prefix}{name}"
-        addresses = self._switch.connect(namespace, ["cluster"], "cluster")
+        addresses = self._switch.connect(namespace, [network], self._outside)
         home = self.folder / name / "home"
         home.mkdir(parents=True)
         environment = {"HOME": str(home), **self._machine_environment()}
         host = Host(name, namespace, addresses, self.folder / name, environment, binds=[(home, str(home))])
-        host.start(command, {**known_addresses, name: addresses["cluster"]})
+        host.start(command, {**known_addresses, name: addresses[network]})
         self.hosts[name] = host
         return host
 
@@ -117,7 +126,7 @@ class Stack:
         return time.monotonic() - started
 
     def set_link(self, name: str, *, up: bool) -> None:
-        """Set a host's link to the other hosts up or down."""
+        """Set a host's link to the other nodes of the cluster up or down."""
         self._switch.set_link(self.hosts[name].addresses["cluster"], up=up)
 
     def logs(self) -> dict[str, str]:
@@ -142,17 +151,14 @@ class Stack:
         self._switch.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _mlflow_address(self) -> str:
-        name = next(name for name in self.hosts if name.startswith("mlflow"))
-        return self.hosts[name].addresses["cluster"]
-
     def _create_host(self, name: str, service: Service) -> Host:
         namespace = f"{self._switch.prefix}{name}"
-        addresses = self._switch.connect(namespace, list(service.networks), "cluster")
+        addresses = self._switch.connect(namespace, list(service.networks), self._outside)
         return Host(
             name, namespace, addresses, self.folder / name,
-            {**self._machine_environment(), "HOME": "/tmp", **service.environment},
-            _ids(service.user), [self._bind(source, target, service.user) for source, target in service.volumes],
+            {**self._machine_environment(), **service.environment},
+            _ids(service.user), service.groups, service.tmpfs, service.read_only,
+            [self._bind(source, target, service.user) for source, target in service.volumes],
             capabilities=False,
         )  # fmt: skip
 
@@ -162,16 +168,17 @@ class Stack:
             for other in self.hosts.values()
             if set(other.addresses) & set(host.addresses)
         }
-        alias_addresses = {
-            alias: address
-            for name, address in addresses.items()
-            if name in self.services
-            for aliases in self.services[name].networks.values()
+        alias_addresses = {  # an alias is known in its own network alone
+            alias: other.addresses[network]
+            for other in self.hosts.values()
+            if (service_name := other.name.rpartition("-")[0]) in self.services
+            for network, aliases in self.services[service_name].networks.items()
+            if network in host.addresses
             for alias in aliases
         }
         taskset = ["taskset", "-c", str(self.cpus[host.name])] if host.name in self.cpus else []
         command = [*taskset, *(ENTRYPOINT if service.name == "postgres" else ()), *service.command]
-        own_address = next(iter(reversed(host.addresses.values())))
+        own_address = host.addresses.get("cluster") or next(iter(host.addresses.values()))
         host.start(command, {**addresses, **alias_addresses, host.name: own_address})
 
     def _restart_when_ended(self, host: Host, service: Service) -> None:
@@ -197,6 +204,11 @@ class Stack:
     def _machine_environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return {"PATH": path, **{name: os.environ[name] for name in MACHINE_VARIABLES if name in os.environ}}
+
+
+def _dns_name(host: str) -> str:
+    """Return the name by which a client knows the host of a service: that of the service, without a variant."""
+    return host.rpartition("-")[0].removesuffix("-auth")
 
 
 def _ids(user: str) -> str:
