@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.mlp import MLP
-from searchlab import SGD, Adam, Choice, Float, Holdout, Int, Mnist, Momentum, Relu, Sigmoid, Space, Trainer
+from searchlab import SGD, Adam, Choice, Float, Holdout, Int, Mnist, Momentum, Relu, Sigmoid, Space, Trainer, machine
 from searchlab.engine import local, memory_limits
 from searchlab.engine.checkpoints import Checkpoint, CheckpointStore
 from searchlab.engine.payload import payload_for_study
@@ -259,19 +259,19 @@ def test_memory_range_is_not_known_where_data_need_a_download(tmp_path, monkeypa
 
 
 def test_available_memory_of_machine_and_container(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory_limits, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory_limits, "CGROUP", tmp_path)
-    assert memory_limits.available_memory() is None
+    monkeypatch.setattr(machine, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    assert machine.available_memory() is None
     assert memory_limits.memory_per_worker("cpu", 2) is None
     (tmp_path / "meminfo").write_text("MemTotal:  2000 kB\nMemAvailable:    1000 kB\n")
-    assert memory_limits.available_memory() == 1024 * 1000
+    assert machine.available_memory() == 1024 * 1000
     assert memory_limits.memory_per_worker("cpu", 2) == int(0.8 * 1024 * 500)
     (tmp_path / "memory.max").write_text("900000\n")
     (tmp_path / "memory.current").write_text("500000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 100000\n")
-    assert memory_limits.available_memory() == 500_000
+    assert machine.available_memory() == 500_000
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory_limits.available_memory() == 1024 * 1000
+    assert machine.available_memory() == 1024 * 1000
 
 
 def test_worker_memory_is_an_option_or_a_share_or_left_to_the_cluster(monkeypatch):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +16,8 @@ from searchlab.data.arrays import Arrays
 from searchlab.data.csv_columns import CsvColumns, parse_number
 from searchlab.data.data_folder import find_file
 from searchlab.data.examples import Examples
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.data.npz_file import load_npz
+from searchlab.errors import UserMistake
 
 Task = Literal["classify", "regress"]
 
@@ -90,7 +89,7 @@ class Npz:
         keys = {"x": self.x, "y": self.y, "x_test": "x_test", "y_test": "y_test"}
         if self.groups is not None:
             keys["groups"] = self.groups
-        arrays, all_keys = _load_npz(path, keys.values())
+        arrays, all_keys = load_npz(path, keys.values())
         for argument, key in keys.items():
             if key not in arrays and not argument.endswith("_test"):
                 hint = f"its keys are {', '.join(all_keys)}" if all_keys else "np.savez(path, x=..., y=...) writes them"
@@ -203,19 +202,6 @@ class Csv:
         if task == "regress":  # raises for a cell that is not a number, with its line
             return columns.numbers([self.target])
         return np.array(cells if integers is None else integers)
-
-
-def _load_npz(path: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[str]]:
-    """Return the wanted arrays that an .npz has, by key, and all its keys; raise WorldFault for a broken file."""
-    try:
-        with path.open("rb") as file:  # np.load would leave a truncated file open that it opened itself
-            content = np.load(file, allow_pickle=False)
-            if not isinstance(content, np.lib.npyio.NpzFile):  # an .npy: one array without a key
-                return {}, []
-            with content:
-                return {key: content[key] for key in wanted if key in content.files}, content.files
-    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise WorldFault(f"{path} cannot be read as an .npz of plain arrays ({error}).") from error
 
 
 def _whole_numbers(cells: list[str]) -> list[int] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 
 from searchlab.backend import Device, free_memory, total_memory
 from searchlab.data.training_rows import TrainingRows
@@ -12,13 +11,13 @@ from searchlab.engine.refit import available_device
 from searchlab.errors import UserMistake
 from searchlab.fusion.corner_points import corner_point
 from searchlab.fusion.memory import MemoryModel
+from searchlab.machine import available_memory
 from searchlab.runs.config import RunConfig
 from searchlab.space.resources import DeviceOption, Resources, allowed_devices
 from searchlab.space.sweep import Sweep
 
 # fraction of the memory that groups may take; the rest is for the processes, the record, and allocator overhead
 USABLE_FRACTION = 0.8
-MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
@@ -69,13 +68,6 @@ def cluster_worker_memory(device: Device, resources: Resources) -> int:
     return int(USABLE_FRACTION * total["memory"] / max(1, int(total.get("CPU", 1.0) / resources.cpus)))
 
 
-def available_memory() -> int | None:
-    """Return the bytes that are free or reclaimable on this machine, or in this container; None if unknown."""
-    machine = _read_field(MEMINFO, "MemAvailable:")  # in KiB
-    limits = [limit for limit in (machine and machine * 1024, _container_memory()) if limit is not None]
-    return min(limits) if limits else None
-
-
 def validate_memory(sweep: Sweep, placement: DeviceOption, limit: int | None, rows: TrainingRows) -> None:
     """Raise UserMistake when not even one trial of the smallest structure fits, or the data cannot be split.
 
@@ -95,23 +87,3 @@ def _shortage(sweep: Sweep, model: MemoryModel, limit: int) -> str | None:
         return None
     point = corner_point(sweep, largest=False, cost=lambda parameters: model.measure(parameters).replica_bytes)
     return None if model.max_trials([point], limit) else model.shortage_message(point, limit)
-
-
-def _container_memory() -> int | None:
-    """Return the bytes that the container's limit leaves, cached pages of files included; None without a limit."""
-    with suppress(OSError, ValueError):
-        limit = int((CGROUP / "memory.max").read_text())  # "max" without a limit
-        cached = _read_field(CGROUP / "memory.stat", "inactive_file") or 0
-        used = int((CGROUP / "memory.current").read_text()) - cached
-        return max(0, limit - used)
-    return None
-
-
-def _read_field(path: Path, name: str) -> int | None:
-    """Return the number that follows this name in a file of the system; None where there is none."""
-    with suppress(OSError, ValueError, IndexError):
-        for line in path.read_text().splitlines():
-            words = line.split()
-            if words and words[0] == name:
-                return int(words[1])
-    return None
