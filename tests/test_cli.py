@@ -207,11 +207,15 @@ def test_a_home_folder_that_cannot_be_written_is_reported(tmp_path):
     assert "SEARCHLAB_HOME" in error
 
 
-def test_a_name_that_is_used_with_another_space_is_rejected(home):
-    assert run_cli("run", SPIRAL, *QUICK, home=home).returncode == 0
-    error = error_message(run_cli("run", SPIRAL, *QUICK, "--set", "model.layers=1", home=home), 2)
-    assert "already used with another space" in error
-    assert "--name spiral-mlp-2" in error
+def test_a_run_of_an_edited_sweep_takes_the_next_free_name_and_says_so(home):
+    for number, edit in ((1, []), (2, ["--set", "model.layers=1"]), (3, [])):
+        finished = run_cli("run", SPIRAL, *QUICK, *edit, home=home)
+        assert finished.returncode == 0
+        said = [line for line in finished.stdout.splitlines() if "is taken" in line]
+        assert len(said) == (number > 1)
+        assert all(f"'spiral-mlp-{number}'" in line for line in said)
+    assert {path.name for path in (home / "sweeps").glob("*")} == {"spiral-mlp", "spiral-mlp-2", "spiral-mlp-3"}
+    assert "is taken" in error_message(run_cli("run", SPIRAL, *QUICK, "--name", "spiral-mlp", home=home), 2)
 
 
 def test_a_sweep_in_which_all_trials_fail_prints_the_reasons(home, tmp_path):

@@ -349,12 +349,11 @@ def test_more_folds_than_rows_are_rejected(tmp_path):
     assert not (tmp_path / "home").exists()
 
 
-def test_a_name_used_with_another_space_is_rejected_and_nothing_is_changed(home):
+def test_an_edited_sweep_takes_the_next_free_name_and_nothing_is_changed(home):
     first = run_local(home)
     result = (home / "sweeps" / "spiral" / "result.json").read_bytes()
     journal = (home / "sweeps" / "spiral" / "study.journal").read_bytes()
-    with pytest.raises(UserMistake, match="already used with another space"):
-        run_local(home, spiral_sweep(epochs=4))
+    assert run_local(home, spiral_sweep(epochs=4)).sweep == "spiral-2"
     with pytest.raises(UserMistake, match="is taken"):
         run_local(home, name="spiral")
     with pytest.raises(UserMistake, match="another space"):

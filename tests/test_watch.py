@@ -248,6 +248,18 @@ def test_the_view_shows_all_that_a_snapshot_has():
     assert failure == "failed: diverged: the loss is nan  (trial 4)"
 
 
+@pytest.mark.parametrize("width", [60, 70, 80, 100])
+def test_the_time_that_is_left_is_never_cut(width):
+    """The bar is shorter before the rate is left out, and both before the time is."""
+    slow = {"trials_per_second": 0.123, "seconds_left": 4000.0, "seconds": 7500.0}
+    long = replace(RUNNING, requested=12345, complete=1000, **slow)
+    bar = rendered(long, width=width)[1].rstrip()
+    assert bar.endswith("about 1 h 7 min left")
+    assert "1014/12345  2 h 5 min" in bar
+    assert re.match("━+─+  ", bar)
+    assert ("trials/" in bar) == (width >= 80)
+
+
 def test_a_narrow_terminal_shortens_only_the_parameters():
     lines = rendered(RUNNING, width=50)
     assert len(lines) == 7

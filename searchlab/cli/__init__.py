@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from searchlab.cli.hints import complete
 from searchlab.cli.output import Output, print_traceback
 from searchlab.environment import worker_environment
+from searchlab.wording import suggestion
 
 VERBS = {  # verb: the module of this folder that holds it
     "show": "show",
@@ -34,6 +36,24 @@ class _Verbs(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*VERBS]  # not list(VERBS): once loaded, the module of the command `list` has that name here
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            ctx.fail(
+                f"there is no command {args[0]!r}{suggestion(args[0], VERBS)}; the commands are {', '.join(VERBS)}."
+            )
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; the sentence of an error is completed here, where the options of the command are known."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if getattr(error, "exit_code", None) is not None and not isinstance(error, click.ClickException):
+                error.args = (complete(str(error)), *error.args[1:])
+            raise
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
@@ -67,7 +87,7 @@ def execute(arguments: list[str]) -> int:
     """Run the command line in this process and return its exit code; an error is one sentence on stderr."""
     output = Output("--json" in arguments)
     try:
-        code: Any = searchlab.main(arguments, standalone_mode=False)
+        code: Any = searchlab.main(arguments, standalone_mode=False, obj=tuple(arguments))
     except click.ClickException as error:
         return output.error(error.format_message(), error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):  # click makes the first of the second

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from searchlab.cli.hints import complete
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -57,9 +59,9 @@ class Output:
     @cached_property
     def console(self) -> Console:
         """The rich console for people."""
-        from rich.console import Console
+        from searchlab.cli.console import OutputConsole
 
-        return Console(stderr=self.as_json, highlight=False, soft_wrap=False)
+        return OutputConsole(stderr=self.as_json)
 
     def result(self, content: Mapping[str, Any]) -> None:
         """Print the JSON object, if JSON was requested."""
@@ -70,7 +72,7 @@ class Output:
         """Print one sentence on stderr, and as JSON if that was requested; return the exit code."""
         from searchlab.runs.secrets import mask
 
-        sentence = mask(sentence)
+        sentence = mask(complete(sentence))
         click.echo(f"searchlab: {sentence}", err=True)
         self.result({"error": sentence, "exit_code": code})
         sys.stdout.flush()

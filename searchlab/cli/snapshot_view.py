@@ -18,7 +18,7 @@ from searchlab.reporting.formats import (
     score_with_std,
 )
 
-BAR_WIDTH = 30  # characters
+BAR_WIDTH, MIN_BAR_WIDTH = 30, 10  # characters
 PROGRESS_LINES = 10  # printed during a sweep where there is no terminal
 STATE_COLORS = {"complete": "green", "pruned": "cyan", "failed": "red"}
 
@@ -33,30 +33,42 @@ class SnapshotView:
         snapshot = self._snapshot
         yield Text.assemble((snapshot.sweep, "bold"), "  " if snapshot.sweep else "", self._label)
         if snapshot.requested:
-            yield self._bar(options.ascii_only)
+            yield self._bar(options.ascii_only, options.max_width)
             yield self._counts()
         if snapshot.top:
             yield self._top_trials()
         for reason in snapshot.failures:
             yield Text(reason_text(reason), style="dim", overflow="ellipsis", no_wrap=True)
 
-    def _bar(self, ascii_only: bool) -> Text:
-        """Return a bar with a part for each state in which trials have ended, followed by numbers and times."""
+    def _bar(self, ascii_only: bool, width: int) -> Text:
+        """Return a bar with a part for each state in which trials have ended, followed by numbers and times.
+
+        In a narrow terminal the bar is shorter, then the rate is left out: the time that is left stays.
+        """
         snapshot, character = self._snapshot, "=" if ascii_only else "━"
+        numbers = self._numbers()
+        if MIN_BAR_WIDTH + len(numbers) > width:
+            numbers = self._numbers(with_rate=False)
+        length = max(MIN_BAR_WIDTH, min(BAR_WIDTH, width - len(numbers)))
         bar, filled, ended = Text(no_wrap=True, overflow="ellipsis"), 0, 0
         for state, color in STATE_COLORS.items():
             ended += getattr(snapshot, state)
-            end = min(BAR_WIDTH, BAR_WIDTH * ended // snapshot.requested)  # rounding sums makes the parts add up
+            end = min(length, length * ended // snapshot.requested)  # rounding sums makes the parts add up
             bar.append(character * (end - filled), style=color)
             filled = end
-        bar.append(("-" if ascii_only else "─") * (BAR_WIDTH - filled), style="dim")
-        bar.append(f"  {snapshot.ended}/{snapshot.requested}  {duration(snapshot.seconds + self._age)}")
-        if snapshot.trials_per_second:
-            bar.append(f"  {rate(snapshot.trials_per_second, 'trial')}", style="dim")
+        bar.append(("-" if ascii_only else "─") * (length - filled), style="dim")
+        return bar.append_text(numbers)
+
+    def _numbers(self, *, with_rate: bool = True) -> Text:
+        """Return how many trials have ended, the time, their rate, and the time that is left."""
+        snapshot = self._snapshot
+        text = Text(f"  {snapshot.ended}/{snapshot.requested}  {duration(snapshot.seconds + self._age)}")
+        if snapshot.trials_per_second and with_rate:
+            text.append(f"  {rate(snapshot.trials_per_second, 'trial')}", style="dim")
         if snapshot.seconds_left is not None:
             left = duration(max(0.0, snapshot.seconds_left - self._age), digits=2)
-            bar.append(f"  about {left} left", style="dim")
-        return bar
+            text.append(f"  about {left} left", style="dim")
+        return text
 
     def _counts(self) -> Text:
         snapshot, text = self._snapshot, Text(no_wrap=True, overflow="ellipsis")

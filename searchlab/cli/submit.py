@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from searchlab.cli.hints import command
 from searchlab.cli.output import Output, json_option
 from searchlab.cli.run_options import config_from, given_options, run_options, time_budget_option, value_options
 from searchlab.errors import UserMistake
@@ -30,6 +31,7 @@ def submit_command(spec: Path, address: str, name: str | None, as_json: bool, **
     from searchlab.cluster.jobs import JobClient
     from searchlab.cluster.submit import submit
     from searchlab.engine.blob_store import validate_location
+    from searchlab.runs.manifest import renamed_text
     from searchlab.space.loader import load
 
     if not takes_jobs(address):
@@ -40,7 +42,11 @@ def submit_command(spec: Path, address: str, name: str | None, as_json: bool, **
     with output.console.status("sending the project"):
         sweep, job = submit(loaded, JobClient(address), _words(options), name)
     output.console.print(f"{sweep} is submitted to {address}", markup=False, soft_wrap=True)
-    output.console.print(f"searchlab watch {sweep}      stop {sweep}      list", markup=False)
+    wanted = name or loaded.sweep.name
+    if sweep != wanted:
+        output.console.print(renamed_text(wanted, sweep), markup=False, soft_wrap=True)
+    for words in (f"watch {sweep}", f"stop {sweep}", "list"):
+        output.console.print(command(words), markup=False, soft_wrap=True)
     output.result({"sweep": sweep, "job": job, "address": address})
     return 0
 

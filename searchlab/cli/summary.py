@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from searchlab.cli.hints import command
 from searchlab.cli.snapshot_view import reason_text
 from searchlab.monitor.reasons import count_reasons
 from searchlab.reporting.formats import count, duration, factors_text, parameter_name, parameter_value, score, times
@@ -112,7 +113,7 @@ def _facts(result: Result) -> Table:
     if result.tracking_uri:
         run = f"run {result.run_id}" if result.run_id else "(the record is not complete)"
         table.add_row("MLflow", f"{result.tracking_uri}  {run}")
-        table.add_row("dashboard", "searchlab ui")
+        table.add_row("dashboard", command("ui"))
     phases = ", ".join(f"{phase} {duration(sec)}" for phase, sec in result.seconds.items() if phase != "total")
     table.add_row("time", f"{duration(result.seconds['total'])}: {phases}")
     return table

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from searchlab.cli.hints import complete
 from searchlab.cli.output import Output, home_option, json_option, storage_option
 from searchlab.cli.remote import address_option, cluster_url
 from searchlab.errors import UserMistake, WorldFault
@@ -180,7 +181,7 @@ def _conclude(last: Snapshot | None, output: Output) -> int:
         output.console.print(f"\n{_finished_text(last)}", markup=False, soft_wrap=True)
         output.result(last.to_json())
         return 0
-    sentence = _unfinished_text(last)
+    sentence = complete(_unfinished_text(last))
     click.echo(f"searchlab: {sentence}", err=True)
     output.result({**last.to_json(), "error": sentence, "exit_code": 1})
     return 1

@@ -12,6 +12,7 @@ from searchlab.cluster.jobs import JobClient
 from searchlab.errors import UserMistake
 from searchlab.runs.project_archive import pack
 from searchlab.space.loader import SweepFile
+from searchlab.wording import suggestion
 
 
 def submit(loaded: SweepFile, jobs: JobClient, options: Sequence[str], name: str | None = None) -> tuple[str, str]:
@@ -53,7 +54,8 @@ def resume_on_cluster(name: str, jobs: JobClient, options: Sequence[str]) -> str
     known = sweep_names(jobs)
     if name not in known:
         names = ", ".join(known) or "none yet"
-        raise UserMistake(f"there is no sweep called {name!r} at {jobs.address}; there are: {names}.")
+        close = suggestion(name, known)
+        raise UserMistake(f"there is no sweep called {name!r} at {jobs.address}{close}; there are: {names}.")
     id = f"{name}-resumed-{time.strftime('%m%d-%H%M%S')}"
     arguments = ["resume", name, "--address", "auto", *options]
     jobs.submit(arguments, id=id, sweep=name, folder=f"sweeps/{name}/project")  # its relative paths start there

@@ -8,6 +8,7 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.errors import UserMistake
+from searchlab.wording import count
 
 TEXT_KINDS = "UT"  # kinds of dtype: NumPy's two kinds of text
 CLASS_KINDS = "iub" + TEXT_KINDS
@@ -56,7 +57,7 @@ def validate_groups(groups: Any, rows: int) -> Array:
     array = _as_array(groups, "groups")
     if array.shape != (rows,) or array.dtype.kind not in CLASS_KINDS + "f":
         raise UserMistake(
-            f"groups must be one group for each of {rows} rows; got {array.dtype} of shape {array.shape}."
+            f"groups must be one group for each of {count(rows, 'row')}; got {array.dtype} of shape {array.shape}."
         )
     return _as_read_only(array)
 
@@ -72,9 +73,8 @@ def as_finite_float32(array: Array, name: str) -> Array:
     wrong = ~np.isfinite(numbers)
     if wrong.any():
         row = int(wrong.reshape(len(wrong), -1).any(axis=1).argmax())
-        raise UserMistake(
-            f"{name} holds {wrong.sum()} values that are NaN or infinite as float32, the first in row {row} (from 0)."
-        )
+        values = f"{count(int(wrong.sum()), 'value')} that {'is' if wrong.sum() == 1 else 'are'}"
+        raise UserMistake(f"{name} holds {values} NaN or infinite as float32, the first in row {row} (from 0).")
     return numbers
 
 

@@ -21,6 +21,7 @@ from searchlab.data.array_validation import (
 from searchlab.data.examples import Examples
 from searchlab.data.train_test_split import draw_test_rows
 from searchlab.errors import UserMistake
+from searchlab.wording import count
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -145,7 +146,7 @@ class Arrays:
         object.__setattr__(self, y, validate_targets(getattr(self, y), y))
         rows, targets = len(getattr(self, x)), len(getattr(self, y))
         if rows != targets:
-            raise UserMistake(f"{x} has {rows} rows and {y} has {targets}.")
+            raise UserMistake(f"{x} has {count(rows, 'row')} and {y} has {targets}.")
 
     def _validate_targets(self) -> None:
         classes = _classes_of(self.y)
@@ -159,7 +160,8 @@ class Arrays:
             _encode(self.y_test, classes, "y_test")
         if self.target_names is not None and len(self.target_names) != (outputs := _output_count(self.y, classes)):
             kind = "targets" if classes is None else "classes"
-            raise UserMistake(f"target_names has {len(self.target_names)} names, and y has {outputs} {kind}.")
+            names = count(len(self.target_names), "name")
+            raise UserMistake(f"target_names has {names}, and y has {outputs} {kind}.")
 
     def _standardizes_targets(self, classes: Array | None) -> bool:
         if classes is not None:
@@ -228,7 +230,7 @@ def _describe_kind(y: Array) -> str:
 def _require_same_features(x: Array, x_test: Array) -> None:
     features, test_features = (int(np.prod(array.shape[1:])) for array in (x, x_test))
     if features != test_features:
-        raise UserMistake(f"x has {features} features and x_test has {test_features}.")
+        raise UserMistake(f"x has {count(features, 'feature')} and x_test has {test_features}.")
 
 
 def _is_equal(left: Any, right: Any) -> bool:

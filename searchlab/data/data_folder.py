@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from searchlab.errors import UserMistake
+from searchlab.wording import suggestion
 
 
 def data_folder() -> Path:
@@ -26,5 +27,7 @@ def find_file(path: str) -> Path:
     for candidate in (given, data_folder() / given):
         if candidate.is_file():
             return candidate
+    beside = [other for folder in (given.parent, (data_folder() / given).parent) for other in folder.glob("*")]
+    meant = suggestion(given.name, {other.name: str(given.with_name(other.name)) for other in beside})
     elsewhere = "" if given.is_absolute() else f", and none at {data_folder() / given} either"
-    raise UserMistake(f"there is no file {given.absolute()}{elsewhere}.")
+    raise UserMistake(f"there is no file {given.absolute()}{elsewhere}{meant}.")

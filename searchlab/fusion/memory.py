@@ -23,6 +23,7 @@ from searchlab.space.domains import ParameterValues
 from searchlab.space.structure import structural_parameters
 from searchlab.space.sweep import Sweep
 from searchlab.training import Trainer
+from searchlab.wording import count
 
 SMALL_REPLICA_BYTES = 16 * 2**20  # below it, what replicas share is not negligible and is measured separately
 SAMPLE_REPLICAS = 3  # replicas of that second measurement
@@ -100,7 +101,8 @@ class MemoryModel:
         data = f", and {format_bytes(self.data_bytes)} of data" if self.data_bytes else ""
         return (
             f"one trial{f' of {name}' if name else ''} needs {total} "
-            f"({self.folds} folds x {format_bytes(need.replica_bytes)}{data}) and a worker has {format_bytes(limit)}"
+            f"({count(self.folds, 'fold')} x {format_bytes(need.replica_bytes)}{data}) "
+            f"and a worker has {format_bytes(limit)}"
         )
 
     def structure_name(self, parameters: ParameterValues) -> str:

@@ -1,7 +1,7 @@
 """How numbers are formatted for people: durations, scores, parameter values, counts and rates.
 
 This is the one place for such formats, except for sizes in bytes (`searchlab.space.byte_size`), which lower rooms need
-as well. It imports the standard library alone, so that `searchlab list` starts fast.
+as well. It imports nothing large, so that `searchlab list` starts fast.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 import time
 from collections.abc import Sequence
 from itertools import groupby
+
+from searchlab.wording import count as count  # another of these formats, which lower rooms need as well
 
 UNITS = {"s": 1, "min": 60, "h": 3600}  # of a rate, from the shortest to the longest
 
@@ -81,12 +83,6 @@ def parameter_value(value: object) -> str:
 def parameter_name(path: str) -> str:
     """Return the last part of a parameter's path: "lr" for "optimizer.SGD.lr"."""
     return path.rpartition(".")[2]
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural where it is needed: "1 trial", "2,000 trials", "3 processes"."""
-    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
-    return f"{number:,} {noun}{ending}"
 
 
 def rate(per_second: float, noun: str) -> str:

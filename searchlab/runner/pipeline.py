@@ -40,6 +40,7 @@ from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space.sweep import Sweep
 from searchlab.study.warm_start import load_prior_trials
 from searchlab.tracking.run_recorder import RunRecorder
+from searchlab.wording import count
 
 
 class SweepPipeline:
@@ -188,7 +189,7 @@ class SweepPipeline:
         if found.over or (done >= self.manifest.trials and not found.paused):
             return
         message = (
-            f"{name!r} stopped after {done} of {self.manifest.trials} trials; they are kept, and "
+            f"{name!r} stopped after {done} of {count(self.manifest.trials, 'trial')}; they are kept, and "
             f"`searchlab resume {name}` continues with the rest"
         )
         if found.paused:

@@ -18,6 +18,7 @@ from searchlab.runs.urls import with_password_from, without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space import loader
 from searchlab.space.sweep import Sweep
+from searchlab.wording import count
 
 
 def resume(
@@ -71,7 +72,7 @@ def resume(
         )
     if trials is not None and RunConfig(trials=trials).trials is not None and trials < manifest.trials:
         raise UserMistake(
-            f"{name!r} was started with {manifest.trials} trials; it can be extended, not reduced to {trials}."
+            f"{name!r} was started with {count(manifest.trials, 'trial')}; it can be extended, not reduced to {trials}."
         )
     config = _here(manifest.config, values, address, tracking_uri)
     manifest = replace(manifest, trials=sweep.resolve_trials(trials or manifest.trials), config=config)

@@ -20,8 +20,8 @@ from searchlab.project import project_root
 from searchlab.results.result import Result
 from searchlab.runner.pipeline import SweepPipeline
 from searchlab.runs.config import RunConfig
-from searchlab.runs.events import EventHandler
-from searchlab.runs.manifest import SweepManifest, free_name
+from searchlab.runs.events import EventHandler, Message
+from searchlab.runs.manifest import SweepManifest, free_name, renamed_text
 from searchlab.runs.project_archive import copy_project
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space.domains import Choice
@@ -48,6 +48,8 @@ def run(sweep: Sweep, config: RunConfig, *, spec: Path | None = None, display: E
     best = load_prior_trials(workspace, config.warm_start, sweep)[0][0] if config.warm_start else None
     generation = _generation_size(sweep, trials) if config.reproducible else 0
     name = free_name(sweep, workspace, config.name)
+    if display and name != (config.name or sweep.name):
+        display.handle(Message(renamed_text(sweep.name, name)))
     if config.address:
         spec = _kept_spec(spec, workspace.sweep(name))
     manifest = SweepManifest.of(

@@ -15,6 +15,7 @@ from searchlab.runs.config import RunConfig
 from searchlab.runs.secrets import mask_all
 from searchlab.runs.urls import with_password_from, without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
+from searchlab.wording import suggestion
 
 if TYPE_CHECKING:  # `searchlab list` reads manifests, and NumPy takes half a second to import
     from searchlab.metrics import Goal
@@ -117,7 +118,10 @@ class SweepManifest:
         if stored is None:
             workspace = Workspace(folder.path.parent.parent)
             names = ", ".join(other.name for other in workspace.sweeps()) or "none yet"
-            raise UserMistake(f"there is no sweep called {folder.name!r} in {workspace.path}; there are: {names}.")
+            close = suggestion(folder.name, [other.name for other in workspace.sweeps()])
+            raise UserMistake(
+                f"there is no sweep called {folder.name!r} in {workspace.path}{close}; there are: {names}."
+            )
         try:
             config = RunConfig(**stored["config"])
             if config.storage:
@@ -129,24 +133,25 @@ class SweepManifest:
 
 
 def free_name(sweep: Sweep, workspace: Workspace, requested: str | None) -> str:
-    """Return the name of a new sweep: the one requested, or the sweep's own, numbered where the same sweep has used it.
+    """Return the name of a new sweep: the one requested, or the sweep's own, with the next number where it is taken.
 
-    Raises UserMistake when a requested name is taken, or the sweep's own was used with another space.
+    Raises UserMistake when a requested name is taken.
     """
-    name = requested or sweep.name
-    taken = workspace.sweep(name).read("sweep")
-    if taken is None:
-        return name
-    number = 2
-    while workspace.sweep(f"{name}-{number}").read("sweep") is not None:
+    name, number = requested or sweep.name, 1
+    if requested and _is_taken(workspace, requested):
+        raise UserMistake(
+            f"the name {requested!r} is taken; `searchlab resume {requested}` continues it, or choose another name."
+        )
+    while _is_taken(workspace, name):
         number += 1
-    if taken["fingerprint"] != sweep.fingerprint():
-        raise UserMistake(
-            f"the name {name!r} is already used with another space; nothing of it is touched. "
-            f"Choose another, as in --name {name}-{number}."
-        )
-    if requested:
-        raise UserMistake(
-            f"the name {name!r} is taken; `searchlab resume {name}` continues it, or choose another name."
-        )
-    return f"{name}-{number}"
+        name = f"{sweep.name}-{number}"
+    return name
+
+
+def renamed_text(wanted: str, name: str) -> str:
+    """Return the line that says that a sweep has another name than its own."""
+    return f"the name {wanted!r} is taken by an earlier sweep, so this one is called {name!r}"
+
+
+def _is_taken(workspace: Workspace, name: str) -> bool:
+    return (workspace.sweep(name).path / "sweep.json").exists()

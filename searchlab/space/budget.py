@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
 from searchlab.numeric_types import is_number, is_whole_number
+from searchlab.wording import count
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,13 @@ class Budget:
         if self.target is not None and best is not None and _reaches(best, self.target, goal):
             return f"a trial reached {best:.4g}, and the target is {self.target:.4g}"
         if self.seconds is not None and usage.seconds >= self.seconds:
-            return f"its {self.seconds:g} seconds are used up"
+            verb = "second is" if self.seconds == 1 else "seconds are"
+            return f"its {self.seconds:g} {verb} used up"
         if self.epochs is not None and usage.epochs >= self.epochs:
-            return f"its {self.epochs:,} epochs are used up"
+            return f"its {count(self.epochs, 'epoch')} {'is' if self.epochs == 1 else 'are'} used up"
         if self.patience is not None and best is not None and usage.trials_since_best >= self.patience:
-            return f"{usage.trials_since_best} trials in a row were no better than {best:.4g}"
+            row = "the last trial was" if self.patience == 1 else f"{usage.trials_since_best} trials in a row were"
+            return f"{row} no better than {best:.4g}"
         return None
 
 

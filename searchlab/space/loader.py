@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import traceback
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from searchlab.errors import UserMistake, WorldFault
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
 from searchlab.project import project_root
 from searchlab.space.sweep import Sweep
+from searchlab.wording import suggestion
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,7 @@ def load(path: Path) -> SweepFile:
     """
     path = path.expanduser().absolute()
     if not path.is_file():
-        others = ", ".join(sorted(str(p.name) for p in path.parent.glob("*.py") if p.name != "__init__.py"))
-        raise UserMistake(f"there is no sweep file {path}" + (f"; its folder has: {others}." if others else "."))
+        raise UserMistake(f"there is no sweep file {path}{_other_files(path)}.")
     root = project_root(path)
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
@@ -48,6 +49,15 @@ def load(path: Path) -> SweepFile:
         found = "has no `sweep`" if sweep is None else f"has a `sweep` of type {type(sweep).__name__}"
         raise UserMistake(f"{path} {found}; a sweep file ends in `sweep = Sweep(name=..., ...)`.")
     return SweepFile(path, root, sweep)
+
+
+def _other_files(path: Path) -> str:
+    """Return the file that was probably meant, here or in search_spaces/, and the sweep files beside the path."""
+    here = sorted(other for other in path.parent.glob("*.py") if other.name != "__init__.py")
+    near = [*here, *Path.cwd().glob("*.py"), *Path.cwd().glob("search_spaces/*.py")]
+    by_name = {f"{other.stem}.py": os.path.relpath(other) for other in reversed(near)}
+    meant = suggestion(path.name if path.suffix else f"{path.name}.py", by_name, by_name)
+    return meant + (f"; its folder has: {', '.join(other.name for other in here)}" if here else "")
 
 
 def _run_file(path: Path) -> ModuleType:

@@ -28,6 +28,7 @@ from searchlab.space.resources import Resources
 from searchlab.space.samplers import TPE, OptunaSampler, Sampler, is_optuna_sampler
 from searchlab.space.space import BoundConstructor, Space, Suggest, iter_option_arguments, suggest_argument
 from searchlab.space.validation import VALIDATIONS
+from searchlab.wording import count
 
 if TYPE_CHECKING:
     from searchlab.results.result import Result
@@ -182,9 +183,8 @@ class Sweep:
         requested, grid = self.trials if trials is None else trials, self.grid_points()
         available = len(grid.points) if grid else None
         if available is not None and requested is not None and requested > available:
-            raise UserMistake(
-                f"the grid has {available:,} combinations, and trials={requested} is more; use at most {available}."
-            )
+            combinations = count(available, "combination")
+            raise UserMistake(f"the grid has {combinations}, and trials={requested} is more; use at most {available}.")
         number = available if requested is None else requested
         if number is None:
             raise UserMistake("the sampler has no finite grid; give the number of trials, such as trials=50.")

@@ -10,6 +10,7 @@ from searchlab.runs.workspace import Workspace
 from searchlab.space.initial_points import is_valid_point
 from searchlab.space.sweep import Sweep
 from searchlab.study.reading import read_trials
+from searchlab.wording import count
 
 
 def load_prior_trials(workspace: Workspace, name: str, sweep: Sweep) -> list[PriorTrial]:
@@ -35,7 +36,7 @@ def load_prior_trials(workspace: Workspace, name: str, sweep: Sweep) -> list[Pri
     valid = [trial for trial in ranked(trials, sweep.primary_metric.goal) if is_valid_point(sweep, trial.parameters)]
     if not valid:
         raise UserMistake(
-            f"--warm-start {name}: none of its {len(trials)} trials is a point of this space"
+            f"--warm-start {name}: none of its {count(len(trials), 'trial')} is a point of this space"
             f"{_removed_parameters(trials, sweep)}."
         )
     return [(trial.parameters, trial.values) for trial in valid]
