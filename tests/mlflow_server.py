@@ -27,7 +27,7 @@ def mlflow_server(home, port):
         subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log, start_new_session=True) as server,
     ):
         try:
-            wait_for(lambda: is_healthy(port))
+            wait_for(lambda: is_healthy(port), seconds=300.0)
             yield
         finally:
             os.killpg(server.pid, signal.SIGKILL)

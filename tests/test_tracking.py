@@ -19,6 +19,7 @@ import pytest
 from searchlab.errors import WorldFault
 from searchlab.runs.events import EpochFinished, EventBuffer, TrialFinished, TrialStarted, forward, from_json, to_json
 from searchlab.runs.provenance import provenance
+from searchlab.tracking import patience
 from searchlab.tracking.recorder import Recorder
 from searchlab.tracking.run_recorder import NullRecorder
 from searchlab.tracking.sweep_record import SweepRecord
@@ -89,6 +90,12 @@ def is_alive(pid):
         os.kill(pid, 0)
         return True
     return False
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Wait for a complete record also where a run is stopped, on a busy machine too."""
+    monkeypatch.setattr(patience, "STOPPED_SECONDS", 600.0)
 
 
 @pytest.fixture(scope="session")
