@@ -19,32 +19,40 @@ from searchlab.cli.run_options import parse_duration
 @click.option(
     "--address", envvar="RAY_ADDRESS", help="Address of the sweep's cluster now; http:// resumes it there as a job."
 )
+@click.option("--changed-code", is_flag=True, help="Go on although the code has changed; the record then says so.")
 @tracking_option
 @storage_option
 @home_option
 @json_option
 def resume_command(
-    name: str, trials: int | None, time_budget: str | None, address: str | None, as_json: bool, **options: Any
+    name: str,
+    trials: int | None,
+    time_budget: str | None,
+    address: str | None,
+    changed_code: bool,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Continue the sweep NAME where it stopped; with --trials or --time-budget, extend a finished one."""
     seconds, output = parse_duration(time_budget), Output(as_json)
     if url := cluster_url(address):
-        return _resume_on_cluster(url, name, trials, time_budget, output)
+        words = ["--trials", str(trials)] if trials is not None else []
+        words += ["--time-budget", time_budget] if time_budget else []
+        return _resume_on_cluster(url, name, [*words, *(["--changed-code"] if changed_code else [])], output)
     from searchlab.cli.progress import Progress
     from searchlab.runner.resume import resume
 
+    options |= {"trials": trials, "seconds": seconds, "address": address, "changed_code": changed_code}
     with Progress(output.console) as progress:
-        result = resume(name, trials=trials, seconds=seconds, address=address, display=progress, **options)
+        result = resume(name, display=progress, **options)
     return print_outcome(result, output)
 
 
-def _resume_on_cluster(address: str, name: str, trials: int | None, time_budget: str | None, output: Output) -> int:
+def _resume_on_cluster(address: str, name: str, words: list[str], output: Output) -> int:
     """Have a cluster continue one of its sweeps, and return at once."""
     from searchlab.cluster.jobs import JobClient
     from searchlab.cluster.submit import resume_on_cluster
 
-    words = ["--trials", str(trials)] if trials is not None else []
-    words += ["--time-budget", time_budget] if time_budget else []
     with output.console.status("contacting the cluster"):
         job = resume_on_cluster(name, JobClient(address), words)
     text = f"{name} continues at {address}; `searchlab watch {name}` shows it"

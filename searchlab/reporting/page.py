@@ -98,6 +98,7 @@ class Page:
         arguments: Domain or value of each argument by path, and whether it is searched.
         seconds: Duration of each phase.
         command: The command that starts the same run again.
+        code_changes: Each change of the code while the sweep was run, as text.
         is_reproducible: Whether that command gives the same trials.
         origin: Versions, commit and checksums.
         places: Where everything is stored.
@@ -135,6 +136,7 @@ class Page:
     written: float
     figures: Sequence[Path] = ()
     samples: str | None = None
+    code_changes: Sequence[str] = ()
 
     @cached_property
     def columns(self) -> dict[str, str]:

@@ -19,7 +19,7 @@ from searchlab.reporting.page import Page, TrialRow, render
 from searchlab.reporting.pruning_savings import compute_pruning_savings
 from searchlab.reporting.search_figures import save_search_figures
 from searchlab.reporting.svg_charts import StepChart, best_score_chart
-from searchlab.runs.describe import arguments_of, command_of, settings_of
+from searchlab.runs.describe import arguments_of, code_changes_of, command_of, settings_of
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
 from searchlab.runs.trials import State, TrialRecord, pareto, winner_candidates
@@ -118,6 +118,7 @@ def _page(
         arguments=arguments_of(manifest.description),
         seconds=result.get("seconds", {}),
         command=command_of(manifest),
+        code_changes=code_changes_of(manifest),
         is_reproducible=manifest.is_reproducible,
         origin=_origin(manifest, folder, has_winner=bool(result)),
         places=_places(manifest, workspace, result),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from searchlab.runs.describe import code_changes_of
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
 from searchlab.runs.secrets import mask_all
@@ -50,6 +51,8 @@ def _sweep_record(
     tags["searchlab.trials"] = str(manifest.trials)  # a tag, because a resumed sweep may have more
     tags["searchlab.data_checksum"] = checksum
     tags["searchlab.fingerprint"] = manifest.fingerprint
+    if manifest.code_changes:
+        tags["searchlab.code_changes"] = "; ".join(code_changes_of(manifest))
     return SweepRecord(
         name=manifest.name,
         metric=manifest.metric,

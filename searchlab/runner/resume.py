@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from searchlab.data.training_rows import TrainingRows
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.monitor.study_reader import open_study
 from searchlab.results.result import Result
+from searchlab.runner.changed_code import accept_code
 from searchlab.runner.pipeline import SweepPipeline
 from searchlab.runner.run import validate_run
 from searchlab.runs.config import RunConfig
@@ -31,6 +33,7 @@ def resume(
     storage: str | None = None,
     tracking_uri: str | None = None,
     sweep: Sweep | None = None,
+    changed_code: bool = False,
     display: EventHandler | None = None,
 ) -> Result:
     """Continue a sweep that was interrupted, or extend a finished one.
@@ -46,10 +49,11 @@ def resume(
         storage: URL of the study's database with its password; default: without a password.
         tracking_uri: URL of the MLflow server with its password; default: without a password.
         sweep: The sweep, where it was started from Python; default: it is loaded from its file.
+        changed_code: Go on although the code has changed, which the record then says; default: refuse.
         display: Handles the events of the run; default: none.
 
     Raises:
-        UserMistake: When there is no such sweep, its file now means another sweep, or its data have changed.
+        UserMistake: When there is no such sweep, its file now means another sweep, or its code or data have changed.
         WorldFault: When the search had to stop early, or the study of a sweep with results is gone.
 
     Example:
@@ -62,6 +66,7 @@ def resume(
     workspace = Workspace.at(home, storage)
     manifest = SweepManifest.load(workspace.sweep(name))
     _require_study(manifest, workspace.sweep(name))
+    spec = Path(manifest.spec) if manifest.spec else None
     sweep = sweep or loader.load(manifest.spec_path()).sweep
     values = {**manifest.config.values, **({} if seconds is None else {"budget.seconds": seconds})}
     sweep = sweep.with_values(values)
@@ -70,6 +75,7 @@ def resume(
             f"{name!r} was started with another space than {manifest.spec or 'this sweep'} has now; "
             "restore the old one to continue, or run the new one under another name."
         )
+    manifest = accept_code(manifest, sweep, spec, workspace.sweep(name), accept_changes=changed_code)
     if trials is not None and RunConfig(trials=trials).trials is not None and trials < manifest.trials:
         raise UserMistake(
             f"{name!r} was started with {count(manifest.trials, 'trial')}; it can be extended, not reduced to {trials}."

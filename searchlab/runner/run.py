@@ -23,6 +23,7 @@ from searchlab.runs.config import RunConfig
 from searchlab.runs.events import EventHandler, Message
 from searchlab.runs.manifest import SweepManifest, free_name, renamed_text
 from searchlab.runs.project_archive import copy_project
+from searchlab.runs.sweep_code import hash_code
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space.domains import Choice
 from searchlab.space.resources import allowed_devices
@@ -60,6 +61,7 @@ def run(sweep: Sweep, config: RunConfig, *, spec: Path | None = None, display: E
         config=config,
         generation=generation,
         initial_points=[dict(best)] if best else [],
+        code=hash_code(sweep, spec, workspace.sweep(name).project if config.address else None),
     )
     return SweepPipeline(sweep, manifest, workspace, rows, display).run()
 

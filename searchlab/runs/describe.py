@@ -50,6 +50,18 @@ def settings_of(description: Mapping[str, Any]) -> dict[str, str]:
     return shown
 
 
+def code_changes_of(manifest: SweepManifest) -> list[str]:
+    """Return each change of the code since the sweep was started, as text."""
+    return [f"{_when(change['ended'])}: {', '.join(change['names'])}" for change in manifest.code_changes]
+
+
+def _when(ended: int | None) -> str:
+    """Return the moment at which so many trials had ended, as text; None where their number was not known."""
+    if ended is None:
+        return "when it was resumed"
+    return f"after {ended} {'trial' if ended == 1 else 'trials'} had ended"
+
+
 def _argument(value: Any) -> tuple[str, bool]:
     """Return an argument as text, and whether it is searched: a domain is described as Kind(range)."""
     found = re.fullmatch(r"(?:Float|Int|Choice)\((.*)\)( when .*)?", value) if isinstance(value, str) else None

@@ -39,6 +39,8 @@ class SweepManifest:
         generation: Number of trials drawn at a time, where the search is reproducible; 0 otherwise.
         initial_points: Parameters to try before all others, by path.
         id: Distinguishes sweeps of the same name on a shared server.
+        code: Hash of each source file and function of the sweep by name; empty where they are not known.
+        code_changes: Each resumption with other code: how many trials had ended ("ended"), and what differed ("names").
         created: When the sweep was started, in seconds since 1970.
         version: Version of searchlab that started it.
     """
@@ -53,6 +55,8 @@ class SweepManifest:
     generation: int = 0
     initial_points: Sequence[Mapping[str, Any]] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    code: Mapping[str, str] = field(default_factory=dict)
+    code_changes: Sequence[Mapping[str, Any]] = ()
     created: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))
 

@@ -1,0 +1,55 @@
+"""The code of a resumed sweep, which is that of its earlier trials unless a change is accepted and recorded."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from searchlab.errors import UserMistake, WorldFault
+from searchlab.monitor.study_reader import open_study
+from searchlab.project import project_root
+from searchlab.runs.manifest import SweepManifest
+from searchlab.runs.sweep_code import SWEEP_FILE, changed_code, hash_code
+from searchlab.runs.workspace import SweepFolder
+from searchlab.space.sweep import Sweep
+
+
+def accept_code(
+    manifest: SweepManifest, sweep: Sweep, spec: Path | None, folder: SweepFolder, *, accept_changes: bool
+) -> SweepManifest:
+    """Return the manifest with the sweep's present code, and with how it differs from the code so far.
+
+    `spec` is the sweep's file, where it has one. A manifest without code, of an older version, accepts any. Raises
+    UserMistake for code that has changed, unless `accept_changes`.
+    """
+    root = _root(manifest, spec, folder)
+    now = hash_code(sweep, spec, root)
+    names = changed_code(manifest.code, now, root) if manifest.code else []
+    names = [f"{name} {spec.name}" if spec and name == SWEEP_FILE else name for name in names]
+    if not names:
+        return replace(manifest, code={**manifest.code, **now})
+    if not accept_changes:
+        raise UserMistake(
+            f"the code of {manifest.name!r} has changed since it was started: {', '.join(names)}; restore it to "
+            f"continue, or go on with the new code, which is recorded: `searchlab resume {manifest.name} "
+            "--changed-code`."
+        )
+    change = {"time": time.time(), "ended": _ended(manifest, folder), "names": names}
+    return replace(manifest, code=now, code_changes=[*manifest.code_changes, change])
+
+
+def _root(manifest: SweepManifest, spec: Path | None, folder: SweepFolder) -> Path:
+    """Return the project's root: on a cluster it is the copy in the sweep's folder, with which all machines train."""
+    if spec is None and manifest.config.address and folder.project.exists():
+        return folder.project
+    return project_root(spec) if spec else Path.cwd()
+
+
+def _ended(manifest: SweepManifest, folder: SweepFolder) -> int | None:
+    """Return how many trials have ended; None where only the cluster reaches the study."""
+    storage = manifest.study_storage(folder)
+    try:
+        return open_study(storage, manifest.name, manifest.goal, with_parameters=False).read().ended
+    except WorldFault:
+        return None
