@@ -159,10 +159,10 @@ def test_on_a_cluster_the_copy_of_the_project_counts(project, tmp_path):
     sweep = loader.load(copy).sweep
     manifest = make_manifest(sweep, spec=str(copy), address="auto", code=hash_code(sweep, copy, folder.project))
     edit(project / "nets" / "width.py", "2", "3")
-    assert not accept_code(manifest, sweep, copy, folder, accept_changes=False).code_changes
+    assert not accept_code(manifest, sweep, folder, accept_changes=False).code_changes
     edit(folder.project / "nets" / "width.py", "2", "3")
     with pytest.raises(UserMistake, match=r"nets/width\.py"):
-        accept_code(manifest, sweep, copy, folder, accept_changes=False)
+        accept_code(manifest, sweep, folder, accept_changes=False)
 
 
 NOTEBOOK = """
@@ -219,9 +219,9 @@ def test_a_sweep_given_from_python_with_another_constraint_is_refused(tmp_path):
 
     manifest = make_manifest(sweep_with(50), code=hash_code(sweep_with(50), None))
     folder = Workspace.at(tmp_path).sweep("mine")
-    assert not accept_code(manifest, sweep_with(50), None, folder, accept_changes=False).code_changes
+    assert not accept_code(manifest, sweep_with(50), folder, accept_changes=False).code_changes
     with pytest.raises(UserMistake, match=r"constraint: .*<lambda>"):
-        accept_code(manifest, sweep_with(40), None, folder, accept_changes=False)
+        accept_code(manifest, sweep_with(40), folder, accept_changes=False)
 
 
 def test_only_what_a_source_does_counts():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from searchlab.cli.output import Output, home_option, json_option, storage_optio
 from searchlab.cli.remote import cluster_url
 from searchlab.cli.run import print_outcome
 from searchlab.cli.run_options import parse_duration
+from searchlab.errors import UserMistake
 
 
 @click.command("resume")
@@ -18,6 +20,12 @@ from searchlab.cli.run_options import parse_duration
 @click.option("--time-budget", metavar="TIME", help="Limit of the search time of all runs: 90 (seconds), 30m, 1h30m.")
 @click.option(
     "--address", envvar="RAY_ADDRESS", help="Address of the sweep's cluster now; http:// resumes it there as a job."
+)
+@click.option(
+    "--spec",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The sweep file where it is now; default: as before.",
 )
 @click.option("--changed-code", is_flag=True, help="Go on although the code has changed; the record then says so.")
 @tracking_option
@@ -30,19 +38,22 @@ def resume_command(
     time_budget: str | None,
     address: str | None,
     changed_code: bool,
+    spec: Path | None,
     as_json: bool,
     **options: Any,
 ) -> int:
     """Continue the sweep NAME where it stopped; with --trials or --time-budget, extend a finished one."""
     seconds, output = parse_duration(time_budget), Output(as_json)
     if url := cluster_url(address):
+        if spec is not None:
+            raise UserMistake(f"--spec {spec} is a file of this machine; {name!r} has its project at {url}.")
         words = ["--trials", str(trials)] if trials is not None else []
         words += ["--time-budget", time_budget] if time_budget else []
         return _resume_on_cluster(url, name, [*words, *(["--changed-code"] if changed_code else [])], output)
     from searchlab.cli.progress import Progress
     from searchlab.runner.resume import resume
 
-    options |= {"trials": trials, "seconds": seconds, "address": address, "changed_code": changed_code}
+    options |= {"trials": trials, "seconds": seconds, "address": address, "changed_code": changed_code, "spec": spec}
     with Progress(output.console) as progress:
         result = resume(name, display=progress, **options)
     return print_outcome(result, output)

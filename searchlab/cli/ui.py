@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 from types import FrameType
 
@@ -25,6 +26,7 @@ def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) ->
     from searchlab.runs.urls import without_password
     from searchlab.runs.workspace import Workspace
     from searchlab.tracking.dashboard import command, damage_of, environment
+    from searchlab.tracking.moved_artifacts import adopt_artifacts
 
     output = Output(as_json)
     if tracking_uri and tracking_uri.startswith("http"):
@@ -40,6 +42,8 @@ def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) ->
             f"{database} is damaged ({damage}); move it away, and `searchlab resume NAME` makes the record anew."
         )
     _require_free_port(port)
+    with contextlib.suppress(sqlite3.Error):  # of a damaged or locked store, MLflow's server tells
+        adopt_artifacts(workspace.path / "mlflow.db", workspace.path)
     url = f"http://127.0.0.1:{port}"
     output.console.print(f"MLflow's dashboard for {workspace.path}: {url}  (stop with Ctrl-C)", soft_wrap=True)
     output.result({"url": url})

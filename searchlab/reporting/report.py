@@ -14,7 +14,6 @@ from searchlab.metrics import Goal
 from searchlab.monitor.reasons import STATE_NAMES, ReasonCount, count_reasons
 from searchlab.monitor.snapshot import SweepState
 from searchlab.monitor.status import status_of
-from searchlab.project import project_root
 from searchlab.reporting.page import Page, TrialRow, render
 from searchlab.reporting.pruning_savings import compute_pruning_savings
 from searchlab.reporting.search_figures import save_search_figures
@@ -191,8 +190,7 @@ def _samples(folder: SweepFolder) -> str | None:
 def _origin(manifest: SweepManifest, folder: SweepFolder, *, has_winner: bool) -> dict[str, str]:
     """Return versions, commit and checksums: those of the winner's artifact, or without a winner the present ones."""
     artifact = (folder.read("artifact/manifest") if has_winner else None) or {}
-    root = project_root(Path(manifest.spec)) if manifest.spec else Path.cwd()
-    versions = dict(artifact.get("versions") or provenance(root))
+    versions = dict(artifact.get("versions") or provenance(manifest.project_root(folder)))
     versions.pop("mlflow.source.git.commit", None)
     origin = {name.removeprefix("version.").replace("git.", "git "): text for name, text in versions.items()}
     if checksum := (folder.read("data") or {}).get("checksum"):
@@ -205,7 +203,7 @@ def _places(manifest: SweepManifest, workspace: Workspace, result: Mapping[str, 
     config, folder = manifest.config, workspace.sweep(manifest.name)
     places = {
         "sweep file": manifest.spec,
-        "artifact": result.get("artifact"),
+        "artifact": folder.artifact if result.get("artifact") else None,
         "study": manifest.study_storage(folder),
         "MLflow": (config.tracking_uri or workspace.tracking_uri) if config.tracking else None,
     }

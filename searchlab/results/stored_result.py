@@ -12,6 +12,7 @@ from searchlab.results.result import Result, ResultState
 from searchlab.results.winner import Winner
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.trials import TrialRecord
+from searchlab.runs.urls import without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.study.reading import read_trials
 
@@ -44,7 +45,8 @@ def open(name: str, *, home: str | os.PathLike[str] = ".searchlab", storage: str
         Traceback (most recent call last):
         searchlab.errors.UserMistake: there is no sweep called 'no-such-sweep' in ...; there are: none yet.
     """
-    folder = Workspace.at(home, storage).sweep(name)
+    workspace = Workspace.at(home, storage)
+    folder = workspace.sweep(name)
     manifest = SweepManifest.load(folder)
     trials = read_trials(manifest.study_storage(folder), manifest.name)
     state = STATES[status_of(folder).state]
@@ -59,7 +61,7 @@ def open(name: str, *, home: str | os.PathLike[str] = ".searchlab", storage: str
         metric=manifest.metric,
         goal=manifest.goal,
         seconds=stored.get("seconds", {}),
-        tracking_uri=stored.get("tracking_uri"),
+        tracking_uri=_tracking_uri(manifest, workspace) if stored.get("tracking_uri") else None,
         run_id=stored.get("run_id"),
         record_fault=stored.get("record_fault"),
         figures=tuple(sorted(folder.figures.glob("*.png"))) if stored else (),
@@ -67,6 +69,11 @@ def open(name: str, *, home: str | os.PathLike[str] = ".searchlab", storage: str
         over=stored.get("over"),
         report=report if report.exists() else None,
     )
+
+
+def _tracking_uri(manifest: SweepManifest, workspace: Workspace) -> str:
+    """Return the URL of the MLflow store: of a server, or of the home folder where it is now."""
+    return without_password(manifest.config.tracking_uri or workspace.tracking_uri)
 
 
 def _winner(

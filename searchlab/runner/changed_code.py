@@ -15,17 +15,17 @@ from searchlab.runs.workspace import SweepFolder
 from searchlab.space.sweep import Sweep
 
 
-def accept_code(
-    manifest: SweepManifest, sweep: Sweep, spec: Path | None, folder: SweepFolder, *, accept_changes: bool
-) -> SweepManifest:
+def accept_code(manifest: SweepManifest, sweep: Sweep, folder: SweepFolder, *, accept_changes: bool) -> SweepManifest:
     """Return the manifest with the sweep's present code, and with how it differs from the code so far.
 
-    `spec` is the sweep's file, where it has one. A manifest without code, of an older version, accepts any. Raises
+    A manifest without code, of an older version, accepts any. Raises
     UserMistake for code that has changed, unless `accept_changes`.
     """
-    root = _root(manifest, spec, folder)
+    spec = Path(manifest.spec) if manifest.spec and Path(manifest.spec).is_file() else None
+    root = project_root(spec) if spec else manifest.project_root(folder)
     now = hash_code(sweep, spec, root)
-    names = changed_code(manifest.code, now, root) if manifest.code else []
+    stored = {name: hashed for name, hashed in manifest.code.items() if spec or name != SWEEP_FILE}
+    names = changed_code(stored, now, root) if stored else []
     names = [f"{name} {spec.name}" if spec and name == SWEEP_FILE else name for name in names]
     if not names:
         return replace(manifest, code={**manifest.code, **now})
@@ -37,13 +37,6 @@ def accept_code(
         )
     change = {"time": time.time(), "ended": _ended(manifest, folder), "names": names}
     return replace(manifest, code=now, code_changes=[*manifest.code_changes, change])
-
-
-def _root(manifest: SweepManifest, spec: Path | None, folder: SweepFolder) -> Path:
-    """Return the project's root: on a cluster it is the copy in the sweep's folder, with which all machines train."""
-    if spec is None and manifest.config.address and folder.project.exists():
-        return folder.project
-    return project_root(spec) if spec else Path.cwd()
 
 
 def _ended(manifest: SweepManifest, folder: SweepFolder) -> int | None:

@@ -20,7 +20,6 @@ from searchlab.engine.refit import RefitTrial
 from searchlab.errors import Interrupted, UserMistake, WorldFault
 from searchlab.metrics import Goal
 from searchlab.monitor.snapshot import SweepState
-from searchlab.project import project_root
 from searchlab.reporting.formats import factors_text
 from searchlab.reporting.report import write_report
 from searchlab.reporting.search_figures import save_search_figures
@@ -226,9 +225,7 @@ class SweepPipeline:
         return ()
 
     def _root(self) -> Path:
-        if self.manifest.config.address and self.folder.project.exists():
-            return self.folder.project
-        return project_root(Path(self.manifest.spec)) if self.manifest.spec else Path.cwd()
+        return self.manifest.project_root(self.folder)
 
     def _validate_data(self) -> str:
         """Return the checksum of the training rows; raise UserMistake where it is not that of the earlier trials."""

@@ -60,7 +60,7 @@ def _sweep_record(
         home=workspace.path,
         params=mask_all({name: str(value) for name, value in settings.items()} | arguments),
         tags=mask_all(tags),
-        files=[Path(manifest.spec)] if manifest.spec else [],
+        files=[Path(manifest.spec)] if manifest.spec and Path(manifest.spec).is_file() else [],
         study=manifest.id,
         others=[metric.name for metric in sweep.metrics[1:]],
     )

@@ -12,7 +12,7 @@ from searchlab.monitor.study_reader import open_study
 from searchlab.results.result import Result
 from searchlab.runner.changed_code import accept_code
 from searchlab.runner.pipeline import SweepPipeline
-from searchlab.runner.run import validate_run
+from searchlab.runner.run import keep_project, validate_run
 from searchlab.runs.config import RunConfig
 from searchlab.runs.events import EventHandler
 from searchlab.runs.manifest import SweepManifest
@@ -33,6 +33,7 @@ def resume(
     storage: str | None = None,
     tracking_uri: str | None = None,
     sweep: Sweep | None = None,
+    spec: str | os.PathLike[str] | None = None,
     changed_code: bool = False,
     display: EventHandler | None = None,
 ) -> Result:
@@ -49,6 +50,7 @@ def resume(
         storage: URL of the study's database with its password; default: without a password.
         tracking_uri: URL of the MLflow server with its password; default: without a password.
         sweep: The sweep, where it was started from Python; default: it is loaded from its file.
+        spec: The sweep file where it is now; default: where it was, seen from the home folder or absolutely.
         changed_code: Go on although the code has changed, which the record then says; default: refuse.
         display: Handles the events of the run; default: none.
 
@@ -66,16 +68,17 @@ def resume(
     workspace = Workspace.at(home, storage)
     manifest = SweepManifest.load(workspace.sweep(name))
     _require_study(manifest, workspace.sweep(name))
-    spec = Path(manifest.spec) if manifest.spec else None
-    sweep = sweep or loader.load(manifest.spec_path()).sweep
+    if spec is not None:
+        manifest = replace(manifest, spec=str(Path(spec).expanduser().absolute()))
+    sweep = sweep or loader.load(Path(spec) if spec is not None else manifest.spec_path()).sweep
     values = {**manifest.config.values, **({} if seconds is None else {"budget.seconds": seconds})}
     sweep = sweep.with_values(values)
-    if sweep.fingerprint() != manifest.fingerprint:
+    if not manifest.describes(sweep):
         raise UserMistake(
             f"{name!r} was started with another space than {manifest.spec or 'this sweep'} has now; "
             "restore the old one to continue, or run the new one under another name."
         )
-    manifest = accept_code(manifest, sweep, spec, workspace.sweep(name), accept_changes=changed_code)
+    manifest = accept_code(manifest, sweep, workspace.sweep(name), accept_changes=changed_code)
     if trials is not None and RunConfig(trials=trials).trials is not None and trials < manifest.trials:
         raise UserMistake(
             f"{name!r} was started with {count(manifest.trials, 'trial')}; it can be extended, not reduced to {trials}."
@@ -84,6 +87,9 @@ def resume(
     manifest = replace(manifest, trials=sweep.resolve_trials(trials or manifest.trials), config=config)
     rows = TrainingRows(sweep.data)
     validate_run(sweep, replace(config, warm_start=None), rows)
+    if spec is not None and config.address:
+        kept = keep_project(Path(spec), workspace.sweep(name))
+        manifest = replace(manifest, spec=str(kept))
     return SweepPipeline(sweep, manifest, workspace, rows, display).run()
 
 

@@ -52,7 +52,7 @@ def run(sweep: Sweep, config: RunConfig, *, spec: Path | None = None, display: E
     if display and name != (config.name or sweep.name):
         display.handle(Message(renamed_text(sweep.name, name)))
     if config.address:
-        spec = _kept_spec(spec, workspace.sweep(name))
+        spec = keep_project(spec, workspace.sweep(name))
     manifest = SweepManifest.of(
         sweep,
         name=name,
@@ -94,7 +94,7 @@ def _resolved(config: RunConfig, sweep: Sweep) -> RunConfig:
     return replace(config, address=address, workers=workers)
 
 
-def _kept_spec(spec: Path | None, folder: SweepFolder) -> Path | None:
+def keep_project(spec: Path | None, folder: SweepFolder) -> Path | None:
     """Copy the project into the sweep's folder, which is sent to the cluster; return the sweep file in the copy."""
     root = project_root(spec.absolute()) if spec else Path.cwd()
     copy_project(root, folder.project)

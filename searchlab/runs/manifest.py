@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
+import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchlab.errors import UserMistake
+from searchlab.project import project_root
 from searchlab.runs.config import RunConfig
 from searchlab.runs.secrets import mask_all
 from searchlab.runs.urls import with_password_from, without_password
@@ -21,6 +24,7 @@ if TYPE_CHECKING:  # `searchlab list` reads manifests, and NumPy takes half a se
     from searchlab.metrics import Goal
     from searchlab.space.sweep import Sweep
 
+SPEC_HERE = "spec_from_folder"  # the sweep file relative to the sweep's folder, which counts where both were moved
 URLS = ("storage", "tracking_uri")  # options that may hold a password
 
 
@@ -34,7 +38,7 @@ class SweepManifest:
         fingerprint: SHA-256 of the description; a sweep file with another one is another sweep.
         description: The parts and the space of the sweep as JSON values.
         goals: Direction ("max" or "min") of each metric by name, the primary one first.
-        spec: Path of the sweep file; None for a sweep that was started from Python.
+        spec: Path of the sweep file, now; None for a sweep that was started from Python.
         config: The options of the run; the home is where the manifest lies.
         generation: Number of trials drawn at a time, where the search is reproducible; 0 otherwise.
         initial_points: Parameters to try before all others, by path.
@@ -94,13 +98,34 @@ class SweepManifest:
         return below if "://" in shared else Path(below)
 
     def spec_path(self) -> Path:
-        """Return the path of the sweep file; raise UserMistake for a sweep that was started from Python."""
+        """Return the path of the sweep file.
+
+        Raises UserMistake for a sweep that was started from Python, and where the file is gone.
+        """
         if self.spec is None:
             raise UserMistake(
                 f"{self.name!r} was started from Python, so no file holds it; call searchlab.resume({self.name!r}, "
                 "sweep=...) there."
             )
+        if not Path(self.spec).is_file():
+            raise UserMistake(
+                f"the sweep file of {self.name!r} is no longer at {self.spec}; name it where it is now: "
+                f"`searchlab resume {self.name} --spec FILE`."
+            )
         return Path(self.spec)
+
+    def project_root(self, folder: SweepFolder) -> Path:
+        """Return the root of the sweep's project; on a cluster it is the copy with which all its machines train."""
+        if self.config.address and folder.project.exists():
+            return folder.project
+        return project_root(Path(self.spec)) if self.spec and Path(self.spec).is_file() else Path.cwd()
+
+    def describes(self, sweep: Sweep) -> bool:
+        """Return whether this is the manifest of a sweep; the folder of its data does not count, as for moved data."""
+        if sweep.fingerprint() == self.fingerprint:
+            return True
+        now = json.loads(json.dumps(mask_all(sweep.describe())))
+        return bool(_without_data_folders(now) == _without_data_folders(self.description))
 
     def save(self, folder: SweepFolder) -> None:
         """Write the manifest into the sweep's folder, without the passwords of servers and the secrets of parts."""
@@ -109,7 +134,8 @@ class SweepManifest:
             config[secret] = config[secret] and without_password(config[secret])
         del config["home"], config["name"], config["trials"]  # what the folder and the manifest themselves say
         folder.path.mkdir(parents=True, exist_ok=True)
-        folder.write("sweep", asdict(self) | {"config": config, "description": mask_all(self.description)})
+        here = {SPEC_HERE: os.path.relpath(self.spec, folder.path)} if self.spec else {}
+        folder.write("sweep", asdict(self) | {"config": config, "description": mask_all(self.description)} | here)
 
     @classmethod
     def load(cls, folder: SweepFolder) -> SweepManifest:
@@ -130,10 +156,32 @@ class SweepManifest:
             config = RunConfig(**stored["config"])
             if config.storage:
                 config = replace(config, storage=with_password_from(config.storage, folder.database))
-            return cls(**stored | {"config": config})
+            spec = _present_spec(stored.pop("spec", None), stored.pop(SPEC_HERE, None), folder)
+            return cls(**stored | {"config": config, "spec": spec})
         except (KeyError, TypeError, UserMistake) as error:
             problem = f"no entry {error}" if isinstance(error, KeyError) else str(error).replace(f"{cls.__name__}.", "")
             raise folder.damaged("sweep", f"damaged, or of another version of searchlab: {problem}") from error
+
+
+def _present_spec(stored: str | None, from_folder: str | None, folder: SweepFolder) -> str | None:
+    """Return the path of the sweep file: relative to the sweep's folder, else where it was at the start."""
+    if stored is None or from_folder is None:
+        return stored
+    here = os.path.normpath(folder.path / from_folder)
+    return here if os.path.isfile(here) else stored
+
+
+def _without_data_folders(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description with the name alone of every absolute path in its data."""
+    return {**description, "data": _without_folders(description["data"])}
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_folders(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(inner) for inner in value]
+    return os.path.basename(value) if isinstance(value, str) and os.path.isabs(value) else value
 
 
 def free_name(sweep: Sweep, workspace: Workspace, requested: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from searchlab.tracking.probe import REFUSALS, causes, network_reason
 
 MAX_LETTERS = 200  # of a reason: a server may answer with a page
+TEMPORARY = (OSError, OperationalError, sqlite3.OperationalError)
 PERMANENT = {
     "BAD_REQUEST",
     "CUSTOMER_UNAUTHORIZED",
@@ -31,7 +33,7 @@ def is_permanent(fault: BaseException) -> bool:
         return True
     if isinstance(fault, MlflowException):
         return fault.error_code in PERMANENT or _status(fault) in REFUSALS
-    return isinstance(fault, FileNotFoundError) or not isinstance(fault, (OSError, OperationalError))
+    return isinstance(fault, FileNotFoundError) or not isinstance(fault, TEMPORARY)
 
 
 def damage_of(fault: BaseException) -> str | None:

@@ -11,6 +11,7 @@ from mlflow.tracking.request_header.abstract_request_header_provider import Requ
 from mlflow.tracking.request_header.registry import _request_header_provider_registry
 
 from searchlab.runs.file_lock import FileLock
+from searchlab.tracking.moved_artifacts import adopt_artifacts
 from searchlab.tracking.probe import authorization
 
 SQLITE = "sqlite:///"
@@ -34,7 +35,9 @@ def open_store(uri: str, home: Path) -> MlflowClient:
     if not any(isinstance(provider, AuthorizationHeader) for provider in _request_header_provider_registry):
         _request_header_provider_registry.register(AuthorizationHeader)  # type: ignore[no-untyped-call]
     if uri.startswith(SQLITE):
-        create_tables(Path(uri.removeprefix(SQLITE)).absolute(), home)
+        database = Path(uri.removeprefix(SQLITE)).absolute()
+        create_tables(database, home)
+        adopt_artifacts(database, home)
     return MlflowClient(uri, registry_uri=uri)
 
 
