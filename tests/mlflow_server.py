@@ -7,8 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from contextlib import contextmanager, suppress
+
+from mlflow import MlflowClient
+
+from searchlab.runs.workspace import Workspace
+from tests.conftest import ROOT
 
 
 def store_uri(home):
@@ -46,3 +52,36 @@ def wait_for(condition, seconds=60.0):
     while not condition():
         assert time.monotonic() < deadline, f"the condition does not hold after {seconds:.0f} s"
         time.sleep(0.02)
+
+
+def artifact_sizes(home, name):
+    """Return the files of a sweep's runs in MLflow, downloaded one by one, as {path: size}."""
+    client = MlflowClient(Workspace.at(home).tracking_uri)
+    experiment = client.get_experiment_by_name(name)
+    assert experiment.artifact_location.startswith((home / "mlartifacts").as_uri())
+    found = {}
+    for each in client.search_runs([experiment.experiment_id]):
+        left = [""]
+        while left:
+            for entry in client.list_artifacts(each.info.run_id, left.pop()):
+                if entry.is_dir:
+                    left.append(entry.path)
+                else:
+                    with open(client.download_artifacts(each.info.run_id, entry.path), "rb") as file:
+                        found[entry.path] = len(file.read())
+    return found
+
+
+def download_from_ui(home, port, run_id, expected):
+    """Download every artifact of a run from `searchlab ui`, and compare the sizes."""
+    command = [sys.executable, "-m", "searchlab.cli", "ui", "--port", str(port), "--home", str(home)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: is_healthy(port), seconds=300.0)
+        for path, size in expected.items():
+            query = urllib.parse.urlencode({"path": path, "run_uuid": run_id})
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/get-artifact?{query}", timeout=60) as response:
+                assert len(response.read()) == size, path
+    finally:
+        server.terminate()
+        server.wait(60)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-import urllib.parse
-import urllib.request
 
 import numpy as np
 import pytest
@@ -27,7 +23,7 @@ from searchlab.tracking.moved_artifacts import adopt_artifacts
 from tests.command_line import error_message, run_cli, write_sweep_file
 from tests.conftest import ROOT
 from tests.jobs import make_manifest, run
-from tests.mlflow_server import is_healthy, store_uri, wait_for
+from tests.mlflow_server import artifact_sizes, download_from_ui, store_uri
 from tests.sweeps import spiral_sweep
 
 TEXT = """
@@ -76,31 +72,13 @@ def run_partly(monkeypatch, **options):
             run(engine="local", tracking="mlflow", fuse=1, **options)
 
 
-def artifact_paths(home, name):
-    """Return the files of a sweep's runs in MLflow, downloaded one by one, as {path: size}."""
-    client = MlflowClient(store_uri(home))
-    experiment = client.get_experiment_by_name(name)
-    assert experiment.artifact_location.startswith((home / "mlartifacts").as_uri())
-    found = {}
-    for each in client.search_runs([experiment.experiment_id]):
-        left = [""]
-        while left:
-            for entry in client.list_artifacts(each.info.run_id, left.pop()):
-                if entry.is_dir:
-                    left.append(entry.path)
-                else:
-                    with open(client.download_artifacts(each.info.run_id, entry.path), "rb") as file:
-                        found[entry.path] = len(file.read())
-    return found
-
-
 @pytest.mark.slow
 def test_a_moved_home_has_its_sweeps_and_their_record_where_it_is_now(project, tmp_path, monkeypatch, free_port):
     old, new = tmp_path / "home", tmp_path / "far" / "new home"
     finished = run(spiral_sweep(2, name="done"), home=old, engine="local", tracking="mlflow")
     loaded = loader.load(project / "mine.py")
     run_partly(monkeypatch, sweep=loaded.sweep, spec=loaded.path, home=old)
-    before = artifact_paths(old, "done")
+    before = artifact_sizes(old, "done")
     assert "winner/weights.npz" in before
     move(old, new)
 
@@ -113,30 +91,15 @@ def test_a_moved_home_has_its_sweeps_and_their_record_where_it_is_now(project, t
     assert artifact.load(opened.artifact)
     assert run_cli("report", "done", home=new).returncode == 0
     assert str(old) + "/" not in opened.report.read_text()
-    downloaded_from_ui(new, free_port, opened.run_id, before)
+    download_from_ui(new, free_port, opened.run_id, before)
 
     resumed = resume("mine", home=new)
     assert len(resumed.trials) == 3
     assert resumed.artifact.is_relative_to(new)
-    assert artifact_paths(new, "mine")["winner/weights.npz"] == (resumed.artifact / "weights.npz").stat().st_size
-    assert artifact_paths(new, "done") == before
+    assert artifact_sizes(new, "mine")["winner/weights.npz"] == (resumed.artifact / "weights.npz").stat().st_size
+    assert artifact_sizes(new, "done") == before
     assert len(resume("done", home=new, trials=3, sweep=spiral_sweep(2, name="done")).trials) == 3
     assert old.is_file(), "nothing was written to the old place"
-
-
-def downloaded_from_ui(home, port, run_id, expected):
-    """Download every artifact of a run from `searchlab ui`, and compare the sizes."""
-    command = [sys.executable, "-m", "searchlab.cli", "ui", "--port", str(port), "--home", str(home)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: is_healthy(port))
-        for path, size in expected.items():
-            query = urllib.parse.urlencode({"path": path, "run_uuid": run_id})
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/get-artifact?{query}", timeout=60) as response:
-                assert len(response.read()) == size, path
-    finally:
-        server.terminate()
-        server.wait(60)
 
 
 @pytest.mark.slow
@@ -145,7 +108,7 @@ def test_a_copied_home_leaves_the_record_of_the_original_alone(tmp_path):
     run(spiral_sweep(1, name="done"), home=old, engine="local", tracking="mlflow")
     shutil.copytree(old, new)
     adopt_artifacts(new / "mlflow.db", new)
-    assert artifact_paths(new, "done") == artifact_paths(old, "done")
+    assert artifact_sizes(new, "done") == artifact_sizes(old, "done")
     shared = old / "mlflow.db"  # another home whose sweeps were recorded in this store
     other = tmp_path / "other"
     run(spiral_sweep(1, name="theirs"), home=other, engine="local", tracking="mlflow", tracking_uri=store_uri(old))

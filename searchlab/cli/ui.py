@@ -8,6 +8,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -47,14 +48,14 @@ def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) ->
     url = f"http://127.0.0.1:{port}"
     output.console.print(f"MLflow's dashboard for {workspace.path}: {url}  (stop with Ctrl-C)", soft_wrap=True)
     output.result({"url": url})
-    _serve(command(workspace.tracking_uri, workspace.path, port), environment())
+    _serve(command(workspace.path, port), environment(), workspace.path)
     return None
 
 
-def _serve(command: list[str], environment: dict[str, str]) -> None:
-    """Run a server until it ends, or until this process gets a signal, which ends the server's whole process group."""
+def _serve(command: list[str], environment: dict[str, str], folder: Path) -> None:
+    """Run a server in a folder until it ends, or until a signal to this process, which ends its whole process group."""
     signals: list[int] = []
-    server = subprocess.Popen(command, env=environment, start_new_session=True)
+    server = subprocess.Popen(command, env=environment, cwd=folder, start_new_session=True)
 
     def stop(number: int, frame: FrameType | None) -> None:
         signals.append(number)

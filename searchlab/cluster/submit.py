@@ -10,6 +10,7 @@ from pathlib import Path
 
 from searchlab.cluster.jobs import JobClient
 from searchlab.errors import UserMistake
+from searchlab.runs.config import numbered
 from searchlab.runs.project_archive import pack
 from searchlab.space.loader import SweepFile
 from searchlab.wording import suggestion
@@ -71,5 +72,5 @@ def sweep_names(jobs: JobClient) -> list[str]:
 
 def _free_names(name: str, taken: Container[str]) -> Iterable[str]:
     """Return those of the name, name-2, name-3 ... that are free."""
-    candidates = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    candidates = itertools.chain([name], (numbered(name, number) for number in itertools.count(2)))
     return (candidate for candidate in candidates if candidate not in taken)

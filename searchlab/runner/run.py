@@ -10,6 +10,7 @@ from typing import Any
 
 from searchlab.backend import unavailable_reason
 from searchlab.cluster.address import validate_address
+from searchlab.cluster.temporary_folder import validate_temporary_folder
 from searchlab.data.training_rows import TrainingRows
 from searchlab.engine.blob_store import validate_location
 from searchlab.engine.memory_limits import default_workers, validate_memory, worker_memory
@@ -77,6 +78,8 @@ def validate_run(sweep: Sweep, config: RunConfig, rows: TrainingRows) -> None:
     if missing:
         raise UserMistake(f"device {config.device!r} cannot be used here: {missing}.")
     validate_address(config.address, config.storage, config.checkpoints)
+    if config.engine == "tune" and not config.address:
+        validate_temporary_folder()
     if config.checkpoints:
         validate_location(config.checkpoints)
     if config.warm_start and sweep.grid_points():

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # `searchlab list` reads configurations, and NumPy takes half
 
 EngineName: TypeAlias = Literal["tune", "local"]
 DEVICE_OPTIONS = ("cpu", "cuda", "either")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MAX_NAME = 64  # letters
+NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")
 
 
 def _flag(kind: type, **details: Any) -> dict[str, Any]:
@@ -126,7 +127,13 @@ class RunConfig:
 def validate_name(name: str | None) -> None:
     """Raise UserMistake for a name that no sweep can have; None is fine."""
     if name is not None and not (isinstance(name, str) and NAME.fullmatch(name)):
-        raise UserMistake(f"a sweep's name is up to 64 letters, digits, '.', '_' and '-', got {name!r}.")
+        raise UserMistake(f"a sweep's name is up to {MAX_NAME} letters, digits, '.', '_' and '-', got {name!r}.")
+
+
+def numbered(name: str, number: int) -> str:
+    """Return a sweep's name with a number, shortened where it would be too long."""
+    suffix = f"-{number}"
+    return f"{name[: MAX_NAME - len(suffix)]}{suffix}"
 
 
 def _validate_count(option: str, count: int | None) -> None:

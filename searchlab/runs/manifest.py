@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchlab.errors import UserMistake
 from searchlab.project import project_root
-from searchlab.runs.config import RunConfig
+from searchlab.runs.config import RunConfig, numbered
 from searchlab.runs.secrets import mask_all
 from searchlab.runs.urls import with_password_from, without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
@@ -196,7 +196,7 @@ def free_name(sweep: Sweep, workspace: Workspace, requested: str | None) -> str:
         )
     while _is_taken(workspace, name):
         number += 1
-        name = f"{sweep.name}-{number}"
+        name = numbered(sweep.name, number)
     return name
 
 

@@ -9,8 +9,10 @@ given, and of a password with an unquoted @ it takes the rest for the host, and 
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from pathlib import Path
+from urllib.parse import quote, unquote
 
+SQLITE = "sqlite:///"
 SECRET_PARAMETERS = {"password", "passwd", "sslpassword"}  # what database drivers take in a URL's query
 LOCAL_SCHEMES = ("sqlite", "file")  # these have no password
 WEB_SCHEMES = ("http", "https")
@@ -35,6 +37,16 @@ def mask_password(url: str) -> str:
 def with_password_from(url: str, complete: str | None) -> str:
     """Return `complete`, such as a URL from the environment, where it is `url` with a password; else return `url`."""
     return complete if complete and without_password(complete) == without_password(url) else url
+
+
+def sqlite_url(database: Path) -> str:
+    """Return the URL of a SQLite file; only what would change the URL's meaning is quoted in its path."""
+    return SQLITE + re.sub("[%?#]", lambda found: quote(found[0]), str(database))
+
+
+def sqlite_path(url: str) -> Path:
+    """Return the absolute path of the file that a URL of SQLite names."""
+    return Path(unquote(url.removeprefix(SQLITE).partition("?")[0])).absolute()
 
 
 def web_credentials(url: str) -> tuple[str, str]:

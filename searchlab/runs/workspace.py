@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.runs.config import validate_name
+from searchlab.runs.urls import sqlite_url
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,14 @@ class Workspace:
     @property
     def tracking_uri(self) -> str:
         """The URL of MLflow's embedded store."""
-        return f"sqlite:///{self.path / 'mlflow.db'}"
+        return sqlite_url(self.path / "mlflow.db")
 
     def sweep(self, name: str) -> SweepFolder:
-        """Return the folder of the sweep of this name, which need not exist."""
+        """Return the folder of the sweep of this name, which need not exist.
+
+        Raises UserMistake for a name that no sweep can have, such as one that leads to another folder.
+        """
+        validate_name(name)
         return SweepFolder(self.path / "sweeps" / name, self.database)
 
     def sweeps(self) -> list[SweepFolder]:

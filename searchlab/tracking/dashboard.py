@@ -9,11 +9,15 @@ import sys
 from pathlib import Path
 
 
-def command(uri: str, home: Path, port: int) -> list[str]:
-    """Return the command of a server for the store at `uri`, on loopback only, with one worker for one person."""
+def command(home: Path, port: int) -> list[str]:
+    """Return the command of a server for the store of a home folder, on loopback only, with one worker for one person.
+
+    It is to be started in the home folder, and so names the database without the folder, which may have any name.
+    """
     return [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--artifacts-destination",
-        str(home / "mlartifacts"), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///mlflow.db",
+        "--artifacts-destination", (home / "mlartifacts").as_uri(),
+        "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
     ]  # fmt: skip
 
 

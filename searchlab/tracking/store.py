@@ -11,10 +11,10 @@ from mlflow.tracking.request_header.abstract_request_header_provider import Requ
 from mlflow.tracking.request_header.registry import _request_header_provider_registry
 
 from searchlab.runs.file_lock import FileLock
+from searchlab.runs.urls import SQLITE, sqlite_path, sqlite_url
 from searchlab.tracking.moved_artifacts import adopt_artifacts
 from searchlab.tracking.probe import authorization
 
-SQLITE = "sqlite:///"
 SERVERS = ("http://", "https://", "databricks")
 
 
@@ -35,9 +35,10 @@ def open_store(uri: str, home: Path) -> MlflowClient:
     if not any(isinstance(provider, AuthorizationHeader) for provider in _request_header_provider_registry):
         _request_header_provider_registry.register(AuthorizationHeader)  # type: ignore[no-untyped-call]
     if uri.startswith(SQLITE):
-        database = Path(uri.removeprefix(SQLITE)).absolute()
+        database = sqlite_path(uri)
         create_tables(database, home)
         adopt_artifacts(database, home)
+        uri = url_from_here(database)
     return MlflowClient(uri, registry_uri=uri)
 
 
@@ -58,8 +59,16 @@ def create_tables(database: Path, home: Path) -> None:
         partial = database.with_name(f"{database.name}.new")
         for left_over in (partial, partial.with_name(f"{partial.name}-journal")):
             left_over.unlink(missing_ok=True)
-        SqlAlchemyStore(f"{SQLITE}{partial}", (home / "mlartifacts").as_uri()).engine.dispose()  # type: ignore[no-untyped-call]
+        SqlAlchemyStore(url_from_here(partial), (home / "mlartifacts").as_uri()).engine.dispose()  # type: ignore[no-untyped-call]
         os.replace(partial, database)
+
+
+def url_from_here(database: Path) -> str:
+    """Return the URL of a SQLite file, relative where it is in the current folder.
+
+    MLflow creates the folder of an absolute one again, under the name with which the URL quotes it.
+    """
+    return f"{SQLITE}{database.name}" if database.parent == Path.cwd() else sqlite_url(database)
 
 
 def experiment_id(client: MlflowClient, uri: str, name: str, home: Path) -> str:
