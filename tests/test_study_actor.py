@@ -127,6 +127,17 @@ def test_a_paused_study_gives_out_no_group_and_pauses_every_worker(actor):
     assert states(actor) == ["RUNNING"] * 4
 
 
+def test_a_worker_that_ends_for_the_fault_of_a_stopped_search_has_not_crashed(actor):
+    actor.next_group("a")
+    actor.next_group("b")
+    actor.stop("the disk is full")
+    actor.worker_ended("a")
+    assert actor.next_group("b") is None
+    assert messages(actor) == [], "no process has died, and nothing will be retried"
+    assert states(actor) == ["RUNNING"] * 8
+    assert actor.stop_reason() == "the disk is full"
+
+
 def test_restored_reports_are_added_in_one_call_and_stop_no_trial(actor):
     group = actor.next_group("a")
     actor.restore_reports([(group.trials, epoch(number, [0.1 * number] * 8)) for number in (1, 2, 3)])

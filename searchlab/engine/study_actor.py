@@ -226,9 +226,12 @@ class StudyActor:
         self._update_has_work()
 
     def _unfinished(self, worker: str, group: Group) -> Group | None:
-        """Return what is left to train of this worker's group, which it has saved if preempted, or crashed with."""
+        """Return what is left to train of this worker's group, which it has saved if preempted, or crashed with.
+
+        None where the search ends: a worker then leaves its group without a crash, and `resume` continues it.
+        """
         numbers = self._study.running(group.trials)
-        if not numbers or self._study.paused:
+        if not numbers or self._study.paused or self._stop_reason:
             return None
         unfinished = group.subset(numbers)
         if self._workers.is_preempted(worker):
