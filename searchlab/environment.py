@@ -14,6 +14,15 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 # pays for page faults
 MALLOC_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20)}
 
+# id of a process: when a call to the raylet fails and that process has died, Ray ends this one without a word; without
+# the variable, when the parent of this process is process 1, as in a container or under nohup
+RAYLET_VARIABLE = "RAY_RAYLET_PID"
+
+
+def driver_environment() -> dict[str, str]:
+    """Return the variables of a process that drives a search with Ray, so that it reports a raylet's death itself."""
+    return {RAYLET_VARIABLE: str(os.getpid())}
+
 
 def worker_environment(threads: int = 1) -> dict[str, str]:
     """Return the variables of a process that trains on this many cores; values that the user has set take precedence.

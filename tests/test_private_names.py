@@ -12,6 +12,7 @@ import inspect
 import logging
 import mmap
 import re
+import subprocess
 import textwrap
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,8 @@ from optuna.study import Study
 from optuna.trial import TrialState
 from sqlalchemy import inspect as inspect_database
 
-from searchlab.cluster import connection, jobs
+from searchlab.cluster import connection, jobs, local_ray
+from searchlab.environment import RAYLET_VARIABLE
 from searchlab.study import optuna_samplers, trial_proposer
 from searchlab.study.storage import advisory_lock, attributes, journal_format
 from searchlab.study.storage.database_storage import DatabaseStorage
@@ -50,14 +52,16 @@ PRIVATE_NAMES = {  # attributes and methods, with what the library does with the
     "_study_id": "Study: the study's id in its storage",
     "_thread_local": "Study: its cache of trials is cleared for each new trial, as `Study.ask` does",
     "_trial_id": "FrozenTrial: an open trial of a killed process is opened again by its id",
+    "_exit": "os, which documents it: ends a process whose main thread hangs in Ray's library",
     # Ray
     "_global_node": "ray._private.worker: the processes of this machine's Ray, to notice when one has died",
-    "_private": "the module of `_global_node`",
+    "_private": "the package of `_global_node` and of the modules `services`, `utils` and `worker`",
 }
 UNDOCUMENTED_MODULES = {
     "mlflow.store.tracking.sqlalchemy_store": "creates MLflow's tables in a file that is renamed when it is complete",
     "mlflow.tracking.request_header.registry": "takes the header of a user without a password, without an entry point",
     "optuna.storages._rdb": "`models.TrialModel`, which `_get_prepared_new_trial` returns",
+    "ray._private": "`services`, `utils`, `worker`, of which one name each is replaced while Ray is used",
     "ray.tune.error": "`TuneError`, which `Tuner.fit` raises",
     "ray.tune.execution": "`class_cache.ENV_VARS_TO_PROPAGATE`, from which the keys of a store are removed",
 }
@@ -353,7 +357,24 @@ def test_rays_node_knows_its_dead_processes():
     assert parameters_of(Node.dead_processes) == []
     assert "result.append((process_type, process_info.process))" in inspect.getsource(Node.dead_processes)
     names = (ray_constants.PROCESS_TYPE_GCS_SERVER, ray_constants.PROCESS_TYPE_RAYLET)
-    assert names == connection.ESSENTIAL_PROCESSES
+    assert names == local_ray.ESSENTIAL_PROCESSES
+
+
+def test_ray_uses_the_names_that_are_replaced():
+    from ray._private import services, utils, worker
+
+    assert issubclass(services.ConsolePopen, subprocess.Popen)
+    source = inspect.getsource(services.start_ray_process)
+    assert "process = ConsolePopen(\n        command,\n        env=modified_env," in source
+    assert "ray._private.utils.set_sigterm_handler(sigterm_handler)" in inspect.getsource(worker.init)
+    assert parameters_of(utils.set_sigterm_handler) == ["sigterm_handler"]
+    assert "target=listen_error_messages," in inspect.getsource(worker.connect)
+    assert parameters_of(worker.listen_error_messages) == ["worker", "threads_stopped"]
+
+
+def test_rays_library_reads_the_raylets_id():
+    with (RAY / "_raylet.so").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        assert content.find(RAYLET_VARIABLE.encode()) > 0
 
 
 def test_tune_passes_the_variables_of_one_set_on():

@@ -39,6 +39,11 @@ def ctrl_c(process):
     os.killpg(process.pid, signal.SIGINT)
 
 
+def terminate_group(process):
+    """Send SIGTERM as timeout(1) does: to the process group."""
+    os.killpg(process.pid, signal.SIGTERM)
+
+
 def terminate(process):
     """Send SIGTERM as a container does: to the process that was started."""
     process.send_signal(signal.SIGTERM)
@@ -87,12 +92,37 @@ def test_an_abort_interrupts_at_once_even_soon_after_a_signal(signals_before):
     assert stop.is_set()
 
 
+def abort_twice(steps):
+    with signals.interruptible(threading.Event()) as abort:
+        try:
+            abort()
+            threading.Event().wait(30)
+        finally:
+            abort()
+            time.sleep(0.05)
+            steps.append("left")
+
+
+def test_a_second_abort_does_not_interrupt_the_end_of_the_first():
+    steps = []
+    with pytest.raises(KeyboardInterrupt):
+        abort_twice(steps)
+    assert steps == ["left"]
+
+
+def test_a_foreign_abort_signal_stops_nothing():
+    stop = threading.Event()
+    with signals.interruptible(stop):
+        signal.raise_signal(signals.ABORT_SIGNAL)
+    assert not stop.is_set()
+
+
 def facts(trials):
     return [(t.number, t.state, t.parameters, t.value, t.reason, t.curve.scores, t.curve.losses) for t in trials]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("engine", "stop"), [("tune", ctrl_c), ("local", terminate)])
+@pytest.mark.parametrize(("engine", "stop"), [("tune", ctrl_c), ("tune", terminate_group), ("local", terminate)])
 def test_after_one_signal_every_group_is_saved_and_resume_ends_as_if_uninterrupted(
     terminal, uninterrupted, engine, stop
 ):

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from searchlab.cli.hangup import hangup_ignored
 from searchlab.cli.output import Output, home_option, json_option, storage_option, tracking_option
 from searchlab.cli.remote import cluster_url
 from searchlab.cli.run import print_outcome
@@ -54,7 +55,7 @@ def resume_command(
     from searchlab.runner.resume import resume
 
     options |= {"trials": trials, "seconds": seconds, "address": address, "changed_code": changed_code, "spec": spec}
-    with Progress(output.console) as progress:
+    with hangup_ignored(), Progress(output.console) as progress:
         result = resume(name, display=progress, **options)
     return print_outcome(result, output)
 

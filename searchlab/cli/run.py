@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from searchlab.cli.hangup import hangup_ignored
 from searchlab.cli.output import Output, json_option
 from searchlab.cli.run_options import config_from, run_options, time_budget_option, value_options
 
@@ -28,7 +29,7 @@ def run_command(spec: Path, as_json: bool, **options: Any) -> int:
     from searchlab.space.loader import load
 
     config, loaded, output = config_from(options), load(spec), Output(as_json)
-    with Progress(output.console, loaded.sweep.primary_metric) as progress:
+    with hangup_ignored(), Progress(output.console, loaded.sweep.primary_metric) as progress:
         result = run(loaded.sweep, config, spec=loaded.path, display=progress)
     return print_outcome(result, output)
 

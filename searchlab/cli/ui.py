@@ -23,7 +23,7 @@ from searchlab.errors import UserMistake, WorldFault
 @home_option
 @json_option
 def ui_command(port: int, tracking_uri: str | None, home: str, as_json: bool) -> None:
-    """Serve MLflow's dashboard with the sweeps of the home folder, until Ctrl-C."""
+    """Serve MLflow's dashboard with the sweeps of the home folder, until Ctrl-C or the terminal is closed."""
     from searchlab.runs.urls import without_password
     from searchlab.runs.workspace import Workspace
     from searchlab.tracking.dashboard import command, damage_of, environment
@@ -62,7 +62,11 @@ def _serve(command: list[str], environment: dict[str, str], folder: Path) -> Non
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, signal.SIGTERM)
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # set explicitly: a background process ignores SIGINT by default
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # set explicitly: a background process ignores SIGINT by default
         signal.signal(number, stop)
     code = server.wait()
     if code and not signals:

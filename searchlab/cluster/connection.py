@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import ray
@@ -14,12 +14,19 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
 
+from searchlab.cluster.local_ray import (
+    Abort,
+    Report,
+    end_processes,
+    quiet_ray,
+    restore_signal_handlers,
+    watched,
+)
 from searchlab.environment import worker_environment
 from searchlab.errors import WorldFault
 from searchlab.runs.job import Job
 from searchlab.runs.ray_errors import first_line
 
-ESSENTIAL_PROCESSES = ("gcs_server", "raylet")  # of Ray's own
 OBJECT_STORE_BYTES = 256 * 2**20  # only payloads and reports travel; data are read where they are used
 LOG_OPTIONS: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}  # else a crash prints traces
 DRIVER_ENVIRONMENT = {  # Ray reads these in the driver when it starts
@@ -43,35 +50,66 @@ CLIENT_ATTEMPTS, CLIENT_PAUSE = 4, 2.0  # the pause in seconds
 
 
 @contextmanager
-def connected(job: Job) -> Iterator[None]:
+def connected(job: Job, abort: Abort | None = None, report: Report | None = None) -> Iterator[None]:
     """Within the block this process is in the job's cluster; a new cluster ends with the block.
+
+    Args:
+        job: The job.
+        abort: Raises KeyboardInterrupt in the block; called when a process of this machine's Ray has died. Default:
+            Ray's processes are not watched.
+        report: Gets a sentence before this process ends, where a dead Ray cannot be left.
 
     Raises:
         WorldFault: When no cluster answers at the job's address.
+        RayError: When a cluster of this machine cannot be started, or one of its processes has died.
     """
     if ray.is_initialized():
-        yield
+        with _watched(job, [], abort, report):
+            yield
         return
-    workers = worker_environment(job.sweep.resources.blas_threads)
-    address, before = job.config.address, dict(os.environ)
-    os.environ.update({**workers, **DRIVER_ENVIRONMENT, **({} if address else LOCAL_ENVIRONMENT)})
+    with _environment(job), quiet_ray() as processes:
+        try:
+            with _watched(job, processes, abort, report):
+                _connect(job)
+                restore_signal_handlers()
+                yield
+        finally:
+            ray.shutdown()
+            end_processes(processes)
+
+
+@contextmanager
+def _environment(job: Job) -> Iterator[None]:
+    """Within the block, the environment has the variables that Ray reads; its new processes inherit it."""
+    before, local = dict(os.environ), {} if job.config.address else LOCAL_ENVIRONMENT
+    os.environ.update({**worker_environment(job.sweep.resources.blas_threads), **DRIVER_ENVIRONMENT, **local})
     try:
-        if address:
-            _join(job, address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
-        else:  # the processes of a new cluster inherit the environment
-            cores = math.ceil((job.config.workers or 1) * job.sweep.resources.cpus)
-            ray.init(
-                address="local",
-                num_cpus=cores,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                **LOG_OPTIONS,
-            )
         yield
     finally:
-        ray.shutdown()
         os.environ.clear()
         os.environ.update(before)
+
+
+def _watched(
+    job: Job, processes: list[Any], abort: Abort | None, report: Report | None
+) -> AbstractContextManager[None]:
+    if abort is None:
+        return nullcontext()
+    return watched(job.name, processes, abort, report or print)
+
+
+def _connect(job: Job) -> None:
+    """Join the cluster at the job's address, or start one on this machine."""
+    if job.config.address:
+        workers = worker_environment(job.sweep.resources.blas_threads)
+        _join(job, job.config.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
+        return
+    cores = math.ceil((job.config.workers or 1) * job.sweep.resources.cpus)
+    options: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    try:
+        ray.init(address="local", **options, **LOG_OPTIONS)
+    except Exception as error:  # Ray raises this very class when its processes do not start
+        raise RayError(f"it did not start: {first_line(error)}") from error
 
 
 def _join(job: Job, address: str, runtime_env: dict[str, Any]) -> None:
@@ -95,11 +133,3 @@ def _join(job: Job, address: str, runtime_env: dict[str, Any]) -> None:
 def on_this_node() -> NodeAffinitySchedulingStrategy:
     """Return the strategy for an actor that lives and dies with the driver: on its node, or on a client's head node."""
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-
-
-def check_node() -> None:
-    """Raise RayError when a process of this machine's Ray has died without which Ray hangs or ends this process."""
-    node: Any = ray._private.worker._global_node  # None, or without processes, for a cluster elsewhere
-    dead = [name for name, _ in node.dead_processes() if name in ESSENTIAL_PROCESSES] if node else []
-    if dead:
-        raise RayError(f"its {' and '.join(dead)} died")

@@ -10,15 +10,14 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from searchlab.cluster.connection import check_node
 from searchlab.cluster.fair_share import SlotSource
+from searchlab.cluster.local_ray import ABORT_TIMEOUT, Report, end_process
 from searchlab.engine.signals import STOP_MESSAGE
-from searchlab.runs.events import EventHandler, Message, forward
+from searchlab.runs.events import EventHandler, forward
 from searchlab.runs.ray_errors import error_sentence
 
 POLL_INTERVAL = 0.2  # seconds between two requests for events
 STUDY_TIMEOUT = 30.0  # seconds without an answer after which the study counts as dead: Ray ends this process after 60
-ABORT_TIMEOUT = 10.0  # seconds for the search to end after `abort`; a call to a dead Ray cannot be interrupted
 
 
 @contextmanager
@@ -29,6 +28,7 @@ def forward_events(
     slots: SlotSource,
     stop: threading.Event,
     abort: Callable[[], None],
+    report: Report,
 ) -> Iterator[None]:
     """Within the block, forward the study's events to the handler from a thread of its own.
 
@@ -40,9 +40,11 @@ def forward_events(
         stop: When it is set, the study is paused.
         abort: Raises KeyboardInterrupt in the block; called when the study does not answer, because Tune alone would
             keep trying for minutes.
+        report: Gets the error's sentence where the block hangs in a call that nothing interrupts; then this process
+            ends.
 
     Raises:
-        RayError: When the study's actor or this machine's Ray has died.
+        RayError: When the study's actor has died.
     """
     done, errors = threading.Event(), list[RayError]()
     slots.update(study_actor)
@@ -53,8 +55,8 @@ def forward_events(
         except RayError as error:
             errors.append(error)
             abort()
-            if not done.wait(ABORT_TIMEOUT):  # the block hangs in a call that ends this process: report it from here
-                handler.handle(Message(error_sentence(name, error)))
+            if not done.wait(ABORT_TIMEOUT):
+                end_process(report, error_sentence(name, error))
 
     thread = threading.Thread(target=run, name="study-events", daemon=True)
     thread.start()
@@ -73,10 +75,9 @@ def forward_events(
 def _forward_until(
     done: threading.Event, study_actor: Any, handler: EventHandler, slots: SlotSource, stop: threading.Event
 ) -> None:
-    """Forward events until `done` is set; raise RayError when the study's actor or this machine's Ray has died."""
+    """Forward events until `done` is set; raise RayError when the study's actor has died."""
     is_paused = False
     while not done.wait(POLL_INTERVAL):
-        check_node()
         if stop.is_set() and not is_paused:
             study_actor.pause.remote(STOP_MESSAGE)  # without waiting: the study may be waiting for its storage
             is_paused = True

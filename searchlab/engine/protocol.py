@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from searchlab.engine.refit import Refit
+from searchlab.environment import driver_environment
 from searchlab.runs.config import EngineName
 from searchlab.runs.events import EventHandler
 from searchlab.runs.job import Job, SearchResult
@@ -34,6 +36,8 @@ def engine_named(name: EngineName) -> Engine:
         from searchlab.engine import local
 
         return local
+    for variable, value in driver_environment().items():
+        os.environ.setdefault(variable, value)  # before Ray is imported, which reads it once
     from searchlab.engine import ray_tune
 
     return ray_tune

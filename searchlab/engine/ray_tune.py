@@ -23,6 +23,7 @@ from ray.tune.execution import class_cache
 from searchlab.backend import Device
 from searchlab.cluster.connection import connected, on_this_node
 from searchlab.cluster.fair_share import create_slot_source, reserve_one_slot
+from searchlab.cluster.local_ray import Report
 from searchlab.engine.driver_loop import POLL_INTERVAL, forward_events
 from searchlab.engine.payload import JobPayload, payload_for_study, payload_for_workers
 from searchlab.engine.refit import Refit, available_device, refit_locally
@@ -38,7 +39,7 @@ from searchlab.engine.tune_worker import (
     withhold_store_keys,
 )
 from searchlab.errors import WorldFault
-from searchlab.runs.events import EventHandler, forward
+from searchlab.runs.events import EventHandler, Message, forward
 from searchlab.runs.job import Job, SearchResult
 from searchlab.runs.ray_errors import as_searchlab_error
 from searchlab.runs.trials import TrialRecord, ended, replay_events
@@ -90,11 +91,12 @@ def refit(job: Job, trial: TrialRecord) -> Refit:
 
 def _search(job: Job, handler: EventHandler) -> SearchResult:
     stop = threading.Event()
-    with connected(job), interruptible(stop) as abort:  # in this order: Ray installs signal handlers of its own
+    report: Report = lambda text: handler.handle(Message(text))  # noqa: E731
+    with interruptible(stop) as abort, connected(job, abort, report):
         study_actor = _create_study_actor(job)
         _open_study(study_actor, handler, stop)
         replay_events(ended(ray.get(study_actor.records.remote())), handler)
-        with forward_events(job.name, study_actor, handler, create_slot_source(job, handler), stop, abort):
+        with forward_events(job.name, study_actor, handler, create_slot_source(job, handler), stop, abort, report):
             _run_tuner(job, study_actor)
         result = SearchResult(
             trials=ray.get(study_actor.records.remote()),

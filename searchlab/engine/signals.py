@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what a container or a cluster sends before it kills
+ABORT_SIGNAL = signal.SIGUSR2  # from this process to itself: Ray's jobs block SIGINT, and its library takes SIGTERM
 
 # seconds in which further signals count as the first one: timeout(1) signals both a process and its group
 DUPLICATE_WINDOW = 0.5
@@ -34,6 +35,8 @@ def interruptible(stop: threading.Event) -> Iterator[Callable[[], None]]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal first_signal
+        if number == ABORT_SIGNAL and not is_aborted:
+            return
         stop.set()
         first_signal = min(first_signal, time.monotonic())
         if is_aborted or time.monotonic() > first_signal + DUPLICATE_WINDOW:
@@ -41,11 +44,12 @@ def interruptible(stop: threading.Event) -> Iterator[Callable[[], None]]:
 
     def abort() -> None:
         nonlocal is_aborted
+        if is_aborted:
+            return  # the block is being left: a second exception would interrupt that
         is_aborted = True
-        # to the main thread, so that a call that it waits in returns; SIGINT is blocked in Ray's jobs
-        signal.pthread_kill(main, signal.SIGTERM)
+        signal.pthread_kill(main, ABORT_SIGNAL)  # to the main thread, so that a call that it waits in returns
 
-    previous = {number: signal.signal(number, handle) for number in SIGNALS}
+    previous = {number: signal.signal(number, handle) for number in (*SIGNALS, ABORT_SIGNAL)}
     try:
         yield abort
     finally:

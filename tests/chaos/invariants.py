@@ -115,6 +115,8 @@ def _one_interval(experiment: ChaosExperiment) -> Iterator[str]:
     """Check that a kill costs a trial at most one checkpoint interval, and the epoch that was in training."""
     interval = max(1.0, experiment.write_seconds / MAX_TIME_SHARE)
     for position, event in enumerate(experiment.kills, start=1):
+        if event.kind == "group" and event.lost_epochs:
+            yield f"kill {position}: {event.lost_epochs} epochs were lost, although SIGTERM has every group saved"
         if event.lost_seconds > interval + 1.0:
             yield (
                 f"kill {position} ({event.kind}) cost {event.lost_seconds:.1f} s; checkpoints are {interval:.1f} s "

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # each kind is drawn as often as it is listed before all are drawn again: workers crash more often than machines
-KINDS = ("driver", "worker", "study", "raylet", "recorder", "node", "worker", "session")
-ENDS_RUN = {"driver", "study", "raylet", "node", "session"}  # a run may end with one of these
+KINDS = ("driver", "worker", "study", "raylet", "gcs", "agent", "recorder", "node", "worker", "session", "group")
+ENDS_RUN = {"driver", "study", "raylet", "gcs", "agent", "node", "session", "group"}  # a run may end with one of these
 
 
 def members(session: int) -> dict[int, str]:
@@ -29,6 +29,8 @@ def members(session: int) -> dict[int, str]:
 def of_kind(kind: str, session: int) -> list[int]:
     """Return the ids of the processes of one kind; `session` is also the id of the driver, which leads it."""
     commands = members(session)
+    if kind == "group":  # the driver's process group: the driver alone, since Ray and the recorder have their own
+        return [pid for pid in commands if os.getpgid(pid) == session]
     if kind == "session":
         return list(commands)
     if kind == "node":
@@ -43,8 +45,10 @@ def kind_of(pid: int, command: str, session: int) -> str:
         return "driver"
     if "searchlab.tracking.writer" in command:
         return "recorder"
-    if program.endswith("/raylet"):
-        return "raylet"
+    if program.endswith(("/raylet", "/gcs_server")):
+        return "gcs" if program.endswith("/gcs_server") else "raylet"
+    if program.startswith(("ray::DashboardAgent", "ray::RuntimeEnvAgent")):
+        return "agent"
     if program.startswith("ray::StudyActor"):
         return "study"
     return "worker" if program.startswith("ray::") and "Trainable" in program else "node"  # Tune's name of the class
@@ -62,12 +66,12 @@ def draw_kinds(rng: random.Random) -> Iterator[str]:
             yield previous
 
 
-def kill(pids: list[int], session: int) -> list[int]:
-    """Send SIGKILL to those of these processes that still belong to this session, and return their ids."""
+def kill(pids: list[int], session: int, number: int = signal.SIGKILL) -> list[int]:
+    """Send a signal to those of these processes that still belong to this session, and return their ids."""
     killed, running = [], members(session)
     for pid in pids:
         if pid in running:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
                 killed.append(pid)
     return killed

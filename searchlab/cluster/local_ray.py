@@ -1,0 +1,128 @@
+"""A Ray of this machine: its processes stand in process groups of their own, print nothing, and are watched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import ray
+from ray._private import services, utils, worker
+from ray.exceptions import RayError
+
+from searchlab.environment import RAYLET_VARIABLE
+from searchlab.runs.ray_errors import error_sentence
+
+ESSENTIAL_PROCESSES = ("gcs_server", "raylet")  # of Ray's own; a raylet ends when one of its agents dies
+WATCH_INTERVAL = 0.2  # seconds between two looks at Ray's processes
+ABORT_TIMEOUT = 10.0  # seconds for a search to end after `abort`; a call to a dead Ray cannot be interrupted
+_ending = threading.Lock()
+
+Abort = Callable[[], None]
+Report = Callable[[str], None]
+
+
+class GroupLeader(subprocess.Popen[bytes]):
+    """A process of Ray's in a process group of its own, which a signal to the group of this process does not reach."""
+
+    def __init__(self, command: Sequence[str], env: dict[str, str], **options: Any) -> None:
+        environment = {name: value for name, value in env.items() if name != RAYLET_VARIABLE}
+        super().__init__(command, env=environment, process_group=0, **options)
+        self.name = Path(command[0]).name
+
+
+@contextmanager
+def quiet_ray() -> Iterator[list[GroupLeader]]:
+    """Within the block, Ray prints nothing, sets no signal handler, and starts processes in groups of their own.
+
+    The block gets the list of these processes.
+    """
+    started: list[GroupLeader] = []
+
+    def start(*arguments: Any, **options: Any) -> GroupLeader:
+        started.append(GroupLeader(*arguments, **options))
+        return started[-1]
+
+    with ExitStack() as stack:
+        stack.enter_context(_replaced(services, "ConsolePopen", start))
+        stack.enter_context(_replaced(utils, "set_sigterm_handler", lambda handler: None))
+        stack.enter_context(_replaced(worker, "listen_error_messages", lambda *arguments: None))
+        yield started
+
+
+@contextmanager
+def watched(name: str, processes: Sequence[GroupLeader], abort: Abort, report: Report) -> Iterator[None]:
+    """Raise RayError when a process of this machine's Ray dies within the block, without which Ray hangs.
+
+    Args:
+        name: Name of the sweep, for the sentence of the error.
+        processes: The processes that were started here; the list may grow.
+        abort: Raises KeyboardInterrupt in the block.
+        report: Gets the sentence where the block hangs in a call that nothing interrupts; then this process ends.
+    """
+    done, errors = threading.Event(), list[RayError]()
+
+    def run() -> None:
+        while not done.wait(WATCH_INTERVAL):
+            dead = _dead_processes(processes)
+            if dead:
+                errors.append(RayError(f"its {' and '.join(dead)} died"))
+                abort()
+                if not done.wait(ABORT_TIMEOUT):
+                    end_process(report, error_sentence(name, errors[0]))
+                return
+
+    threading.Thread(target=run, name="ray-watch", daemon=True).start()
+    try:
+        yield
+    except (KeyboardInterrupt, RayError):
+        if errors:
+            raise errors[0] from None
+        raise
+    finally:
+        done.set()
+
+
+def restore_signal_handlers() -> None:
+    """Install Python's handler of SIGTERM again: Ray's library replaces it by one that prints a trace of the stack."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+
+
+def end_process(report: Report, sentence: str) -> NoReturn:
+    """Report this sentence and end this process at once, before Ray's library does so with messages of its own."""
+    _ending.acquire()  # for good: another thread may report the same fault
+    report(f"searchlab: {sentence}")
+    os._exit(1)
+
+
+def end_processes(processes: Sequence[GroupLeader]) -> None:
+    """End the processes that a failed start has left."""
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _dead_processes(processes: Sequence[GroupLeader]) -> list[str]:
+    """Return the names of the essential processes that have died, also of a Ray that was started before."""
+    started = [process.name for process in processes if process.poll() is not None]
+    node: Any = ray._private.worker._global_node  # None, or without processes, for a cluster elsewhere
+    known = [name for name, _ in node.dead_processes()] if node else []
+    return [name for name in ESSENTIAL_PROCESSES if name in started or name in known]
+
+
+@contextmanager
+def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Within the block, a module's attribute has this value."""
+    previous = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, previous)
