@@ -11,6 +11,7 @@ import click
 
 from searchlab.cli.hints import complete
 from searchlab.cli.output import Output, print_traceback
+from searchlab.cli.streams import protect_streams, stdout_fault
 from searchlab.environment import worker_environment
 from searchlab.wording import suggestion
 
@@ -29,6 +30,7 @@ VERBS = {  # verb: the module of this folder that holds it
     "ui": "ui",
     "doctor": "doctor",
 }
+PRINTING_VERBS = {"show", "plan", "list", "watch", "replay", "doctor"}  # these do nothing else
 
 
 class _Verbs(click.Group):
@@ -76,11 +78,21 @@ def searchlab() -> None:
 
 
 def main() -> None:
-    """Run the command line: exit code 2 for a user's mistake, 1 for a fault of the world, each in one sentence."""
+    """Run the command line: exit code 2 for a user's mistake, 1 for a fault of the world, each in one sentence.
+
+    Output that cannot be printed ends no command, and fails only those that do nothing but print.
+    """
+    protect_streams()
     for name, value in worker_environment().items():
         os.environ.setdefault(name, value)  # before anything imports NumPy
     sys.excepthook = print_traceback
-    sys.exit(execute(sys.argv[1:]))
+    code, fault = execute(sys.argv[1:]), stdout_fault()
+    if fault is not None:
+        reason = f"searchlab: output was lost, because stdout cannot be written ({fault.strerror})"
+        is_failure = not PRINTING_VERBS.isdisjoint(sys.argv[1:2])
+        click.echo(f"{reason}." if is_failure else f"{reason}; the command was carried out all the same.", err=True)
+        code = code or int(is_failure)
+    sys.exit(code)
 
 
 def execute(arguments: list[str]) -> int:

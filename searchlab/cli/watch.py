@@ -12,6 +12,7 @@ import click
 from searchlab.cli.hints import complete
 from searchlab.cli.output import Output, home_option, json_option, storage_option
 from searchlab.cli.remote import address_option, cluster_url
+from searchlab.cli.streams import is_reader_gone
 from searchlab.errors import UserMistake, WorldFault
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def show(snapshots: Iterable[Snapshot], output: Output) -> int:
                 if last.state in FINAL_STATES:
                     break
                 display.show(last)
+                if is_reader_gone():  # as in `searchlab watch NAME --json | head -1`
+                    return 0
     except KeyboardInterrupt:
         return 130
     return _conclude(last, output)

@@ -27,7 +27,17 @@ from searchlab.results.result import Result
 from searchlab.results.winner import Winner, select_winner
 from searchlab.results.winner_figures import save_winner_figures
 from searchlab.runner.record import open_recorder
-from searchlab.runs.events import Event, EventHandler, Message, Phase, PhaseStarted, TrialFinished, TrialStarted, masked
+from searchlab.runs.events import (
+    Event,
+    EventHandler,
+    Message,
+    NullHandler,
+    Phase,
+    PhaseStarted,
+    TrialFinished,
+    TrialStarted,
+    masked,
+)
 from searchlab.runs.file_lock import FileLock, lock_holder_pid
 from searchlab.runs.job import Job, PriorTrial, SearchResult
 from searchlab.runs.manifest import SweepManifest
@@ -59,7 +69,7 @@ class SweepPipeline:
         self.sweep, self.manifest, self.rows, self.display = sweep, manifest, rows, display
         self.workspace, self.folder = workspace, workspace.sweep(manifest.name)
         self._resumed = self.folder.read("sweep") is not None
-        self._handlers: tuple[EventHandler, ...] = (display,) if display else ()
+        self._recorder: EventHandler = NullHandler()
         self._phases: list[tuple[Phase, float]] = []  # each with the time at which it began
         self._last_trial_ended: float | None = None
 
@@ -74,7 +84,7 @@ class SweepPipeline:
             checksum = self._validate_data()
             self.manifest.save(self.folder)
             recorder = open_recorder(self.sweep, self.manifest, self.workspace, self._root(), checksum, self._tell)
-            self._handlers = (*self._handlers, recorder)
+            self._recorder = recorder
             try:
                 result = self._conclude(*self._search(), recorder)
             except Interrupted:
@@ -100,8 +110,8 @@ class SweepPipeline:
         shown = masked(event)
         if isinstance(shown, TrialFinished) and shown.traceback:
             self.folder.write_traceback(shown.trial, shown.traceback)
-        for handler in self._handlers:
-            handler.handle(shown)
+        self._show(shown)
+        self._recorder.handle(shown)
 
     def _search(self) -> tuple[SearchResult, Winner | None]:
         engine, job = engine_named(self.manifest.config.engine), self._job()
@@ -156,8 +166,7 @@ class SweepPipeline:
 
     def _tell(self, text: str) -> None:
         """Show a sentence to whoever watches the run."""
-        if self.display:
-            self.display.handle(Message(mask(text)))
+        self._show(Message(mask(text)))
 
     def _draw_figures(
         self, trials: Sequence[TrialRecord], winner: Winner | None, others: Mapping[str, Goal]
@@ -247,9 +256,16 @@ class SweepPipeline:
     def _enter(self, phase: Phase) -> None:
         began = self._last_trial_ended if phase == "winner" and self._last_trial_ended else time.perf_counter()
         self._phases.append((phase, began))
-        if self.display:
-            manifest = self.manifest
-            self.display.handle(PhaseStarted(phase, manifest.name, manifest.trials, manifest.metric, manifest.goal))
+        manifest = self.manifest
+        self._show(PhaseStarted(phase, manifest.name, manifest.trials, manifest.metric, manifest.goal))
+
+    def _show(self, event: Event) -> None:
+        """Pass an event to the display; go on without it when it cannot write, as on a terminal that was closed."""
+        try:
+            if self.display:
+                self.display.handle(event)
+        except (OSError, UnicodeError):
+            self.display = None
 
     def _seconds(self) -> dict[str, float]:
         """Return the seconds of each phase up to now, and in total."""
