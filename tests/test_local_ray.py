@@ -47,6 +47,23 @@ def test_processes_of_ray_get_groups_of_their_own_and_no_variable_of_the_driver(
     assert services.ConsolePopen is before
 
 
+PRINTING = """
+import os, sys
+from searchlab.cli.streams import protect_streams
+from searchlab.cluster.local_ray import quiet_ray
+protect_streams()
+with quiet_ray():
+    os.write(2, b"from a library ")
+    print("from Python", file=sys.stderr)
+os.write(2, b"afterwards")
+"""
+
+
+def test_what_rays_library_prints_does_not_reach_the_terminal():
+    finished = subprocess.run([sys.executable, "-c", PRINTING], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert finished.stderr.split("\n") == ["from Python", "afterwards"]
+
+
 def wait_in_block(process, reports):
     with interruptible(threading.Event()) as abort, watched("mine", [process], abort, reports.append):
         process.kill()

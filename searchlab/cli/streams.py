@@ -7,6 +7,7 @@ import io
 import os
 import select
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -51,9 +52,11 @@ class LenientFile(io.RawIOBase):
 def protect_streams() -> None:
     """Replace stdout and stderr of this process by streams that never raise.
 
-    A character that the encoding does not have is printed as a question mark.
+    A character that the encoding does not have is printed as a question mark. The new stderr has a descriptor of its
+    own, so that what libraries write to descriptor 2 can be withheld.
     """
-    sys.stdout, sys.stderr = _lenient(sys.stdout), _lenient(sys.stderr)
+    sys.stdout = _lenient(sys.stdout, lambda descriptor: descriptor)
+    sys.stderr = _lenient(sys.stderr, os.dup)
 
 
 def stdout_fault() -> OSError | None:
@@ -76,10 +79,10 @@ def _fault(stream: TextIO) -> OSError | None:
     return raw.fault
 
 
-def _lenient(stream: TextIO | None) -> TextIO:
+def _lenient(stream: TextIO | None, descriptor_of: Callable[[int], int]) -> TextIO:
     if stream is None:  # closed by the shell
         return open(os.devnull, "w")  # open until the process ends
-    raw = LenientFile(stream.fileno())
+    raw = LenientFile(descriptor_of(stream.fileno()))
     by_line = stream.line_buffering or getattr(stream, "write_through", False)  # the second with PYTHONUNBUFFERED
     writer = io.BufferedWriter(raw)
     return io.TextIOWrapper(writer, encoding=stream.encoding, errors="replace", line_buffering=bool(by_line))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from searchlab.runs.ray_errors import error_sentence
 ESSENTIAL_PROCESSES = ("gcs_server", "raylet")  # of Ray's own; a raylet ends when one of its agents dies
 WATCH_INTERVAL = 0.2  # seconds between two looks at Ray's processes
 ABORT_TIMEOUT = 10.0  # seconds for a search to end after `abort`; a call to a dead Ray cannot be interrupted
+STDERR_DESCRIPTOR = 2  # to which Ray's library, in C++, writes lines of its own
 _ending = threading.Lock()
 
 Abort = Callable[[], None]
@@ -49,6 +51,7 @@ def quiet_ray() -> Iterator[list[GroupLeader]]:
         return started[-1]
 
     with ExitStack() as stack:
+        stack.enter_context(_descriptor_withheld())
         stack.enter_context(_replaced(services, "ConsolePopen", start))
         stack.enter_context(_replaced(utils, "set_sigterm_handler", lambda handler: None))
         stack.enter_context(_replaced(worker, "listen_error_messages", lambda *arguments: None))
@@ -115,6 +118,26 @@ def _dead_processes(processes: Sequence[GroupLeader]) -> list[str]:
     node: Any = ray._private.worker._global_node  # None, or without processes, for a cluster elsewhere
     known = [name for name, _ in node.dead_processes()] if node else []
     return [name for name in ESSENTIAL_PROCESSES if name in started or name in known]
+
+
+@contextmanager
+def _descriptor_withheld() -> Iterator[None]:
+    """Within the block, drop what libraries write to descriptor 2, unless Python's stderr writes to the same one."""
+    try:
+        is_shared = sys.stderr.fileno() == STDERR_DESCRIPTOR
+    except (AttributeError, OSError, ValueError):  # a stderr without a descriptor, as in a notebook
+        is_shared = True
+    if is_shared:
+        yield
+        return
+    previous, null = os.dup(STDERR_DESCRIPTOR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, STDERR_DESCRIPTOR)
+    os.close(null)
+    try:
+        yield
+    finally:
+        os.dup2(previous, STDERR_DESCRIPTOR)
+        os.close(previous)
 
 
 @contextmanager
