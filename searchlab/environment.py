@@ -7,6 +7,8 @@ must be set before that.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping, Sequence
 
 # the products of small networks are up to 7 times slower on two threads than on one, and every worker has its own core
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -17,6 +19,23 @@ MALLOC_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRE
 # id of a process: when a call to the raylet fails and that process has died, Ray ends this one without a word; without
 # the variable, when the parent of this process is process 1, as in a container or under nohup
 RAYLET_VARIABLE = "RAY_RAYLET_PID"
+
+# names of variables that hold secrets, and values that are URLs with a password
+SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN(?!IZ)|CREDENTIAL|(^|_)(API)?KEYS?($|_)", re.IGNORECASE)
+SECRET_VALUE = re.compile(r"[\w.+-]+://[^/\s@]*:[^/\s@]+@")
+WORKER_VARIABLES = "SEARCHLAB_WORKER_VARIABLES"  # names of the variables with secrets that the workers need
+
+
+def secret_variables(environment: Mapping[str, str], needed: Sequence[str] = ()) -> set[str]:
+    """Return the names of the variables that hold secrets which the workers of this machine do not need.
+
+    Args:
+        environment: The variables of this process.
+        needed: Beginnings of names that the workers need; those in SEARCHLAB_WORKER_VARIABLES are added.
+    """
+    declared = {name.strip() for name in environment.get(WORKER_VARIABLES, "").split(",")}
+    secrets = {n for n, value in environment.items() if SECRET_NAME.search(n) or SECRET_VALUE.match(value)}
+    return {name for name in secrets - declared if not name.startswith(tuple(needed))}
 
 
 def driver_environment() -> dict[str, str]:

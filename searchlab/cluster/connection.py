@@ -18,11 +18,13 @@ from searchlab.cluster.local_ray import (
     Abort,
     Report,
     end_processes,
+    loopback_allowed,
     quiet_ray,
     restore_signal_handlers,
     watched,
 )
-from searchlab.environment import worker_environment
+from searchlab.cluster.token import token_variables
+from searchlab.environment import secret_variables, worker_environment
 from searchlab.errors import WorldFault
 from searchlab.runs.job import Job
 from searchlab.runs.ray_errors import first_line
@@ -67,7 +69,7 @@ def connected(job: Job, abort: Abort | None = None, report: Report | None = None
         with _watched(job, [], abort, report):
             yield
         return
-    with _environment(job), quiet_ray() as processes:
+    with _environment(job), quiet_ray(secret_variables(os.environ, _needed_variables(job))) as processes:
         try:
             with _watched(job, processes, abort, report):
                 _connect(job)
@@ -83,11 +85,20 @@ def _environment(job: Job) -> Iterator[None]:
     """Within the block, the environment has the variables that Ray reads; its new processes inherit it."""
     before, local = dict(os.environ), {} if job.config.address else LOCAL_ENVIRONMENT
     os.environ.update({**worker_environment(job.sweep.resources.blas_threads), **DRIVER_ENVIRONMENT, **local})
+    if local:
+        os.environ.update(token_variables())
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _needed_variables(job: Job) -> tuple[str, ...]:
+    """Return the beginnings of the names of variables with secrets that Ray, the study or the workers read."""
+    store = ("AWS_",) if str(job.checkpoints).startswith("s3://") else ()
+    database = ("PG",) if str(job.storage).startswith("postgresql") else ()
+    return ("RAY_", *store, *database)
 
 
 def _watched(
@@ -105,9 +116,15 @@ def _connect(job: Job) -> None:
         _join(job, job.config.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
         return
     cores = math.ceil((job.config.workers or 1) * job.sweep.resources.cpus)
-    options: dict[str, Any] = {"num_cpus": cores, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+    options: dict[str, Any] = {
+        "num_cpus": cores,
+        "include_dashboard": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "_node_ip_address": "127.0.0.1",  # else Ray listens on every interface
+    }
     try:
-        ray.init(address="local", **options, **LOG_OPTIONS)
+        with loopback_allowed():
+            ray.init(address="local", **options, **LOG_OPTIONS)
     except Exception as error:  # Ray raises this very class when its processes do not start
         raise RayError(f"it did not start: {first_line(error)}") from error
 

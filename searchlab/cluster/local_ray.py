@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,22 +32,22 @@ Report = Callable[[str], None]
 class GroupLeader(subprocess.Popen[bytes]):
     """A process of Ray's in a process group of its own, which a signal to the group of this process does not reach."""
 
-    def __init__(self, command: Sequence[str], env: dict[str, str], **options: Any) -> None:
-        environment = {name: value for name, value in env.items() if name != RAYLET_VARIABLE}
-        super().__init__(command, env=environment, process_group=0, **options)
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], **options: Any) -> None:
+        super().__init__(command, env=env, process_group=0, **options)
         self.name = Path(command[0]).name
 
 
 @contextmanager
-def quiet_ray() -> Iterator[list[GroupLeader]]:
+def quiet_ray(withheld: Collection[str] = ()) -> Iterator[list[GroupLeader]]:
     """Within the block, Ray prints nothing, sets no signal handler, and starts processes in groups of their own.
 
-    The block gets the list of these processes.
+    These processes do not inherit the withheld variables. The block gets the list of them.
     """
     started: list[GroupLeader] = []
 
-    def start(*arguments: Any, **options: Any) -> GroupLeader:
-        started.append(GroupLeader(*arguments, **options))
+    def start(command: Sequence[str], env: Mapping[str, str], **options: Any) -> GroupLeader:
+        inherited = {name: value for name, value in env.items() if name not in (RAYLET_VARIABLE, *withheld)}
+        started.append(GroupLeader(command, inherited, **options))
         return started[-1]
 
     with ExitStack() as stack:
@@ -56,6 +56,13 @@ def quiet_ray() -> Iterator[list[GroupLeader]]:
         stack.enter_context(_replaced(utils, "set_sigterm_handler", lambda handler: None))
         stack.enter_context(_replaced(worker, "listen_error_messages", lambda *arguments: None))
         yield started
+
+
+@contextmanager
+def loopback_allowed() -> Iterator[None]:
+    """Within the block, Ray accepts 127.0.0.1 as a node's address; it takes that of the machine's network instead."""
+    with _replaced(services, "resolve_ip_for_localhost", lambda host: host):
+        yield
 
 
 @contextmanager
