@@ -11,7 +11,7 @@ from searchlab.errors import UserMistake
 MAX_SOCKET_BYTES = 103 if sys.platform == "darwin" else 107
 SOCKET = "ray/session_2026-01-01_00-00-00_000000_{pid}/sockets/plasma_store"  # the longest, below the temporary folder
 VARIABLES = ("RAY_TMPDIR", "TMPDIR")  # in Ray's order
-DEFAULT = "/tmp"
+DEFAULT = "/tmp"  # noqa: S108, the folder that Ray itself takes
 
 
 def validate_temporary_folder() -> None:

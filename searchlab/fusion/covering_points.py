@@ -62,8 +62,7 @@ def _values_to_cover(path: str, domain: Domain, per_replica: bool) -> list[Scala
     if isinstance(domain, (Float, Int)):
         ends: list[Scalar] = [domain.low, domain.high]
         return ends if per_replica or not path.startswith("model.") else ends[:1]
-    assert isinstance(domain, Choice)
-    labels = list(domain.labels)
+    labels = list(domain.labels) if isinstance(domain, Choice) else []
     numbers = [label for label in labels if isinstance(label, (int, float)) and not isinstance(label, bool)]
     if len(numbers) < len(labels):
         return labels

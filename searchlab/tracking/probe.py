@@ -36,9 +36,9 @@ def probe(url: str, seconds: float) -> str | None:
     """
     if not url.startswith(("http://", "https://")):
         return None
-    request = urllib.request.Request(url.rstrip("/") + QUESTION, headers=authorization(os.environ))
+    request = urllib.request.Request(url.rstrip("/") + QUESTION, headers=authorization(os.environ))  # noqa: S310, see above
     try:
-        with urllib.request.urlopen(request, timeout=seconds):
+        with urllib.request.urlopen(request, timeout=seconds):  # noqa: S310, see above
             return None
     except urllib.error.HTTPError as answer:
         return REFUSALS.get(answer.code)
