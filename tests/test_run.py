@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from mlflow import MlflowClient
 from rich.console import Console
 
@@ -37,6 +38,7 @@ from searchlab import (
     Trainer,
     artifact,
 )
+from searchlab.cli import searchlab as searchlab_command
 from searchlab.cli.summary import print_result
 from searchlab.engine import worker
 from searchlab.errors import UserMistake, WorldFault
@@ -213,6 +215,40 @@ def test_every_opening_of_the_test_rows_is_told(home):
     with Console(width=120, record=True, file=io.StringIO()) as console:
         print_result(second, console)
     assert "opened for the second time: each look" in " ".join(console.export_text().split())
+
+
+def files_of(home):
+    """Return content and time of every file below a folder."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in home.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "given", [{"sweep": spiral_sweep(trials=3)}, {}, {"sweep": spiral_sweep(trials=3), "trials": 3}]
+)
+def test_a_finished_sweep_is_not_touched_by_resume(home, given):
+    first = run_recorded(home, spiral_sweep(trials=3))
+    before, messages = files_of(home), Recorded()
+    again = resume("spiral", home=home, display=messages, **given)
+    assert files_of(home) == before
+    assert messages.texts == ["'spiral' is finished, and nothing of it is changed; --trials extends it"]
+    assert again.to_json() == json.loads(json.dumps(first.to_json()))
+    outcome = CliRunner().invoke(searchlab_command, ["resume", "spiral", "--home", str(home)], standalone_mode=False)
+    assert (outcome.exception, outcome.return_value) == (None, 0), outcome.output
+    assert files_of(home) == before
+
+
+def test_a_record_is_made_anew_without_another_look_at_the_test_rows(home):
+    sweep = spiral_sweep(trials=3)
+    first = run_recorded(home, sweep)
+    (home / "mlflow.db").unlink()
+    again = resume("spiral", home=home, sweep=sweep)
+    assert again.winner.test_openings == 1
+    assert (again.winner.test_scores, again.seconds) == (first.winner.test_scores, again.seconds)
+    assert len(json.loads((home / "sweeps" / "spiral" / "test_rows.json").read_text())["openings"]) == 1
+    assert again.figures == tuple(sorted(first.figures))
+    assert len(trial_runs(home, again)) == 3
+    tags = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(again.run_id).data.tags
+    assert tags["searchlab.winner"] == str(first.best.number)
 
 
 def test_the_record_tells_the_learning_rates_that_the_refit_replays(home):

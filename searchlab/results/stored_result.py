@@ -57,7 +57,7 @@ def open(name: str, *, home: str | os.PathLike[str] = ".searchlab", storage: str
         state=state,
         trials=tuple(trials),
         requested=manifest.trials,
-        winner=_winner(stored["best"], trials, manifest, folder) if stored.get("best") else None,
+        winner=winner_of(stored["best"], trials, manifest, folder) if stored.get("best") else None,
         metric=manifest.metric,
         goal=manifest.goal,
         seconds=stored.get("seconds", {}),
@@ -76,9 +76,10 @@ def _tracking_uri(manifest: SweepManifest, workspace: Workspace) -> str:
     return without_password(manifest.config.tracking_uri or workspace.tracking_uri)
 
 
-def _winner(
+def winner_of(
     best: Mapping[str, Any], trials: Sequence[TrialRecord], manifest: SweepManifest, folder: SweepFolder
 ) -> Winner:
+    """Return the winner that `result.json` holds, without predictions and gradient norms, which are not stored."""
     others: Mapping[str, Mapping[str, float]] = best.get("others", {})
     samples: Path | None = folder.samples if folder.samples.exists() else None
     return Winner(

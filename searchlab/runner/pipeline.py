@@ -26,6 +26,7 @@ from searchlab.reporting.search_figures import save_search_figures
 from searchlab.results.result import Result
 from searchlab.results.winner import Winner, select_winner
 from searchlab.results.winner_figures import save_winner_figures
+from searchlab.runner.finished import stored_winner
 from searchlab.runner.record import open_recorder
 from searchlab.runs.events import (
     Event,
@@ -69,6 +70,8 @@ class SweepPipeline:
         self.sweep, self.manifest, self.rows, self.display = sweep, manifest, rows, display
         self.workspace, self.folder = workspace, workspace.sweep(manifest.name)
         self._resumed = self.folder.read("sweep") is not None
+        self._stored = self.folder.read("result") if self._resumed else None  # of an earlier run
+        self._reused = False  # whether its winner is still the winner
         self._recorder: EventHandler = NullHandler()
         self._phases: list[tuple[Phase, float]] = []  # each with the time at which it began
         self._last_trial_ended: float | None = None
@@ -118,6 +121,9 @@ class SweepPipeline:
         with engine.session(job):
             found = engine.search(job, self)
             self._require_all_trials(found)
+            if winner := stored_winner(self._stored, found.trials, self.manifest, self.folder):
+                self._reused = True
+                return found, winner
             self._enter("winner")
             return found, self._select_winner(job, found.trials, partial(engine.refit, job))
 
@@ -172,6 +178,8 @@ class SweepPipeline:
         self, trials: Sequence[TrialRecord], winner: Winner | None, others: Mapping[str, Goal]
     ) -> tuple[Path, ...]:
         metric, folder = self.sweep.primary_metric, self.folder.figures
+        if self._reused:
+            return tuple(sorted(folder.glob("*.png")))
         drawn = save_search_figures(trials, metric.name, metric.goal, folder, others)
         return drawn + (save_winner_figures(winner, folder) if winner else ())
 
@@ -268,7 +276,9 @@ class SweepPipeline:
             self.display = None
 
     def _seconds(self) -> dict[str, float]:
-        """Return the seconds of each phase up to now, and in total."""
+        """Return the seconds of each phase so far and in total, or those of the earlier run that found the winner."""
+        if self._reused and self._stored:
+            return dict(self._stored["seconds"])
         marks = [*self._phases, ("end", time.perf_counter())]
         phases = {name: later - began for (name, began), (_, later) in pairwise(marks)}
         return {"total": marks[-1][1] - marks[0][1], "start": 0.0, "search": 0.0, "winner": 0.0, **phases}

@@ -9,12 +9,14 @@ from pathlib import Path
 from searchlab.data.training_rows import TrainingRows
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.monitor.study_reader import open_study
+from searchlab.results import stored_result
 from searchlab.results.result import Result
 from searchlab.runner.changed_code import accept_code
+from searchlab.runner.finished import is_finished
 from searchlab.runner.pipeline import SweepPipeline
 from searchlab.runner.run import keep_project, validate_run
 from searchlab.runs.config import RunConfig
-from searchlab.runs.events import EventHandler
+from searchlab.runs.events import EventHandler, Message
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.urls import with_password_from, without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
@@ -39,7 +41,8 @@ def resume(
 ) -> Result:
     """Continue a sweep that was interrupted, or extend a finished one.
 
-    Finished trials stay, unfinished ones continue from their last checkpoint.
+    Finished trials stay, unfinished ones continue from their last checkpoint. Of a finished sweep that is not extended,
+    the result is returned and nothing is touched.
 
     Args:
         name: Name of the sweep.
@@ -68,6 +71,9 @@ def resume(
     workspace = Workspace.at(home, storage)
     manifest = SweepManifest.load(workspace.sweep(name))
     _require_study(manifest, workspace.sweep(name))
+    finished = seconds is None and trials in (None, manifest.trials) and is_finished(manifest, workspace)
+    if finished and sweep is None and spec is None and not manifest.has_spec():
+        return _open_finished(name, home, storage, display)
     if spec is not None:
         manifest = replace(manifest, spec=str(Path(spec).expanduser().absolute()))
     sweep = sweep or loader.load(Path(spec) if spec is not None else manifest.spec_path()).sweep
@@ -78,6 +84,8 @@ def resume(
             f"{name!r} was started with another space than {manifest.spec or 'this sweep'} has now; "
             "restore the old one to continue, or run the new one under another name."
         )
+    if finished and not changed_code:
+        return _open_finished(name, home, storage, display)
     manifest = accept_code(manifest, sweep, workspace.sweep(name), accept_changes=changed_code)
     if trials is not None and RunConfig(trials=trials).trials is not None and trials < manifest.trials:
         raise UserMistake(
@@ -91,6 +99,15 @@ def resume(
         kept = keep_project(Path(spec), workspace.sweep(name))
         manifest = replace(manifest, spec=str(kept))
     return SweepPipeline(sweep, manifest, workspace, rows, display).run()
+
+
+def _open_finished(
+    name: str, home: str | os.PathLike[str], storage: str | None, display: EventHandler | None
+) -> Result:
+    """Return the result of a finished sweep, and say that there is nothing to do."""
+    if display:
+        display.handle(Message(f"{name!r} is finished, and nothing of it is changed; --trials extends it"))
+    return stored_result.open(name, home=home, storage=storage)
 
 
 def _require_study(manifest: SweepManifest, folder: SweepFolder) -> None:

@@ -97,6 +97,10 @@ class SweepManifest:
         below = f"{shared.rstrip('/')}/{self.name}-{self.id[:8]}"
         return below if "://" in shared else Path(below)
 
+    def has_spec(self) -> bool:
+        """Return whether the sweep file is where the sweep was started from."""
+        return self.spec is not None and Path(self.spec).is_file()
+
     def spec_path(self) -> Path:
         """Return the path of the sweep file.
 
