@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from searchlab.data import Arrays
+from searchlab.data.train_test_split import draw_test_rows
 from searchlab.errors import UserMistake
 
 X = np.random.default_rng(0).standard_normal((60, 3))
@@ -117,6 +118,23 @@ def test_test_rows_are_whole_groups(y, names):
         assert len(pairs) == len(set(given)) == len(set(data.groups))
 
 
+def test_large_groups_are_drawn_as_often_as_small_ones():
+    sizes = np.array([40] * 10 + [5] * 40)
+    groups = np.repeat(np.arange(50), sizes)
+    drawn = np.zeros(50)
+    for seed in range(400):
+        rows = draw_test_rows(600, 0.2, seed, groups=groups)
+        assert 0.15 <= rows.mean() <= 0.25
+        drawn[np.unique(groups[rows])] += 1
+    large, small = drawn[:10].mean() / 400, drawn[10:].mean() / 400
+    assert abs(large - small) < 0.03, (large, small)
+
+
+def test_one_group_always_stays_to_train_on():
+    groups = np.repeat([0, 1], 10)
+    assert all(draw_test_rows(20, 0.9, seed, groups=groups).sum() == 10 for seed in range(5))
+
+
 def test_where_no_group_fits_the_smallest_is_the_test_part():
     groups = np.repeat([0, 1, 2], [30, 18, 12])
     for seed in range(4):
@@ -181,8 +199,8 @@ def x_with(value, *indices):
         ({"x": X.astype(object)}, "x must be numeric; .* object"),
         ({"x": [[1.0], [2.0, 3.0]]}, "x cannot be read as an array"),
         ({"x": x_with(np.nan, (7, 0), (9, 2))}, "x holds 2 values that are NaN or infinite .* row 7"),
-        ({"x": x_with(np.inf, (3, 1))}, "x holds 1 values .* row 3"),
-        ({"x": x_with(1e300, (3, 1))}, "x holds 1 values .* row 3"),
+        ({"x": x_with(np.inf, (3, 1))}, "x holds 1 value .* row 3"),
+        ({"x": x_with(1e300, (3, 1))}, "x holds 1 value .* row 3"),
         ({"y": np.where(Y == 1, np.nan, 0.5)}, "y holds 20 values .* row 1 "),
         ({"x": X[:0], "y": Y[:0]}, "x is empty"),
         ({"x": X[:, :0]}, r"x is empty: its shape is \(60, 0\)"),
@@ -204,7 +222,7 @@ def x_with(value, *indices):
         ({"y_test": Y}, "x_test and y_test must be given together"),
         ({"x_test": X[:, :2], "y_test": Y}, "x has 3 features and x_test has 2"),
         ({"x_test": X, "y_test": Y[:3]}, "x_test has 60 rows and y_test has 3"),
-        ({"x_test": x_with(np.nan, (2, 2)), "y_test": Y}, "x_test holds 1 values"),
+        ({"x_test": x_with(np.nan, (2, 2)), "y_test": Y}, "x_test holds 1 value"),
         ({"x_test": X, "y_test": np.where(Y == 2, 3, Y)}, "y_test holds the label 3 in row 2"),
         ({"x_test": X, "y_test": Y - 1}, "y_test holds the label -1 in row 0"),
         ({"x_test": X, "y_test": Y.astype(str)}, "y_test holds strings and y holds whole numbers"),

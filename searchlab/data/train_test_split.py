@@ -43,15 +43,22 @@ def draw_test_rows(
 
 
 def _draw_groups(groups: Array, wanted: int, generator: np.random.Generator) -> list[int]:
-    """Return groups drawn one by one, each that still fits into `wanted` rows; the smallest group where none fits."""
+    """Return groups drawn one by one until they hold about `wanted` rows; the smallest group where all are too large.
+
+    The last one is drawn where it brings their rows nearer to `wanted`, so that large groups are drawn as often as
+    small ones; to fill the rest with groups that fit would prefer small ones. One group always stays to train on.
+    """
     names, sizes = np.unique(groups, return_counts=True)
     if len(names) < 2:
         raise UserMistake(
             "all rows belong to one group, so no group can be left out for testing; give x_test and y_test."
         )
     drawn, total = [], 0
-    for group in generator.permutation(len(names)):
-        if total + sizes[group] <= wanted:
+    for group in generator.permutation(len(names))[:-1]:
+        rows = total + sizes[group]
+        if rows - wanted <= wanted - total:
             drawn.append(names[group])
-            total += sizes[group]
+            total = rows
+        elif drawn:
+            break
     return drawn or [names[sizes.argmin()]]
