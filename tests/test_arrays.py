@@ -212,7 +212,7 @@ def x_with(value, *indices):
         ({"y": [None] * 60}, "y must be whole numbers, strings or floats; .* object"),
         ({"y": np.full(60, 4)}, "y holds a single class, 4"),
         ({"y": np.arange(60)}, "test_size=0.2 takes 12 of 60 rows .* each of 60 classes"),
-        ({"x": X[:1], "y": [0.5]}, "test_size=0.2 takes 1 of 1 rows .* a row to train on"),
+        ({"x": X[:1], "y": [0.5]}, "test_size=0.2 takes 1 of 1 row .* a row to train on"),
         ({"test_size": 0.0}, "between 0 and 1; got 0.0"),
         ({"test_size": 1.0}, "between 0 and 1; got 1.0"),
         ({"test_size": 0.99}, "does not leave a row of each of 3 classes"),

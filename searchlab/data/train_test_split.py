@@ -7,6 +7,7 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.data.cross_validation import shuffled_by_class
 from searchlab.errors import UserMistake
+from searchlab.wording import count
 
 
 def draw_test_rows(
@@ -35,7 +36,7 @@ def draw_test_rows(
     if wanted > len(candidates):
         needed = "a row" if labels is None else f"a row of each of {is_reserved.sum()} classes"
         raise UserMistake(
-            f"test_size={test_size} takes {wanted} of {rows} rows and does not leave {needed} to train on."
+            f"test_size={test_size} takes {wanted} of {count(rows, 'row')} and does not leave {needed} to train on."
         )
     evenly = ((np.arange(wanted) + 0.5) * len(candidates) / wanted).astype(int)  # and so from every class
     is_test[candidates[evenly]] = True
