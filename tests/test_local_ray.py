@@ -95,9 +95,37 @@ def test_a_search_that_cannot_be_interrupted_ends_with_one_sentence(raylet, monk
         assert ended.wait(60)
     sentence, code = reports
     assert code == 1
-    assert sentence.startswith("searchlab: ")
     assert "raylet died" in sentence
     assert "`searchlab resume mine`" in sentence
+
+
+DYING = """
+import os, sys
+from searchlab.cluster.exit_message import exit_message
+with exit_message("mine") as tell:
+    if "told" in sys.argv:
+        tell("the reason")
+    if "die" in sys.argv:
+        os._exit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"), [(["die"], "`searchlab resume mine`"), (["told", "die"], "searchlab: the reason\n")]
+)
+def test_a_process_that_dies_leaves_a_message(arguments, printed):
+    command = [sys.executable, "-c", DYING, *arguments]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert finished.returncode == 3
+    assert printed in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["told"]])
+def test_a_block_that_ends_prints_nothing(arguments):
+    command = [sys.executable, "-c", DYING, *arguments]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (finished.returncode, finished.stderr) == (0, "")
 
 
 def test_a_closed_terminal_is_ignored_within_the_block_only():
@@ -121,6 +149,7 @@ def test_a_process_of_ray_that_is_killed_costs_one_sentence_and_resume_continues
     terminal.wait_until(run, lambda: terminal_is_at(terminal, run, kind, trained))
     os.kill(of_kind(kind, run.pid)[0], signal.SIGKILL)
     assert run.wait(120) == 1, terminal.stderr(run)
+    wait_for(lambda: "searchlab: " in terminal.stderr(run))  # from another process, after the end of this one
     output = terminal.stderr(run)
     (sentence,) = [line for line in " ".join(output.split()).split("searchlab: ")[1:]]
     assert "`searchlab resume chaos`" in sentence
@@ -161,7 +190,7 @@ def test_a_run_whose_parent_is_process_1_says_that_its_raylet_died(home, tmp_pat
     wait_for(lambda: pid.exists() and pid.read_text() and "searching" in err.read_text())
     session = int(pid.read_text())
     os.kill(of_kind("raylet", session)[0], signal.SIGKILL)
-    wait_for(lambda: not of_kind("driver", session))
+    wait_for(lambda: not of_kind("driver", session) and "searchlab: " in err.read_text())
     assert "`searchlab resume chaos`" in " ".join(err.read_text().split())
     assert ".cc:" not in err.read_text()
 

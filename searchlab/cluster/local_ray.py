@@ -73,7 +73,7 @@ def watched(name: str, processes: Sequence[GroupLeader], abort: Abort, report: R
         name: Name of the sweep, for the sentence of the error.
         processes: The processes that were started here; the list may grow.
         abort: Raises KeyboardInterrupt in the block.
-        report: Gets the sentence where the block hangs in a call that nothing interrupts; then this process ends.
+        report: Gets the sentence when this process ends, because the block hangs in a call that nothing interrupts.
     """
     done, errors = threading.Event(), list[RayError]()
 
@@ -107,7 +107,7 @@ def restore_signal_handlers() -> None:
 def end_process(report: Report, sentence: str) -> NoReturn:
     """Report this sentence and end this process at once, before Ray's library does so with messages of its own."""
     _ending.acquire()  # for good: another thread may report the same fault
-    report(f"searchlab: {sentence}")
+    report(sentence)
     os._exit(1)
 
 

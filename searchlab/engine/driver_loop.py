@@ -40,8 +40,8 @@ def forward_events(
         stop: When it is set, the study is paused.
         abort: Raises KeyboardInterrupt in the block; called when the study does not answer, because Tune alone would
             keep trying for minutes.
-        report: Gets the error's sentence where the block hangs in a call that nothing interrupts; then this process
-            ends.
+        report: Gets the error's sentence when this process ends, because the block hangs in a call that nothing
+            interrupts.
 
     Raises:
         RayError: When the study's actor has died.

@@ -22,8 +22,8 @@ from ray.tune.execution import class_cache
 
 from searchlab.backend import Device
 from searchlab.cluster.connection import connected, on_this_node
+from searchlab.cluster.exit_message import exit_message
 from searchlab.cluster.fair_share import create_slot_source, reserve_one_slot
-from searchlab.cluster.local_ray import Report
 from searchlab.engine.driver_loop import POLL_INTERVAL, forward_events
 from searchlab.engine.payload import JobPayload, payload_for_study, payload_for_workers
 from searchlab.engine.refit import Refit, available_device, refit_locally
@@ -39,7 +39,7 @@ from searchlab.engine.tune_worker import (
     withhold_store_keys,
 )
 from searchlab.errors import WorldFault
-from searchlab.runs.events import EventHandler, Message, forward
+from searchlab.runs.events import EventHandler, forward
 from searchlab.runs.job import Job, SearchResult
 from searchlab.runs.ray_errors import as_searchlab_error
 from searchlab.runs.trials import TrialRecord, ended, replay_events
@@ -91,8 +91,7 @@ def refit(job: Job, trial: TrialRecord) -> Refit:
 
 def _search(job: Job, handler: EventHandler) -> SearchResult:
     stop = threading.Event()
-    report: Report = lambda text: handler.handle(Message(text))  # noqa: E731
-    with interruptible(stop) as abort, connected(job, abort, report):
+    with exit_message(job.name) as report, interruptible(stop) as abort, connected(job, abort, report):
         study_actor = _create_study_actor(job)
         _open_study(study_actor, handler, stop)
         replay_events(ended(ray.get(study_actor.records.remote())), handler)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 # each kind is drawn as often as it is listed before all are drawn again: workers crash more often than machines
 KINDS = ("driver", "worker", "study", "raylet", "gcs", "agent", "recorder", "node", "worker", "session", "group")
+UNLIKE_RAY = ("driver", "recorder", "exit message")  # the other processes are those of Ray, a node
 ENDS_RUN = {"driver", "study", "raylet", "gcs", "agent", "node", "session", "group"}  # a run may end with one of these
 
 
@@ -34,7 +35,7 @@ def of_kind(kind: str, session: int) -> list[int]:
     if kind == "session":
         return list(commands)
     if kind == "node":
-        return [pid for pid in commands if kind_of(pid, commands[pid], session) not in ("driver", "recorder")]
+        return [pid for pid in commands if kind_of(pid, commands[pid], session) not in UNLIKE_RAY]
     return [pid for pid, command in commands.items() if kind_of(pid, command, session) == kind]
 
 
@@ -43,6 +44,8 @@ def kind_of(pid: int, command: str, session: int) -> str:
     program = command.split(" ")[0]
     if pid == session:
         return "driver"
+    if program == "/bin/sh":
+        return "exit message"
     if "searchlab.tracking.writer" in command:
         return "recorder"
     if program.endswith(("/raylet", "/gcs_server")):
