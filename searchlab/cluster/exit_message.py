@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import IO, cast
 
 DONE = "done"
 # it prints the last line that it has read when its input ends, and shows the cursor that a live display has hidden
@@ -31,10 +32,10 @@ def exit_message(name: str) -> Iterator[Callable[[str], None]]:
         return
 
     def tell(sentence: str) -> None:
-        assert process.stdin is not None
+        stdin = cast(IO[bytes], process.stdin)
         with suppress(OSError, ValueError):  # it was killed, or the block has ended
-            process.stdin.write(f"{sentence}\n".encode())
-            process.stdin.flush()
+            stdin.write(f"{sentence}\n".encode())
+            stdin.flush()
 
     tell(f"the process of {name!r} died; what was reached is kept, and `searchlab resume {name}` continues it.")
     try:

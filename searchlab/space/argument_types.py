@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -59,7 +61,11 @@ def _fits(types: set[Any], value: Any) -> bool:
 
 @cache
 def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
-    return get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
+    """Return the annotations of a constructor; of a dataclass those of its fields, which bases may have imported."""
+    owner = target.__init__ if inspect.isclass(target) and not is_dataclass(target) else target
+    with suppress(NameError):  # a name that is imported for type checkers alone, or local to a function
+        return get_type_hints(owner, include_extras=True)
+    return {}
 
 
 def _alternatives(hint: Any) -> set[Any]:
