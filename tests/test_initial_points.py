@@ -94,10 +94,17 @@ def test_enqueue_takes_a_list(value):
         spiral_sweep(enqueue=value)
 
 
+class AnyFlag(MLP):
+    """A network with an argument that takes values of any type."""
+
+    def __init__(self, replicas, features, outputs, *, hidden=1, flag=False):
+        super().__init__(replicas, features, outputs, hidden=hidden)
+
+
 def test_true_is_not_one():
-    model = Space(MLP, hidden=Choice(1, 2), dropout=Choice(False, 0.1))
-    assert enqueue({"model.hidden": 1, "model.dropout": False}, model=model)
-    for wrong in ({"model.hidden": True}, {"model.dropout": 0}, {"model.dropout": 0.0}):
+    model = Space(AnyFlag, hidden=Choice(1, 2), flag=Choice(False, 0.1))
+    assert enqueue({"model.hidden": 1, "model.flag": False}, model=model)
+    for wrong in ({"model.hidden": True}, {"model.flag": 0}, {"model.flag": 0.0}):
         with pytest.raises(UserMistake, match="and model"):
             enqueue(wrong, model=model)
 

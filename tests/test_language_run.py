@@ -8,6 +8,7 @@ from models.rnn_lm import RnnLM
 from searchlab import SGD, Blocked, Float, Perplexity, Space, Sweep, Text, Trainer, artifact
 from searchlab.data import TokenStream
 from searchlab.engine import refit, text_samples
+from searchlab.errors import UserMistake
 from searchlab.runs.trials import LearningCurve, TrialRecord
 from tests.jobs import make_job, run
 from tests.sweeps import spiral_sweep
@@ -87,9 +88,9 @@ def test_classifiers_have_no_samples(home):
     assert not (home / "sweeps" / "spiral" / "samples.txt").exists()
 
 
-def test_perplexity_of_a_classifier_fails_each_trial_with_the_reason(home):
-    result = run(spiral_sweep(metric=Perplexity(), trials=1), engine="local", home=home)
-    assert "Perplexity needs a stream of tokens" in result.trials[0].reason
+def test_perplexity_of_a_classifier_is_refused(home):
+    with pytest.raises(UserMistake, match=r"^Perplexity needs a stream of tokens"):
+        run(spiral_sweep(metric=Perplexity(), trials=1), engine="local", home=home)
 
 
 def test_samples_are_indented_behind_their_epoch():

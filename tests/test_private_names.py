@@ -189,7 +189,7 @@ def test_optuna_still_creates_a_trial_as_we_do():
     assert textwrap.dedent(steps).split() == textwrap.dedent(expected).split()
     study = optuna.create_study()
     study._thread_local.cached_all_trials = []
-    trial = trial_proposer._create_trial(study)
+    trial = trial_proposer._create_trial(study, None)
     assert study._thread_local.cached_all_trials is None
     assert (trial.number, study.trials[0].state) == (0, TrialState.RUNNING)
     assert optuna.trial.Trial(study, study.trials[0]._trial_id).number == 0, "an open trial can be opened again"

@@ -85,18 +85,26 @@ def test_events_errors_and_tracebacks_are_masked(monkeypatch, capsys):
     assert "ValueError: ***" in printed.err
 
 
+CALLS = []  # of a metric
+
+
 @dataclass(frozen=True)
 class Telling(Accuracy):
-    """A metric whose error names a secret."""
+    """A metric whose error names a secret, after the check that comes before the search."""
 
     def measure(self, model, batches):
-        raise RuntimeError(f"no access with {os.environ['MY_TOKEN']}")
+        CALLS.append(model)
+        if len(CALLS) > 8:
+            raise RuntimeError(f"no access with {os.environ['MY_TOKEN']}")
+        return super().measure(model, batches)
 
 
 def test_the_reason_of_a_failed_trial_is_stored_without_secrets(monkeypatch, tmp_path):
     monkeypatch.setenv("MY_TOKEN", PASSWORD)
-    result = run(spiral_sweep(1, metric=Telling()), engine="local", home=tmp_path, fuse=1)
+    CALLS.clear()
+    result = run(spiral_sweep(1, epochs=20, metric=Telling()), engine="local", home=tmp_path, fuse=1)
     assert "no access with ***" in result.trials[0].reason
+    assert "no access with ***" in result.trials[0].traceback
     for file in tmp_path.rglob("*"):
         assert file.is_dir() or PASSWORD.encode() not in file.read_bytes(), file
 

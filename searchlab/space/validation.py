@@ -102,7 +102,7 @@ def validate_resources(sweep: Sweep) -> None:
 def validate_numbers(sweep: Sweep) -> None:
     """Raise UserMistake where an argument of data, validation or a metric is a number or text of the wrong kind."""
     for part in (sweep.data, sweep.validation, *sweep.metrics, sweep.sampler, sweep.effective_pruner):
-        for field in fields(part) if is_dataclass(part) else ():
+        for field in fields(part) if is_dataclass(part) and not isinstance(part, type) else ():
             value = getattr(part, field.name)
             expected = expected_type(type(part), field.name, as_python(value)) if field.init else None
             if expected:

@@ -36,9 +36,9 @@ def probe(url: str, seconds: float) -> str | None:
     """
     if not url.startswith(("http://", "https://")):
         return None
-    request = urllib.request.Request(url.rstrip("/") + QUESTION, headers=authorization(os.environ))  # noqa: S310, see above
+    request = urllib.request.Request(url.rstrip("/") + QUESTION, headers=authorization(os.environ))  # noqa: S310, the scheme is checked above
     try:
-        with urllib.request.urlopen(request, timeout=seconds):  # noqa: S310, see above
+        with urllib.request.urlopen(request, timeout=seconds):  # noqa: S310, the scheme is checked above
             return None
     except urllib.error.HTTPError as answer:
         return REFUSALS.get(answer.code)
