@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from searchlab.errors import UserMistake
+from searchlab.errors import UserMistake, WorldFault
 
 LIBRARY = Path(__file__).parent
 INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))
@@ -24,6 +26,20 @@ def error_sentence(error: BaseException) -> str:
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     place = user_place(error)
     return f"{text} ({place})" if place else text
+
+
+@contextmanager
+def as_user_mistake(what: str) -> Iterator[None]:
+    """Within the block, which calls a part that the user chose, raise UserMistake for any exception that is Python's.
+
+    `what` begins the sentence, such as "the data cannot be loaded".
+    """
+    try:
+        yield
+    except (UserMistake, WorldFault, MemoryError):
+        raise
+    except Exception as error:
+        raise UserMistake(f"{what}: {error_sentence(error).rstrip('.')}.") from error
 
 
 def traceback_text(error: BaseException) -> str:

@@ -126,6 +126,9 @@ class Trainer(HasReplicaAxis):
             raise UserMistake(f"Trainer needs batch_size >= 1 and epochs >= 1, got {batch_size} and {epochs}.")
         if not np.all(np.asarray(1.0 if clip_norm is None else clip_norm) > 0.0) or not np.all(np.asarray(l2) >= 0.0):
             raise UserMistake(f"Trainer needs clip_norm > 0 and l2 >= 0, got {clip_norm} and {l2}.")
+        for name, part in (("schedule", schedule), ("augmentation", augmentation)):
+            if part is not None and not callable(part):
+                raise UserMistake(f"Trainer({name}=...) takes a class, a Space or None, got {part!r}.")
         self.replicas, self.data, self.split = replicas, data.fitted(split), split
         self.metrics = tuple(metric) if isinstance(metric, Sequence) else (metric,)
         self.metric = self.metrics[0]

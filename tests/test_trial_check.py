@@ -76,6 +76,18 @@ MISTAKES = {
     "a language model of points": (lambda: {"model": Space(RnnLM)}, r"."),
     "half a point": (lambda: {"data": Spiral(points=10.5)}, r"points"),
     "no noise at all": (lambda: {"data": Spiral(noise=float("nan"))}, r"noise"),
+    "a negative seed of data": (lambda: {"data": Spiral(seed=-1)}, r"^the training rows cannot be loaded: Value"),
+    "a negative seed of folds": (lambda: {"validation": KFold(2, seed=-1)}, r"^the training rows cannot be split"),
+    "a range of data": (lambda: {"data": Spiral(seed=Int(1, 3))}, r"only model, optimizer and training are searched"),
+    "an array as a number": (
+        lambda: training(epochs=np.arange(3)),
+        r"^epochs of Trainer takes a whole number",
+    ),
+    "no schedule but 0": (lambda: training(schedule=0), r"^Trainer\(schedule=\.\.\.\) takes a class"),
+    "a goal in between": (
+        lambda: {"metric": Accuracy(goal="mid")},
+        r"^the goal of Accuracy is 'max' or 'min', got",
+    ),
     "folds by half": (lambda: {"validation": KFold(2.5)}, r"2\.5"),
 }
 
@@ -126,7 +138,7 @@ def test_numbers_of_numpy_count_as_pythons(tmp_path):
     sweep = spiral_sweep(
         trials=np.int64(4),
         validation=KFold(np.int64(2)),
-        data=Spiral(points=np.int32(20), noise=np.float32(0.1)),
+        data=Spiral(points=np.int32(20), classes=np.int64(3), noise=np.float32(0.1)),
         model=Space(MLP, hidden=Choice(*np.arange(4, 13, 4)), dropout=Float(np.float32(0.0), np.float64(0.5))),
         optimizer=Space(Adam, lr=Choice(*np.array([0.01, 0.1]))),
         training=Space(Trainer, batch_size=np.int64(10), epochs=np.int16(2)),

@@ -98,8 +98,15 @@ def save(
         **_write_vocabulary(folder, vocabulary),
         **metadata,
     }
-    manifest = json.loads(json.dumps(manifest))  # as it will be read: the sum is of these values
+    manifest = json.loads(json.dumps(manifest, default=_number))  # as it will be read: the sum is of these values
     (folder / MANIFEST).write_text(json.dumps({**manifest, SUM: manifest_sum(manifest)}, indent=2) + "\n")
+
+
+def _number(value: Any) -> Any:
+    """Return a number of NumPy as Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def _write_vocabulary(folder: Path, vocabulary: Vocabulary | None) -> dict[str, Any]:

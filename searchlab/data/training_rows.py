@@ -7,6 +7,7 @@ from typing import Any
 
 from searchlab.data.dataset import Dataset
 from searchlab.data.loaded import LoadedDataset
+from searchlab.tracebacks import as_user_mistake
 
 
 @dataclass
@@ -17,9 +18,10 @@ class TrainingRows:
     _loaded: LoadedDataset | None = field(default=None, init=False, repr=False, compare=False)
 
     def load(self) -> LoadedDataset:
-        """Return the training rows on the host."""
+        """Return the training rows on the host; raise UserMistake with the place of an error in a data set's code."""
         if self._loaded is None:
-            self._loaded = self.data.training()
+            with as_user_mistake("the training rows cannot be loaded"):
+                self._loaded = self.data.training()
         return self._loaded
 
     def __getstate__(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from searchlab.space.byte_size import format_bytes
 from searchlab.space.domains import ParameterValues
 from searchlab.space.structure import structural_parameters
 from searchlab.space.sweep import Sweep
+from searchlab.tracebacks import as_user_mistake
 from searchlab.training import Trainer
 from searchlab.wording import count
 
@@ -64,7 +65,8 @@ class MemoryModel:
 
     def __init__(self, sweep: Sweep, data: LoadedDataset, device: Device = "cpu") -> None:
         self.sweep, self.device, self._data = sweep, device, data
-        self._split = sweep.validation.split(data)
+        with as_user_mistake("the training rows cannot be split"):
+            self._split = sweep.validation.split(data)
         self.folds, self.data_bytes = self._split.folds, _array_bytes(data) + _array_bytes(self._split)
         self._upper_bounds: dict[Hashable, MemoryNeed] = {}
         self._needs: dict[Hashable, MemoryNeed] = {}

@@ -15,6 +15,7 @@ from searchlab.replicas import PER_REPLICA
 
 TYPE_WORDS = {bool: "True or False", int: "a whole number", float: "a finite number", str: "a text", NoneType: "None"}
 PLAIN_TYPES = set(TYPE_WORDS)
+MAX_SHOWN = 80  # letters of a value in a message
 
 
 @cache
@@ -38,7 +39,7 @@ def takes_whole_numbers(target: Callable[..., Any], name: str) -> bool:
 
 
 def expected_type(target: Callable[..., Any], name: str, value: Any) -> str | None:
-    """Return what the argument takes, as words, where the value is a number, a bool or text that it does not take.
+    """Return what the argument takes, as words, where it does not take this value.
 
     None where it takes the value, and where the annotation does not say. A number has to be finite: an infinite one has
     no meaning in a search.
@@ -46,17 +47,24 @@ def expected_type(target: Callable[..., Any], name: str, value: Any) -> str | No
     hint = _type_hints(target).get(name)
     types = _alternatives(hint) | ({float} if _is_per_replica(hint) else set())
     plain = types & PLAIN_TYPES
-    is_plain = plain == types or _is_per_replica(hint) or isinstance(value, (int, float))  # text may stand for a class
-    if type(value) not in PLAIN_TYPES or not plain - {NoneType} or not is_plain or _fits(plain, value):
+    is_plain = plain == types or (type(value) in PLAIN_TYPES and (_is_per_replica(hint) or not isinstance(value, str)))
+    if not plain - {NoneType} or not is_plain or _fits(plain, value):
         return None
     shown = plain - {int} if float in plain else plain
     return " or ".join(word for kind, word in TYPE_WORDS.items() if kind in shown)
 
 
+def one_line(value: Any) -> str:
+    """Return a value in one line of a message; an array takes several by itself."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
 def _fits(types: set[Any], value: Any) -> bool:
     if isinstance(value, (bool, str, NoneType)):
         return type(value) in types
-    return math.isfinite(value) and (float in types or (int in types and isinstance(value, int)))
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    return is_number and (float in types or (int in types and isinstance(value, int)))
 
 
 @cache

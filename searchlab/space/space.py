@@ -14,6 +14,7 @@ from searchlab.numeric_types import as_python
 from searchlab.space.argument_types import (
     expected_type,
     keyword_parameters,
+    one_line,
     per_replica_arguments,
     takes_whole_numbers,
 )
@@ -162,7 +163,7 @@ class Space:
         for option in options:
             expected = expected_type(self.target, name, option)
             if expected:
-                raise UserMistake(f"{name} of {self.target.__name__} takes {expected}, got {option!r}.")
+                raise UserMistake(f"{name} of {self.target.__name__} takes {expected}, got {one_line(option)}.")
 
     def _validate_type(self, name: str, domain: Domain) -> None:
         if isinstance(domain, Float) and takes_whole_numbers(self.target, name):

@@ -17,6 +17,7 @@ from searchlab.numeric_types import as_python
 from searchlab.pruning.halving import Halving
 from searchlab.pruning.optuna_pruner import OptunaPruner, is_optuna_pruner
 from searchlab.pruning.pruner import NoPruning, Pruner
+from searchlab.space.argument_types import one_line
 from searchlab.space.budget import Budget
 from searchlab.space.domains import Choice, Domain, ParameterValues, Scalar, option_label
 from searchlab.space.early_stopping import EarlyStopping
@@ -251,8 +252,10 @@ class Sweep:
             try:
                 new = set_argument(current, rest, value, path) if rest else resolve_option(current, value)
                 sweep = replace(sweep, **{part: new})
-            except TypeError as error:
-                raise UserMistake(f"{path} cannot be {value!r} ({error}).") from error
+            except UserMistake:
+                raise
+            except (TypeError, ValueError) as error:
+                raise UserMistake(f"{path} cannot be {one_line(value)} ({error}).") from error
         return sweep
 
     def iter_arguments(self) -> Iterator[tuple[str, Domain | Scalar, bool]]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from searchlab.errors import UserMistake
 from searchlab.numeric_types import as_python, is_whole_number
 from searchlab.pruning.pruner import NoPruning, Pruner
-from searchlab.space.argument_types import expected_type
+from searchlab.space.argument_types import expected_type, one_line
 from searchlab.space.budget import Budget
-from searchlab.space.domains import Choice
+from searchlab.space.domains import Choice, Domain
 from searchlab.space.early_stopping import EarlyStopping
 from searchlab.space.initial_points import enqueued_points
 from searchlab.space.metric_names import validate_metric_names
@@ -47,6 +47,10 @@ def validate_metrics(sweep: Sweep) -> None:
     if wrong or not sweep.metrics:
         given = repr(wrong[0] if wrong else sweep.metric)
         raise UserMistake(f"Sweep(metric=...) takes an object with measure, got {given}; give several in a tuple.")
+    for metric in sweep.metrics:
+        goal = getattr(metric, "goal", None)
+        if not isinstance(goal, str) or goal not in ("max", "min"):
+            raise UserMistake(f"the goal of {type(metric).__name__} is 'max' or 'min', got {one_line(goal)}.")
     names = [metric.name for metric in sweep.metrics]
     if len(set(names)) < len(names):
         raise UserMistake(f"Sweep(metric=...) takes metrics with different names, got {', '.join(map(str, names))}.")
@@ -104,9 +108,14 @@ def validate_numbers(sweep: Sweep) -> None:
     for part in (sweep.data, sweep.validation, *sweep.metrics, sweep.sampler, sweep.effective_pruner):
         for field in fields(part) if is_dataclass(part) and not isinstance(part, type) else ():
             value = getattr(part, field.name)
+            if isinstance(value, Domain):
+                raise UserMistake(
+                    f"{field.name} of {type(part).__name__} takes a value, got {value!r}: only model, optimizer and "
+                    "training are searched."
+                )
             expected = expected_type(type(part), field.name, as_python(value)) if field.init else None
             if expected:
-                raise UserMistake(f"{field.name} of {type(part).__name__} takes {expected}, got {value!r}.")
+                raise UserMistake(f"{field.name} of {type(part).__name__} takes {expected}, got {one_line(value)}.")
 
 
 VALIDATIONS: tuple[Callable[[Sweep], None], ...] = (
