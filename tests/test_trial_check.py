@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,21 @@ def test_numbers_of_numpy_count_as_pythons(tmp_path):
     for trial in result.trials:
         assert {type(value) for value in trial.parameters.values()} <= {int, float}
     json.dumps(result.to_json())
+
+
+@dataclass(frozen=True)
+class LooselyAnnotated(Spiral):
+    """A data set whose annotations are shorter than the truth."""
+
+    path: str = Path("somewhere")
+    limit: int = None
+
+
+def test_a_default_and_a_path_are_taken_whatever_is_annotated():
+    data = LooselyAnnotated(points=20, path=Path("elsewhere"))
+    assert spiral_sweep(data=data).data is data
+    with pytest.raises(UserMistake, match=r"^limit of LooselyAnnotated takes a whole number, got 'x'"):
+        spiral_sweep(data=LooselyAnnotated(limit="x"))
 
 
 def test_points_cover_every_option_and_both_ends():

@@ -47,11 +47,19 @@ def expected_type(target: Callable[..., Any], name: str, value: Any) -> str | No
     hint = _type_hints(target).get(name)
     types = _alternatives(hint) | ({float} if _is_per_replica(hint) else set())
     plain = types & PLAIN_TYPES
-    is_plain = plain == types or (type(value) in PLAIN_TYPES and (_is_per_replica(hint) or not isinstance(value, str)))
-    if not plain - {NoneType} or not is_plain or _fits(plain, value):
+    if type(value) in PLAIN_TYPES:  # text may stand for one of the other types
+        is_checked = plain == types or _is_per_replica(hint) or not isinstance(value, str)
+    else:  # an object may stand for a text, as a path does, and for no number
+        is_checked = plain == types and str not in plain
+    if not plain - {NoneType} or not is_checked or value is _default(target, name) or _fits(plain, value):
         return None
     shown = plain - {int} if float in plain else plain
     return " or ".join(word for kind, word in TYPE_WORDS.items() if kind in shown)
+
+
+def _default(target: Callable[..., Any], name: str) -> Any:
+    """Return the default of an argument, which an annotation may have forgotten, as in `limit: int = None`."""
+    return inspect.signature(target).parameters[name].default
 
 
 def one_line(value: Any) -> str:
