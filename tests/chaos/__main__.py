@@ -8,12 +8,13 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.experiment import ChaosExperiment
 from tests.chaos.invariants import violations
 
 
-def run_chaos(home: Path, seed: int, kills: int, **options: float) -> list[str]:
+def run_chaos(home: Path, seed: int, kills: int, **options: Any) -> list[str]:
     """Run the experiment, print its log and its costs, and return the violated invariants."""
     experiment, started = ChaosExperiment(home, seed=seed, **options), time.monotonic()
     try:
@@ -57,13 +58,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=25)
+    parser.add_argument("--language", action="store_true", help="a language model with Plateau instead of digits")
     parser.add_argument("--home", type=Path, help="an empty folder to keep; default: a temporary folder")
     options = parser.parse_args()
+    spec = "language_sweep.py" if options.language else "sweep.py"
     if options.home:
         options.home.mkdir(parents=True)
-        return 1 if run_chaos(options.home, options.seed, options.kills) else 0
+        return 1 if run_chaos(options.home, options.seed, options.kills, spec=spec) else 0
     with tempfile.TemporaryDirectory() as folder:
-        return 1 if run_chaos(Path(folder), options.seed, options.kills) else 0
+        return 1 if run_chaos(Path(folder), options.seed, options.kills, spec=spec) else 0
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from typing import Any
 
 from searchlab.runs.trials import TrialRecord
 from searchlab.runs.workspace import write_atomically
+from searchlab.space.loader import load
 from tests.chaos.observed_sweep import NAME, WAIT_TIMEOUT, ObservedSweep, Run
 from tests.chaos.processes import ENDS_RUN, draw_kinds, kill, members, of_kind
 
-SPEC = Path(__file__).with_name("sweep.py")
+FOLDER = Path(__file__).parent
 START_SHARE = 0.2  # of the kills may come while a run starts; the others come while it searches
 TRIALS_PER_KILL = 12  # trials requested for each kill
 INTERRUPTED = 130  # exit code of a run that was told to stop
@@ -49,6 +50,7 @@ class ChaosExperiment(ObservedSweep):
 
     seed: int = 0
     max_delay: float = 6.0
+    spec: str = "sweep.py"  # in this folder
     log: Callable[[str], None] = print
     requested: int = 0
     kills: list[Kill] = field(default_factory=list)
@@ -57,12 +59,14 @@ class ChaosExperiment(ObservedSweep):
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
+        sweep = load(FOLDER / self.spec).sweep
+        self.metric, self.epochs = sweep.primary_metric.name, sweep.training.arguments["epochs"]
         self.started = time.time()
 
     def run(self, kills: int) -> dict[str, Any]:
         """Kill this many times, then let the sweep end, and return the result that `--json` prints."""
         self.requested = TRIALS_PER_KILL * kills
-        run = self.start("run", str(SPEC), "--workers", "2", "--trials", str(self.requested))
+        run = self.start("run", str(FOLDER / self.spec), "--workers", "2", "--trials", str(self.requested))
         for number, kind in zip(range(kills), draw_kinds(self.rng), strict=False):
             run = self.wait_random_time(run, kills - number)
             run = self.kill_and_recover(run, kind)

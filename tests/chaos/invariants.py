@@ -14,7 +14,6 @@ from searchlab.runs.trials import TrialRecord
 from tests.chaos.experiment import ChaosExperiment, Kill
 from tests.chaos.observed_sweep import NAME
 
-EPOCHS = 40
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
 RecordedCurves: TypeAlias = dict[int, dict[int, tuple[float, float]]]  # by trial and epoch: first end, and score
 
@@ -32,7 +31,7 @@ def violations(experiment: ChaosExperiment, result: dict[str, Any]) -> list[str]
     for run in _trial_runs(client, result["run_id"]):
         record.setdefault(int(run.data.tags["searchlab.trial"]), []).append(run)
     for number, runs in record.items():
-        points = client.get_metric_history(runs[0].info.run_id, "accuracy")
+        points = client.get_metric_history(runs[0].info.run_id, experiment.metric)
         curves[number] = {point.step: (point.timestamp / 1000, point.value) for point in points}
         if len(points) != len(curves[number]):
             messages.append(f"trial {number} has an epoch twice in the record")
@@ -50,8 +49,8 @@ def _trials(experiment: ChaosExperiment, trials: list[TrialRecord], result: dict
     for trial in trials:
         if trial.state not in STATUS:
             yield f"trial {trial.number} is {trial.state}: {trial.reason}"
-        if trial.state == "COMPLETE" and len(trial.curve.scores) != EPOCHS:
-            yield f"trial {trial.number} is complete with {len(trial.curve.scores)} of {EPOCHS} epochs"
+        if trial.state == "COMPLETE" and len(trial.curve.scores) != experiment.epochs:
+            yield f"trial {trial.number} is complete with {len(trial.curve.scores)} of {experiment.epochs} epochs"
     complete, pruned = (sum(trial.state == state for trial in trials) for state in STATUS)
     if result["trials"] != {"asked": experiment.requested, "complete": complete, "pruned": pruned, "failed": 0}:
         yield f"the last run's result has {result['trials']}"
