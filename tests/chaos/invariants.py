@@ -95,7 +95,7 @@ def _recorded_without_gaps(trials: list[TrialRecord], curves: RecordedCurves) ->
         steps, means = curves.get(trial.number, {}), np.mean(trial.curve.scores, axis=1)
         if sorted(steps) != list(range(1, max(len(steps), len(means)) + 1)):
             yield f"the record of trial {trial.number} has the epochs {sorted(steps)} of {len(means)}"
-        elif not np.allclose([steps[epoch][1] for epoch in range(1, len(means) + 1)], means, rtol=0, atol=1e-12):
+        elif not np.allclose([steps[epoch][1] for epoch in range(1, len(means) + 1)], means, rtol=1e-12, atol=0):
             yield f"the record of trial {trial.number} has other scores than the study"
 
 
