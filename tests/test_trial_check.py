@@ -27,6 +27,7 @@ from searchlab import (
     Perplexity,
     Random,
     Relu,
+    Resources,
     RootMeanSquaredError,
     Space,
     Spiral,
@@ -89,6 +90,8 @@ MISTAKES = {
         lambda: {"metric": Accuracy(goal="mid")},
         r"^the goal of Accuracy is 'max' or 'min', got",
     ),
+    "a text as validation": (lambda: {"validation": "kfold"}, r"^Sweep\(validation=\.\.\.\) takes an object"),
+    "more cores than there are": (lambda: {"resources": Resources(cpus=1e30)}, r"^Resources\(cpus=\.\.\.\) takes"),
     "folds by half": (lambda: {"validation": KFold(2.5)}, r"2\.5"),
 }
 

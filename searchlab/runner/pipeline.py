@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -20,14 +19,14 @@ from searchlab.engine.refit import RefitTrial
 from searchlab.errors import Interrupted, UserMistake, WorldFault
 from searchlab.metrics import Goal
 from searchlab.monitor.snapshot import SweepState
-from searchlab.reporting.formats import factors_text
 from searchlab.reporting.report import write_report
 from searchlab.reporting.search_figures import save_search_figures
 from searchlab.results.result import Result
 from searchlab.results.winner import Winner, select_winner
 from searchlab.results.winner_figures import save_winner_figures
 from searchlab.runner.finished import stored_winner
-from searchlab.runner.record import open_recorder
+from searchlab.runner.phase_clock import PhaseClock
+from searchlab.runner.record import conclude_record, log_results, open_recorder
 from searchlab.runs.events import (
     Event,
     EventHandler,
@@ -73,8 +72,7 @@ class SweepPipeline:
         self._stored = self.folder.read("result") if self._resumed else None  # of an earlier run
         self._reused = False  # whether its winner is still the winner
         self._recorder: EventHandler = NullHandler()
-        self._phases: list[tuple[Phase, float]] = []  # each with the time at which it began
-        self._last_trial_ended: float | None = None
+        self._clock = PhaseClock()
 
     def run(self) -> Result:
         """Search until every trial has ended, select the winner, and complete the record.
@@ -106,10 +104,10 @@ class SweepPipeline:
 
     def handle(self, event: Event) -> None:
         """Pass an event on; the first trial starts the search phase, and the last one to end ends it."""
-        if isinstance(event, TrialStarted) and self._phases[-1][0] == "start":
+        if isinstance(event, TrialStarted) and self._clock.phase == "start":
             self._enter("search")
         if isinstance(event, TrialFinished):
-            self._last_trial_ended = time.perf_counter()
+            self._clock.record_trial_end()
         shown = masked(event)
         if isinstance(shown, TrialFinished) and shown.traceback:
             self.folder.write_traceback(shown.trial, shown.traceback)
@@ -132,7 +130,7 @@ class SweepPipeline:
         metric, manifest = self.sweep.primary_metric, self.manifest
         others: dict[str, Goal] = {other.name: other.goal for other in self.sweep.metrics[1:]}
         figures = self._draw_figures(found.trials, winner, others)
-        self._log_artifacts(recorder, winner, figures)
+        log_results(recorder, winner, figures)
         draft = Result(
             sweep=manifest.name,
             state="FINISHED" if winner else "FAILED",
@@ -151,24 +149,13 @@ class SweepPipeline:
         state: SweepState = "finished" if winner else "failed"
         report = write_report(manifest, self.workspace, found.trials, state, draft.to_json(), figures)
         recorder.log_artifact(report, "report")
-        run_id, fault = self._conclude_record(recorder, draft.state, winner, found.over)
+        run_id, fault = conclude_record(recorder, draft.state, winner, found.over)
+        if fault and not self.display:
+            warnings.warn(fault, RuntimeWarning, stacklevel=2)
         result = replace(draft, seconds=self._seconds(), run_id=run_id, record_fault=fault, report=report)
         if fault:  # the report that is recorded does not say so
             write_report(manifest, self.workspace, found.trials, state, result.to_json(), figures)
         return result
-
-    def _conclude_record(
-        self, recorder: RunRecorder, state: str, winner: Winner | None, over: str | None
-    ) -> tuple[str | None, str | None]:
-        """Return the id of the sweep's run in MLflow, or why the record is not complete: the results are whole."""
-        tags = {"searchlab.over": over or "", **_winner_tags(winner)}
-        try:
-            return recorder.conclude(state, winner.scores if winner else {}, tags) or None, None
-        except WorldFault as error:
-            fault = mask(str(error))
-            if not self.display:
-                warnings.warn(fault, RuntimeWarning, stacklevel=2)
-            return None, fault
 
     def _tell(self, text: str) -> None:
         """Show a sentence to whoever watches the run."""
@@ -182,14 +169,6 @@ class SweepPipeline:
             return tuple(sorted(folder.glob("*.png")))
         drawn = save_search_figures(trials, metric.name, metric.goal, folder, others)
         return drawn + (save_winner_figures(winner, folder) if winner else ())
-
-    def _log_artifacts(self, recorder: RunRecorder, winner: Winner | None, figures: Sequence[Path]) -> None:
-        for figure in figures:
-            recorder.log_artifact(figure, "figures")
-        if winner:
-            recorder.log_artifact(winner.artifact, "winner")
-        if winner and winner.samples:
-            recorder.log_artifact(winner.samples, "samples")
 
     def _select_winner(self, job: Job, trials: list[TrialRecord], refit: RefitTrial) -> Winner | None:
         if not any(trial.value is not None for trial in trials):
@@ -262,8 +241,7 @@ class SweepPipeline:
         return without_password(self.manifest.config.tracking_uri or self.workspace.tracking_uri)
 
     def _enter(self, phase: Phase) -> None:
-        began = self._last_trial_ended if phase == "winner" and self._last_trial_ended else time.perf_counter()
-        self._phases.append((phase, began))
+        self._clock.enter(phase)
         manifest = self.manifest
         self._show(PhaseStarted(phase, manifest.name, manifest.trials, manifest.metric, manifest.goal))
 
@@ -279,18 +257,7 @@ class SweepPipeline:
         """Return the seconds of each phase so far and in total, or those of the earlier run that found the winner."""
         if self._reused and self._stored:
             return dict(self._stored["seconds"])
-        marks = [*self._phases, ("end", time.perf_counter())]
-        phases = {name: later - began for (name, began), (_, later) in pairwise(marks)}
-        return {"total": marks[-1][1] - marks[0][1], "start": 0.0, "search": 0.0, "winner": 0.0, **phases}
-
-
-def _winner_tags(winner: Winner | None) -> dict[str, str]:
-    """Return what the tags of the sweep's MLflow run say of the winner."""
-    if winner is None:
-        return {"searchlab.winner": "none"}
-    tags = {"searchlab.winner": str(winner.trial.number), "searchlab.test_openings": str(winner.test_openings)}
-    factors = factors_text(winner.learning_rate_factors)
-    return tags | ({"searchlab.refit_learning_rate_factors": factors} if factors else {})
+        return self._clock.seconds()
 
 
 @contextmanager

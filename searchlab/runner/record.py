@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from searchlab.errors import WorldFault
+from searchlab.reporting.formats import factors_text
+from searchlab.results.winner import Winner
 from searchlab.runs.describe import code_changes_of
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
-from searchlab.runs.secrets import mask_all
+from searchlab.runs.secrets import mask, mask_all
 from searchlab.runs.workspace import Workspace
 from searchlab.space.sweep import Sweep
 from searchlab.tracking.recorder import Recorder
@@ -33,6 +36,36 @@ def open_recorder(
         return NullRecorder()
     uri = manifest.config.tracking_uri or workspace.tracking_uri
     return Recorder(uri, _sweep_record(sweep, manifest, workspace, root, checksum), tell)
+
+
+def log_results(recorder: RunRecorder, winner: Winner | None, figures: Sequence[Path]) -> None:
+    """Attach the figures and what the winner left to the sweep's run."""
+    for figure in figures:
+        recorder.log_artifact(figure, "figures")
+    if winner:
+        recorder.log_artifact(winner.artifact, "winner")
+    if winner and winner.samples:
+        recorder.log_artifact(winner.samples, "samples")
+
+
+def conclude_record(
+    recorder: RunRecorder, state: str, winner: Winner | None, over: str | None
+) -> tuple[str | None, str | None]:
+    """Return the id of the sweep's run in MLflow, or why the record is not complete: the results are whole."""
+    tags = {"searchlab.over": over or "", **_winner_tags(winner)}
+    try:
+        return recorder.conclude(state, winner.scores if winner else {}, tags) or None, None
+    except WorldFault as error:
+        return None, mask(str(error))
+
+
+def _winner_tags(winner: Winner | None) -> dict[str, str]:
+    """Return what the tags of the sweep's MLflow run say of the winner."""
+    if winner is None:
+        return {"searchlab.winner": "none"}
+    tags = {"searchlab.winner": str(winner.trial.number), "searchlab.test_openings": str(winner.test_openings)}
+    factors = factors_text(winner.learning_rate_factors)
+    return tags | ({"searchlab.refit_learning_rate_factors": factors} if factors else {})
 
 
 def _sweep_record(

@@ -10,6 +10,8 @@ from searchlab.errors import UserMistake
 from searchlab.numeric_types import is_number
 from searchlab.space.byte_size import parse_bytes
 
+MAX_PER_NODE = 10_000  # cores or GPUs
+
 DeviceOption: TypeAlias = Literal["cpu", "cuda", "either"]
 """The values of `--device`: groups train on CPU cores, on CUDA devices, or on whichever is free, CUDA first."""
 
@@ -50,8 +52,10 @@ class Resources:
 
     def __post_init__(self) -> None:
         for name, value in (("cpus", self.cpus), ("gpus", self.gpus)):
-            if not is_number(value) or not 0 < value < float("inf"):
-                raise UserMistake(f"Resources({name}=...) takes a number above 0, got {value!r}.")
+            if not is_number(value) or not 0 < value <= MAX_PER_NODE:
+                raise UserMistake(
+                    f"Resources({name}=...) takes a number above 0 and at most {MAX_PER_NODE:,}, got {value!r}."
+                )
             if value > 1 and value != int(value):
                 raise UserMistake(f"Resources({name}=...) takes a whole number above 1, or a fraction; got {value!r}.")
         if self.memory_bytes is not None and self.memory_bytes <= 0:

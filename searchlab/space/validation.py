@@ -66,7 +66,8 @@ def validate_parts(sweep: Sweep) -> None:
         )
     for name, methods in {"data": ["training", "testing"], "validation": ["split"]}.items():
         value = getattr(sweep, name)
-        if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):
+        is_text = isinstance(value, (str, bytes))  # which has a method `split` too
+        if is_text or isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):
             raise UserMistake(f"Sweep({name}=...) takes an object with {' and '.join(methods)}, got {value!r}.")
     for part in sweep.parts:
         value = getattr(sweep, part)

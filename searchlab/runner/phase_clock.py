@@ -1,0 +1,36 @@
+"""The phases of a run, and how long each of them takes."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+from searchlab.runs.events import Phase
+
+
+class PhaseClock:
+    """Measures the phases of one run in seconds. The search ends with its last trial, and the winner's phase begins."""
+
+    def __init__(self) -> None:
+        self._phases: list[tuple[Phase, float]] = []  # each with the time at which it began
+        self._last_trial_ended: float | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that was entered last."""
+        return self._phases[-1][0]
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase now; that of the winner began when the last trial ended."""
+        began = self._last_trial_ended if phase == "winner" and self._last_trial_ended else time.perf_counter()
+        self._phases.append((phase, began))
+
+    def record_trial_end(self) -> None:
+        """Record that a trial ends now."""
+        self._last_trial_ended = time.perf_counter()
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of each phase so far and in total."""
+        marks = [*self._phases, ("end", time.perf_counter())]
+        phases = {name: later - began for (name, began), (_, later) in pairwise(marks)}
+        return {"total": marks[-1][1] - marks[0][1], "start": 0.0, "search": 0.0, "winner": 0.0, **phases}
