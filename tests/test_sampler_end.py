@@ -7,9 +7,13 @@ import pytest
 
 from models.mlp import MLP
 from searchlab import SGD, Choice, Space, Trainer
+from searchlab.fusion.groups import NoGroupYet
 from searchlab.runner.resume import resume
-from tests.jobs import run
+from searchlab.runs.events import EventBuffer
+from searchlab.study.study import Study
+from tests.jobs import make_job, run
 from tests.sweeps import spiral_sweep
+from tests.test_study import epoch
 
 SPACE = {"model.hidden": [4, 8], "optimizer.lr": [0.1, 0.5, 1.0]}
 SAMPLERS = {
@@ -49,3 +53,18 @@ def test_a_search_that_ends_with_its_sampler_is_not_over_early(tmp_path, sampler
     result = run(six_points(sampler(), trials=6), engine="local", tracking=None, home=tmp_path, fuse=1)
     assert result.over is None
     assert len(result.trials) == 6
+
+
+def test_a_worker_waits_while_the_last_point_is_trained(tmp_path):
+    """A second worker that asks meanwhile must not use up all trials with copies of that point."""
+    sweep = six_points(SAMPLERS["grid"](), trials=50)
+    study = Study(make_job(sweep, "spiral", tmp_path / "j", tmp_path / "c", 50, fuse=1, workers=2), EventBuffer())
+    groups = [study.ask() for _ in range(6)]
+    for group in groups[:-1]:
+        study.finish(group.trials, epoch(1, [0.5] * 2))
+    assert [type(study.ask()) for _ in range(3)] == [NoGroupYet] * 3
+    assert len(study.records()) <= 7
+    study.finish(groups[-1].trials, epoch(1, [0.5] * 2))
+    assert study.ask() is None
+    assert study.end_reason == "the sampler has no more points"
+    study.close()

@@ -11,6 +11,7 @@ from searchlab.fusion.groups import Group, group_size
 from searchlab.runs.job import Job
 from searchlab.space.constraints import ConstraintChecker
 from searchlab.space.domains import Scalar
+from searchlab.space.samplers import OptunaSampler
 from searchlab.space.structure import structural_parameters, structure_key
 from searchlab.study.storage.attributes import GROUP, INFEASIBLE
 from searchlab.study.trial_proposer import TrialProposer, Values
@@ -39,10 +40,18 @@ class GroupProposer:
         self.best_sizes: dict[Hashable, int] = {}
         self.generation_start: dict[int, int] = {}
         self.no_feasible_reason: str | None = None
+        self._awaited: int | None = None  # the open trial that a sampler object of the user's has repeated
         self._generation: int | None = None  # the first trial of the generation that is being drawn
         self._stored: dict[int, FrozenTrial] = {}  # trials that a killed process has drawn of it
         self._trials = TrialProposer(job, store.study)
         self._constraint = ConstraintChecker(job.sweep, job.rows.load)
+
+    def must_wait(self) -> bool:
+        """Return whether nothing is proposed until an open trial ends, because a sampler object has repeated its point.
+
+        A sampler that has no more points says so when its last trial ends, and repeats points until then.
+        """
+        return self._awaited in self.store.open_trials
 
     def trials_left(self) -> int:
         """Return how many trials are still to be proposed; outside of a grid, an infeasible trial does not count."""
@@ -164,6 +173,8 @@ class GroupProposer:
             before = self.store.infeasible_count
             if proposed := self._propose(fixed):
                 return proposed
+            if self.must_wait():
+                return None
             # duplicates count as trials, and so do infeasible points of a grid: these come to an end by themselves
             is_infeasible = self.store.infeasible_count > before and not self._trials.has_grid
             infeasible_run = infeasible_run + 1 if is_infeasible else 0
@@ -201,6 +212,8 @@ class GroupProposer:
             if violation > 0:
                 self.store.mark_infeasible(number, self._constraint.violation_message(violation))
                 return False
+        if isinstance(self.sweep.sampler, OptunaSampler):
+            self._awaited = self.store.open_original(values)
         return not self.store.link_duplicate(number, values)
 
     def _store_group(self, group: Group, **about: object) -> None:

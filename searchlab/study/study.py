@@ -107,8 +107,11 @@ class Study:
         if self._ready:
             return self._ready.pop(0)
         group = self._survivors.pop_ready(self._proposer.best_sizes, self.workers)
-        group = group or (None if self.job.generation else self._proposer.next_group()) or self._survivors.pop_largest()
+        is_closed = bool(self.job.generation) or self._proposer.must_wait()
+        group = group or (None if is_closed else self._proposer.next_group()) or self._survivors.pop_largest()
         self._check_budget(is_settled=True)  # the proposer may have found no feasible trial
+        if group is None and self._proposer.must_wait():
+            return NoGroupYet()
         return self._proposer.store_merged(group) if group else None
 
     def grow(self, group: Group, size: int) -> Group:

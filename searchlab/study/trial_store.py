@@ -120,6 +120,11 @@ class TrialStore:
             self._end_as(number, first)
         return True
 
+    def open_original(self, parameters: Mapping[str, Scalar]) -> int | None:
+        """Return the open trial that has these parameters and is trained; None where there is none."""
+        first = self._first_with.get(frozenset(parameters.items()))
+        return first if first in self.open_trials else None
+
     def store_group(self, number: int, group: Mapping[str, object]) -> None:
         """Store the group that an open trial trains in, for whoever resumes it."""
         self.open_trials[number].set_user_attr(GROUP, dict(group))
