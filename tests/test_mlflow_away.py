@@ -24,13 +24,13 @@ SERVERS = {
 
 
 class Messages:
-    """An event handler that keeps the messages."""
+    """An event handler that keeps the messages about MLflow."""
 
     def __init__(self):
         self.texts = []
 
     def handle(self, event):
-        if isinstance(event, Message):
+        if isinstance(event, Message) and "MLflow" in event.text:
             self.texts.append(event.text)
 
 

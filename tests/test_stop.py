@@ -115,7 +115,7 @@ def test_the_driver_is_signaled_once_however_it_was_started(folder, setup):
         assert process.wait(5) == 0, "a second signal would have ended it at once"
     assert results[0] == results[1]
     assert results[0].was_running
-    assert re.search(r"spiral: stopped with 4 of 7 trials .*`searchlab resume spiral`", stop_text(results[0]))
+    assert re.search(r"spiral: stopped with 4 of 7 trials .*`searchlab resume spiral", stop_text(results[0]))
     again = stop_sweep(folder)
     assert not again.was_running
     assert re.search(r"no process .* interrupted with 4 of 7 trials", stop_text(again))
@@ -182,7 +182,7 @@ def test_stop_reports_the_state_of_a_sweep_that_is_not_running(folder):
     done = run_cli("stop", "spiral", "--json", home=home)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"sweep": "spiral", "state": "interrupted", "ended": 4, "asked": 7}
-    assert "`searchlab resume spiral`" in done.stderr
+    assert "`searchlab resume spiral" in done.stderr
     assert "there are: spiral." in error_message(run_cli("stop", "other", home=home), 2)
 
 

@@ -399,4 +399,4 @@ def test_a_killed_driver_ends_watching_and_ctrl_c_does_not_stop_the_sweep(termin
     assert last.state == "interrupted"
     assert 0 < last.ended < 400
     assert terminal.stderr(watch).splitlines()[-1] == f"searchlab: {terminal.result(watch)['error']}"
-    assert "`searchlab resume chaos`" in terminal.result(watch)["error"]
+    assert "`searchlab resume chaos" in terminal.result(watch)["error"]

@@ -78,4 +78,4 @@ def test_a_run_waits_for_a_device_that_no_node_has_and_reports_it(head):
     finished = head.run("sh", "-c", f"{command} --address auto --name waiting", seconds=120)
     output = " ".join((finished.stdout + finished.stderr).split())
     assert "waiting for a slot on the cluster: it needs 1 CPU and 1 GPU for a group on cuda" in output
-    assert "`searchlab resume waiting`" in output
+    assert "`searchlab resume waiting" in output
