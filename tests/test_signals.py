@@ -172,7 +172,7 @@ def check_interrupted(terminal, process, name):
     lines = terminal.stderr(process).splitlines()
     assert "Traceback" not in "\n".join(lines)
     assert lines[-1].startswith("searchlab: ")
-    assert f"`searchlab resume {name}`" in lines[-1]
+    assert f"`searchlab resume {name}" in lines[-1]
 
 
 def runs(home, name="chaos"):
