@@ -117,10 +117,8 @@ def _require_study(manifest: SweepManifest, folder: SweepFolder) -> None:
     storage = manifest.study_storage(folder)
     try:
         ended = open_study(storage, manifest.name, manifest.goal, with_parameters=False).read().ended
-    except (
-        WorldFault
-    ):  # damaged, or a database that is away or that only the cluster reaches: the search tells or waits
-        return
+    except WorldFault:
+        return  # damaged, or a database that is away or that only the cluster reaches: the search tells or waits
     if not ended:
         raise WorldFault(
             f"{manifest.name!r} has a result, and its study in {without_password(str(storage))} is gone or empty; "
