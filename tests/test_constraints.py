@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import wraps
 
 import numpy as np
 import pytest
@@ -78,6 +79,7 @@ def test_each_structure_is_built_once_and_rows_are_loaded_with_the_first(monkeyp
     built_widths, loads = [], []
     original = MLP.__init__
 
+    @wraps(original)  # the signature says which hyperparameters there are
     def counted(self, *arguments, **keywords):
         built_widths.append(keywords["hidden"])
         original(self, *arguments, **keywords)

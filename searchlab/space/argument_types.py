@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import is_dataclass
 from functools import cache
@@ -21,7 +21,7 @@ MAX_SHOWN = 80  # letters of a value in a message
 @cache
 def keyword_parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """Return the keyword-only parameters of a constructor: its hyperparameters."""
-    return {p.name: p for p in inspect.signature(target).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    return {p.name: p for p in _parameters(target).values() if p.kind is p.KEYWORD_ONLY}
 
 
 @cache
@@ -59,7 +59,12 @@ def expected_type(target: Callable[..., Any], name: str, value: Any) -> str | No
 
 def _default(target: Callable[..., Any], name: str) -> Any:
     """Return the default of an argument, which an annotation may have forgotten, as in `limit: int = None`."""
-    return inspect.signature(target).parameters[name].default
+    return _parameters(target)[name].default
+
+
+@cache
+def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(target).parameters
 
 
 def one_line(value: Any) -> str:
