@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 
 from searchlab.backend import Array, Device, select_rows, to_device, xp_for_device
+from searchlab.errors import UserMistake
 
 PER_REPLICA = "one value per replica"
 PerReplica: TypeAlias = Annotated[float | Sequence[float] | Array, PER_REPLICA]
@@ -152,6 +153,27 @@ class Replicas(HasReplicaAxis):
         if values.ndim > 1 or values.size not in (1, self.count):
             raise ValueError(f"expected one value or {self.count}, one per replica; got {values.size}")
         return to_device(np.array(np.broadcast_to(values.reshape(-1), (self.count,))), self.device)
+
+    def validated(
+        self, owner: object, name: str, value: PerReplica, requirement: str, is_valid: Callable[[Array], Array]
+    ) -> Array:
+        """Return one value per replica (R,) on the host, in float64.
+
+        Args:
+            owner: The object whose argument it is.
+            name: Name of the argument.
+            value: One number for all replicas, or a sequence of R numbers.
+            requirement: What a number has to be besides finite, in words: "of at least 0".
+            is_valid: Which of the numbers (R,) meet the requirement.
+
+        Raises:
+            UserMistake: When a number is not finite or does not meet the requirement.
+        """
+        values = Replicas(range(self.count), dtype=np.float64).vector(value)
+        wrong = values[~(np.isfinite(values) & is_valid(values))]
+        if wrong.size:
+            raise UserMistake(f"{type(owner).__name__} needs a finite {name} {requirement}, got {wrong[0]:g}.")
+        return values
 
     def zeros(self, *shape: int) -> Array:
         """Return zeros (R, *shape) on the device."""

@@ -102,16 +102,21 @@ def test_a_search_that_cannot_be_interrupted_ends_with_one_sentence(raylet, monk
 DYING = """
 import os, sys
 from searchlab.cluster.exit_message import exit_message
-with exit_message("mine") as tell:
-    if "told" in sys.argv:
+with exit_message("mine", *sys.argv[2:]) as tell:
+    if "told" in sys.argv[1]:
         tell("the reason")
-    if "die" in sys.argv:
+    if "die" in sys.argv[1]:
         os._exit(3)
 """
 
 
 @pytest.mark.parametrize(
-    ("arguments", "printed"), [(["die"], "`searchlab resume mine`"), (["told", "die"], "searchlab: the reason\n")]
+    ("arguments", "printed"),
+    [
+        (["die"], "`searchlab resume mine`"),
+        (["die", "my home"], "`searchlab resume mine --home 'my home'`"),
+        (["told+die"], "searchlab: the reason\n"),
+    ],
 )
 def test_a_process_that_dies_leaves_a_message(arguments, printed):
     command = [sys.executable, "-c", DYING, *arguments]
@@ -121,7 +126,7 @@ def test_a_process_that_dies_leaves_a_message(arguments, printed):
     assert len(finished.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["told"]])
+@pytest.mark.parametrize("arguments", [["end"], ["told"]])
 def test_a_block_that_ends_prints_nothing(arguments):
     command = [sys.executable, "-c", DYING, *arguments]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -1,12 +1,14 @@
 """Optimizers against their formulas, step by step; defaults, blocks, and the joint norm of clipping."""
 
 import inspect
+import re
 import tracemalloc
 
 import numpy as np
 import pytest
 
 import searchlab.optim as optim
+from searchlab.errors import UserMistake
 from searchlab.nn import Parameter, Parameters
 from searchlab.optim import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSprop, clip_joint_norm
 from searchlab.optim import optimizer as optimizer_module
@@ -280,3 +282,25 @@ def test_clipping_leaves_nan_in_its_replica():
         clip_joint_norm(grads, np.ones(3, dtype=np.float32))
     assert np.isnan(grads[1]).all()
     assert grads[[0, 2]] == pytest.approx(np.full((2, 4), 0.5), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "wrong", "message"),
+    [
+        *[(each, {"lr": -0.1}, "a finite lr of at least 0, got -0.1") for each in OPTIMIZERS],
+        (SGD, {"lr": [0.1, np.nan, 0.1]}, "a finite lr of at least 0, got nan"),
+        (SGD, {"lr": np.inf}, "a finite lr of at least 0, got inf"),
+        (Momentum, {"momentum": 1.5}, "a finite momentum of at least 0 and below 1, got 1.5"),
+        (Nesterov, {"momentum": -0.5}, "a finite momentum of at least 0 and below 1, got -0.5"),
+        (RMSprop, {"rho": 1.0}, "a finite rho of at least 0 and below 1, got 1"),
+        (RMSprop, {"momentum": 1.0}, "a finite momentum of at least 0 and below 1, got 1"),
+        (Adam, {"beta1": 1.0}, "a finite beta1 of at least 0 and below 1, got 1"),
+        (Adam, {"beta2": [0.9, 0.99, 1.0]}, "a finite beta2 of at least 0 and below 1, got 1"),
+        (Adam, {"epsilon": -1e-8}, "a finite epsilon of at least 0, got -1e-08"),
+        (AdaGrad, {"initial_accumulator": -0.1}, "a finite initial_accumulator of at least 0, got -0.1"),
+        (AdamW, {"weight_decay": -0.1}, "a finite weight_decay of at least 0, got -0.1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(optimizer, wrong, message):
+    with pytest.raises(UserMistake, match=f"^{optimizer.__name__} needs {re.escape(message)}.$"):
+        build_problem(optimizer, **wrong)

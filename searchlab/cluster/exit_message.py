@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, cast
 
 DONE = "done"
+DEFAULT_HOME = ".searchlab"
 # it prints the last line that it has read when its input ends, and shows the cursor that a live display has hidden
 SCRIPT = r"""
 trap '' HUP INT TERM
@@ -20,7 +23,7 @@ printf 'searchlab: %s\n' "$text" >&2
 
 
 @contextmanager
-def exit_message(name: str) -> Iterator[Callable[[str], None]]:
+def exit_message(name: str, home: str | os.PathLike[str] = DEFAULT_HOME) -> Iterator[Callable[[str], None]]:
     """Within the block, have a sentence printed on stderr if this process dies: that `resume` continues the sweep.
 
     The block gets a function that replaces the sentence. SIGKILL and the exits of Ray's library cannot be handled in
@@ -37,7 +40,8 @@ def exit_message(name: str) -> Iterator[Callable[[str], None]]:
             stdin.write(f"{sentence}\n".encode())
             stdin.flush()
 
-    tell(f"the process of {name!r} died; what was reached is kept, and `searchlab resume {name}` continues it.")
+    option = "" if os.fspath(home) == DEFAULT_HOME else f" --home {shlex.quote(os.fspath(home))}"
+    tell(f"the process of {name!r} died; what was reached is kept, and `searchlab resume {name}{option}` continues it.")
     try:
         yield tell
     finally:

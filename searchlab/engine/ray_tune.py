@@ -91,7 +91,11 @@ def refit(job: Job, trial: TrialRecord) -> Refit:
 
 def _search(job: Job, handler: EventHandler) -> SearchResult:
     stop = threading.Event()
-    with exit_message(job.name) as report, interruptible(stop) as abort, connected(job, abort, report):
+    with (
+        exit_message(job.name, job.config.home) as report,
+        interruptible(stop) as abort,
+        connected(job, abort, report),
+    ):
         study_actor = _create_study_actor(job)
         _open_study(study_actor, handler, stop)
         replay_events(ended(ray.get(study_actor.records.remote())), handler)

@@ -20,6 +20,9 @@ class AdaGrad(Optimizer):
         initial_accumulator: Value of s before the first step; default 0.1.
         epsilon: Small number added to s; default 1e-7.
 
+    Raises:
+        UserMistake: When a number is negative.
+
     Reference:
         Duchi, Hazan and Singer (2011); Deep Learning from Scratch 1, section 6.1.
 
@@ -44,9 +47,10 @@ class AdaGrad(Optimizer):
         epsilon: PerReplica = 1e-7,
     ) -> None:
         super().__init__(parameters)
-        self.lr, self.epsilon = replicas.vector(lr), replicas.vector(epsilon)
+        self.lr = self.validated_vector(replicas, "lr", lr)
+        self.epsilon = self.validated_vector(replicas, "epsilon", epsilon)
         self.accumulator = xp_of(parameters.values).zeros_like(parameters.values)
-        self.accumulator += replicas.vector(initial_accumulator)[:, None]
+        self.accumulator += self.validated_vector(replicas, "initial_accumulator", initial_accumulator)[:, None]
 
     def step_coefficients(self) -> ArrayTuple:
         return self.lr[:, None], self.epsilon[:, None]

@@ -27,8 +27,10 @@ class _AdamMoments(Optimizer):
         epsilon: PerReplica,
     ) -> None:
         super().__init__(parameters)
-        self.lr, self.epsilon = replicas.vector(lr), replicas.vector(epsilon)
-        self.beta1, self.beta2 = replicas.vector(beta1), replicas.vector(beta2)
+        self.lr = self.validated_vector(replicas, "lr", lr)
+        self.epsilon = self.validated_vector(replicas, "epsilon", epsilon)
+        self.beta1 = self.validated_vector(replicas, "beta1", beta1, below=1.0)
+        self.beta2 = self.validated_vector(replicas, "beta2", beta2, below=1.0)
         self.gradients = xp_of(parameters.values).zeros_like(parameters.values)  # m
         self.squares = xp_of(parameters.values).zeros_like(parameters.values)  # s
         self.count1, self.count2 = replicas.zeros(), replicas.zeros()  # n1 and n2, (R,)
@@ -76,6 +78,9 @@ class Adam(_AdamMoments):
         beta2: Decay of the mean of squared gradients; default 0.999.
         epsilon: Small number added to the root; default 1e-7.
 
+    Raises:
+        UserMistake: When a number is negative, or one of the decays is not below 1.
+
     Reference:
         Kingma and Ba (2015), algorithm 1; Deep Learning from Scratch 1, section 6.1.
 
@@ -118,6 +123,9 @@ class AdamW(_AdamMoments):
         beta2: Decay of the mean of squared gradients; default 0.999.
         epsilon: Small number added to the root; default 1e-7.
 
+    Raises:
+        UserMistake: When a number is negative, or one of the decays is not below 1.
+
     Reference:
         Loshchilov and Hutter (2019), algorithm 2.
 
@@ -143,7 +151,7 @@ class AdamW(_AdamMoments):
         epsilon: PerReplica = 1e-7,
     ) -> None:
         super().__init__(parameters, replicas, lr=lr, beta1=beta1, beta2=beta2, epsilon=epsilon)
-        self.weight_decay = replicas.vector(weight_decay)
+        self.weight_decay = self.validated_vector(replicas, "weight_decay", weight_decay)
 
     def step_coefficients(self) -> ArrayTuple:
         return *super().step_coefficients(), (self.lr * self.weight_decay)[:, None]

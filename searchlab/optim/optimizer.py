@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TypeAlias
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from searchlab.backend import Array, to_device_of, to_host, xp_of
 from searchlab.nn.parameter import Parameters
-from searchlab.replicas import HasReplicaAxis
+from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
 
 # Numbers of one array in a block: 512 kB as float32. Adam's ten passes then find its four arrays in the cache, which is
 # 1.4 times as fast on five networks of two million parameters; with a quarter of that, the calls begin to cost.
@@ -79,6 +80,22 @@ class Optimizer(HasReplicaAxis, ABC):
         self.parameters = parameters
         self._blocks: list[tuple[slice, ArrayTuple]] = []  # rows of the replica axis, and views of their arrays
         self._viewed: Array | None = None  # the values of which the blocks are views
+
+    def validated_vector(self, replicas: Replicas, name: str, value: PerReplica, *, below: float = math.inf) -> Array:
+        """Return an argument as one value per replica (R,), on the device.
+
+        Args:
+            replicas: The replicas.
+            name: Name of the argument.
+            value: One number for all replicas, or a sequence of R numbers.
+            below: What each number has to be less than; default: no limit.
+
+        Raises:
+            UserMistake: When a number is not finite, below 0, or not below the limit.
+        """
+        limit = "" if below == math.inf else f" and below {below:g}"
+        replicas.validated(self, name, value, f"of at least 0{limit}", lambda v: (v >= 0.0) & (v < below))
+        return replicas.vector(value)
 
     @abstractmethod
     def step_coefficients(self) -> ArrayTuple:

@@ -21,6 +21,9 @@ class RMSprop(Optimizer):
         momentum: Share of the velocity that is kept; default 0.
         epsilon: Small number added to s; default 1e-7.
 
+    Raises:
+        UserMistake: When a number is negative, or a decay or momentum is not below 1.
+
     Reference:
         Tieleman and Hinton (2012), lecture 6e of Hinton's course.
 
@@ -46,8 +49,10 @@ class RMSprop(Optimizer):
         epsilon: PerReplica = 1e-7,
     ) -> None:
         super().__init__(parameters)
-        self.lr, self.epsilon = replicas.vector(lr), replicas.vector(epsilon)
-        self.rho, self.momentum = replicas.vector(rho), replicas.vector(momentum)
+        self.lr = self.validated_vector(replicas, "lr", lr)
+        self.epsilon = self.validated_vector(replicas, "epsilon", epsilon)
+        self.rho = self.validated_vector(replicas, "rho", rho, below=1.0)
+        self.momentum = self.validated_vector(replicas, "momentum", momentum, below=1.0)
         self.square = xp_of(parameters.values).zeros_like(parameters.values)
         self.velocity = xp_of(parameters.values).zeros_like(parameters.values)
 

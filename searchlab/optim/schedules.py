@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.errors import UserMistake
 from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
 
 
@@ -42,9 +40,7 @@ class Schedule(HasReplicaAxis, ABC):
 
     def __init__(self, replicas: Replicas, epochs: int, *, warmup: PerReplica = 0.0) -> None:
         self.epochs = epochs
-        self.warmup = self._validated_vector(
-            replicas, "warmup", warmup, "of at least 0", is_valid=lambda epochs: epochs >= 0.0
-        )
+        self.warmup = replicas.validated(self, "warmup", warmup, "of at least 0", lambda epochs: epochs >= 0.0)
 
     @abstractmethod
     def factors(self, elapsed: Array) -> Array:
@@ -101,20 +97,10 @@ class Schedule(HasReplicaAxis, ABC):
                 raise ValueError(f"{name} has shape {own[name].shape} here and {value.shape} in the saved state")
             setattr(self, name, np.array(value, dtype=np.float64))
 
-    def _validated_vector(
-        self, replicas: Replicas, name: str, value: PerReplica, requirement: str, *, is_valid: Callable[[Array], Array]
-    ) -> Array:
-        """Return an argument as a host vector (R,) of float64; raise UserMistake where it is not valid."""
-        values = Replicas(range(replicas.count), dtype=np.float64).vector(value)
-        wrong = values[~(np.isfinite(values) & is_valid(values))]
-        if wrong.size:
-            raise UserMistake(f"{type(self).__name__} needs a finite {name} {requirement}, got {wrong[0]:g}.")
-        return values
-
     def _validated_factor(self, replicas: Replicas, name: str, value: PerReplica) -> Array:
         """Return an argument in (0, 1] as a host vector (R,) of float64; raise UserMistake otherwise."""
-        return self._validated_vector(
-            replicas, name, value, "above 0 and at most 1", is_valid=lambda factors: (factors > 0.0) & (factors <= 1.0)
+        return replicas.validated(
+            self, name, value, "above 0 and at most 1", lambda factors: (factors > 0.0) & (factors <= 1.0)
         )
 
 
@@ -174,7 +160,7 @@ class StepDecay(Schedule):
         warmup: PerReplica = 0.0,
     ) -> None:
         super().__init__(replicas, epochs, warmup=warmup)
-        self.every = self._validated_vector(replicas, "every", every, "above 0", is_valid=lambda every: every > 0.0)
+        self.every = replicas.validated(self, "every", every, "above 0", lambda every: every > 0.0)
         self.factor = self._validated_factor(replicas, "factor", factor)
 
     def factors(self, elapsed: Array) -> Array:
@@ -236,9 +222,7 @@ class CosineDecay(Schedule):
 
     def __init__(self, replicas: Replicas, epochs: int, *, floor: PerReplica = 0.0, warmup: PerReplica = 0.0) -> None:
         super().__init__(replicas, epochs, warmup=warmup)
-        self.floor = self._validated_vector(
-            replicas, "floor", floor, "from 0 to 1", is_valid=lambda floor: (floor >= 0) & (floor <= 1)
-        )
+        self.floor = replicas.validated(self, "floor", floor, "from 0 to 1", lambda floor: (floor >= 0) & (floor <= 1))
 
     def factors(self, elapsed: Array) -> Array:
         progress = np.minimum(elapsed[:, None] / self.epochs, 1.0)
@@ -290,11 +274,9 @@ class Plateau(Schedule):
     ) -> None:
         super().__init__(replicas, epochs, warmup=warmup)
         self.factor = self._validated_factor(replicas, "factor", factor)
-        self.patience = self._validated_vector(
-            replicas, "patience", patience, "of at least 0", is_valid=lambda epochs: epochs >= 0.0
-        )
-        self.threshold = self._validated_vector(
-            replicas, "threshold", threshold, "of at least 0", is_valid=lambda decrease: decrease >= 0.0
+        self.patience = replicas.validated(self, "patience", patience, "of at least 0", lambda epochs: epochs >= 0.0)
+        self.threshold = replicas.validated(
+            self, "threshold", threshold, "of at least 0", lambda decrease: decrease >= 0.0
         )
         self.best = np.full(replicas.count, np.inf)
         self.waited = np.zeros(replicas.count)  # epochs since the best value, or since the last decrease of the rate

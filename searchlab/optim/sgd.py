@@ -16,6 +16,9 @@ class SGD(Optimizer):
         replicas: The replicas that they belong to.
         lr: Learning rate; default 0.01.
 
+    Raises:
+        UserMistake: When the learning rate is negative.
+
     Reference:
         Robbins and Monro (1951).
 
@@ -32,7 +35,7 @@ class SGD(Optimizer):
 
     def __init__(self, parameters: Parameters, replicas: Replicas, *, lr: PerReplica = 0.01) -> None:
         super().__init__(parameters)
-        self.lr = replicas.vector(lr)
+        self.lr = self.validated_vector(replicas, "lr", lr)
 
     def step_coefficients(self) -> ArrayTuple:
         return (self.lr[:, None],)
@@ -48,7 +51,8 @@ class _WithVelocity(Optimizer):
 
     def __init__(self, parameters: Parameters, replicas: Replicas, lr: PerReplica, momentum: PerReplica) -> None:
         super().__init__(parameters)
-        self.lr, self.momentum = replicas.vector(lr), replicas.vector(momentum)
+        self.lr = self.validated_vector(replicas, "lr", lr)
+        self.momentum = self.validated_vector(replicas, "momentum", momentum, below=1.0)
         self.velocity = xp_of(parameters.values).zeros_like(parameters.values)
 
     def step_coefficients(self) -> ArrayTuple:
@@ -69,6 +73,9 @@ class Momentum(_WithVelocity):
         replicas: The replicas that they belong to.
         lr: Learning rate; default 0.01.
         momentum: Share of the velocity that is kept; default 0.9.
+
+    Raises:
+        UserMistake: When the learning rate is negative, or the momentum is not in [0, 1).
 
     Reference:
         Polyak (1964), as Keras writes it; Deep Learning from Scratch 1, section 6.1.
@@ -111,6 +118,9 @@ class Nesterov(_WithVelocity):
         replicas: The replicas that they belong to.
         lr: Learning rate; default 0.01.
         momentum: Share of the velocity that is kept; default 0.9.
+
+    Raises:
+        UserMistake: When the learning rate is negative, or the momentum is not in [0, 1).
 
     Reference:
         Nesterov (1983), as Sutskever, Martens, Dahl and Hinton (2013) write it, except for W, as described above.

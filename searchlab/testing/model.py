@@ -29,6 +29,7 @@ from searchlab.testing.replica_rows import (
 )
 
 RATE = 0.1  # learning rate of each replica
+HUGE_RATE = 1e38  # of one that diverges
 STEPS = 4
 
 
@@ -215,7 +216,7 @@ def _check_survivors_continue(case: _ModelCase) -> None:
 
 def _check_divergence_stays_in_its_replica(case: _ModelCase) -> None:
     others = (0, 2)
-    diverging, converging = case.run(ALL_REPLICAS, (RATE, np.inf, RATE)), case.run(ALL_REPLICAS)
+    diverging, converging = case.run(ALL_REPLICAS, (RATE, HUGE_RATE, RATE)), case.run(ALL_REPLICAS)
     for batch in case.batches:
         with np.errstate(all="ignore"):
             actual, expected = diverging.step(batch), converging.step(batch)
