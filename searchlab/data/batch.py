@@ -15,10 +15,14 @@ class Batch:
 
     Args:
         x: Inputs (R, B, features) of float32, or token ids (R, T, B) of B sequences, time-major.
-        y: Targets: classes (R, B), or numbers to predict (R, B, outputs), or the token ids (R, T, B) that follow each
-            input token, with `IGNORED` where a position has no target.
+        y: Targets: classes (R, B), or numbers to predict (R, B, outputs), or token ids (R, T, B): those that follow
+            each input token, or those of an output sequence. `IGNORED` where a position has no target.
         weight: Which rows count, (R, B) of 0 and 1, where replicas hold out different numbers of rows; None (default)
             when all rows count.
+        decoder_inputs: Ids (R, T_out, B) that a decoder reads to predict y (R, T_out, B): a start mark, then each
+            target but the last. Default None, for data other than pairs of sequences.
+        source_mask: Which places of x (R, T, B) hold tokens and not padding, which comes last; default None, all.
+        max_length: Number of tokens that decoding may write; default None.
 
     Example:
         >>> import numpy as np
@@ -31,3 +35,6 @@ class Batch:
     x: Array
     y: Array
     weight: Array | None = None
+    decoder_inputs: Array | None = None
+    source_mask: Array | None = None
+    max_length: int | None = None

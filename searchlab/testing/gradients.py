@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def check_gradients(
 
 def _in_float64(batch: Batch) -> Batch:
     x = batch.x.astype(np.float64) if np.issubdtype(batch.x.dtype, np.floating) else batch.x
-    return Batch(x, batch.y, batch.weight)
+    return replace(batch, x=x)
 
 
 def _check_loss_is_repeatable(loss: Callable[[], Array]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -159,14 +160,14 @@ def _ignore_some(batch: Batch, every: int = 3) -> Batch:
     y = batch.y.copy()
     y[0].reshape(-1)[::every] = IGNORED
     y[-1] = IGNORED
-    return Batch(batch.x, y, batch.weight)
+    return replace(batch, y=y)
 
 
 def _check_ignored_targets(case: _ModelCase) -> None:
     """Check that the losses of two parts of the targets add up, and that no target gives no gradient."""
     run, batch = case.run(ALL_REPLICAS), case.batches[0]
     partial = _ignore_some(batch)
-    complement = Batch(batch.x, np.where(partial.y == IGNORED, batch.y, IGNORED), batch.weight)
+    complement = replace(batch, y=np.where(partial.y == IGNORED, batch.y, IGNORED))
     full, *parts = (run.model.forward(part, train=False)[0].copy() for part in (batch, partial, complement))
     weights = ((part.y != IGNORED).reshape(len(full), -1).mean(axis=1) for part in (partial, complement))
     total = sum(share * loss for share, loss in zip(weights, parts, strict=True))

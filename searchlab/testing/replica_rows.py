@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,9 +31,8 @@ def arguments_for(per_replica: PerReplicaValues | None, rows: Sequence[int]) -> 
 
 def select_batch(batch: Batch, rows: Sequence[int]) -> Batch:
     """Return a copy of the batch that holds these replicas only."""
-    picked = list(rows)
-    weight = None if batch.weight is None else batch.weight[picked]
-    return Batch(batch.x[picked], batch.y[picked], weight)
+    values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return Batch(**{name: v[list(rows)] if isinstance(v, np.ndarray) else v for name, v in values.items()})
 
 
 def assert_identical(actual: Mapping[str, Array], expected: Mapping[str, Array], comparison: str) -> None:
