@@ -58,12 +58,12 @@ class GRU(RecurrentLayer):
             xp.add(h_t, buffer, out=h[:, t + 1])
         return (h[:, T],)
 
-    def scan_backward(self, dy: Array) -> Array:
+    def scan_backward(self, dy: Array, d_end: RecurrentState | None) -> Array:
         xp, (R, T, B, H) = xp_of(dy), dy.shape
         dz = self.work_array(xp, "dz", (R, T, B, 3 * H))
         dh_before, dh, dreset_h = (self.work_array(xp, name, (R, B, H)) for name in ("dh before", "dh", "dreset h"))
         Wh_urT, Wh_nT = self._split_transposed_Wh()
-        dh[...] = dy[:, -1]
+        dh[...] = self.last_gradient(dy, d_end)
         for t in range(T - 1, -1, -1):
             u, r, n = (self._gates[:, t, :, gate * H : (gate + 1) * H] for gate in range(3))
             h_t, dz_t = self._h[:, t], dz[:, t]
@@ -83,6 +83,12 @@ class GRU(RecurrentLayer):
                 dh += xp.matmul(dz_t[..., : 2 * H], Wh_urT, out=dh_before)
                 dh += dy[:, t - 1]
         return dz
+
+    def start_gradients(self) -> RecurrentState:
+        dz, dh, dreset_h = (self._work_arrays[name] for name in ("dz", "dh", "dreset h"))
+        H, (WhT_ur, _) = self.hidden_size, self._split_transposed_Wh()
+        u, r = self._gates[:, 0, :, :H], self._gates[:, 0, :, H : 2 * H]
+        return (dh * (1.0 - u) + dreset_h * r + xp_of(dz).matmul(dz[:, 0, :, : 2 * H], WhT_ur),)
 
     def add_recurrent_gradient(self, h_before: Array, dz: Array) -> None:
         """Add the gradient of Wh; the part of n was multiplied by r h instead of h."""

@@ -69,12 +69,12 @@ class LSTM(RecurrentLayer):
         gates = (z_t[..., gate * H : (gate + 1) * H] for gate in range(4))
         return h[:, t], c[:, t], z_t, z_t[..., : 3 * H], *gates, self._tanh_c[:, t], c[:, t + 1], h[:, t + 1]
 
-    def scan_backward(self, dy: Array) -> Array:
+    def scan_backward(self, dy: Array, d_end: RecurrentState | None) -> Array:
         xp, (R, T, B, H) = xp_of(dy), dy.shape
         dz = self.work_array(xp, "dz", (R, T, B, 4 * H))
         dh_before, dc, dc_from_h = (self.work_array(xp, name, (R, B, H)) for name in ("dh before", "dc", "dc from h"))
-        f, WhT, dh = self._gates[..., 2 * H : 3 * H], self.transposed_Wh(), dy[:, -1]
-        dc[...] = 0.0
+        f, WhT, dh = self._gates[..., 2 * H : 3 * H], self.transposed_Wh(), self.last_gradient(dy, d_end)
+        dc[...] = 0.0 if d_end is None else d_end[1]
         chunk = min(T, max(1, CHUNK_GATE_VALUES // (R * B * 4 * H)))  # time steps
         for stop in range(T, 0, -chunk):
             first = max(0, stop - chunk)
@@ -89,6 +89,10 @@ class LSTM(RecurrentLayer):
                     dh = xp.matmul(dz_t, WhT, out=dh_before)
                     dh += dy[:, t - 1]
         return dz
+
+    def start_gradients(self) -> RecurrentState:
+        (dz, dc), WhT, H = (self._work_arrays[name] for name in ("dz", "dc")), self.transposed_Wh(), self.hidden_size
+        return xp_of(dz).matmul(dz[:, 0], WhT), dc * self._gates[:, 0, :, 2 * H : 3 * H]
 
     def _derivatives(self, first: int, stop: int, chunk: int) -> tuple[Array, Array, Array]:
         """Return the factors of dh and dc at the time steps first .. stop - 1, t of them.

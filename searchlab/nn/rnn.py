@@ -19,9 +19,10 @@ class RecurrentLayer(Module, ABC):
     """A layer whose state advances with time; a window continues the one before it when it is given its carry.
 
     The inputs of all time steps are multiplied by Wx in one product; only the product with the state goes step by step.
-    Gradients are cut off where a window begins (truncated backpropagation through time). Work arrays are reused by the
-    next pass: the output of a pass is valid until then. A subclass sets `num_gates` and `num_states`, and defines
-    `scan` and `scan_backward`.
+    The gradients of the state before a window are left out where nothing asks for them (truncated backpropagation
+    through time); `start_gradients` returns them, for a decoder that begins in the last state of an encoder. Work
+    arrays are reused by the next pass: the output of a pass is valid until then. A subclass sets `num_gates` and
+    `num_states`, and defines `scan`, `scan_backward` and `start_gradients`.
 
     Args:
         replicas: The replicas, which draw the weights.
@@ -57,6 +58,7 @@ class RecurrentLayer(Module, ABC):
         self.Wh = Parameter(initializer(replicas, hidden_size, self.num_gates * hidden_size), apply_weight_decay=True)
         self.b = Parameter(replicas.zeros(1, self.num_gates * hidden_size))
         self._work_arrays: dict[str, Array] = {}
+        self._mask: Array | None = None  # (R, T, B), of the latest window
         self._viewed: Array | None = None  # the array of which `_step_views` are views
         self._step_views: list[tuple[Array, ...]] = []
 
@@ -75,23 +77,46 @@ class RecurrentLayer(Module, ABC):
         """
 
     @abstractmethod
-    def scan_backward(self, dy: Array) -> Array:
-        """Return dz (R, T, B, G H) of the latest window, from dy (R, T, B, H) of every hidden state."""
+    def scan_backward(self, dy: Array, d_end: RecurrentState | None) -> Array:
+        """Return dz (R, T, B, G H) of the latest window.
 
-    def forward(self, x: Array, carry: RecurrentState | None = None, *, train: bool) -> tuple[Array, RecurrentState]:
+        Args:
+            dy: Gradient (R, T, B, H) of every hidden state.
+            d_end: Gradients (R, B, H) of the arrays of the state after the window; None where they are 0.
+        """
+
+    @abstractmethod
+    def start_gradients(self) -> RecurrentState:
+        """Return the gradients (R, B, H) of the arrays of the state before the latest window, after `backward`."""
+
+    def forward(
+        self, x: Array, carry: RecurrentState | None = None, *, train: bool, mask: Array | None = None
+    ) -> tuple[Array, RecurrentState]:
         """Return the hidden states and the carry for the next window.
+
+        Sequences of unequal lengths end together: where a mask is given, padding comes first, and the state stays 0
+        until the first real time step. The carry is then the state after the last real time step of every sequence.
 
         Args:
             x: Inputs (R, T, B, I).
             carry: The carry that the window before returned; None for a state of zeros.
             train: Not used: the layer is the same in training and outside it.
+            mask: Which time steps (R, T, B) are real and not padding; default None, all. Not with a carry.
 
         Returns:
             Hidden states (R, T, B, H), and the carry.
+
+        Raises:
+            ValueError: When both a mask and a carry are given.
         """
+        if mask is not None and carry is not None:
+            raise ValueError("a window with padding begins in a state of zeros, so it takes no carry")
         xp, (R, T, B, _) = xp_of(x), x.shape
         z = self.work_array(xp, "z", (R, T, B, self.num_gates * self.hidden_size))
         self._project(as_matrices(x), as_matrices(z))
+        self._mask = mask
+        if mask is not None:  # gates of 0 keep a state of 0 in every cell: all of them add tanh(0)
+            z[...] = xp.where(mask[..., None], z, 0.0)
         return self._scan_window(z, carry)
 
     def forward_lookup(
@@ -115,15 +140,24 @@ class RecurrentLayer(Module, ABC):
         self._ids = ids.reshape(R, T * B)
         z = self.work_array(xp, "z", (R, T, B, self.num_gates * self.hidden_size))
         gather_rows(projected, self._ids, as_matrices(z))
+        self._mask = None
         return self._scan_window(z, carry)
 
-    def backward(self, dy: Array) -> Array:
-        """Set the gradients of the weights, and return dx (R, T, B, I), from dy (R, T, B, H)."""
-        return self._project_backward(self._scan_window_backward(dy)).reshape(*dy.shape[:-1], -1)
+    def backward(self, dy: Array, d_end: RecurrentState | None = None) -> Array:
+        """Set the gradients of the weights, and return that of the inputs.
+
+        Args:
+            dy: Gradient (R, T, B, H) of every hidden state.
+            d_end: Gradients (R, B, H) of the arrays of the carry, one for each; default None, all 0.
+
+        Returns:
+            dx (R, T, B, I). `start_gradients` returns the gradients of the state before the window.
+        """
+        return self._project_backward(self._scan_window_backward(dy, d_end)).reshape(*dy.shape[:-1], -1)
 
     def backward_lookup(self, dy: Array) -> Array:
         """Set the gradients of the weights, and return that of the table (R, V, I), after `forward_lookup`."""
-        dz = self._scan_window_backward(dy)
+        dz = self._scan_window_backward(dy, None)
         dprojected = self.work_array(xp_of(dz), "dprojected", (len(dz), self._x.shape[1], dz.shape[2]))
         dprojected[...] = 0.0
         scatter_add_rows(dprojected, self._ids, dz)
@@ -149,15 +183,25 @@ class RecurrentLayer(Module, ABC):
         end = self.scan(z, start)
         return self._h[:, 1:], tuple(state.copy() for state in end)
 
-    def _scan_window_backward(self, dy: Array) -> Array:
+    def _scan_window_backward(self, dy: Array, d_end: RecurrentState | None) -> Array:
         """Set the gradient of Wh, and return dz (R, T B, G H)."""
-        dz = as_matrices(self.scan_backward(dy))
+        gates = self.scan_backward(dy, d_end)
+        if self._mask is not None:
+            gates[...] = xp_of(gates).where(self._mask[..., None], gates, 0.0)
+        dz = as_matrices(gates)
         self.add_recurrent_gradient(as_matrices(self._h[:, :-1]).swapaxes(1, 2), dz)
         return dz
 
     def add_recurrent_gradient(self, h_before: Array, dz: Array) -> None:
         """Add the gradient of Wh, from the hidden states before each time step (R, H, T B) and dz (R, T B, G H)."""
         self.Wh.add_gradient_product(h_before, dz)
+
+    def last_gradient(self, dy: Array, d_end: RecurrentState | None) -> Array:
+        """Return the gradient (R, B, H) of the last hidden state: as an output, and as a part of the carry."""
+        last: Array = dy[:, -1]
+        if d_end is not None:
+            last = xp_of(dy).add(last, d_end[0], out=self.work_array(xp_of(dy), "dh end", last.shape))
+        return last
 
     def transposed_Wh(self) -> Array:
         """Return Wh as a contiguous (R, G H, H): T products with it are faster than with a transposed view."""
@@ -175,7 +219,7 @@ class RecurrentLayer(Module, ABC):
 
     def _select_own(self, rows: Array) -> None:
         """Discard the work arrays, and select these rows of the others."""
-        self._work_arrays, self._viewed, self._step_views = {}, None, []
+        self._work_arrays, self._viewed, self._step_views, self._mask = {}, None, [], None
         super()._select_own(rows)
 
 
@@ -212,13 +256,13 @@ class RNN(RecurrentLayer):
             xp.tanh(z_t, out=h[:, t + 1])
         return (h[:, T],)
 
-    def scan_backward(self, dy: Array) -> Array:
+    def scan_backward(self, dy: Array, d_end: RecurrentState | None) -> Array:
         xp, (R, T, B, H) = xp_of(dy), dy.shape
         derivative = self.work_array(xp, "derivative", (R, T, B, H))  # of tanh: 1 - h²
         xp.multiply(self._h[:, 1:], self._h[:, 1:], out=derivative)
         xp.subtract(1.0, derivative, out=derivative)
         dz, dh_before = self.work_array(xp, "dz", (R, T, B, H)), self.work_array(xp, "dh before", (R, B, H))
-        WhT, dh = self.transposed_Wh(), dy[:, -1]
+        WhT, dh = self.transposed_Wh(), self.last_gradient(dy, d_end)
         for t in range(T - 1, -1, -1):
             dz_t = dz[:, t]
             xp.multiply(dh, derivative[:, t], out=dz_t)
@@ -226,3 +270,7 @@ class RNN(RecurrentLayer):
                 dh = xp.matmul(dz_t, WhT, out=dh_before)
                 dh += dy[:, t - 1]
         return dz
+
+    def start_gradients(self) -> RecurrentState:
+        dz, WhT = self._work_arrays["dz"], self.transposed_Wh()
+        return (xp_of(dz).matmul(dz[:, 0], WhT),)

@@ -184,7 +184,7 @@ def _check_carry(case: _ModelCase) -> None:
     if carry is None:
         return
     parts = [first_scores.copy(), run.model.predict(second, carry)[0].copy()]
-    joined = Batch(*(np.concatenate(pair, axis=1) for pair in ((first.x, second.x), (first.y, second.y))))
+    joined = Batch(np.concatenate([first.x, second.x], axis=1), np.concatenate([first.y, second.y], axis=1))
     difference = np.abs(run.model.predict(joined)[0] - np.concatenate(parts, axis=1)).max()
     assert difference < 1e-4, (
         f"two batches with the carry between them differ from one as long as both by up to {difference:.3g}"

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from searchlab.backend import Array
-from searchlab.nn.parameter import Parameters
-from searchlab.nn.rnn import RecurrentLayer, RecurrentState
-from searchlab.replicas import HasReplicaAxis
-from searchlab.testing.gradients import PARAMETER_NOISE, assert_gradient
+from searchlab.nn.rnn import RecurrentLayer
+from searchlab.testing.recurrent_case import PASSES, RecurrentCase, named_states
+from searchlab.testing.recurrent_gradients import check_ends, check_gradients, check_lookup, check_padding
 from searchlab.testing.replica_rows import (
     ALL_REPLICAS,
     SURVIVORS,
     PerReplicaValues,
-    arguments_for,
     assert_identical,
-    replicas_for,
     select_rows,
 )
 
 WINDOWS = ((4, 3), (1, 2), (3, 1))  # (T, B)
-TABLE_ROWS = 5  # of an embedding table whose rows are the inputs
-PASSES = (True, False, True, True)  # the argument `train` of each pass; the one that is False has another window shape
 
 
 def check_recurrent(
@@ -40,6 +33,8 @@ def check_recurrent(
 
     - the gradients of the input and of every parameter agree with finite differences in float64, without a carry and
       with one, which counts as a constant;
+    - so do they, and that of the carry before the window, where the carry after it has a gradient as well;
+    - sequences behind padding, marked by a mask, give the results and gradients of the sequences alone;
     - inputs that are looked up in a table give the same results and gradients as the inputs themselves;
     - two windows with the carry between them give the hidden states of one window of twice the length;
     - `train=True` and `train=False` give the same hidden states, bit for bit;
@@ -64,10 +59,12 @@ def check_recurrent(
         >>> check_recurrent(lambda replicas: RNN(replicas, 3, 4), features=3, windows=[(3, 2)])
     """
     for window in windows:
-        case = _RecurrentCase(build, features, window, per_replica)
+        case = RecurrentCase(build, features, window, per_replica)
         _check_arrays(case)  # first: a layer that changes its arguments makes the comparisons below meaningless
-        _check_gradients(case)
-        _check_lookup(case)
+        check_gradients(case)
+        check_ends(case)
+        check_padding(case)
+        check_lookup(case)
         _check_carry(case)
         _check_train_flag(case)
         _check_changing_shapes(case)
@@ -76,93 +73,7 @@ def check_recurrent(
         _check_nan_stays_in_its_replica(case)
 
 
-class _RecurrentRun(HasReplicaAxis):
-    """A layer, its parameters and its latest carry in one object, as in a trainer, so that replicas can be dropped."""
-
-    def __init__(self, layer: RecurrentLayer) -> None:
-        self.layer = layer
-        self.carry: RecurrentState = ()
-        self.parameters = Parameters(layer.named_parameters())
-
-    def both_passes(
-        self, x: Array, dy: Array, carry: RecurrentState | None = None, *, train: bool = True
-    ) -> dict[str, Array]:
-        """Return the results of a forward pass and, in training, of the backward pass after it."""
-        h, self.carry = self.layer.forward(x, carry, train=train)
-        results = {"the hidden states": h.copy(), **_named_states(self.carry)}
-        if train:
-            results |= {"the input's gradient": self.layer.backward(dy).copy(), **self.gradients()}
-        return results
-
-    def both_passes_by_lookup(
-        self, table: Array, ids: Array, dy: Array, carry: RecurrentState | None = None
-    ) -> tuple[dict[str, Array], Array]:
-        """Return the same for the inputs table[ids], and the gradient of the table."""
-        h, self.carry = self.layer.forward_lookup(table, ids, carry)
-        results = {"the hidden states": h.copy(), **_named_states(self.carry)}
-        table_gradient = self.layer.backward_lookup(dy).copy()
-        return {**results, **self.gradients()}, table_gradient
-
-    def gradients(self) -> dict[str, Array]:
-        """Return a copy of the gradient of every parameter."""
-        named = self.parameters.trainable
-        return {f"the gradient of {name}": parameter.grad.copy() for name, parameter in named.items()}
-
-
-def _named_states(carry: RecurrentState) -> dict[str, Array]:
-    """Return a copy of each array of a carry by its position."""
-    return {f"array {index} of the carry": state.copy() for index, state in enumerate(carry)}
-
-
-class _RecurrentCase:
-    """The constructor under test, and x and dy of each pass."""
-
-    def __init__(
-        self,
-        build: Callable[..., RecurrentLayer],
-        features: int,
-        window: tuple[int, int],
-        per_replica: PerReplicaValues | None,
-    ) -> None:
-        self.build, self.per_replica, self.features, self.window = build, per_replica, features, window
-        self.generator = np.random.default_rng(0)
-        T, B = window
-        x = self.normal(len(ALL_REPLICAS), T, B, features)
-        h, carry = self.run(ALL_REPLICAS, np.float64).layer.forward(x, train=False)
-        assert h.shape[:3] == x.shape[:3], f"a hidden state for each input, {x.shape[:3]}; got {h.shape}"
-        for state in carry:
-            assert state.shape[:2] == (len(ALL_REPLICAS), B), f"a carry is arrays (R, B, H); got {state.shape}"
-        self.hidden = h.shape[3]
-        self.carry = tuple(self.normal(*state.shape) for state in carry)
-        shapes = [self.window if train else (2 * T + 1, B + 1) for train in PASSES]
-        self.x = [self.normal(len(ALL_REPLICAS), *shape, features) for shape in shapes]
-        self.dy = [self.normal(len(ALL_REPLICAS), *shape, self.hidden) for shape in shapes]
-
-    def normal(self, *shape: int) -> Array:
-        """Return normal numbers in float64."""
-        return self.generator.standard_normal(shape)
-
-    def run(self, rows: Sequence[int], dtype: Any = np.float32) -> _RecurrentRun:
-        """Return a new layer for these replicas."""
-        return _RecurrentRun(self.build(replicas_for(rows, dtype), **arguments_for(self.per_replica, rows)))
-
-    def with_moved_parameters(self) -> _RecurrentRun:
-        """Return a new layer for all replicas in float64, its parameters moved away from their initial values."""
-        run = self.run(ALL_REPLICAS, np.float64)
-        noise = np.random.default_rng(1).standard_normal(run.parameters.values.shape)
-        run.parameters.values += PARAMETER_NOISE * noise
-        return run
-
-    def inputs(self, step: int, rows: Sequence[int] = ALL_REPLICAS) -> tuple[Array, Array]:
-        """Return float32 copies of x and dy of these replicas for one pass."""
-        return self.x[step][list(rows)].astype(np.float32), self.dy[step][list(rows)].astype(np.float32)
-
-    def start(self, rows: Sequence[int] = ALL_REPLICAS) -> RecurrentState:
-        """Return float32 copies of the carry of these replicas."""
-        return tuple(state[list(rows)].astype(np.float32) for state in self.carry)
-
-
-def _check_arrays(case: _RecurrentCase) -> None:
+def _check_arrays(case: RecurrentCase) -> None:
     run, (x, dy), carry = case.run(ALL_REPLICAS), case.inputs(0), case.start()
     for train in (False, True):
         for name, array in run.both_passes(x, dy, carry, train=train).items():
@@ -171,46 +82,12 @@ def _check_arrays(case: _RecurrentCase) -> None:
             assert (given == before).all(), f"with train={train} the layer changed its {name}"
         for given, before in zip(carry, case.start(), strict=True):
             assert (given == before).all(), f"with train={train} the layer changed the carry that it was given"
-    carry_out, copies = run.carry, _named_states(run.carry)
+    carry_out, copies = run.carry, named_states(run.carry)
     run.both_passes(x, dy, carry_out)
-    assert_identical(_named_states(carry_out), copies, "a carry that forward returned, after the next pass and before")
+    assert_identical(named_states(carry_out), copies, "a carry that forward returned, after the next pass and before")
 
 
-def _check_gradients(case: _RecurrentCase) -> None:
-    run, x, dy = case.with_moved_parameters(), case.x[0].copy(), case.dy[0]
-    for carry, how in ((None, "without a carry"), (case.carry, "with a carry")):
-
-        def loss(carry: RecurrentState | None = carry) -> Array:
-            h, _ = run.layer.forward(x, carry, train=True)
-            total: Array = (h * dy).reshape(len(x), -1).sum(axis=1)
-            return total
-
-        run.both_passes(x, dy, carry)
-        actual = run.both_passes(x, dy, carry)  # the second pass replaces the gradients of the first
-        assert_gradient(loss, x, actual["the input's gradient"], f"the input's gradient {how}")
-        for name, parameter in run.parameters.trainable.items():
-            assert_gradient(loss, parameter.value, actual[f"the gradient of {name}"], f"the gradient of {name} {how}")
-
-
-def _check_lookup(case: _RecurrentCase) -> None:
-    run, dy = case.with_moved_parameters(), case.dy[0]
-    table = case.normal(len(ALL_REPLICAS), TABLE_ROWS, case.features)
-    ids = case.generator.integers(TABLE_ROWS, size=dy.shape[:3])
-    replica = np.arange(len(ids)).reshape(-1, 1, 1)
-    for carry in (None, case.carry):
-        given = table.copy()
-        actual, table_gradient = run.both_passes_by_lookup(given, ids, dy, carry)
-        assert (given == table).all(), "forward_lookup changed its table"
-        expected = run.both_passes(table[replica, ids], dy, carry)
-        actual["the table's gradient"] = table_gradient
-        expected["the table's gradient"] = np.zeros_like(table)
-        np.add.at(expected["the table's gradient"], (replica, ids), expected["the input's gradient"])
-        for name, array in actual.items():
-            is_close = np.allclose(array, expected[name], rtol=1e-9, atol=1e-11)
-            assert is_close, f"by rows of a table and by inputs, {name} differs"
-
-
-def _check_carry(case: _RecurrentCase) -> None:
+def _check_carry(case: RecurrentCase) -> None:
     run, (T, B) = case.with_moved_parameters(), case.window
     x = case.normal(len(ALL_REPLICAS), 2 * T, B, case.features)
     for carry in (None, case.carry):
@@ -227,13 +104,13 @@ def _check_carry(case: _RecurrentCase) -> None:
             )
 
 
-def _check_train_flag(case: _RecurrentCase) -> None:
+def _check_train_flag(case: RecurrentCase) -> None:
     run, (x, dy), carry = case.run(ALL_REPLICAS), case.inputs(0), case.start()
     results = run.both_passes(x, dy, carry, train=False)
     assert_identical(results, run.both_passes(x, dy, carry, train=True), "with train=False and with train=True")
 
 
-def _check_changing_shapes(case: _RecurrentCase) -> None:
+def _check_changing_shapes(case: RecurrentCase) -> None:
     """Check that a layer may reuse work arrays for windows of two shapes and after the weights have changed."""
     run = case.run(ALL_REPLICAS)
     for step, train in enumerate(PASSES):
@@ -245,7 +122,7 @@ def _check_changing_shapes(case: _RecurrentCase) -> None:
         run.parameters.values *= np.float32(0.9)
 
 
-def _check_fused_equals_alone(case: _RecurrentCase) -> None:
+def _check_fused_equals_alone(case: RecurrentCase) -> None:
     fused, alone = case.run(ALL_REPLICAS), [case.run((r,)) for r in ALL_REPLICAS]
     for step, train in enumerate(PASSES):
         start = {0: case.start(), len(PASSES) - 1: fused.carry}.get(step)  # the last continues the one before it
@@ -256,7 +133,7 @@ def _check_fused_equals_alone(case: _RecurrentCase) -> None:
             assert_identical(select_rows(together, (r,)), one, f"replica {r} fused and alone, train={train}")
 
 
-def _check_survivors_continue(case: _RecurrentCase) -> None:
+def _check_survivors_continue(case: RecurrentCase) -> None:
     reduced, full, rows = case.run(ALL_REPLICAS), case.run(ALL_REPLICAS), list(SURVIVORS)
     for run in (reduced, full):
         run.both_passes(*case.inputs(0), case.start())
@@ -269,7 +146,7 @@ def _check_survivors_continue(case: _RecurrentCase) -> None:
         reduced_carry, full_carry = reduced.carry, full.carry
 
 
-def _check_nan_stays_in_its_replica(case: _RecurrentCase) -> None:
+def _check_nan_stays_in_its_replica(case: RecurrentCase) -> None:
     others, (x, dy), carry, run = (0, 2), case.inputs(0), case.start(), case.run(ALL_REPLICAS)
     without_nan = case.run(ALL_REPLICAS).both_passes(x, dy, carry)
     for where, array in {"the input": x, "dy": dy, "the carry": carry[0]}.items():

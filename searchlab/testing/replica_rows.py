@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,7 +32,8 @@ def arguments_for(per_replica: PerReplicaValues | None, rows: Sequence[int]) -> 
 def select_batch(batch: Batch, rows: Sequence[int]) -> Batch:
     """Return a copy of the batch that holds these replicas only."""
     values = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    return Batch(**{name: v[list(rows)] if isinstance(v, np.ndarray) else v for name, v in values.items()})
+    arrays: dict[str, Any] = {name: v[list(rows)] for name, v in values.items() if isinstance(v, np.ndarray)}
+    return replace(batch, **arrays)
 
 
 def assert_identical(actual: Mapping[str, Array], expected: Mapping[str, Array], comparison: str) -> None:

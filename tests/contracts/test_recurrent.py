@@ -82,8 +82,8 @@ def test_work_arrays_are_reused(layer_class):
 
 
 class WrongGradient(RNN):
-    def scan_backward(self, dy):
-        dz = super().scan_backward(dy)
+    def scan_backward(self, dy, d_end):
+        dz = super().scan_backward(dy, d_end)
         dz *= 1.001
         return dz
 
@@ -112,15 +112,15 @@ class ReturnsWorkArrayAsCarry(RNN):
 
 
 class ChangesInput(RNN):
-    def forward(self, x, carry=None, *, train):
+    def forward(self, x, carry=None, *, train, mask=None):
         x *= 0.5
-        return super().forward(x, carry, train=train)
+        return super().forward(x, carry, train=train, mask=mask)
 
 
 class ChangesDy(RNN):
-    def scan_backward(self, dy):
+    def scan_backward(self, dy, d_end):
         dy *= 0.5
-        return super().scan_backward(dy)
+        return super().scan_backward(dy, d_end)
 
 
 class CachesTransposedWeights(RNN):
@@ -143,21 +143,44 @@ class OmitsBiasInLookup(RNN):
 
 class CountsRepeatedRowsOnce(RNN):
     def backward_lookup(self, dy):
-        dz = self._scan_window_backward(dy)
+        dz = self._scan_window_backward(dy, None)
         dprojected = np.zeros((len(dz), self._x.shape[1], dz.shape[2]), dz.dtype)
         dprojected[np.arange(len(dz))[:, None], self._ids] = dz
         return self._project_backward(dprojected)
 
 
+class IgnoresTheEnd(LSTM):
+    def scan_backward(self, dy, d_end):
+        return super().scan_backward(dy, (*d_end[:1], np.zeros_like(d_end[1])) if d_end else None)
+
+
+class ReturnsTheWrongStart(LSTM):
+    def start_gradients(self):
+        dh, dc = super().start_gradients()
+        return dh, dc * 1.001
+
+
+class ReadsPadding(RNN):
+    def forward(self, x, carry=None, *, train, mask=None):
+        return super().forward(x, carry, train=train)
+
+
+class ChangesTheGradientOfTheCarry(RNN):
+    def scan_backward(self, dy, d_end):
+        if d_end is not None:
+            d_end[0][...] *= 0.5
+        return super().scan_backward(dy, d_end)
+
+
 class DiffersInTraining(RNN):
-    def forward(self, x, carry=None, *, train):
-        h, end = super().forward(x, carry, train=train)
+    def forward(self, x, carry=None, *, train, mask=None):
+        h, end = super().forward(x, carry, train=train, mask=mask)
         return (h if train else h * np.float32(0.5)), end
 
 
 class MixesReplicas(RNN):
-    def scan_backward(self, dy):
-        dz = super().scan_backward(dy)
+    def scan_backward(self, dy, d_end):
+        dz = super().scan_backward(dy, d_end)
         dz += 1e-3 * dz.mean(axis=0)
         return dz
 
@@ -179,8 +202,8 @@ class SpreadsOldNaN(RNN):
 
 
 class ReturnsFloat64Gradients(RNN):
-    def backward(self, dy):
-        return super().backward(dy).astype(np.float64)
+    def backward(self, dy, d_end=None):
+        return super().backward(dy, d_end).astype(np.float64)
 
 
 class HidesArrays(RNN):
@@ -194,10 +217,13 @@ class HidesArrays(RNN):
         z *= self.hidden["factor"][: len(z)]
         return super().scan(z, start)
 
-    def scan_backward(self, dy):
-        dz = super().scan_backward(dy)
+    def scan_backward(self, dy, d_end):
+        dz = super().scan_backward(dy, d_end)
         dz *= self.hidden["factor"][: len(dz)]
         return dz
+
+    def start_gradients(self):
+        return tuple(gradient / self.hidden["factor"][: len(gradient), 0] for gradient in super().start_gradients())
 
     def add_recurrent_gradient(self, h_before, dz):
         factor = self.hidden["factor"][: len(dz), 0]
@@ -207,7 +233,7 @@ class HidesArrays(RNN):
 WRONG_LAYERS = {
     WrongGradient: "finite differences",
     IgnoresCarry: "finite differences|two windows",
-    ReturnsTheFirstState: "two windows",
+    ReturnsTheFirstState: "two windows|finite differences",
     ChangesCarry: "changed the carry",
     ReturnsWorkArrayAsCarry: "a carry that forward returned",
     ChangesInput: "changed its input",
@@ -215,6 +241,10 @@ WRONG_LAYERS = {
     CachesTransposedWeights: "after other windows|finite differences",
     OmitsBiasInLookup: "by rows of a table",
     CountsRepeatedRowsOnce: "by rows of a table",
+    IgnoresTheEnd: "with a gradient of the carry",
+    ReturnsTheWrongStart: "array 1 of the carry before the window",
+    ReadsPadding: "behind padding",
+    ChangesTheGradientOfTheCarry: "changed dy or the gradient of the carry",
     DiffersInTraining: "with train=False and with train=True",
     MixesReplicas: "finite differences|fused and alone",
     SpreadsNaN: "with NaN in the input of replica 1",
