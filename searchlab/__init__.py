@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from searchlab import artifact as artifact
+    from searchlab.data import Addition as Addition
     from searchlab.data import Arrays as Arrays
     from searchlab.data import Blocked as Blocked
     from searchlab.data import Csv as Csv
+    from searchlab.data import Dates as Dates
     from searchlab.data import Digits as Digits
     from searchlab.data import FashionMnist as FashionMnist
     from searchlab.data import GaussianNoise as GaussianNoise
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from searchlab.data import KFold as KFold
     from searchlab.data import Mnist as Mnist
     from searchlab.data import Npz as Npz
+    from searchlab.data import Pairs as Pairs
     from searchlab.data import PennTreebank as PennTreebank
     from searchlab.data import Shift as Shift
     from searchlab.data import Spiral as Spiral
@@ -94,9 +97,11 @@ __version__ = "0.1.0"
 
 _NAMES_BY_MODULE = {
     "data": (
+        "Addition",
         "Arrays",
         "Blocked",
         "Csv",
+        "Dates",
         "Digits",
         "FashionMnist",
         "GaussianNoise",
@@ -105,6 +110,7 @@ _NAMES_BY_MODULE = {
         "KFold",
         "Mnist",
         "Npz",
+        "Pairs",
         "PennTreebank",
         "Shift",
         "Spiral",

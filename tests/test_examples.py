@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from searchlab.data import EveryRow, Examples, KFold, Rows, Standardized
-from searchlab.data.examples import SCORING_BATCH_SIZE
+from searchlab.data.shuffled_rows import SCORING_BATCH_SIZE
 from searchlab.data.scaling import mean_and_scale
 from searchlab.replicas import Replicas
 

@@ -1,23 +1,28 @@
 """Data sets, validation schemes that cut their rows into folds, and the batches that models are given.
 
-A `Dataset` is a small description of data: `Digits`, `Mnist`, `FashionMnist`, `Spiral`, `PennTreebank`, or a user's own
-`Arrays`, `Npz`, `Csv` and `Text`. It loads a `LoadedDataset`: `Examples` for independent rows, `TokenStream` for text.
-A `Validation` scheme such as `KFold` cuts the training rows into a `Split`. Trainers read a `Batch` at a time.
+A `Dataset` is a small description of data: `Digits`, `Mnist`, `FashionMnist`, `Spiral`, `PennTreebank`, `Addition`,
+`Dates`, or a user's own `Arrays`, `Npz`, `Csv`, `Text` and `Pairs`. It loads a `LoadedDataset`: `Examples` for
+independent rows, `TokenStream` for text, `SequencePairs` for pairs of sequences. A `Validation` scheme such as `KFold`
+cuts the training rows into a `Split`. Trainers read a `Batch` at a time.
 """
 
+from searchlab.data.addition import Addition
 from searchlab.data.arrays import Arrays
 from searchlab.data.augmentation import Augmentation, GaussianNoise, Shift
 from searchlab.data.batch import Batch
 from searchlab.data.cross_validation import Blocked, GroupKFold, KFold, StratifiedKFold
 from searchlab.data.dataset import Dataset
+from searchlab.data.dates import Dates
 from searchlab.data.digits import Digits
 from searchlab.data.examples import Examples
 from searchlab.data.fashion_mnist import FashionMnist
 from searchlab.data.holdout import EveryRow, Holdout
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.mnist import Mnist
+from searchlab.data.pairs import Pairs
 from searchlab.data.penn_treebank import PennTreebank
 from searchlab.data.scaling import Scaling
+from searchlab.data.sequence_pairs import SequencePairs
 from searchlab.data.spiral import Spiral
 from searchlab.data.splits import Rows, Split, Splittable, Validation
 from searchlab.data.standardize import Standardized
@@ -27,12 +32,14 @@ from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import Vocabulary
 
 __all__ = [
+    "Addition",
     "Arrays",
     "Augmentation",
     "Batch",
     "Blocked",
     "Csv",
     "Dataset",
+    "Dates",
     "Digits",
     "EveryRow",
     "Examples",
@@ -44,9 +51,11 @@ __all__ = [
     "LoadedDataset",
     "Mnist",
     "Npz",
+    "Pairs",
     "PennTreebank",
     "Rows",
     "Scaling",
+    "SequencePairs",
     "Shift",
     "Spiral",
     "Split",

@@ -16,6 +16,9 @@ from searchlab.numeric_types import is_whole_number
 class KFold:
     """k folds of nearly equal size, from one shuffle of all training rows.
 
+    Where rows have groups, whole groups are shuffled, and no group has rows on both sides of a fold; `GroupKFold` makes
+    folds of more equal size.
+
     Args:
         folds: k, the number of folds, at least 2.
         seed: Seed of the shuffle, default 0. The folds depend on it alone.
@@ -38,8 +41,16 @@ class KFold:
     def split(self, data: Splittable) -> Split:
         """Return the split in which each row is held out by one fold and trained on by the others."""
         _reject_ordered_rows(self, data)
-        _require_rows(self, len(data))
-        return _hold_out_each(np.array_split(np.random.default_rng(self.seed).permutation(len(data)), self.folds))
+        generator = np.random.default_rng(self.seed)
+        if data.groups is None:
+            _require_rows(self, len(data))
+            return _hold_out_each(np.array_split(generator.permutation(len(data)), self.folds))
+        rows, ends = shuffled_by_group(data.groups, generator)  # the ends of the groups are where the rows may be cut
+        _require_groups(self, len(ends))
+        ideal = np.arange(1, self.folds) * len(rows) / self.folds
+        first, last = np.arange(1, self.folds), len(ends) - np.arange(self.folds - 1, 0, -1)
+        cuts = np.clip(np.abs(ends[:, None] - ideal).argmin(axis=0) + 1, first, last)  # groups before each cut
+        return _hold_out_each(np.split(rows, ends[np.maximum.accumulate(cuts - first) + first - 1]))
 
 
 @dataclass(frozen=True)
@@ -125,11 +136,7 @@ class GroupKFold:
         if data.groups is None:
             raise UserMistake("GroupKFold needs groups, and these rows have none; give the data set its groups.")
         _, group_of_row, sizes = np.unique(data.groups, return_inverse=True, return_counts=True)
-        if len(sizes) < self.folds:
-            raise UserMistake(
-                f"GroupKFold({self.folds}) needs at least {self.folds} groups among the training rows, "
-                f"and there are {len(sizes)}."
-            )
+        _require_groups(self, len(sizes))
         shuffled = np.random.default_rng(self.seed).permutation(len(sizes))
         fold_sizes, fold_of_group = np.zeros(self.folds, dtype=int), np.empty(len(sizes), dtype=int)
         for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:
@@ -170,6 +177,23 @@ def shuffled_by_class(labels: Array, generator: np.random.Generator) -> Array:
     shuffled = generator.permutation(len(labels))
     order: Array = shuffled[np.argsort(labels[shuffled], kind="stable")]
     return order
+
+
+def shuffled_by_group(groups: Array, generator: np.random.Generator) -> tuple[Array, Array]:
+    """Return all row numbers (N,), one group after the other in a shuffled order, and where each group ends (G,)."""
+    _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = generator.permutation(len(sizes))
+    places = np.empty(len(sizes), dtype=np.int64)
+    places[order] = np.arange(len(sizes))
+    return np.argsort(places[group_of_row], kind="stable"), np.cumsum(sizes[order])
+
+
+def _require_groups(validation: KFold | GroupKFold, groups: int) -> None:
+    if groups < validation.folds:
+        scheme = f"{type(validation).__name__}({validation.folds})"
+        raise UserMistake(
+            f"{scheme} needs at least {validation.folds} groups among the training rows, and there are {groups}."
+        )
 
 
 def _require_two_folds(validation: Validation, folds: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +11,13 @@ from searchlab.backend import Array, Device, select_rows, to_device, to_host, xp
 from searchlab.data.batch import Batch
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling, mean_and_scale
-from searchlab.data.splits import Rows, Split
+from searchlab.data.shuffled_rows import ShuffledRows
+from searchlab.data.splits import Split
 from searchlab.data.standardize import Standardized
 from searchlab.data.vocabulary import Vocabulary
-from searchlab.replicas import Replicas
-
-SCORING_BATCH_SIZE = 128  # small enough that a layer's output is still in the CPU cache when the next layer reads it
 
 
-class Examples:
+class Examples(ShuffledRows):
     """Independent rows in memory with their targets.
 
     Args:
@@ -89,16 +87,6 @@ class Examples:
         return self._groups
 
     @property
-    def is_ordered(self) -> bool:
-        """False: rows are independent and may be shuffled."""
-        return False
-
-    @property
-    def validation_rows(self) -> Array | None:
-        """None: the data has no validation part of its own."""
-        return None
-
-    @property
     def vocabulary(self) -> Vocabulary | None:
         """None: rows are not tokens."""
         return None
@@ -135,33 +123,14 @@ class Examples:
             self._scaling_of("y", split) if self.standardize_targets else None,
         )
 
-    def steps_per_epoch(self, split: Split, batch_size: int) -> int:
-        """Return how many full batches the smallest fold has."""
-        return split.min_train_rows // min(batch_size, split.min_train_rows)
+    @property
+    def xp(self) -> Any:
+        """The array module of the rows, numpy or cupy."""
+        return xp_of(self.x)
 
-    def training_batches(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
-        """Yield as many full batches as the smallest fold has, each replica's rows shuffled by its own seed.
-
-        The rows are shared: a step gathers B rows for each replica, and nothing is copied R times.
-        """
-        size, steps = min(batch_size, split.min_train_rows), self.steps_per_epoch(split, batch_size)
-        order = replicas.permutations(split.train.counts, steps * size)  # (R, steps * size)
-        rows = to_device(np.take_along_axis(split.train.index, order, axis=1), replicas.device)
-        for start in range(0, steps * size, size):
-            yield self._gather(rows[:, start : start + size])
-
-    def scoring_batches(self, rows: Rows) -> Iterator[Batch]:
-        """Yield all these rows once, in order; padding has weight 0.
-
-        The batch size does not depend on the number of replicas: BLAS rounds a product of few rows differently.
-        """
-        xp = xp_of(self.x)
-        width = rows.index.shape[1]
-        is_real = np.arange(width) < rows.counts[:, None]  # (R, width)
-        for start in range(0, width, SCORING_BATCH_SIZE):
-            part = slice(start, start + SCORING_BATCH_SIZE)
-            weight = None if is_real[:, part].all() else xp.asarray(is_real[:, part])
-            yield self._gather(xp.asarray(rows.index[:, part]), weight)
+    def gather(self, rows: Array, is_real: Array | None = None) -> Batch:
+        """Return the batch of these rows (R, B); those that do not count have weight 0."""
+        return Batch(self.x.take(rows, axis=0), self.y.take(rows, axis=0), is_real)
 
     def checksum(self) -> str:
         """Return the SHA-256 of the inputs, the targets, and the groups where there are any."""
@@ -195,6 +164,3 @@ class Examples:
         if key not in self._moments:
             self._moments[key] = mean_and_scale(getattr(self, name), rows)
         return self._moments[key]
-
-    def _gather(self, rows: Array, weight: Array | None = None) -> Batch:
-        return Batch(self.x.take(rows, axis=0), self.y.take(rows, axis=0), weight)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from searchlab.data.cross_validation import shuffled_by_group
 from searchlab.data.splits import Split, Splittable
 from searchlab.errors import UserMistake
 
@@ -14,8 +15,8 @@ from searchlab.errors import UserMistake
 class Holdout:
     """A single fold that holds out one part of the training rows.
 
-    Independent rows are drawn at random. Of rows in order, as text, it holds out the validation part that the
-    publisher of the data defines, or the last rows where there is none.
+    Independent rows are drawn at random, and whole groups where rows have groups. Of rows in order, as text, it holds
+    out the validation part that the publisher of the data defines, or the last rows where there is none.
 
     Args:
         fraction: Share of the training rows to hold out, between 0 and 1; default 0.2.
@@ -53,7 +54,14 @@ class Holdout:
             raise UserMistake(f"Holdout({self.fraction}) leaves no row to train on: there are {rows} training rows.")
         if data.is_ordered:
             return Split.from_folds([np.arange(rows - held_out)], [np.arange(rows - held_out, rows)])
-        shuffled = np.random.default_rng(self.seed).permutation(rows)
+        generator = np.random.default_rng(self.seed)
+        if data.groups is None:
+            shuffled = generator.permutation(rows)
+        else:
+            shuffled, ends = shuffled_by_group(data.groups, generator)
+            if len(ends) < 2:
+                raise UserMistake(f"Holdout({self.fraction}) holds out whole groups, and all rows belong to one.")
+            held_out = int(ends[:-1][np.abs(ends[:-1] - held_out).argmin()])
         return Split.from_folds([shuffled[held_out:]], [shuffled[:held_out]])
 
 
