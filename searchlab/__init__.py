@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from searchlab.errors import WorldFault as WorldFault
     from searchlab.metrics import Accuracy as Accuracy
     from searchlab.metrics import BitsPerCharacter as BitsPerCharacter
+    from searchlab.metrics import ExactMatch as ExactMatch
     from searchlab.metrics import ParameterCount as ParameterCount
     from searchlab.metrics import Perplexity as Perplexity
     from searchlab.metrics import RootMeanSquaredError as RootMeanSquaredError
+    from searchlab.metrics import TokenAccuracy as TokenAccuracy
     from searchlab.nn import BatchNorm as BatchNorm
     from searchlab.nn import Gelu as Gelu
     from searchlab.nn import LeakyRelu as LeakyRelu
@@ -120,9 +122,11 @@ _NAMES_BY_MODULE = {
     "metrics": (
         "Accuracy",
         "BitsPerCharacter",
+        "ExactMatch",
+        "ParameterCount",
         "Perplexity",
         "RootMeanSquaredError",
-        "ParameterCount",
+        "TokenAccuracy",
     ),
     "nn": (
         "BatchNorm",

@@ -293,7 +293,8 @@ def constant_prediction_loss(data: LoadedDataset, split: Split) -> Array:
     For classes and tokens, this is the cross entropy of equal probabilities, log(outputs). For numbers, it is the mean
     squared error of the mean, which is 1 where targets are standardized, and of 0 where they are not.
     """
-    if data.labels is not None or data.is_ordered:
+    has_tokens = data.is_ordered or getattr(data, "vocabulary", None) is not None  # custom data may not have it
+    if data.labels is not None or has_tokens:
         return np.full(split.folds, np.log(max(data.sizes[-1], 2)))
     if data.target_scaling is not None:
         return np.ones(split.folds)

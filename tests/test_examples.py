@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from searchlab.data import EveryRow, Examples, KFold, Rows, Standardized
-from searchlab.data.shuffled_rows import SCORING_BATCH_SIZE
 from searchlab.data.scaling import mean_and_scale
+from searchlab.data.shuffled_rows import SCORING_BATCH_SIZE
 from searchlab.replicas import Replicas
 
 SCALES = np.array([1.0, 1e-6, 1e6, 30.0], np.float32)

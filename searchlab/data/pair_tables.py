@@ -17,7 +17,6 @@ from searchlab.data.train_test_split import draw_test_rows
 from searchlab.data.vocabulary import LINE_END, UNKNOWN, Unit, Vocabulary
 
 START = "<sos>"
-BLANK = " "
 
 TextPair: TypeAlias = tuple[str, str]
 
@@ -30,8 +29,8 @@ class PairFormat:
         unit: Whether a token is a "char" (default) or a "word".
         min_count: How often a token must occur in the training part; rarer ones become `<unk>`; default 1.
         shared_vocabulary: Whether sources and targets have one vocabulary; default False.
-        padding: "masked" (default): a target ends with an end mark, and what follows does not count. "learned": blanks
-            fill both sides up to the longest row, and count, as in the book.
+        padding: "masked" (default): a target ends with an end mark, and what follows does not count. "learned": end
+            marks fill both sides up to the longest row, and count, as the blanks of the book do.
 
     Example:
         >>> from searchlab.data.pair_tables import PairFormat, split_pairs
@@ -85,9 +84,9 @@ def table_of(
 
 
 def _filled(lines: Sequence[list[str]], table: Sequence[list[str]]) -> list[list[str]]:
-    """Return the lines with blanks after them, as long as the longest one of the table."""
+    """Return the lines with end marks after them, as long as the longest one of the table."""
     width = max(map(len, table))
-    return [line + [BLANK] * (width - len(line)) for line in lines]
+    return [line + [LINE_END] * (width - len(line)) for line in lines]
 
 
 def _tokens(pair: TextPair, unit: Unit) -> tuple[list[str], list[str]]:
@@ -99,15 +98,12 @@ def _vocabularies(
     sources: Sequence[list[str]], targets: Sequence[list[str]], pair_format: PairFormat
 ) -> tuple[Vocabulary, Vocabulary]:
     """Return the vocabulary of the sources and that of the targets; ids 0 and 1 of the latter end and begin one."""
-    learned = pair_format.padding == "learned"
-    marks = (BLANK if learned else LINE_END, START)
+    marks = (LINE_END, START)
     if pair_format.shared_vocabulary:
         both = _vocabulary(chain(*sources, *targets), marks, pair_format)
         return both, both
-    return (
-        _vocabulary(chain(*sources), (BLANK,) if learned else (), pair_format),
-        _vocabulary(chain(*targets), marks, pair_format),
-    )
+    filler = marks[:1] if pair_format.padding == "learned" else ()
+    return _vocabulary(chain(*sources), filler, pair_format), _vocabulary(chain(*targets), marks, pair_format)
 
 
 def _vocabulary(tokens: Iterable[str], marks: tuple[str, ...], pair_format: PairFormat) -> Vocabulary:

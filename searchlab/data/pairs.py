@@ -30,7 +30,7 @@ class Pairs:
         min_count: How often a token must occur in the training part; rarer ones become `<unk>`; default 1.
         shared_vocabulary: Whether sources and targets have one vocabulary; default False.
         padding: "masked" (default): a target ends with an end mark, and what follows it does not count. "learned":
-            blanks fill sources and targets up to the longest one, and count.
+            end marks fill sources and targets up to the longest one, and count, as the blanks of the book do.
         test_size: Share of the pairs in the test part, between 0 and 1; default 0.1.
         seed: Seed of the draw of test rows, default 0.
 

@@ -14,7 +14,7 @@ from searchlab.data.batch import IGNORED, Batch
 from searchlab.data.scaling import Scaling
 from searchlab.data.shuffled_rows import ShuffledRows
 from searchlab.data.splits import Split
-from searchlab.data.vocabulary import Vocabulary
+from searchlab.data.vocabulary import LINE_END, Vocabulary
 
 END_ID, START_ID = 0, 1  # of every target vocabulary: the mark that ends a target sequence, and the one before it
 LENGTH_FACTOR = 2  # decoding may write this many times the longest target sequence
@@ -148,7 +148,8 @@ class SequencePairs(ShuffledRows):
     def source_text(self, row: int) -> str:
         """Return the source of a row as text."""
         ids = to_host(self.sources[row])[: int(self.source_lengths[row])]
-        return self.source_vocabulary.decode(ids).rstrip()
+        is_token = np.array([token != LINE_END for token in self.source_vocabulary.lookup_tokens(ids)])
+        return self.source_vocabulary.decode(ids[is_token])
 
     def target_text(self, row: int) -> str:
         """Return the target of a row as text, without the end mark."""

@@ -3,8 +3,10 @@
 from searchlab.backend import Array, as_matrices, xp_of
 from searchlab.nn.activations import Gelu, LeakyRelu, Relu, Sigmoid, Tanh
 from searchlab.nn.affine import Affine
+from searchlab.nn.attention import Attention
 from searchlab.nn.batch_norm import BatchNorm
 from searchlab.nn.bidirectional import Bidirectional
+from searchlab.nn.decoding import Decoded, beam_search
 from searchlab.nn.dropout import Dropout
 from searchlab.nn.embedding import Embedding
 from searchlab.nn.gru import GRU
@@ -33,9 +35,11 @@ __all__ = [
     "RNN",
     "Affine",
     "Array",
+    "Attention",
     "BatchNorm",
     "Bidirectional",
     "Carry",
+    "Decoded",
     "Dropout",
     "Embedding",
     "Gelu",
@@ -60,6 +64,7 @@ __all__ = [
     "Tanh",
     "align",
     "as_matrices",
+    "beam_search",
     "glorot_normal",
     "glorot_uniform",
     "he_normal",

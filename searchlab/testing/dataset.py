@@ -17,6 +17,7 @@ from searchlab.data.splits import Rows, Split
 from searchlab.replicas import Replicas
 from searchlab.testing.replica_rows import assert_identical, select_batch
 from searchlab.testing.scaling import check_scaling
+from searchlab.testing.sequence_pairs import check_sequence_pairs
 from searchlab.testing.streams import check_token_stream
 
 MAX_SHARED = 0.01  # share of the test rows that may be among the training rows: the same picture taken twice
@@ -45,6 +46,12 @@ def check_dataset(dataset: Dataset) -> None:
     - an epoch reads the parallel streams of each replica window by window, in the order of the text;
     - a fold is a block of the text, and the validation part of the corpus, where it has one, is at its end.
 
+    Pairs of sequences have further rules:
+
+    - no source is in both parts, or on both sides of a fold of `KFold`;
+    - all batches are as wide as the longest rows of the table;
+    - `decoder_inputs` are a start mark and each target but the last.
+
     Args:
         dataset: The data set.
 
@@ -61,6 +68,9 @@ def check_dataset(dataset: Dataset) -> None:
     assert data.is_ordered == test_data.is_ordered, "training rows and test rows differ in is_ordered"
     if data.is_ordered:
         check_token_stream(data, test_data)
+        return
+    if next(iter(_all_batches(data))).decoder_inputs is not None:
+        check_sequence_pairs(data, test_data)
         return
     _check_test_rows_are_apart(data, test_data)
     _check_labels_and_groups(data)

@@ -6,6 +6,7 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.batch import IGNORED, Batch
+from searchlab.nn.decoding import Decoded
 from searchlab.nn.module import Carry, Model
 
 REPEAT_BONUS = 0.25  # added to the score of a word for each time it has occurred before
@@ -54,3 +55,14 @@ class TableModel(Model):
         bonus = one_hot[np.maximum(batch.y, 0)] * np.float32(self.label_bonus)
         scores: Array = self.table[replica, batch.x] + counts * np.float32(REPEAT_BONUS) + bonus
         return scores, counts[:, -1]
+
+
+class EchoDecoder(EchoModel):
+    """A model of pairs of sequences that writes its sources, ids (R, T, B) with `IGNORED` after the end mark."""
+
+    NAN_ID = -2  # a source with this id is written with a log probability of NaN
+
+    def decode(self, batch: Batch, *, beam: int = 1, length_penalty: float = 0.0) -> Decoded:
+        """Return the sources as what is written, with log probabilities of 0."""
+        is_nan = (batch.x == self.NAN_ID).any(axis=1)  # (R, B)
+        return Decoded(batch.x, np.where(is_nan, np.nan, 0.0).astype(np.float32))

@@ -7,15 +7,18 @@ import pytest
 
 import searchlab.data as data
 from searchlab.data import (
+    Addition,
     Arrays,
     Batch,
     Csv,
+    Dates,
     Digits,
     EveryRow,
     Examples,
     FashionMnist,
     Mnist,
     Npz,
+    Pairs,
     PennTreebank,
     Rows,
     Spiral,
@@ -56,6 +59,13 @@ CASES = {
     Npz: [Npz("data.npz"), Npz("data.npz", y="targets", standardize=False)],
     PennTreebank: [PennTreebank(), PennTreebank(window=20, limit=5000)],
     Text: [Text("data.txt"), Text("data.txt", unit="char", window=50), Text("data.txt", min_count=3, test_size=0.3)],
+    Addition: [Addition(rows=200), Addition(digits=2, rows=100, seed=3, test_size=0.3)],
+    Dates: [Dates(rows=200)],
+    Pairs: [
+        Pairs("pairs.tsv"),
+        Pairs("pairs.tsv", unit="word", min_count=2),
+        Pairs("pairs.tsv", shared_vocabulary=True, padding="learned", test_size=0.3),
+    ],
     Csv: [Csv("data.csv", target="kind", groups="group"), Csv("data.csv", target="b", ignore=("kind", "group"))],
 }
 
@@ -73,6 +83,8 @@ def files(tmp_path, monkeypatch):
     np.savez(tmp_path / "data.npz", x=x, y=np.arange(100) % 3, targets=points(seed=1))
     lines = [f"{a},{b},{c},{ANSWERS[n % 2]},group {n % 30}" for n, (a, b, c, _) in enumerate(x)]
     (tmp_path / "data.csv").write_text("\n".join(["a,b,c,kind,group", *lines]))
+    numbers = np.random.default_rng(0).integers(40, size=(150, 2))  # some sources occur twice
+    (tmp_path / "pairs.tsv").write_text("".join(f"{a} and {b}\t{a + b} in all\n" for a, b in numbers))
     words = np.random.default_rng(0).integers(30, size=2000)
     (tmp_path / "data.txt").write_text("".join("\n" if word == 0 else f"{ANSWERS[word % 2]}{word} " for word in words))
 

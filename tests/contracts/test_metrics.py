@@ -12,14 +12,29 @@ from models.mlp import MLP
 from searchlab.data import Batch
 from searchlab.data.batch import IGNORED
 from searchlab.errors import UserMistake
-from searchlab.metrics import Accuracy, BitsPerCharacter, ParameterCount, Perplexity, RootMeanSquaredError
+from searchlab.metrics import (
+    Accuracy,
+    BitsPerCharacter,
+    ExactMatch,
+    ParameterCount,
+    Perplexity,
+    RootMeanSquaredError,
+    TokenAccuracy,
+)
 from searchlab.nn.parameter import Parameter, Parameters
 from searchlab.replicas import Replicas
 from searchlab.testing import check_metric
 from searchlab.testing.fixed_models import EchoModel, TableModel
 
-LABELS, NUMBERS, TOKENS = {"labels": True}, {"labels": False}, {"tokens": True}
-CASES = {Accuracy: LABELS, RootMeanSquaredError: NUMBERS, Perplexity: TOKENS, BitsPerCharacter: TOKENS}
+LABELS, NUMBERS, TOKENS, PAIRS = {"labels": True}, {"labels": False}, {"tokens": True}, {"pairs": True}
+CASES = {
+    Accuracy: LABELS,
+    RootMeanSquaredError: NUMBERS,
+    Perplexity: TOKENS,
+    BitsPerCharacter: TOKENS,
+    ExactMatch: PAIRS,
+    TokenAccuracy: PAIRS,
+}
 WITHOUT_CONTRACT = {ParameterCount}  # it does not depend on predictions, which the contract is about
 
 
@@ -37,10 +52,10 @@ def test_the_metric_keeps_the_contract(metric):
 
 
 @pytest.mark.parametrize("metric", CASES)
-@pytest.mark.parametrize("other", [LABELS, NUMBERS, TOKENS])
+@pytest.mark.parametrize("other", [LABELS, NUMBERS, TOKENS, PAIRS])
 def test_other_kinds_of_targets_are_a_user_mistake(metric, other):
-    if other != CASES[metric]:
-        with pytest.raises(UserMistake, match=f"{metric.__name__} needs (labels|numbers|a stream)"):
+    if other != CASES[metric] and not (other is PAIRS and CASES[metric] is TOKENS):  # a loss of pairs is one of tokens
+        with pytest.raises(UserMistake, match=f"{metric.__name__} needs (labels|numbers|a stream|pairs)"):
             check_metric(metric(), **other)
 
 
