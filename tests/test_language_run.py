@@ -77,7 +77,7 @@ def test_generating_samples_does_not_change_training(tmp_path, unit, monkeypatch
     assert len(set(texts)) > 1, "the texts change while the model learns"
     again, _ = refit_once()
     assert texts == again
-    monkeypatch.setattr(refit, "generate_sample", lambda *_: "nothing")
+    monkeypatch.setattr(refit, "write_sample", lambda *_: "nothing")
     assert refit_once() == (["nothing"] * 4, state)
 
 

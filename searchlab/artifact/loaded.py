@@ -11,6 +11,7 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
 from searchlab.data.scaling import Scaling
+from searchlab.data.sequence_pairs import SequenceFormat
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.generation import generate
@@ -27,7 +28,8 @@ class Artifact:
         manifest: What the manifest says: the class and the arguments of the model, and how it was found and tested.
         scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None where they are not.
         target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
-        vocabulary: The tokens of a language model; default None.
+        vocabulary: The tokens of a language model, or of target sequences; default None.
+        sequence_format: Vocabularies and lengths of a model of pairs of sequences; default None.
 
     Example:
         >>> import tempfile
@@ -49,6 +51,7 @@ class Artifact:
     scaling: Scaling | None = None
     target_scaling: Scaling | None = None
     vocabulary: Vocabulary | None = None
+    sequence_format: SequenceFormat | None = None
 
     def predict(self, x: Array) -> Array:
         """Return the scores of the model for inputs as they are in the data, or numbers in the unit of the targets.
@@ -92,9 +95,29 @@ class Artifact:
         Raises:
             UserMistake: When the artifact has no vocabulary, the prompt is empty, or an argument is out of range.
         """
-        if self.vocabulary is None:
-            raise UserMistake("generate needs a language model, and this artifact has no vocabulary.")
+        if self.vocabulary is None or self.sequence_format is not None:
+            has = "no vocabulary" if self.vocabulary is None else "pairs of sequences, for translate"
+            raise UserMistake(f"generate needs a language model, and this artifact has {has}.")
         start = self.vocabulary.encode(prompt)
         skip_ids = [index for index, token in enumerate(self.vocabulary.tokens) if token in skip_tokens]
         ids = generate(self.model, start, length, seed=seed, temperature=temperature, top_k=top_k, skip_ids=skip_ids)
         return self.vocabulary.decode(ids[0])
+
+    def translate(self, text: str, *, beam: int = 1, length_penalty: float = 0.0) -> str:
+        """Return the target sequence that a model of pairs of sequences writes for a source, as text.
+
+        Args:
+            text: The source, such as "16+75".
+            beam: Number of hypotheses of the beam search; default 1, greedy decoding.
+            length_penalty: Exponent of the length by which log probabilities are divided; default 0.
+
+        Raises:
+            UserMistake: When the artifact has no such model, the text is empty, or a token is not in the vocabulary.
+        """
+        decode = getattr(self.model, "decode", None)
+        if self.sequence_format is None or decode is None:
+            raise UserMistake("translate needs a model of pairs of sequences, and this artifact holds another one.")
+        with np.errstate(all="ignore"):
+            batch = self.sequence_format.source_batch([text])
+            decoded = decode(batch, beam=beam, length_penalty=length_penalty)
+        return self.sequence_format.target_text(decoded.ids[0, :, 0])

@@ -17,6 +17,7 @@ from searchlab.artifact.format import (
     FORMAT,
     MANIFEST,
     SCALING,
+    SOURCE_VOCABULARY,
     SUM,
     TARGET_SCALING,
     VOCABULARY,
@@ -26,6 +27,7 @@ from searchlab.artifact.format import (
 from searchlab.artifact.loaded import Artifact
 from searchlab.backend import Array
 from searchlab.data.scaling import Scaling
+from searchlab.data.sequence_pairs import SequenceFormat
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.import_paths import decode_parts, import_part
@@ -33,6 +35,7 @@ from searchlab.nn.module import Model
 from searchlab.nn.parameter import Parameters
 from searchlab.replicas import Replicas
 
+MAX_LENGTH = 100_000  # tokens that decoding may write, or of a source
 # what reading damaged files, or building a model from them, can raise
 DAMAGE: tuple[type[Exception], ...] = (
     ArithmeticError,
@@ -81,18 +84,38 @@ def load(folder: Path | str, *, allow: Collection[str] = ()) -> Artifact:
     manifest = _read_manifest(folder)
     try:
         values = _read_arrays(_read_verified(folder, manifest["weights"], WEIGHTS))
-        has_vocabulary = "vocabulary" in manifest
-        tokens = json.loads(_read_verified(folder, manifest["vocabulary"], VOCABULARY)) if has_vocabulary else None
+        vocabulary, sources = (_read_vocabulary(folder, manifest, file) for file in (VOCABULARY, SOURCE_VOCABULARY))
         model = _build_model(manifest["model"], allow)
         scaling, target_scaling = (_pop_scaling(values, names) for names in (SCALING, TARGET_SCALING))
         # (1, ...): the replica axis again
         Parameters(model.named_parameters()).restore({name: value[None] for name, value in values.items()})
-        vocabulary = Vocabulary.from_json(tokens) if tokens else None
+        sequence_format = _sequence_format(manifest, sources, vocabulary)
     except DAMAGE as error:
         if isinstance(error, UserMistake):
             raise
         raise _unreadable(folder, error) from error
-    return Artifact(model, manifest, scaling, target_scaling, vocabulary)
+    return Artifact(model, manifest, scaling, target_scaling, vocabulary, sequence_format)
+
+
+def _read_vocabulary(folder: Path, manifest: Mapping[str, Any], file: str) -> Vocabulary | None:
+    """Return the vocabulary in a file of the artifact; None where the manifest has no entry for it."""
+    entry = manifest.get(Path(file).stem)
+    return Vocabulary.from_json(json.loads(_read_verified(folder, entry, file))) if entry else None
+
+
+def _sequence_format(
+    manifest: Mapping[str, Any], sources: Vocabulary | None, targets: Vocabulary | None
+) -> SequenceFormat | None:
+    """Return vocabularies and lengths of a model of pairs of sequences; None for other models."""
+    if "sequences" not in manifest:
+        return None
+    if sources is None or targets is None:
+        raise ValueError("a model of pairs of sequences has two vocabularies")
+    max_length, width = (manifest["sequences"][name] for name in ("max_length", "source_width"))
+    for length in (max_length, max_length if width is None else width):
+        if type(length) is not int or not 0 < length <= MAX_LENGTH:
+            raise ValueError(f"sequences have lengths from 1 to {MAX_LENGTH:,}, not {length!r}")
+    return SequenceFormat(sources, targets, max_length, width)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

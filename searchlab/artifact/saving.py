@@ -14,6 +14,7 @@ from searchlab.artifact.format import (
     FORMAT,
     MANIFEST,
     SCALING,
+    SOURCE_VOCABULARY,
     SUM,
     TARGET_SCALING,
     VOCABULARY,
@@ -22,6 +23,7 @@ from searchlab.artifact.format import (
 )
 from searchlab.backend import Array
 from searchlab.data.scaling import Scaling
+from searchlab.data.sequence_pairs import SequenceFormat
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.nn.import_paths import encode_parts, import_path
 from searchlab.nn.module import Model
@@ -39,6 +41,7 @@ def save(
     scaling: Scaling | None = None,
     target_scaling: Scaling | None = None,
     vocabulary: Vocabulary | None = None,
+    sequence_format: SequenceFormat | None = None,
 ) -> None:
     """Write a trained model to a folder: weights in float16, a manifest, and the vocabulary where there is one.
 
@@ -56,6 +59,7 @@ def save(
         scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None.
         target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
         vocabulary: The tokens of a language model; default None.
+        sequence_format: Vocabularies and lengths of a model of pairs of sequences; default None.
 
     Raises:
         OverflowError: When a weight is beyond the range of float16.
@@ -95,7 +99,8 @@ def save(
             "parameters": sum(half.size for half in halves.values()),
             "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         },
-        **_write_vocabulary(folder, vocabulary),
+        **_write_vocabulary(folder, VOCABULARY, vocabulary),
+        **_write_sequence_format(folder, sequence_format),
         **metadata,
     }
     manifest = json.loads(json.dumps(manifest, default=_number))  # as it will be read: the sum is of these values
@@ -109,11 +114,22 @@ def _number(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _write_vocabulary(folder: Path, vocabulary: Vocabulary | None) -> dict[str, Any]:
-    """Write the vocabulary, and return its entry in the manifest."""
+def _write_vocabulary(folder: Path, file: str, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    """Write a vocabulary, and return its entry in the manifest, by the name of its file."""
     if vocabulary is None:
         return {}
     content = (json.dumps(vocabulary.to_json(), ensure_ascii=False) + "\n").encode()
-    (folder / VOCABULARY).write_bytes(content)
-    entry = {"file": VOCABULARY, "words": len(vocabulary), "sha256": hashlib.sha256(content).hexdigest()}
-    return {"vocabulary": entry}
+    (folder / file).write_bytes(content)
+    entry = {"file": file, "words": len(vocabulary), "sha256": hashlib.sha256(content).hexdigest()}
+    return {Path(file).stem: entry}
+
+
+def _write_sequence_format(folder: Path, sequence_format: SequenceFormat | None) -> dict[str, Any]:
+    """Write both vocabularies of a model of pairs of sequences, and return their entries in the manifest."""
+    if sequence_format is None:
+        return {}
+    return {
+        **_write_vocabulary(folder, VOCABULARY, sequence_format.target_vocabulary),
+        **_write_vocabulary(folder, SOURCE_VOCABULARY, sequence_format.source_vocabulary),
+        "sequences": {"max_length": sequence_format.max_length, "source_width": sequence_format.source_width},
+    }

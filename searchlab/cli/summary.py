@@ -105,7 +105,7 @@ def _facts(result: Result) -> Table:
             table.add_row("test rows", f"opened {times(winner.test_openings)}: {note}")
         table.add_row("artifact", _relative(winner.artifact))
         if winner.samples:
-            table.add_row("samples", f"{_relative(winner.samples)}: text generated after each epoch")
+            table.add_row("samples", f"{_relative(winner.samples)}: what the model wrote after each epoch")
     if result.figures:
         table.add_row("figures", _relative(result.figures[0].parent))
     if result.report:

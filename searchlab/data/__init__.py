@@ -22,7 +22,7 @@ from searchlab.data.mnist import Mnist
 from searchlab.data.pairs import Pairs
 from searchlab.data.penn_treebank import PennTreebank
 from searchlab.data.scaling import Scaling
-from searchlab.data.sequence_pairs import SequencePairs
+from searchlab.data.sequence_pairs import SequenceFormat, SequencePairs
 from searchlab.data.spiral import Spiral
 from searchlab.data.splits import Rows, Split, Splittable, Validation
 from searchlab.data.standardize import Standardized
@@ -55,6 +55,7 @@ __all__ = [
     "PennTreebank",
     "Rows",
     "Scaling",
+    "SequenceFormat",
     "SequencePairs",
     "Shift",
     "Spiral",

@@ -12,7 +12,7 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.data.batch import IGNORED
-from searchlab.data.sequence_pairs import END_ID, LENGTH_FACTOR, Padding, SequencePairs
+from searchlab.data.sequence_pairs import END_ID, LENGTH_FACTOR, Padding, SequenceFormat, SequencePairs
 from searchlab.data.train_test_split import draw_test_rows
 from searchlab.data.vocabulary import LINE_END, UNKNOWN, Unit, Vocabulary
 
@@ -78,9 +78,12 @@ def table_of(
         own_sources, own_targets = (
             _filled(own, all_) for own, all_ in ((own_sources, sources), (own_targets, targets))
         )
-        return _as_pairs(own_sources, own_targets, *vocabularies, len(own_targets[0]), own_groups)
+        width = len(own_sources[0])
+        sequence_format = SequenceFormat(*vocabularies, len(own_targets[0]), source_width=width)
+        return _as_pairs(own_sources, own_targets, sequence_format, own_groups)
     ended = [[*line, LINE_END] for line in own_targets]
-    return _as_pairs(own_sources, ended, *vocabularies, LENGTH_FACTOR * (longest + 1), own_groups)
+    sequence_format = SequenceFormat(*vocabularies, LENGTH_FACTOR * (longest + 1))
+    return _as_pairs(own_sources, ended, sequence_format, own_groups)
 
 
 def _filled(lines: Sequence[list[str]], table: Sequence[list[str]]) -> list[list[str]]:
@@ -114,18 +117,11 @@ def _vocabulary(tokens: Iterable[str], marks: tuple[str, ...], pair_format: Pair
 
 
 def _as_pairs(
-    sources: Sequence[list[str]],
-    targets: Sequence[list[str]],
-    source_vocabulary: Vocabulary,
-    target_vocabulary: Vocabulary,
-    max_length: int,
-    groups: Array | None,
+    sources: Sequence[list[str]], targets: Sequence[list[str]], sequence_format: SequenceFormat, groups: Array | None
 ) -> SequencePairs:
-    source_ids, lengths = _padded(sources, source_vocabulary, END_ID)
-    target_ids, _ = _padded(targets, target_vocabulary, IGNORED)
-    return SequencePairs(
-        source_ids, lengths, target_ids, source_vocabulary, target_vocabulary, max_length, groups=groups
-    )
+    source_ids, lengths = _padded(sources, sequence_format.source_vocabulary, END_ID)
+    target_ids, _ = _padded(targets, sequence_format.target_vocabulary, IGNORED)
+    return SequencePairs(source_ids, lengths, target_ids, sequence_format, groups=groups)
 
 
 def _padded(lines: Sequence[list[str]], vocabulary: Vocabulary, filler: int) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -15,11 +16,61 @@ from searchlab.data.scaling import Scaling
 from searchlab.data.shuffled_rows import ShuffledRows
 from searchlab.data.splits import Split
 from searchlab.data.vocabulary import LINE_END, Vocabulary
+from searchlab.errors import UserMistake
 
 END_ID, START_ID = 0, 1  # of every target vocabulary: the mark that ends a target sequence, and the one before it
 LENGTH_FACTOR = 2  # decoding may write this many times the longest target sequence
 
 Padding = Literal["masked", "learned"]
+
+
+@dataclass(frozen=True)
+class SequenceFormat:
+    """What turns a text into the ids of a source, and decoded ids into a text.
+
+    Args:
+        source_vocabulary: The tokens of the sources.
+        target_vocabulary: The tokens of the targets, of which ids 0 and 1 end and begin a sequence.
+        max_length: Number of tokens that decoding may write.
+        source_width: Number of tokens up to which end marks fill every source, where padding is learned; default None.
+
+    Example:
+        >>> from searchlab import Addition
+        >>> sequences = Addition(rows=100).training().sequence_format
+        >>> batch = sequences.source_batch(["1+2", "75+16"])
+        >>> batch.x.shape, batch.source_mask[0].sum(axis=0).tolist(), batch.max_length
+        ((1, 5, 2), [3, 5], 10)
+    """
+
+    source_vocabulary: Vocabulary
+    target_vocabulary: Vocabulary
+    max_length: int
+    source_width: int | None = None
+
+    def source_batch(self, texts: Sequence[str]) -> Batch:
+        """Return the batch of one replica whose sources are these texts (B,), without targets.
+
+        Raises:
+            UserMistake: When a text is empty, or longer than the width that padding is learned for.
+        """
+        lines = [self.source_vocabulary.encode(text) for text in texts]
+        width = self.source_width or max(map(len, lines), default=0)
+        for text, line in zip(texts, lines, strict=True):
+            if not 0 < len(line) <= width:
+                limit = f", at most {width} for a model with learned padding" if len(line) else ""
+                raise UserMistake(f"a source has at least 1 token{limit}; got {text!r}.")
+        lengths = np.array([len(line) for line in lines])
+        ids = np.full((len(lines), width), END_ID, dtype=np.int64)
+        ids[np.arange(width) < lengths[:, None]] = np.concatenate(lines)
+        mask = None if self.source_width else (np.arange(width)[:, None] < lengths)[None]  # (1, T, B)
+        nothing = np.full((1, 1, len(lines)), IGNORED, dtype=np.int64)
+        return Batch(ids.T[None], nothing, decoder_inputs=nothing, source_mask=mask, max_length=self.max_length)
+
+    def target_text(self, ids: Array | Sequence[int]) -> str:
+        """Return the text of target ids (T,), on the host, up to the end mark; `IGNORED` ends it as well."""
+        numbers = np.asarray(ids)
+        ends = np.flatnonzero((numbers == END_ID) | (numbers == IGNORED))
+        return self.target_vocabulary.decode(numbers[: ends[0] if ends.size else None])
 
 
 class SequencePairs(ShuffledRows):
@@ -32,9 +83,7 @@ class SequencePairs(ShuffledRows):
         sources: Ids of the source tokens (N, T_in), int64; places past the end of a sequence hold any id.
         source_lengths: Number of tokens of each source (N,).
         targets: Ids of the target tokens (N, T_out), int64, with the end mark; `IGNORED` past the end.
-        source_vocabulary: The tokens of the sources.
-        target_vocabulary: The tokens of the targets.
-        max_length: Number of tokens that decoding may write.
+        sequence_format: The vocabularies, and how long decoding may write.
         groups: Number of the distinct source of each row (N,), where sources repeat; default None.
 
     Raises:
@@ -42,11 +91,12 @@ class SequencePairs(ShuffledRows):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.data import EveryRow, SequencePairs, Vocabulary
+        >>> from searchlab.data import EveryRow, SequenceFormat, SequencePairs, Vocabulary
         >>> from searchlab.replicas import Replicas
-        >>> digits, answers = Vocabulary(tuple("+123")), Vocabulary(("<eos>", "<sos>", "2", "3"), unit="char")
+        >>> answers = Vocabulary(("<eos>", "<sos>", "2", "3"), unit="char")
+        >>> sequence_format = SequenceFormat(Vocabulary(tuple("+123"), unit="char"), answers, max_length=4)
         >>> sources = np.array([[1, 0, 1], [1, 0, 2]])  # 1+1 and 1+2
-        >>> pairs = SequencePairs(sources, np.array([3, 3]), np.array([[2, 0], [3, 0]]), digits, answers, 4)
+        >>> pairs = SequencePairs(sources, np.array([3, 3]), np.array([[2, 0], [3, 0]]), sequence_format)
         >>> batch = next(pairs.training_batches(EveryRow().split(pairs), Replicas([0]), batch_size=2))
         >>> batch.x.shape, batch.y[0].T.tolist(), batch.decoder_inputs[0].T.tolist()
         ((1, 3, 2), [[2, 0], [3, 0]], [[1, 2], [1, 3]])
@@ -57,17 +107,14 @@ class SequencePairs(ShuffledRows):
         sources: Array,
         source_lengths: Array,
         targets: Array,
-        source_vocabulary: Vocabulary,
-        target_vocabulary: Vocabulary,
-        max_length: int,
+        sequence_format: SequenceFormat,
         *,
         groups: Array | None = None,
     ) -> None:
         if not len(sources) == len(source_lengths) == len(targets):
             raise ValueError(f"{len(sources)} sources, {len(source_lengths)} lengths and {len(targets)} targets")
         self.sources, self.source_lengths, self.targets = sources, source_lengths, targets
-        self.source_vocabulary, self.target_vocabulary = source_vocabulary, target_vocabulary
-        self.max_length = max_length
+        self.sequence_format = sequence_format
         self._groups = None if groups is None else to_host(groups)
         xp = xp_of(targets)
         before = xp.concatenate([xp.full_like(targets[:, :1], START_ID), targets[:, :-1]], axis=1)
@@ -78,12 +125,12 @@ class SequencePairs(ShuffledRows):
     @property
     def sizes(self) -> tuple[int, ...]:
         """(V_in, V_out), the sizes of the source vocabulary and of the target vocabulary."""
-        return len(self.source_vocabulary), len(self.target_vocabulary)
+        return len(self.sequence_format.source_vocabulary), len(self.sequence_format.target_vocabulary)
 
     @property
     def vocabulary(self) -> Vocabulary | None:
         """The tokens of the targets."""
-        return self.target_vocabulary
+        return self.sequence_format.target_vocabulary
 
     @property
     def labels(self) -> Array | None:
@@ -142,25 +189,26 @@ class SequencePairs(ShuffledRows):
             _time_major(targets),
             decoder_inputs=_time_major(self._decoder_inputs.take(rows, axis=0)),
             source_mask=self._source_mask(rows) if self._has_padding else None,
-            max_length=self.max_length,
+            max_length=self.sequence_format.max_length,
         )
 
     def source_text(self, row: int) -> str:
         """Return the source of a row as text."""
         ids = to_host(self.sources[row])[: int(self.source_lengths[row])]
-        is_token = np.array([token != LINE_END for token in self.source_vocabulary.lookup_tokens(ids)])
-        return self.source_vocabulary.decode(ids[is_token])
+        vocabulary = self.sequence_format.source_vocabulary
+        is_token = np.array([token != LINE_END for token in vocabulary.lookup_tokens(ids)])
+        return vocabulary.decode(ids[is_token])
 
     def target_text(self, row: int) -> str:
         """Return the target of a row as text, without the end mark."""
-        return target_text(to_host(self.targets[row]), self.target_vocabulary)
+        return self.sequence_format.target_text(to_host(self.targets[row]))
 
     def checksum(self) -> str:
         """Return the SHA-256 of the ids, the lengths and both vocabularies."""
         digest = hashlib.sha256()
         for array in self._arrays():
             digest.update(np.ascontiguousarray(to_host(array), dtype=np.int64).tobytes())
-        for vocabulary in (self.source_vocabulary, self.target_vocabulary):
+        for vocabulary in (self.sequence_format.source_vocabulary, self.sequence_format.target_vocabulary):
             digest.update(json.dumps(vocabulary.to_json()).encode())
         return digest.hexdigest()
 
@@ -168,26 +216,13 @@ class SequencePairs(ShuffledRows):
         return self.sources, self.source_lengths, self.targets
 
     def _with(self, sources: Array, lengths: Array, targets: Array, *, groups: Array | None) -> SequencePairs:
-        vocabularies = self.source_vocabulary, self.target_vocabulary
-        return SequencePairs(sources, lengths, targets, *vocabularies, self.max_length, groups=groups)
+        return SequencePairs(sources, lengths, targets, self.sequence_format, groups=groups)
 
     def _source_mask(self, rows: Array) -> Array:
         """Return which places (R, T_in, B) of these rows hold tokens."""
         lengths = self.source_lengths.take(rows)[:, None]  # (R, 1, B)
         mask: Array = self.xp.arange(self.sources.shape[1])[:, None] < lengths
         return mask
-
-
-def target_text(ids: Array | Sequence[int], vocabulary: Vocabulary) -> str:
-    """Return the text of target ids (T,) up to the end mark; `IGNORED` ends it as well.
-
-    Args:
-        ids: Ids of one sequence, on the host.
-        vocabulary: The target vocabulary.
-    """
-    numbers = np.asarray(ids)
-    ends = np.flatnonzero((numbers == END_ID) | (numbers == IGNORED))
-    return vocabulary.decode(numbers[: ends[0] if ends.size else None])
 
 
 def _time_major(ids: Array) -> Array:

@@ -12,7 +12,7 @@ from searchlab.backend import Array, Device, unavailable_reason
 from searchlab.data.holdout import EveryRow
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.vocabulary import Vocabulary
-from searchlab.engine.text_samples import generate_sample
+from searchlab.engine.text_samples import write_sample
 from searchlab.fusion.groups import build_trainer
 from searchlab.optim.replayed_schedule import ReplayedSchedule, is_adaptive
 from searchlab.replicas import Replicas
@@ -32,7 +32,7 @@ class Refit:
 
     Attributes:
         state: The trainer's state as host arrays (1, ...) by name; empty where training diverged.
-        texts: What a language model generated after each epoch.
+        texts: What a language model, or a model of pairs of sequences, wrote after each epoch.
         failure: Why training diverged; None where it did not.
         trainer: The trainer itself, where it was trained in this process.
     """
@@ -53,15 +53,16 @@ RefitTrial = Callable[[TrialRecord], Refit]
 def refit_locally(job: Job, trial: TrialRecord, device: Device) -> Refit:
     """Train the trial in this process on all training rows, for as many epochs as cross-validation found best."""
     data, seed = job.rows.load().to(device), job.config.seed
-    trainer, vocabulary = _new_trainer(job, trial, data, device), vocabulary_of(data)
+    trainer = _new_trainer(job, trial, data, device)
     texts: list[str] = []
     with threadpool_limits(job.sweep.resources.blas_threads):
         for _ in range(trial.epoch or 0):
             report = trainer.advance()
             if report.failures[0]:
                 return Refit({}, tuple(texts), report.failures[0])
-            if vocabulary:
-                texts.append(generate_sample(trainer.model, data, vocabulary, seed))
+            sample = write_sample(trainer.model, data, seed)
+            if sample is not None:
+                texts.append(sample)
     return Refit(trainer.state(), tuple(texts), trainer=trainer)
 
 

@@ -29,6 +29,7 @@ CAPTIONS = {  # by the name of the figure's file, in the order in which figures 
     "confusion-matrix": "Predicted classes of the test rows by true class.",
     "misclassified-images": "The misclassified test images, those with the highest predicted probability first.",
     "decision-boundary": "Decision boundary of the winner.",
+    "attention-maps": "Attention of the winner for five training rows.",
     "gradient-through-time": "Gradient norm of the winner by time steps before the last one.",
 }
 FILTERS = {
@@ -105,7 +106,7 @@ class Page:
         created: When the sweep was created, in seconds since 1970.
         written: When the report was written, in seconds since 1970.
         figures: Paths of the figures, as PNG files.
-        samples: Text that a language model generated after each epoch.
+        samples: What a language model, or a model of pairs of sequences, wrote after each epoch.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the winner's network and its artifact give on the test rows: scores, predictions, gradients through time."""
+"""What the winner's network and its artifact give: scores, predictions, gradients through time, attention."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ import numpy as np
 
 from searchlab import artifact
 from searchlab.backend import Array, to_host
+from searchlab.data.batch import IGNORED
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
+from searchlab.data.sequence_pairs import SequencePairs
 from searchlab.data.splits import Rows
 from searchlab.data.standardize import Standardized
 from searchlab.metrics import Metric
 from searchlab.nn.module import Model
 from searchlab.nn.target_unit import in_target_unit
+from searchlab.reporting.attention import AttentionMap
 from searchlab.reporting.predictions import Predictions
 
 CHUNK_ROWS = 1024  # test rows predicted at a time
+ATTENTION_ROWS = 5  # pairs of sequences whose attention is shown
 
 
 def measure(
@@ -55,3 +59,25 @@ def gradient_norms(saved: artifact.Artifact, test: LoadedDataset) -> Array | Non
     with np.errstate(all="ignore"):
         norms: Array = tell(next(iter(test.scoring_batches(Rows.from_folds([np.arange(len(test))])))))[0]
     return norms if norms.any() else None  # a text shorter than a window has no target at its last step
+
+
+def attention_maps(saved: artifact.Artifact, table: LoadedDataset) -> list[AttentionMap]:
+    """Return the attention for the first training rows, of a model of pairs of sequences with attention."""
+    tell = getattr(saved.model, "attention_maps", None)
+    if tell is None or not isinstance(table, SequencePairs):
+        return []
+    pairs = table.take(np.arange(min(ATTENTION_ROWS, len(table)))).to("cpu")
+    with np.errstate(all="ignore"):
+        batch = next(iter(pairs.scoring_batches(Rows.from_folds([np.arange(len(pairs))]))))
+        weights = tell(batch)  # (1, B, T_out, T_in), with heads (1, B, heads, T_out, T_in)
+    return [] if weights is None else [_attention_map(pairs, row, weights[0, row]) for row in range(len(pairs))]
+
+
+def _attention_map(pairs: SequencePairs, row: int, weights: Array) -> AttentionMap:
+    sequences, source = pairs.sequence_format, pairs.sources[row][: int(pairs.source_lengths[row])]
+    target = pairs.targets[row][pairs.targets[row] != IGNORED]
+    return AttentionMap(
+        weights[..., : len(target), : len(source)],
+        sequences.source_vocabulary.lookup_tokens(source),
+        sequences.target_vocabulary.lookup_tokens(target),
+    )

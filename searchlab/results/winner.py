@@ -24,9 +24,10 @@ from searchlab.engine.refit import (
 )
 from searchlab.engine.text_samples import join_samples
 from searchlab.errors import WorldFault
+from searchlab.reporting.attention import AttentionMap
 from searchlab.reporting.formats import times
 from searchlab.reporting.predictions import Predictions
-from searchlab.results.evaluation import gradient_norms, measure, predict_classes
+from searchlab.results.evaluation import attention_maps, gradient_norms, measure, predict_classes
 from searchlab.runs.events import EventHandler, Message, NullHandler
 from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord, winner_candidates
@@ -47,8 +48,9 @@ class Winner:
         artifact_scores: The same for the float16 artifact.
         artifact: Folder with weights.npz and manifest.json.
         predictions: Predictions of the artifact for the test rows, where these are rows with classes.
-        samples: File of what a language model generated after each epoch.
+        samples: File of what a language model, or a model of pairs of sequences, wrote after each epoch.
         gradient_norms: Norms (T,) of a recurrent model's gradient through time.
+        attention_maps: Attention of the artifact for five training rows, of a model with attention.
         test_openings: How often the sweep has opened the test rows so far, this test included.
         learning_rate_factors: Where the schedule reacts to held-out scores, the factor of the learning rate in each
             epoch of the refit: the geometric mean of those that cross-validation used; empty otherwise.
@@ -61,6 +63,7 @@ class Winner:
     predictions: Predictions | None = None
     samples: Path | None = None
     gradient_norms: Array | None = None
+    attention_maps: Sequence[AttentionMap] = ()
     test_openings: int = 1
     learning_rate_factors: Sequence[float] = ()
 
@@ -153,6 +156,7 @@ def _export(
         scaling=scaling,
         target_scaling=target_scaling,
         vocabulary=vocabulary_of(test),
+        sequence_format=getattr(test, "sequence_format", None),
     )
     try:
         save(manifest)
@@ -175,6 +179,7 @@ def _export(
         predictions=predict_classes(saved, test),
         samples=folder.samples if texts else None,
         gradient_norms=gradient_norms(saved, test),
+        attention_maps=attention_maps(saved, trainer.data),
         test_openings=openings,
         learning_rate_factors=factors,
     )

@@ -1,4 +1,4 @@
-"""The figures of a winner: its predictions for the test rows, and its gradient norms through time."""
+"""The figures of a winner: predictions for the test rows, gradient norms through time, maps of attention."""
 
 from __future__ import annotations
 
@@ -17,4 +17,6 @@ def save_winner_figures(winner: Winner, folder: Path) -> tuple[Path, ...]:
         paths += figures.save_prediction_figures(folder, winner.predictions, artifact.load(winner.artifact).predict)
     if winner.gradient_norms is not None:
         paths += figures.save_gradient_figure(folder, winner.gradient_norms)
+    if winner.attention_maps:
+        paths += figures.save_attention_figure(folder, winner.attention_maps)
     return tuple(paths)

@@ -54,7 +54,7 @@ class SweepFolder:
 
     @property
     def samples(self) -> Path:
-        """The file of what a winning language model generated after each epoch."""
+        """The file of what a winning model of text or of sequences wrote after each epoch."""
         return self.path / "samples.txt"
 
     @property

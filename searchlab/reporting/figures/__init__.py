@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from searchlab.reporting.figures.attention_maps import plot_attention_maps
 from searchlab.reporting.figures.box_plots import plot_fold_scores, plot_parameter_scores
 from searchlab.reporting.figures.confusion_matrix import plot_confusion_matrix
 from searchlab.reporting.figures.decision_boundary import plot_decision_boundary
@@ -12,12 +13,18 @@ from searchlab.reporting.figures.optimization_history import plot_optimization_h
 from searchlab.reporting.figures.parameter_groups import parameters_to_plot
 from searchlab.reporting.figures.pareto_front import plot_pareto_front
 from searchlab.reporting.figures.plotted_trial import PlottedTrial
-from searchlab.reporting.figures.save import save_gradient_figure, save_prediction_figures, save_trial_figures
+from searchlab.reporting.figures.save import (
+    save_attention_figure,
+    save_gradient_figure,
+    save_prediction_figures,
+    save_trial_figures,
+)
 
 __all__ = [
     "Figure",
     "PlottedTrial",
     "parameters_to_plot",
+    "plot_attention_maps",
     "plot_confusion_matrix",
     "plot_decision_boundary",
     "plot_fold_scores",
@@ -27,6 +34,7 @@ __all__ = [
     "plot_optimization_history",
     "plot_parameter_scores",
     "plot_pareto_front",
+    "save_attention_figure",
     "save_gradient_figure",
     "save_prediction_figures",
     "save_trial_figures",

@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from searchlab.backend import Array
+from searchlab.reporting.attention import AttentionMap
+from searchlab.reporting.figures.attention_maps import plot_attention_maps
 from searchlab.reporting.figures.box_plots import plot_fold_scores, plot_parameter_scores
 from searchlab.reporting.figures.confusion_matrix import plot_confusion_matrix
 from searchlab.reporting.figures.decision_boundary import plot_decision_boundary
@@ -65,6 +67,11 @@ def save_prediction_figures(folder: Path, predictions: Predictions, predict: Pre
 def save_gradient_figure(folder: Path, norms: Array) -> list[Path]:
     """Save the figure of a recurrent network's gradient norms (T,) into the folder and return its path in a list."""
     return _save([("gradient-through-time", partial(plot_gradient_through_time, {"winner": norms}))], folder)
+
+
+def save_attention_figure(folder: Path, maps: Sequence[AttentionMap]) -> list[Path]:
+    """Save the figure of a decoder's attention into the folder and return its path in a list."""
+    return _save([("attention-maps", partial(plot_attention_maps, maps))], folder)
 
 
 def _prediction_plots(predictions: Predictions, predict: Predict | None) -> Iterator[NamedPlot]:
