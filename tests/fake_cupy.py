@@ -11,9 +11,9 @@ from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
-from numpy import float32, float64, int64, intp, uint16, uint32
+from numpy import float32, float64, inf, int64, intp, uint16, uint32
 
-__all__ = ["float32", "float64", "int64", "intp", "uint16", "uint32"]
+__all__ = ["float32", "float64", "inf", "int64", "intp", "uint16", "uint32"]
 
 transfers = Counter()  # how many arrays went "to_device" and "to_host"
 cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=lambda: 1))
@@ -77,6 +77,12 @@ class ndarray:
 
     def swapaxes(self, one, other):
         return ndarray(self._array.swapaxes(one, other))
+
+    def transpose(self, *axes):
+        return ndarray(self._array.transpose(*axes))
+
+    def cumsum(self, axis):
+        return ndarray(self._array.cumsum(axis=axis))
 
     def view(self, dtype):
         return ndarray(self._array.view(dtype))
@@ -220,6 +226,10 @@ def full(shape, value, dtype):
     return ndarray(np.full(shape, _operand(value), dtype))
 
 
+def full_like(array, value):
+    return ndarray(np.full_like(array._array, _operand(value)))
+
+
 def zeros_like(array):
     return ndarray(np.zeros_like(array._array))
 
@@ -238,6 +248,18 @@ def searchsorted(sorted_array, values, side="left"):
 
 def concatenate(arrays, axis=0):
     return ndarray(np.concatenate([array._array for array in arrays], axis=axis))
+
+
+def take_along_axis(array, indices, axis):
+    return ndarray(np.take_along_axis(array._array, _index(indices), axis=axis))
+
+
+def broadcast_to(array, shape):
+    return ndarray(np.broadcast_to(array._array, shape))
+
+
+def repeat(array, repeats, axis=None):
+    return ndarray(np.repeat(array._array, repeats, axis=axis))
 
 
 def stack(arrays, axis=0):

@@ -10,11 +10,13 @@ import pytest
 
 from models.mlp import MLP
 from models.rnn_lm import CELLS, RnnLM
+from models.seq2seq import Seq2Seq
 from searchlab import backend
 from searchlab.backend import ONE_HOT_MAX_ROWS, gather_rows, scatter_add_rows, to_device, to_host, xp_for_device, xp_of
 from searchlab.data import Batch, Blocked, Examples, KFold, TokenStream, Vocabulary
 from searchlab.data.augmentation import GaussianNoise, Shift
-from searchlab.metrics import Accuracy, RootMeanSquaredError
+from searchlab.data.pair_tables import PairFormat, split_pairs
+from searchlab.metrics import Accuracy, ExactMatch, RootMeanSquaredError, TokenAccuracy
 from searchlab.nn import (
     GRU,
     LSTM,
@@ -227,6 +229,46 @@ def test_language_models_agree(cell, options, window):
         result = {f"loss {step}": to_host(loss) for step, loss in enumerate(losses + held_out_losses)}
         results.append(result | {"parameters": to_host(parameters.values), "scores": to_host(scores)})
         assert xp_of(scores) is replicas.xp
+    assert_close(results)
+
+
+SUMS = [(f"{a}+{b}" if b else str(a), str(a + b)) for a, b in np.random.default_rng(0).integers(120, size=(40, 2))]
+SEQUENCE_MODELS = {
+    "plain": {"cell": "gru", "dropout": [0.0, 0.3, 0.6]},
+    "peeky": {"reverse": True, "peeky": True},
+    "dot": {"attention": "dot", "bidirectional": True, "layers": 2, "residual": True},
+    "general": {"attention": "general", "pass_cell": True},
+    "additive": {"attention": "additive"},
+}
+
+
+@pytest.mark.parametrize("options", SEQUENCE_MODELS.values(), ids=SEQUENCE_MODELS)
+def test_sequence_to_sequence_models_agree(options):
+    table = split_pairs(SUMS, PairFormat(), test_size=0.1, seed=0, is_test=False)
+    split, results = KFold(3).split(table), []
+    for replicas in replicas_on_both_devices(np.float64):
+        pairs = table.to(replicas.device)
+        model = Seq2Seq(replicas, *pairs.sizes, embed=4, hidden=5, **options)
+        parameters = Parameters(model.named_parameters())
+        parameters.values += replicas.normal(parameters.count, scale=0.3)
+        optimizer, losses = SGD(parameters, replicas, lr=LR), []
+        for batch, _ in zip(pairs.training_batches(split, replicas, 4), range(4), strict=False):
+            before = dict(fake_cupy.transfers)
+            losses.append(model.forward(batch, train=True)[0])
+            parameters.reset_gradients()
+            model.backward()
+            optimizer.update()
+            assert fake_cupy.transfers["to_host"] == before.get("to_host", 0), "a step waits for the device"
+        metrics = [ExactMatch(), TokenAccuracy(beam=2)]
+        shares = [metric.measure(model, pairs.scoring_batches(split.held_out)) for metric in metrics]
+        decoded = [model.decode(batch, beam=beam) for beam in (1, 3)]
+        result = {f"loss {step}": to_host(loss) for step, loss in enumerate(losses)}
+        result |= {f"score {index}": to_host(share) for index, share in enumerate(shares)}
+        for index, each in enumerate(decoded):
+            result |= {f"ids {index}": to_host(each.ids), f"log {index}": to_host(each.log_probabilities)}
+        maps = model.attention_maps(batch)
+        results.append(result | {"parameters": to_host(parameters.values)} | ({} if maps is None else {"maps": maps}))
+        assert xp_of(decoded[0].ids) is replicas.xp
     assert_close(results)
 
 
