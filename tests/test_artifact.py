@@ -11,9 +11,11 @@ import pytest
 
 from models.mlp import MLP
 from models.rnn_lm import RnnLM
+from models.seq2seq import Seq2Seq
 from searchlab import artifact
 from searchlab.artifact.format import manifest_sum
-from searchlab.data import Batch, Scaling, Vocabulary
+from searchlab.data import Batch, EveryRow, Scaling, Vocabulary
+from searchlab.data.pair_tables import PairFormat, split_pairs
 from searchlab.errors import UserMistake
 from searchlab.nn import BatchNorm, LeakyRelu, MeanSquaredError, Parameters, Tanh, random_normal
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
@@ -317,3 +319,49 @@ def damaged(content, other, draws):
 def test_a_model_without_an_import_path_is_a_user_mistake(tmp_path):
     with pytest.raises(UserMistake, match="import path"):
         artifact.save(tmp_path, {}, lambda replicas: None, {}, (3, 2), {})
+
+
+@pytest.mark.parametrize("padding", ["masked", "learned"])
+def test_a_model_of_pairs_of_sequences_translates(tmp_path, padding):
+    sums = [(f"{a}+{a // 2}", str(a + a // 2)) for a in range(40)]
+    table = split_pairs(sums, PairFormat(padding=padding), test_size=0.1, seed=0, is_test=False)
+    arguments = {"hidden": 9, "reverse": True, "attention": "dot", "bidirectional": True}
+    model = Seq2Seq(Replicas([4]), *table.sizes, **arguments)
+    parameters = Parameters(model.named_parameters())
+    parameters.values += Replicas([5]).normal(parameters.count, scale=0.5)
+    artifact.save(
+        tmp_path, weights_of(model), Seq2Seq, arguments, table.sizes, {}, sequence_format=table.sequence_format
+    )
+    loaded = artifact.load(tmp_path)
+    assert loaded.sequence_format == table.sequence_format
+    batch = next(table.scoring_batches(EveryRow().split(table).train))
+    written = loaded.model.decode(batch).ids
+    for row in range(5):
+        text = table.sequence_format.target_text(written[0, :, row])
+        assert loaded.translate(table.source_text(row)) == text
+        assert len(loaded.translate(table.source_text(row), beam=3)) <= table.sequence_format.max_length
+    assert len({loaded.translate(source) for source, _ in sums}) > 5
+    with pytest.raises(UserMistake, match="a source has at least 1 token"):
+        loaded.translate("")
+    with pytest.raises(UserMistake, match="generate needs a language model, and this artifact has pairs of sequences"):
+        loaded.generate("1")
+
+
+def test_translate_needs_a_model_of_pairs_of_sequences(written):
+    with pytest.raises(UserMistake, match="translate needs a model of pairs of sequences"):
+        artifact.load(written[0]).translate("1+1")
+
+
+@pytest.mark.parametrize("sequences", [{"max_length": 10**9, "source_width": None}, {"max_length": None}, {}])
+def test_damaged_lengths_of_sequences_are_refused(tmp_path, sequences):
+    table = split_pairs([(str(n), str(n)) for n in range(20)], PairFormat(), test_size=0.1, seed=0, is_test=False)
+    model = Seq2Seq(Replicas([4]), *table.sizes, hidden=3)
+    artifact.save(
+        tmp_path, weights_of(model), Seq2Seq, {"hidden": 3}, table.sizes, {}, sequence_format=table.sequence_format
+    )
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["sequences"] = sequences
+    manifest["sha256"] = manifest_sum(manifest)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserMistake, match="does not hold an artifact that can be read"):
+        artifact.load(tmp_path)
