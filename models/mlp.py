@@ -87,6 +87,10 @@ class MLP(Model):
         self.loss = loss(replicas)
 
     def forward(self, batch: Batch, carry: Carry = None, *, train: bool) -> tuple[Array, Carry]:
+        if batch.y.ndim == 3 and batch.y.dtype.kind != "f":
+            raise UserMistake(
+                "MLP needs rows with classes or numbers to predict, and this data has sequences of tokens."
+            )
         return self.loss.forward(self.layers.forward(batch.x, train=train), batch.y), None
 
     def backward(self) -> None:
