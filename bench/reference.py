@@ -1,4 +1,4 @@
-"""Published results of textbooks, compared with those of searchlab: `python -m bench.reference [RUN ...]`.
+"""Published results of textbooks, compared with those of searchlab: `python -m bench.reference [--cuda] [RUN ...]`.
 
 Writes the table of bench/RESULTS.md. A run that is not named keeps its row, which bench/reference.json holds. Seeds and
 folds train fused, on one BLAS thread. All runs together take about forty minutes.
@@ -17,6 +17,7 @@ from bench.timing import ROOT  # first: it sets one BLAS thread
 
 import numpy as np  # isort: skip
 
+from bench.reference_sequences import first_epoch, run_addition, run_dates
 from models.mlp import MLP
 from models.rnn_lm import RnnLM
 from searchlab.data import (
@@ -52,7 +53,8 @@ class Reference:
     source: str
     published: str
     goal: str
-    run: Callable[[], tuple[str, bool]]  # returns the result as text, and whether it reaches the goal
+    run: Callable[..., tuple[str, bool]]  # returns the result as text, and whether it reaches the goal
+    on_gpu: bool = False  # whether `run` takes device="cuda"
 
 
 def trainer_of(data: object, seeds: int, model: partial, optimizer: object, batch_size: int) -> Trainer:
@@ -190,6 +192,10 @@ def run_spiral() -> tuple[str, bool]:
     return text + "(../docs/images/spiral-boundary.png)", bool(losses.mean() <= 0.2)
 
 
+ADDITION = "addition: LSTM 128, embedding 16, batch 128, Adam 1e-3, clipping 5, 25 epochs, the book's split and padding"
+DATES = (
+    "dates: LSTM 256, embedding 16, reversed, batch 128, Adam 1e-3, clipping 5, 10 epochs, the book's split and padding"
+)
 SCRATCH, TEXTBOOK = "Deep Learning from Scratch", "TensorFlow textbook, chapter on deep MLPs"
 REFERENCES = {
     "spiral": Reference(
@@ -248,6 +254,54 @@ REFERENCES = {
         "<= 142",
         run_ptb_lstm,
     ),
+    "addition": Reference(
+        f"{ADDITION}; exact match on the test part",
+        f"{SCRATCH} 2, ch. 7",
+        "about 0.1",
+        ">= 0.05, and every seed below the reversed one",
+        partial(run_addition, lambda scores: bool(scores[-5:].mean() >= 0.05)),
+        on_gpu=True,
+    ),
+    "addition-reversed": Reference(
+        "the same, reversed",
+        f"{SCRATCH} 2, ch. 7",
+        "about 0.5",
+        ">= 0.40",
+        partial(run_addition, lambda scores: bool(scores[-5:].mean() >= 0.40), reverse=True),
+        on_gpu=True,
+    ),
+    "addition-peeky": Reference(
+        "the same, reversed and peeky",
+        f"{SCRATCH} 2, ch. 7",
+        "near 0.98",
+        ">= 0.95",
+        partial(run_addition, lambda scores: bool(scores.max(axis=0).mean() >= 0.95), reverse=True, peeky=True),
+        on_gpu=True,
+    ),
+    "dates-attention": Reference(
+        f"{DATES}, attention (dot)",
+        f"{SCRATCH} 2, ch. 8",
+        "about 1 from epoch 2 or 3",
+        ">= 0.99 by epoch 5, on all and on new dates",
+        partial(run_dates, lambda scores: bool((scores[:5].max(axis=0) >= 0.99).all()), attention="dot"),
+        on_gpu=True,
+    ),
+    "dates": Reference(
+        "the same without attention",
+        f"{SCRATCH} 2, ch. 8",
+        "climbs later than with attention",
+        "0.95 later than with attention",
+        partial(run_dates, lambda scores: bool((first_epoch(scores, 0.95) > 2).all())),
+        on_gpu=True,
+    ),
+    "dates-peeky": Reference(
+        "the same, peeky, without attention",
+        f"{SCRATCH} 2, ch. 8",
+        "climbs later than with attention",
+        "0.95 later than with attention",
+        partial(run_dates, lambda scores: bool((first_epoch(scores, 0.95) > 2).all()), peeky=True),
+        on_gpu=True,
+    ),
 }
 
 
@@ -263,12 +317,14 @@ def write_table(rows: dict[str, list[str]]) -> None:
     RESULTS_FILE.write_text("\n".join([before + BEGIN, *lines, END]) + after)
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Run the references of these names, or all; write each row as soon as it is known."""
+    names, uses_gpu = [argument for argument in arguments if argument != "--cuda"], "--cuda" in arguments
     for name in names or REFERENCES:
         print(f"{name}: {REFERENCES[name].configuration}", flush=True)
         started = time.perf_counter()
-        text, is_reached = REFERENCES[name].run()
+        options = {"device": "cuda"} if uses_gpu and REFERENCES[name].on_gpu else {}
+        text, is_reached = REFERENCES[name].run(**options)
         seconds = time.perf_counter() - started
         print(f"  {text}: {'reached' if is_reached else 'NOT REACHED'}, {seconds:.0f} s", flush=True)
         rows = json.loads(ROWS_FILE.read_text()) if ROWS_FILE.exists() else {}
