@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from searchlab.metrics import TokenAccuracy as TokenAccuracy
     from searchlab.nn import BatchNorm as BatchNorm
     from searchlab.nn import Gelu as Gelu
+    from searchlab.nn import LayerNorm as LayerNorm
     from searchlab.nn import LeakyRelu as LeakyRelu
     from searchlab.nn import MeanSquaredError as MeanSquaredError
     from searchlab.nn import Relu as Relu
@@ -131,6 +132,7 @@ _NAMES_BY_MODULE = {
     "nn": (
         "BatchNorm",
         "Gelu",
+        "LayerNorm",
         "LeakyRelu",
         "MeanSquaredError",
         "Relu",

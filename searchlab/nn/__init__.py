@@ -21,12 +21,16 @@ from searchlab.nn.initializers import (
     random_normal,
     random_uniform,
 )
+from searchlab.nn.layer_norm import LayerNorm
 from searchlab.nn.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from searchlab.nn.lstm import LSTM
 from searchlab.nn.module import Carry, Layer, Model, Module, Sequential
+from searchlab.nn.multi_head_attention import KeysValues, MultiHeadAttention, causal_mask
 from searchlab.nn.parameter import Parameter, Parameters
+from searchlab.nn.positional_encoding import PositionalEncoding, RotaryEncoding
 from searchlab.nn.rnn import RNN, RecurrentLayer
 from searchlab.nn.softmax_output import SoftmaxOutput
+from searchlab.nn.transformer_layer import TransformerLayer
 from searchlab.replicas import PerReplica, Replicas, align
 
 __all__ = [
@@ -44,27 +48,34 @@ __all__ = [
     "Embedding",
     "Gelu",
     "Initializer",
+    "KeysValues",
     "Layer",
+    "LayerNorm",
     "LeakyRelu",
     "Loss",
     "MeanSquaredError",
     "Model",
     "Module",
+    "MultiHeadAttention",
     "Parameter",
     "Parameters",
     "PerReplica",
+    "PositionalEncoding",
     "RecurrentLayer",
     "Relu",
     "Replicas",
+    "RotaryEncoding",
     "Sequential",
     "Sigmoid",
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
     "SoftmaxOutput",
     "Tanh",
+    "TransformerLayer",
     "align",
     "as_matrices",
     "beam_search",
+    "causal_mask",
     "glorot_normal",
     "glorot_uniform",
     "he_normal",

@@ -13,6 +13,7 @@ from searchlab.nn import (
     Affine,
     BatchNorm,
     Gelu,
+    LayerNorm,
     LeakyRelu,
     MeanSquaredError,
     Model,
@@ -66,6 +67,7 @@ def test_mlp_without_a_hidden_layer_is_softmax_regression():
     "parts",
     [
         {"normalization": BatchNorm},
+        {"normalization": LayerNorm},
         {"normalization": partial(BatchNorm, momentum=0.5), "activation": Gelu},
         {"activation": partial(LeakyRelu, slope=0.2), "initializer": lecun_uniform},
         {
