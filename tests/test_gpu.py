@@ -11,6 +11,7 @@ import pytest
 from models.mlp import MLP
 from models.rnn_lm import CELLS, RnnLM
 from models.seq2seq import Seq2Seq
+from models.transformer_lm import TransformerLM
 from searchlab import backend
 from searchlab.backend import ONE_HOT_MAX_ROWS, gather_rows, scatter_add_rows, to_device, to_host, xp_for_device, xp_of
 from searchlab.data import Batch, Blocked, Examples, KFold, TokenStream, Vocabulary
@@ -27,10 +28,12 @@ from searchlab.nn import (
     Dropout,
     Embedding,
     Gelu,
+    LayerNorm,
     LeakyRelu,
     MeanSquaredError,
     Parameter,
     Parameters,
+    PositionalEncoding,
     Relu,
     Sequential,
     Sigmoid,
@@ -38,6 +41,8 @@ from searchlab.nn import (
     SoftmaxCrossEntropy,
     SoftmaxOutput,
     Tanh,
+    TransformerLayer,
+    causal_mask,
 )
 from searchlab.optim import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop, clip_joint_norm
 from searchlab.optim.schedules import Constant, CosineDecay, ExponentialDecay, Plateau, StepDecay
@@ -90,6 +95,7 @@ LAYERS = {
     "sigmoid": lambda replicas: Sigmoid(replicas),
     "dropout": lambda replicas: Dropout(replicas, [0.0, 0.3, 0.7]),
     "batch norm": lambda replicas: BatchNorm(replicas, 6, momentum=[0.0, 0.5, 0.9]),
+    "layer norm": lambda replicas: LayerNorm(replicas, 6, epsilon=[1e-5, 1e-3, 1e-1]),
     "sequential": lambda replicas: Sequential(Affine(replicas, 6, 5), BatchNorm(replicas, 5), Relu(replicas)),
 }
 
@@ -163,6 +169,28 @@ def test_bidirectional_layers_agree():
     assert_close(results)
 
 
+def test_transformer_layers_agree():
+    generator, results = np.random.default_rng(0), []
+    (x, dy), source = generator.standard_normal((2, 3, 4, 2, 8)), generator.standard_normal((3, 5, 2, 8))
+    places = np.arange(5) < np.array([[2, 5], [5, 1], [3, 4]])[..., None]  # (R, B, T_in)
+    for replicas in replicas_on_both_devices(np.float64):
+        move = partial(to_device, device=replicas.device)
+        layer = TransformerLayer(replicas, 8, 2, 6, dropout=[0.0, 0.3, 0.6], attends_to_source=True, rotary=True)
+        positions, masks = PositionalEncoding(replicas, 8), {"source_mask": move(places[:, :, None, None])}
+        Parameters(layer.named_parameters())
+        moved = positions.forward(move(x), train=True, start=2)
+        mask = causal_mask(moved, 4)
+        y, past = layer.forward(moved, mask=mask, source=move(source), **masks, train=True)
+        result = {"y": to_host(y), "dx": to_host(layer.backward(move(dy))), **gradients_of(layer)}
+        result["dsource"] = to_host(layer.source_gradient())
+        result["weights"] = to_host(layer.source_attention.weights)
+        mask = causal_mask(moved, 4, past=4, context=3)
+        known = layer.source_attention.keys_values(move(source), train=False)
+        y, _ = layer.forward(moved, mask=mask, past=past, source=known, **masks, train=False)
+        results.append(result | {"y after the past": to_host(y)})
+    assert_close(results)
+
+
 @pytest.mark.parametrize("words", [6, ONE_HOT_MAX_ROWS, ONE_HOT_MAX_ROWS + 1])
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_gathered_and_scattered_rows_agree(words, dtype):
@@ -202,16 +230,23 @@ def test_embeddings_and_softmax_outputs_agree(tied, words):
     assert_close(results)
 
 
+def build_language_model(replicas, cell, **options):
+    if cell in CELLS:
+        return RnnLM(replicas, 11, cell=cell, layers=2, hidden=5, embed=4, **options)
+    options.pop("variational", None)
+    return TransformerLM(replicas, 11, width=8, heads=2, inner=5, context=6, **options)
+
+
 @pytest.mark.parametrize("window", [3, 8], ids=["embedded inputs", "more inputs than words"])
 @pytest.mark.parametrize("options", [{}, {"tied": True}, {"dropout": [0.0, 0.3, 0.6], "variational": True}])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [*CELLS, "transformer"])
 def test_language_models_agree(cell, options, window):
     ids = np.random.default_rng(0).integers(11, size=300)
     table = TokenStream(ids, Vocabulary(tuple(f"w{n}" for n in range(11))), window)
     split, results = Blocked(3).split(table), []
     for replicas in replicas_on_both_devices(np.float64):
         tokens = table.to(replicas.device)
-        model = RnnLM(replicas, 11, cell=cell, layers=2, hidden=5, embed=4, **options)
+        model = build_language_model(replicas, cell, **options)
         parameters = Parameters(model.named_parameters())
         optimizer, carry, losses = SGD(parameters, replicas, lr=LR), None, []
         for batch, _ in zip(tokens.training_batches(split, replicas, 2), range(4), strict=False):
@@ -411,6 +446,7 @@ OPTIONS = {
     "noise": {"augmentation": partial(GaussianNoise, scale=FRACTIONS)},
     "shift": {"augmentation": partial(Shift, pixels=np.arange(10) % 4)},
     "batch norm": {"model": {"normalization": partial(BatchNorm, momentum=FRACTIONS / 2), "layers": 2}},
+    "layer norm": {"model": {"normalization": LayerNorm}},
     "gelu": {"model": {"activation": Gelu}},
     "leaky relu": {"model": {"activation": partial(LeakyRelu, slope=FRACTIONS / 3)}},
     "smoothing": {"model": {"loss": partial(SoftmaxCrossEntropy, smoothing=FRACTIONS / 2)}},

@@ -34,7 +34,7 @@ def test_sweep_file_can_be_loaded_and_trained(path, request, tmp_path, monkeypat
         request.getfixturevalue("mnist_files")
     if loaded.sweep.name in PTB:
         request.getfixturevalue("ptb_files")
-    if loaded.sweep.name == "text-lm":
+    if loaded.sweep.name in ("text-lm", "text-transformer"):
         (tmp_path / "text.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 100)
         monkeypatch.chdir(tmp_path)
     if loaded.sweep.name == "fashion-mlp":
