@@ -11,6 +11,7 @@ import pytest
 from models.mlp import MLP
 from models.rnn_lm import CELLS, RnnLM
 from models.seq2seq import Seq2Seq
+from models.transformer import Transformer
 from models.transformer_lm import TransformerLM
 from searchlab import backend
 from searchlab.backend import ONE_HOT_MAX_ROWS, gather_rows, scatter_add_rows, to_device, to_host, xp_for_device, xp_of
@@ -268,22 +269,24 @@ def test_language_models_agree(cell, options, window):
 
 
 SUMS = [(f"{a}+{b}" if b else str(a), str(a + b)) for a, b in np.random.default_rng(0).integers(120, size=(40, 2))]
+SMALL_SEQ2SEQ = partial(Seq2Seq, embed=4, hidden=5)
 SEQUENCE_MODELS = {
-    "plain": {"cell": "gru", "dropout": [0.0, 0.3, 0.6]},
-    "peeky": {"reverse": True, "peeky": True},
-    "dot": {"attention": "dot", "bidirectional": True, "layers": 2, "residual": True},
-    "general": {"attention": "general", "pass_cell": True},
-    "additive": {"attention": "additive"},
+    "plain": partial(SMALL_SEQ2SEQ, cell="gru", dropout=[0.0, 0.3, 0.6]),
+    "peeky": partial(SMALL_SEQ2SEQ, reverse=True, peeky=True),
+    "dot": partial(SMALL_SEQ2SEQ, attention="dot", bidirectional=True, layers=2, residual=True),
+    "general": partial(SMALL_SEQ2SEQ, attention="general", pass_cell=True),
+    "additive": partial(SMALL_SEQ2SEQ, attention="additive"),
+    "transformer": partial(Transformer, width=8, heads=2, inner=5, dropout=[0.0, 0.3, 0.6]),
 }
 
 
-@pytest.mark.parametrize("options", SEQUENCE_MODELS.values(), ids=SEQUENCE_MODELS)
-def test_sequence_to_sequence_models_agree(options):
+@pytest.mark.parametrize("build", SEQUENCE_MODELS.values(), ids=SEQUENCE_MODELS)
+def test_sequence_to_sequence_models_agree(build):
     table = split_pairs(SUMS, PairFormat(), test_size=0.1, seed=0, is_test=False)
     split, results = KFold(3).split(table), []
     for replicas in replicas_on_both_devices(np.float64):
         pairs = table.to(replicas.device)
-        model = Seq2Seq(replicas, *pairs.sizes, embed=4, hidden=5, **options)
+        model = build(replicas, *pairs.sizes)
         parameters = Parameters(model.named_parameters())
         parameters.values += replicas.normal(parameters.count, scale=0.3)
         optimizer, losses = SGD(parameters, replicas, lr=LR), []
