@@ -18,6 +18,7 @@ FILES = sorted(path for path in (ROOT / "search_spaces").glob("*.py") if path.na
 MNIST, PTB = {"mnist-mlp", "optimizers-kfold"}, {"ptb-rnn", "ptb-lstm"}
 OVERRIDES = {name: {"data.limit": 600} for name in MNIST}  # enough rows for a batch
 OVERRIDES |= {name: {"data.limit": 3000, "model.hidden": 16} for name in PTB}
+OVERRIDES |= {"addition-seq2seq": {"data.rows": 200}, "dates-attention": {"data.rows": 200}}
 
 
 def random_value(domain, generator):
