@@ -72,7 +72,7 @@ class Dates:
         >>> from searchlab import Dates
         >>> training = Dates(rows=1000).training()
         >>> training.source_text(3), training.target_text(3)
-        ('12/11/76', '1976-12-11')
+        ('SATURDAY, MARCH 5, 1994', '1994-03-05')
     """
 
     rows: int = 50_000

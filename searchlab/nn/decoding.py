@@ -29,6 +29,12 @@ class Decoded:
         ids: Token ids (R, L, B) with the end mark, and `IGNORED` after it; L is the number of tokens allowed.
         log_probabilities: Log probability (R, B) of each sequence, the sum over its tokens; NaN where the model has
             diverged.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import Decoded
+        >>> Decoded(np.array([[[5, 7], [0, 0], [-1, -1]]]), np.log([[0.5, 0.25]])).ids[0].T.tolist()  # two rows
+        [[5, 0, -1], [7, 0, -1]]
     """
 
     ids: Array
@@ -52,6 +58,15 @@ def beam_search(
 
     Raises:
         UserMistake: When the beam is less than 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from searchlab.nn import beam_search
+        >>> def step(tokens, state):  # after the start mark token 2, then the end mark, id 0
+        ...     scores = np.where(tokens[..., None] == 1, np.array([0.0, 0.0, 9.0]), np.array([9.0, 0.0, 0.0]))
+        ...     return scores, state
+        >>> beam_search(step, (np.zeros((1, 4)),), max_length=3).ids[0].T.tolist()  # four rows
+        [[2, 0, -1], [2, 0, -1], [2, 0, -1], [2, 0, -1]]
 
     Reference:
         Sutskever, Vinyals and Le (2014); for the length penalty, Wu et al. (2016), in its simplest form.
