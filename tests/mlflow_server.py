@@ -46,7 +46,7 @@ def is_healthy(port):
     return False
 
 
-def wait_for(condition, seconds=60.0):
+def wait_for(condition, seconds=180.0):
     """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 
 START_ORDER = ("postgres", "mlflow", "mlflow-auth", "ray-head", "ray-worker")
 STORE = "store-1", ["moto_server", "-H", "0.0.0.0", "-p", "9000"]  # noqa: S104, an S3 service for other hosts
-HEALTH_TIMEOUT = 180.0  # seconds for a service to become healthy
+HEALTH_TIMEOUT = 420.0  # seconds for a service to become healthy: a node that takes Ray more than 30 s starts again
 ENTRYPOINT = ("sh", str(ROOT / "tests" / "cluster" / "postgres-entrypoint.sh"))
 MACHINE_VARIABLES = (
     "OPENBLAS_CORETYPE",
