@@ -14,7 +14,6 @@ from searchlab.data.scaling import Scaling, mean_and_scale
 from searchlab.data.shuffled_rows import ShuffledRows
 from searchlab.data.splits import Split
 from searchlab.data.standardize import Standardized
-from searchlab.data.vocabulary import Vocabulary
 
 
 class Examples(ShuffledRows):
@@ -85,21 +84,6 @@ class Examples(ShuffledRows):
     def groups(self) -> Array | None:
         """The group of each row (N,), on the host; None where rows are independent."""
         return self._groups
-
-    @property
-    def vocabulary(self) -> Vocabulary | None:
-        """None: rows are not tokens."""
-        return None
-
-    @property
-    def scaling(self) -> Scaling | None:
-        """None: inputs are seen as they are; `fitted` standardizes them."""
-        return None
-
-    @property
-    def target_scaling(self) -> Scaling | None:
-        """None: targets are seen as they are; `fitted` standardizes them."""
-        return None
 
     def __len__(self) -> int:
         return len(self.x)

@@ -12,7 +12,6 @@ import numpy as np
 
 from searchlab.backend import Array, Device, select_rows, to_device, to_host, xp_of
 from searchlab.data.batch import IGNORED, Batch
-from searchlab.data.scaling import Scaling
 from searchlab.data.shuffled_rows import ShuffledRows
 from searchlab.data.splits import Split
 from searchlab.data.vocabulary import LINE_END, Vocabulary
@@ -133,11 +132,6 @@ class SequencePairs(ShuffledRows):
         return self.sequence_format.target_vocabulary
 
     @property
-    def labels(self) -> Array | None:
-        """None: sequences are not classes."""
-        return None
-
-    @property
     def groups(self) -> Array | None:
         """The number of each row's distinct source (N,), on the host; None where no source repeats."""
         return self._groups
@@ -145,16 +139,6 @@ class SequencePairs(ShuffledRows):
     @property
     def image_shape(self) -> tuple[int, int] | None:
         """None: sequences are not images."""
-        return None
-
-    @property
-    def scaling(self) -> Scaling | None:
-        """None: ids are seen as they are."""
-        return None
-
-    @property
-    def target_scaling(self) -> Scaling | None:
-        """None: targets are ids, too."""
         return None
 
     @property

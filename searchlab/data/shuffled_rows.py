@@ -10,7 +10,9 @@ import numpy as np
 
 from searchlab.backend import Array, to_device
 from searchlab.data.batch import Batch
+from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split
+from searchlab.data.vocabulary import Vocabulary
 from searchlab.replicas import Replicas
 
 SCORING_BATCH_SIZE = 128  # small enough that a layer's output is still in the CPU cache when the next layer reads it
@@ -35,6 +37,31 @@ class ShuffledRows(ABC):
             rows: Row numbers (R, B), on the device of the rows.
             is_real: Which of them count, booleans (R, B), on the same device; None where all do.
         """
+
+    @property
+    def labels(self) -> Array | None:
+        """The class of each row (N,), on the host; None where targets are not classes."""
+        return None
+
+    @property
+    def groups(self) -> Array | None:
+        """The group of each row (N,), on the host; None where rows are independent."""
+        return None
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The tokens of the targets; None where rows are not tokens."""
+        return None
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """None: inputs are seen as they are; `fitted` may standardize them."""
+        return None
+
+    @property
+    def target_scaling(self) -> Scaling | None:
+        """None: targets are seen as they are; `fitted` may standardize them."""
+        return None
 
     @property
     def is_ordered(self) -> bool:
