@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from searchlab.data import Addition as Addition
     from searchlab.data import Arrays as Arrays
     from searchlab.data import Blocked as Blocked
+    from searchlab.data import ContextWindows as ContextWindows
     from searchlab.data import Csv as Csv
     from searchlab.data import Dates as Dates
     from searchlab.data import Digits as Digits
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from searchlab.data import Text as Text
     from searchlab.errors import UserMistake as UserMistake
     from searchlab.errors import WorldFault as WorldFault
+    from searchlab.fit import Fit as Fit
     from searchlab.metrics import Accuracy as Accuracy
     from searchlab.metrics import BitsPerCharacter as BitsPerCharacter
     from searchlab.metrics import ExactMatch as ExactMatch
+    from searchlab.metrics import LossPerTarget as LossPerTarget
     from searchlab.metrics import ParameterCount as ParameterCount
     from searchlab.metrics import Perplexity as Perplexity
     from searchlab.metrics import RootMeanSquaredError as RootMeanSquaredError
@@ -95,6 +98,7 @@ if TYPE_CHECKING:
     from searchlab.space import Space as Space
     from searchlab.space import Sweep as Sweep
     from searchlab.training import Trainer as Trainer
+    from searchlab.word_classes import WordClassShare as WordClassShare
 
 __version__ = "0.1.0"
 
@@ -103,6 +107,7 @@ _NAMES_BY_MODULE = {
         "Addition",
         "Arrays",
         "Blocked",
+        "ContextWindows",
         "Csv",
         "Dates",
         "Digits",
@@ -120,11 +125,13 @@ _NAMES_BY_MODULE = {
         "StratifiedKFold",
         "Text",
     ),
+    "fit": ("Fit",),
     "metrics": (
         "Accuracy",
         "BitsPerCharacter",
         "ExactMatch",
         "ParameterCount",
+        "LossPerTarget",
         "Perplexity",
         "RootMeanSquaredError",
         "TokenAccuracy",
@@ -176,6 +183,7 @@ _NAMES_BY_MODULE = {
     "results.stored_result": ("open",),
     "runner.resume": ("resume",),
     "training": ("Trainer",),
+    "word_classes": ("WordClassShare",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 __all__ = sorted({*_MODULE_OF, "artifact"} - {"open"})  # `from searchlab import *` must not hide the builtin

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from itertools import islice
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from searchlab.metrics import Metric
 from searchlab.nn.module import Carry, Model
 from searchlab.nn.parameter import Parameters
 from searchlab.nn.target_unit import in_target_unit
-from searchlab.optim import Optimizer, clip_joint_norm
+from searchlab.optim import Optimizer, clip_gradients
 from searchlab.optim.schedules import Schedule
 from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
 
@@ -106,6 +107,8 @@ class Trainer(HasReplicaAxis):
         (1, [True, True, True])
     """
 
+    needs_optimizer: ClassVar[bool] = True
+
     def __init__(
         self,
         replicas: Replicas,
@@ -181,9 +184,19 @@ class Trainer(HasReplicaAxis):
         if self.l2 is not None:
             self.parameters.add_l2_gradient(self.l2)
         if self.clip_norm is not None:
-            clip_joint_norm(self.parameters.grads, self.clip_norm)
+            clip_gradients(self.parameters, self.clip_norm)
         self.optimizer.update()
         return loss, carry
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of training steps of an epoch."""
+        return self.data.steps_per_epoch(self.split, self.batch_size)
+
+    def train_briefly(self) -> None:
+        """Train one step, on the first batch of an epoch: a check, or a measurement of memory."""
+        for batch in islice(self.data.training_batches(self.split, self.replicas, self.batch_size), 1):
+            self.step(batch)
 
     def _select_own(self, rows: Array) -> None:
         """Select the folds of these replicas too."""
@@ -235,7 +248,7 @@ class Trainer(HasReplicaAxis):
         """Return the learning rates (steps, R) of the next epoch; None without a schedule."""
         if self.schedule is None or self.lr is None:
             return None
-        factors = self.schedule.epoch_factors(self.epoch, self.data.steps_per_epoch(self.split, self.batch_size))
+        factors = self.schedule.epoch_factors(self.epoch, self.steps_per_epoch)
         rates: Array = to_device(factors.astype(self.replicas.dtype), self.replicas.device) * self.lr
         return rates
 

@@ -1,14 +1,30 @@
 """Operations that a GPU rejects or waits for, found without one: see fake_cupy, and test_gpu for training with it."""
 
+from functools import partial
 from operator import iadd
 
 import numpy as np
 import pytest
 
+from models.cooccurrence import Cooccurrence
 from models.mlp import MLP
 from models.rnn_lm import RnnLM
-from searchlab import AdamW, Arrays, Float, Perplexity, Space, Trainer, backend
-from searchlab.data import Batch
+from models.word2vec import Cbow, SkipGram
+from searchlab import (
+    Adam,
+    AdamW,
+    Arrays,
+    Blocked,
+    Fit,
+    Float,
+    LossPerTarget,
+    ParameterCount,
+    Perplexity,
+    Space,
+    Trainer,
+    backend,
+)
+from searchlab.data import Batch, TokenStream, Vocabulary, WordContexts
 from searchlab.data.batch import IGNORED
 from searchlab.engine import local
 from searchlab.nn import BatchNorm
@@ -147,3 +163,38 @@ def test_a_sweep_gives_the_same_result_on_both_devices(tmp_path):
     assert [trial.value for trial in device_trials] == pytest.approx([trial.value for trial in trials], abs=0.03)
     assert device_winner.test_score == pytest.approx(winner.test_score, abs=0.1)
     assert device_winner.artifact_score == pytest.approx(device_winner.test_score, abs=0.05)
+
+
+@pytest.mark.parametrize("negatives", [4, None])
+@pytest.mark.parametrize("model", [Cbow, SkipGram])
+def test_word_vectors_are_the_same_on_both_devices(model, negatives):
+    words, results = np.random.default_rng(0).integers(12, size=400), []
+    data = WordContexts(TokenStream(words, Vocabulary(tuple("abcdefghijkl")), 1), 3)
+    split = Blocked(3).split(data)
+    for device in ("cpu", "cuda"):
+        build = partial(model, dimensions=5, window=2, negatives=negatives, subsample=[0.02, 0.1, 1.0])
+        optimizer = partial(Adam, lr=[0.01, 0.02, 0.05])
+        metrics, table = (LossPerTarget(), ParameterCount()), data.to(device)
+        options = {"batch_size": 20, "clip_norm": [0.05, 0.1, 100.0], "l2": [0.1, 0.0, 0.01]}
+        trainer = Trainer(Replicas([1, 2, 3], device=device), table, split, metrics, build, optimizer, **options)
+        first = trainer.advance()
+        trainer.select_replicas(np.array([2, 0]))
+        counter = TransferCounter(trainer)
+        second = trainer.advance()
+        assert not counter.transfers["to_host"], "a step waits for the device"
+        scores = trainer.model.predict(next(iter(trainer.data.scoring_batches(trainer.split.held_out))))[0]
+        results.append((first.loss, second.loss, first.score, second.score, backend.to_host(scores)))
+    for on_host, on_device in zip(*results, strict=True):
+        assert on_device == pytest.approx(on_host, rel=2e-3, abs=1e-5)
+
+
+def test_fitted_word_vectors_are_the_same_on_both_devices():
+    words, results = np.random.default_rng(0).integers(12, size=400), []
+    data = WordContexts(TokenStream(words, Vocabulary(tuple("abcdefghijkl")), 1), 3)
+    split = Blocked(3).split(data)
+    for device in ("cpu", "cuda"):
+        build = partial(Cooccurrence, dimensions=5, window=2)
+        fit = Fit(Replicas([1, 2, 3], device=device), data.to(device), split, ParameterCount(), build)
+        fit.advance()
+        results.append(backend.to_host(fit.model.word_vectors()))
+    assert results[1] == pytest.approx(results[0], rel=1e-4, abs=1e-6)

@@ -26,8 +26,10 @@ RANKS = {  # a room, a folder or module of searchlab, may import itself and room
     "optim": 4,
     "metrics": 4,
     "artifact": 4,
+    "word_classes": 5,
     "training": 5,
     "pruning": 5,
+    "fit": 6,
     "space": 6,
     "testing": 6,
     "fusion": 7,
@@ -57,8 +59,10 @@ NUMERIC = {  # only NumPy: these run on a GPU machine without Ray, Optuna and ML
     "optim",
     "metrics",
     "artifact",
+    "word_classes",
     "training",
     "pruning",
+    "fit",
     "testing",
 }
 UPWARD_IMPORTS = {("space/sweep.py", "searchlab.runner.run")}  # when Sweep.run is called
@@ -83,7 +87,8 @@ ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all oth
     "tests": (),
     "bench": (),
 }
-TEST_ROW_READERS = ("results/winner.py", "testing/")
+# the last one wraps the test part of a text, which only the others ask for
+TEST_ROW_READERS = ("results/winner.py", "testing/", "data/context_windows.py")
 COMPUTED_IMPORTS = {"nn/import_paths.py"}  # imports the classes that a manifest names
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "manager", "managers", "misc"}
 LARGE_PACKAGES = (

@@ -15,9 +15,10 @@ from tests.conftest import ROOT
 from tests.images import write_images
 
 FILES = sorted(path for path in (ROOT / "search_spaces").glob("*.py") if path.name != "__init__.py")
-MNIST, PTB = {"mnist-mlp", "optimizers-kfold"}, {"ptb-rnn", "ptb-lstm"}
+MNIST, PTB = {"mnist-mlp", "optimizers-kfold"}, {"ptb-rnn", "ptb-lstm", "ptb-counts", "ptb-word2vec"}
 OVERRIDES = {name: {"data.limit": 600} for name in MNIST}  # enough rows for a batch
-OVERRIDES |= {name: {"data.limit": 3000, "model.hidden": 16} for name in PTB}
+OVERRIDES |= {name: {"data.limit": 3000, "model.hidden": 16} for name in ("ptb-rnn", "ptb-lstm")}
+OVERRIDES |= {name: {"data.text.limit": 3000} for name in ("ptb-counts", "ptb-word2vec")}
 OVERRIDES |= {"addition-seq2seq": {"data.rows": 200}, "dates-attention": {"data.rows": 200}}
 
 

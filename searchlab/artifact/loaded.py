@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from searchlab.artifact.similar_words import SimilarWords
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
 from searchlab.data.scaling import Scaling
@@ -121,3 +123,44 @@ class Artifact:
             batch = self.sequence_format.source_batch([text])
             decoded = decode(batch, beam=beam, length_penalty=length_penalty)
         return self.sequence_format.target_text(decoded.ids[0, :, 0])
+
+    def most_similar(self, word: str, n: int = 5, *, normalized: bool = True) -> list[tuple[str, float]]:
+        """Return the words whose vectors are nearest to that of a word, and their similarities.
+
+        Args:
+            word: A word of the vocabulary.
+            n: Number of words; default 5.
+            normalized: Whether the similarity is the cosine, in [-1, 1]; otherwise it is the product of a word's vector
+                as it is with the vector of `word` at length 1. Default True.
+
+        Raises:
+            UserMistake: When the artifact has no word vectors, or the word is not in the vocabulary.
+        """
+        return SimilarWords.of(self.model, self.vocabulary).most_similar(word, n, normalized=normalized)
+
+    def analogy(self, a: str, b: str, c: str, n: int = 5, *, normalized: bool = True) -> list[tuple[str, float]]:
+        """Return the words that are to c as b is to a: those nearest to b - a + c, without the three words.
+
+        Args:
+            a: A word, such as "king".
+            b: The word that belongs to a, such as "man".
+            c: Another word, such as "queen".
+            n: Number of words; default 5.
+            normalized: Whether the vectors count with length 1 and the similarity is the cosine; otherwise vectors
+                count as they are, as in Deep Learning from Scratch 2. Default True.
+
+        Raises:
+            UserMistake: When the artifact has no word vectors, or a word is not in the vocabulary.
+        """
+        return SimilarWords.of(self.model, self.vocabulary).analogy(a, b, c, n, normalized=normalized)
+
+    def export_word2vec(self, path: Path | str) -> None:
+        """Write the word vectors in the text format of word2vec, which gensim reads (KeyedVectors).
+
+        Args:
+            path: The file; it is replaced if it exists.
+
+        Raises:
+            UserMistake: When the artifact has no word vectors, or a token has blanks, as characters may.
+        """
+        SimilarWords.of(self.model, self.vocabulary).export_word2vec(path)

@@ -26,11 +26,22 @@ VERBS = {  # verb: the module of this folder that holds it
     "stop": "stop",
     "report": "report",
     "replay": "replay",
+    "most-similar": "most_similar",
+    "analogy": "analogy",
     "cluster": "cluster",
     "ui": "ui",
     "doctor": "doctor",
 }
-PRINTING_VERBS = {"show", "plan", "list", "watch", "replay", "doctor"}  # these do nothing else
+PRINTING_VERBS = {
+    "show",
+    "plan",
+    "list",
+    "watch",
+    "replay",
+    "most-similar",
+    "analogy",
+    "doctor",
+}  # these do nothing else
 
 
 class _Verbs(click.Group):
@@ -61,7 +72,7 @@ class _Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"searchlab.cli.{VERBS[cmd_name]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{VERBS[cmd_name]}_command")
         return command
 
 

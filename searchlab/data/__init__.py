@@ -10,6 +10,7 @@ from searchlab.data.addition import Addition
 from searchlab.data.arrays import Arrays
 from searchlab.data.augmentation import Augmentation, GaussianNoise, Shift
 from searchlab.data.batch import Batch
+from searchlab.data.context_windows import ContextWindows
 from searchlab.data.cross_validation import Blocked, GroupKFold, KFold, StratifiedKFold
 from searchlab.data.dataset import Dataset
 from searchlab.data.dates import Dates
@@ -30,6 +31,7 @@ from searchlab.data.tabular import Csv, Npz
 from searchlab.data.text import Text
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import Vocabulary
+from searchlab.data.word_contexts import WordContexts
 
 __all__ = [
     "Addition",
@@ -37,6 +39,7 @@ __all__ = [
     "Augmentation",
     "Batch",
     "Blocked",
+    "ContextWindows",
     "Csv",
     "Dataset",
     "Dates",
@@ -67,4 +70,5 @@ __all__ = [
     "TokenStream",
     "Validation",
     "Vocabulary",
+    "WordContexts",
 ]

@@ -12,8 +12,8 @@ class JoinedRows:
     """The rows of each of R replicas, joined in order, without a copy of the ids.
 
     A replica's rows are a few contiguous pieces of the shared ids, as the blocks before and after a held-out block.
-    Only where each piece begins is stored. A key is a position in all replicas' rows laid end to end, so that one
-    binary search finds the pieces for all replicas.
+    Only where each piece begins and ends is stored. A key is a position in all replicas' rows laid end to end, so that
+    one binary search finds the pieces for all replicas.
 
     Args:
         rows: Row numbers of each replica: index (R, width), counts (R,), on the host.
@@ -22,13 +22,16 @@ class JoinedRows:
 
     def __init__(self, rows: Rows, ids: Array) -> None:
         replicas, width = rows.index.shape
-        begins, offsets = [], []
+        begins, ends, offsets = [], [], []
         for r, (index, count) in enumerate(zip(rows.index, rows.counts, strict=True)):
             piece_begins = np.concatenate([[0], np.flatnonzero(np.diff(index[:count]) != 1) + 1])
             begins.append(piece_begins + r * width)
+            ends.append(np.append(piece_begins[1:], count) + r * width)
             offsets.append(index[piece_begins] - begins[-1])
         self.ids = ids
-        self.begins, self.offsets = (to_device_of(ids, np.concatenate(parts)) for parts in (begins, offsets))  # (P,)
+        self.begins, self.ends, self.offsets = (  # (P,)
+            to_device_of(ids, np.concatenate(parts)) for parts in (begins, ends, offsets)
+        )
         self.first_key = to_device_of(ids, np.arange(replicas)[:, None, None] * width)  # (R, 1, 1)
 
     def read(self, positions: Array) -> Array:

@@ -11,6 +11,7 @@ from searchlab.data.loaded import LoadedDataset
 from searchlab.data.sequence_pairs import SequencePairs
 from searchlab.data.splits import Rows
 from searchlab.data.vocabulary import Vocabulary
+from searchlab.data.word_contexts import WordContexts
 from searchlab.nn.generation import generate
 from searchlab.nn.module import Model
 
@@ -23,6 +24,8 @@ def write_sample(model: Model, table: LoadedDataset, seed: int) -> str | None:
     """Return what a model of a single replica writes: generated text, or target sequences; None for other models."""
     if isinstance(table, SequencePairs):
         return decode_sample(model, table)
+    if isinstance(table, WordContexts):  # word vectors write nothing
+        return None
     vocabulary = getattr(table, "vocabulary", None)  # a custom data set may have no such attribute
     return generate_sample(model, table, vocabulary, seed) if vocabulary else None
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from searchlab.backend import Device
 from searchlab.data.loaded import LoadedDataset
+from searchlab.fit import Fit
 from searchlab.fusion.groups import build_trainer
 from searchlab.space.byte_size import format_bytes
 from searchlab.space.domains import ParameterValues
@@ -149,18 +150,20 @@ def _measure_once(known: dict[Hashable, MemoryNeed], key: Hashable, measure: Cal
 
 
 def _train_briefly(trainer: Trainer) -> None:
-    """Train a step, score a batch and train a step: each pass allocates beside what the one before left allocated."""
+    """Train a step, score a batch and train a step; or fit once, and score a batch.
+
+    Each pass allocates beside what the one before left allocated.
+    """
     with np.errstate(all="ignore"):
-        _train_step(trainer)
+        if isinstance(trainer, Fit):
+            trainer.fit_first()
+        else:
+            trainer.train_briefly()
         if trainer.split.held_out.counts.any():
             for metric in trainer.metrics:
                 metric.measure(trainer.model, islice(trainer.data.scoring_batches(trainer.split.held_out), 1))
-        _train_step(trainer)
-
-
-def _train_step(trainer: Trainer) -> None:
-    for batch in islice(trainer.data.training_batches(trainer.split, trainer.replicas, trainer.batch_size), 1):
-        trainer.step(batch)
+        if not isinstance(trainer, Fit):
+            trainer.train_briefly()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from searchlab.backend import Device, to_host
 from searchlab.data.batch import Batch
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Rows, Split
+from searchlab.fit import Fit
 from searchlab.fusion.groups import MAX_GROUP_TRIALS, build_trainer
 from searchlab.fusion.memory import cost_key
 from searchlab.nn.module import Carry
@@ -126,10 +127,12 @@ class _StructureTimer:
         self.clock = device_clock(model.device)
         trainer = self._build(1)
         self.epochs = trainer.epochs
-        self.steps_per_epoch = trainer.data.steps_per_epoch(trainer.split, trainer.batch_size)
+        self.steps_per_epoch = trainer.steps_per_epoch
+        self.is_fit = isinstance(trainer, Fit)  # replicas are fitted one after the other: more gain nothing
         affordable = model.measuring_share * self.steps_per_epoch * self.epochs / SHARES_OF_TRIAL
         affordable = min(float(MAX_TIMED_STEPS), affordable)
         self.timed_steps = max(MIN_TIMED_STEPS, int(affordable)) if affordable >= 1.0 else 0
+        self.gains = not self.is_fit
         if self.timed_steps:
             self._time(trainer, 1)
 
@@ -151,7 +154,8 @@ class _StructureTimer:
     def _known_profile(self, max_trials: int) -> SpeedProfile:
         known = {trials: seconds for trials, seconds in self.step_seconds.items() if trials <= max_trials}
         is_complete = bool(self.timed_steps) and not self._has_untimed_size(max_trials)
-        return SpeedProfile(known, self.steps_per_epoch, self.epochs, max_trials, is_complete)
+        largest = 1 if self.is_fit else max_trials
+        return SpeedProfile(known, self.steps_per_epoch, self.epochs, largest, is_complete)
 
     def _add_to_budget(self, profile: SpeedProfile) -> None:
         """Add a share of the group's training time, estimated from the timed sizes: rather too little than too much."""
@@ -191,11 +195,16 @@ def device_clock(device: Device) -> Callable[[], float]:
 def time_steps(trainer: Trainer, count: int) -> list[float]:
     """Return the seconds of this many training steps, each with reading its batch, after one step that is not timed.
 
-    On the CPU it is CPU time, so that other programs have little influence.
+    On the CPU it is CPU time, so that other programs have little influence. Where replicas are fitted in one pass, one
+    of them is timed, and the others are assumed to take as long.
     """
     clock = device_clock(trainer.replicas.device)
     seconds: list[float] = []
     carry: Carry = None
+    if isinstance(trainer, Fit):
+        started = clock()
+        trainer.fit_first()
+        return [(clock() - started) * trainer.replicas.count]
     with np.errstate(all="ignore"):
         batches = _endless_batches(trainer, count + 1)
         for _ in range(count + 1):
@@ -228,7 +237,7 @@ def _endless_batches(trainer: Trainer, count: int) -> Iterator[Batch]:
     """
     data, split = trainer.data, trainer.split
     total = split.min_train_rows
-    rows = min(total, math.ceil(total * (count + 1) / data.steps_per_epoch(split, trainer.batch_size)))
+    rows = min(total, math.ceil(total * (count + 1) / trainer.steps_per_epoch))
     positions = np.arange(rows) if data.is_ordered else np.arange(rows) * total // rows
     train = Rows(split.train.index[:, positions], np.full(len(split.train.counts), rows))
     short = Split(train, split.held_out, rows)

@@ -50,8 +50,7 @@ def validate_trials(sweep: Sweep, data: LoadedDataset) -> None:
 
 
 def _train_one_step(trainer: Trainer) -> None:
-    for batch in islice(trainer.data.training_batches(trainer.split, trainer.replicas, trainer.batch_size), 1):
-        trainer.step(batch)
+    trainer.train_briefly()
     if trainer.split.held_out.counts.any():
         for metric in trainer.metrics:
             metric.measure(trainer.model, islice(trainer.data.scoring_batches(trainer.split.held_out), 1))

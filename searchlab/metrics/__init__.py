@@ -2,6 +2,7 @@
 
 from searchlab.metrics.decoded import ExactMatch, TokenAccuracy
 from searchlab.metrics.language import BitsPerCharacter, Perplexity
+from searchlab.metrics.loss_per_target import LossPerTarget
 from searchlab.metrics.metric import Goal, Metric
 from searchlab.metrics.parameter_count import ParameterCount
 from searchlab.metrics.rows import Accuracy, RootMeanSquaredError
@@ -11,6 +12,7 @@ __all__ = [
     "BitsPerCharacter",
     "ExactMatch",
     "Goal",
+    "LossPerTarget",
     "Metric",
     "ParameterCount",
     "Perplexity",

@@ -46,5 +46,5 @@ class ParameterCount:
         }
         values = list(by_identity.values())  # (R, ...) each
         count = sum(math.prod(value.shape[1:]) for value in values)
-        number: Array = xp_of(values[0]).full(len(values[0]), float(count))
+        number: Array = xp_of(values[0]).full(len(values[0]), float(count), dtype="float64")
         return number

@@ -9,6 +9,7 @@ from searchlab.nn.bidirectional import Bidirectional
 from searchlab.nn.decoding import Decoded, beam_search
 from searchlab.nn.dropout import Dropout
 from searchlab.nn.embedding import Embedding
+from searchlab.nn.fitted_model import FittedModel
 from searchlab.nn.gru import GRU
 from searchlab.nn.initializers import (
     Initializer,
@@ -26,7 +27,8 @@ from searchlab.nn.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, Sof
 from searchlab.nn.lstm import LSTM
 from searchlab.nn.module import Carry, Layer, Model, Module, Sequential
 from searchlab.nn.multi_head_attention import KeysValues, MultiHeadAttention, causal_mask
-from searchlab.nn.parameter import Parameter, Parameters
+from searchlab.nn.negative_sampling import NegativeSampling
+from searchlab.nn.parameter import Parameter, Parameters, SparseParameter
 from searchlab.nn.positional_encoding import PositionalEncoding, RotaryEncoding
 from searchlab.nn.rnn import RNN, RecurrentLayer
 from searchlab.nn.softmax_output import SoftmaxOutput
@@ -46,6 +48,7 @@ __all__ = [
     "Decoded",
     "Dropout",
     "Embedding",
+    "FittedModel",
     "Gelu",
     "Initializer",
     "KeysValues",
@@ -57,6 +60,7 @@ __all__ = [
     "Model",
     "Module",
     "MultiHeadAttention",
+    "NegativeSampling",
     "Parameter",
     "Parameters",
     "PerReplica",
@@ -70,6 +74,7 @@ __all__ = [
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
     "SoftmaxOutput",
+    "SparseParameter",
     "Tanh",
     "TransformerLayer",
     "align",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from searchlab.backend import Array, as_matrices, gather_rows, xp_of
 from searchlab.nn.initializers import Initializer, random_normal
 from searchlab.nn.module import Module
-from searchlab.nn.parameter import Parameter
+from searchlab.nn.parameter import Parameter, SparseParameter
 from searchlab.replicas import Replicas
 
 
@@ -13,13 +13,14 @@ class Embedding(Module):
     """A lookup of one vector per id: ids (R, ...) to vectors (R, ..., F).
 
     Neither L2 regularization nor weight decay acts on the vectors, unless a `SoftmaxOutput` shares them: rows that a
-    batch does not touch would shrink all the same.
+    batch does not touch would shrink all the same. With sparse gradients it acts on the rows of a batch.
 
     Args:
         replicas: The replicas, which draw the vectors.
         vocabulary_size: Number V of ids, 0 to V - 1.
         embedding_size: Size F of each vector.
         initializer: Draws the initial vectors; default `random_normal`.
+        sparse: Whether an optimizer updates only the vectors of the latest batch (`SparseParameter`); default False.
 
     Attributes:
         W: Vectors (R, V, F).
@@ -41,8 +42,10 @@ class Embedding(Module):
         embedding_size: int,
         *,
         initializer: Initializer = random_normal,
+        sparse: bool = False,
     ) -> None:
-        self.W = Parameter(initializer(replicas, vocabulary_size, embedding_size))
+        vectors = initializer(replicas, vocabulary_size, embedding_size)
+        self.W: Parameter = SparseParameter(vectors) if sparse else Parameter(vectors)
 
     def forward(self, ids: Array, *, train: bool) -> Array:
         """Return the vectors (R, ..., F) of ids (R, ...).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from searchlab.backend import Array, scatter_add_rows, select_rows, to_device_of, to_host, xp_of
+from searchlab.nn.sparse_gradient import AddedRows, RowGradients, sum_by_row, to_dense
 from searchlab.replicas import HasReplicaAxis, align
 
 
@@ -56,15 +57,22 @@ class Parameter:
         else:
             xp.matmul(a, b, out=self.grad)
 
-    def add_gradient_rows(self, rows: Array, gradients: Array) -> None:
+    def add_gradient_rows(self, rows: Array, gradients: Array, coefficients: Array | None = None) -> None:
         """Add gradients of some rows of a parameter (R, V, F); a row that occurs twice receives both.
 
         Args:
-            rows: Row numbers (R, N).
-            gradients: The gradient of each (R, N, F).
+            rows: Row numbers (R, N), or (R, K, N) where each gradient is added to K rows; -1 for no row.
+            gradients: The gradients (R, N, F).
+            coefficients: What each gradient is multiplied by for each of its rows, in the shape of `rows`; default
+                None, 1.
         """
         if not self._accumulates():
             self.grad[...] = 0.0
+        if rows.ndim == 3:
+            xp, (R, K, N) = xp_of(gradients), rows.shape
+            factors = (rows >= 0) * (1.0 if coefficients is None else coefficients)
+            gradients = (gradients[:, None] * factors[..., None]).astype(gradients.dtype).reshape(R, K * N, -1)
+            rows = xp.maximum(rows, 0).reshape(R, K * N)
         scatter_add_rows(self.grad, rows, gradients)
 
     def _accumulates(self) -> bool:
@@ -73,21 +81,89 @@ class Parameter:
         return before
 
 
+class SparseParameter(Parameter):
+    """A trainable table (R, V, F) of which a step reads a few rows: its gradient is kept for these rows alone.
+
+    Optimizers, clipping, L2 regularization and weight decay then act on the rows that the latest batch has read, and
+    leave all others, with their moments, as they are: a step costs as much as the rows that it reads, whatever the size
+    of the table. Where a batch reads every row, the update is that of a dense Parameter; elsewhere it is not, as with
+    SparseAdam of PyTorch and LazyAdam of TensorFlow.
+
+    Args:
+        value: The initial value (R, V, F).
+        apply_weight_decay: Whether weight decay acts on the rows that a batch reads; default True.
+
+    Example:
+        >>> from searchlab.nn import SparseParameter
+        >>> import numpy as np
+        >>> table = SparseParameter(np.zeros((1, 4, 2)))
+        >>> table.add_gradient_rows(np.array([[3, 1, 3]]), np.ones((1, 3, 2)))
+        >>> (touched,) = table.touched()  # one entry for each replica
+        >>> touched.rows.tolist(), touched.values.tolist()
+        ([1, 3], [[1.0, 1.0], [2.0, 2.0]])
+    """
+
+    def __init__(self, value: Array, *, apply_weight_decay: bool = True) -> None:
+        if value.ndim != 3:
+            raise ValueError(f"a sparse parameter is a table (R, V, F), not {value.shape}")
+        self.value, self.apply_weight_decay, self.trainable = value, apply_weight_decay, True
+        self.is_shared = self.has_gradient = False
+        self._added: list[AddedRows] = []
+        self._touched: list[RowGradients] | None = None  # the sums, once they are needed
+
+    @property
+    def grad(self) -> Array:
+        """The gradient (R, V, F) as a dense array, made for this call."""
+        return to_dense(self.touched(), self.value)
+
+    def add_gradient(self, gradient: Array) -> None:
+        """Refuse a gradient of all rows: it would make every step as slow as that of a dense parameter."""
+        raise TypeError("a sparse parameter takes gradients of rows; use a Parameter for gradients of the whole table")
+
+    def add_gradient_product(self, a: Array, b: Array) -> None:
+        """Refuse a gradient of all rows."""
+        self.add_gradient(a)
+
+    def add_gradient_rows(self, rows: Array, gradients: Array, coefficients: Array | None = None) -> None:
+        if not self._accumulates():
+            self.reset_gradient()
+        if rows.ndim == 2:
+            rows, coefficients = rows[:, None], None if coefficients is None else coefficients[:, None]
+        self._added.append((rows, coefficients, gradients))
+        self._touched = None
+
+    def touched(self) -> list[RowGradients]:
+        """Return the rows that the current backward pass has touched, each with the sum of its gradients."""
+        if self._touched is None:
+            self._touched = sum_by_row(self._added, self.value)
+        return self._touched
+
+    def reset_gradient(self) -> None:
+        """Forget the gradients of the backward pass before."""
+        self._added, self._touched = [], None
+
+    def add_l2_gradient(self, l2: Array) -> None:
+        """Add the gradient of l2 (R,) / 2 times the sum of squares of the touched rows, where weight decay acts."""
+        for part in self.touched() if self.apply_weight_decay else ():
+            part.values += part.of_replica(l2) * part.read(self.value)
+
+
 class Parameters(HasReplicaAxis):
     """All parameters of a model as two arrays (R, P), values and gradients; each Parameter becomes a view of them.
 
     An optimizer then needs one pass over one array, whatever the number of layers: few calls on a CPU, few kernel
     launches on a GPU. Removing replicas is one row selection. Parameters that are not trainable stay arrays of their
-    own, in `buffers`.
+    own, in `buffers`. The values of each `SparseParameter` are the last columns, and its gradient is kept by row.
 
     Args:
         named_parameters: Names and parameters, as `Module.named_parameters` returns them.
 
     Attributes:
-        values: All trainable values (R, P).
-        grads: All gradients (R, P).
+        values: All trainable values (R, P), first those of dense parameters.
+        grads: The gradients of dense parameters (R, D); D is P where no parameter is sparse.
         decay_mask: 1 where weight decay acts and 0 elsewhere (1, P).
-        trainable: The trainable parameters by name, each shared one once.
+        trainable: The trainable parameters by name, each shared one once, in the order of their values.
+        sparse: Those of them that are sparse, each with the columns of its values.
         buffers: The parameters that are not trainable, by name.
 
     Raises:
@@ -111,13 +187,22 @@ class Parameters(HasReplicaAxis):
                 group[name] = parameter
         if not self.trainable:
             raise ValueError("the model has no parameters: store each Parameter in an attribute, a list or a layer")
+        # dense parameters first; the sort is stable
+        self.trainable = dict(sorted(self.trainable.items(), key=lambda item: isinstance(item[1], SparseParameter)))
         self._shared = [parameter for parameter in self.trainable.values() if parameter.is_shared]
         flat_values = [p.value.reshape(len(p.value), -1) for p in self.trainable.values()]
         self._shapes = [p.value.shape[1:] for p in self.trainable.values()]
         self._sizes = [flat.shape[1] for flat in flat_values]
         xp = xp_of(flat_values[0])
         self.values: Array = xp.concatenate(flat_values, axis=1)  # (R, P)
-        self.grads: Array = xp.zeros_like(self.values)  # (R, P)
+        stops = np.cumsum(self._sizes).tolist()
+        self.sparse: list[tuple[SparseParameter, slice]] = [
+            (parameter, slice(stop - size, stop))
+            for parameter, size, stop in zip(self.trainable.values(), self._sizes, stops, strict=True)
+            if isinstance(parameter, SparseParameter)
+        ]
+        dense = self.sparse[0][1].start if self.sparse else stops[-1]
+        self.grads: Array = xp.zeros_like(self.values[:, :dense])  # (R, D)
         self.decay_mask: Array = xp.concatenate(
             [
                 xp.full((1, size), parameter.apply_weight_decay, flat.dtype)
@@ -136,6 +221,8 @@ class Parameters(HasReplicaAxis):
         """Let the next gradient of each parameter replace the old one; call it before each backward pass."""
         for parameter in self._shared:
             parameter.has_gradient = False
+        for sparse, _ in self.sparse:
+            sparse.reset_gradient()
 
     def add_l2_gradient(self, l2: Array) -> None:
         """Add the gradient of l2 / 2 times the sum of squares, for the parameters on which weight decay acts.
@@ -144,7 +231,9 @@ class Parameters(HasReplicaAxis):
             l2: One coefficient per replica (R,).
         """
         for parameter in self.trainable.values():
-            if parameter.apply_weight_decay:
+            if isinstance(parameter, SparseParameter):
+                parameter.add_l2_gradient(l2)
+            elif parameter.apply_weight_decay:
                 parameter.grad += align(l2, parameter.value) * parameter.value
 
     def _select_own(self, rows: Array) -> None:
@@ -182,4 +271,7 @@ class Parameters(HasReplicaAxis):
         stops = np.cumsum(self._sizes)
         for parameter, shape, size, stop in zip(self.trainable.values(), self._shapes, self._sizes, stops, strict=True):
             parameter.value = self.values[:, stop - size : stop].reshape(len(self.values), *shape)
-            parameter.grad = self.grads[:, stop - size : stop].reshape(len(self.grads), *shape)
+            if isinstance(parameter, SparseParameter):
+                parameter.reset_gradient()
+            else:
+                parameter.grad = self.grads[:, stop - size : stop].reshape(len(self.grads), *shape)

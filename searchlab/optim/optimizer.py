@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 
 from searchlab.backend import Array, to_device_of, to_host, xp_of
-from searchlab.nn.parameter import Parameters
+from searchlab.nn.parameter import Parameters, SparseParameter
+from searchlab.nn.sparse_gradient import RowGradients, squared_norms
 from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
 
 # Numbers of one array in a block: 512 kB as float32. Adam's ten passes then find its four arrays in the cache, which is
@@ -42,11 +43,44 @@ def clip_joint_norm(grads: Array, limit: Array) -> None:
     grads *= xp.minimum(limit / (norm + 1e-6), 1.0)[:, None]
 
 
+def clip_gradients(parameters: Parameters, limit: Array) -> None:
+    """Scale the gradients of each replica down to at most a norm over all parameters together, sparse ones included.
+
+    Args:
+        parameters: The parameters, whose gradients are changed in place.
+        limit: Largest norm of each replica (R,).
+
+    Example:
+        >>> from searchlab.optim import clip_gradients
+        >>> from searchlab.nn import Affine, Parameters, Replicas
+        >>> replicas = Replicas([1], dtype=float)
+        >>> parameters = Parameters(Affine(replicas, 1, 1).named_parameters())
+        >>> parameters.grads[...] = [[3.0, 4.0]]
+        >>> clip_gradients(parameters, replicas.vector(1.0))
+        >>> parameters.grads.round(3).tolist()
+        [[0.6, 0.8]]
+    """
+    if not parameters.sparse:
+        clip_joint_norm(parameters.grads, limit)
+        return
+    grads, parts = parameters.grads, [part for sparse, _ in parameters.sparse for part in sparse.touched()]
+    xp = xp_of(grads)
+    squares = squared_norms(parts, len(grads), grads) + (grads * grads).sum(axis=1)  # (R,)
+    factors = xp.minimum(limit / (xp.sqrt(squares) + 1e-6), 1.0)
+    grads *= factors[:, None]
+    for part in parts:
+        part.values *= part.of_replica(factors)
+
+
 class Optimizer(HasReplicaAxis, ABC):
     """An update rule of parameters by their gradients, which a step may overwrite.
 
     A constructor takes the parameters and the replicas by position and its hyperparameters by keyword. An optimizer
     whose learning rate a schedule can change keeps it in `lr` and reads it at every step.
+
+    Of a `SparseParameter`, only the rows that the latest batch has touched are updated, by the same rule: the moments
+    of all other rows stand still (lazy updates). Counts of steps, as for Adam's bias correction, are those of all
+    steps.
 
     Args:
         parameters: The parameters to update.
@@ -79,6 +113,7 @@ class Optimizer(HasReplicaAxis, ABC):
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
         self._blocks: list[tuple[slice, ArrayTuple]] = []  # rows of the replica axis, and views of their arrays
+        self._tables: list[tuple[SparseParameter, ArrayTuple]] = []  # views (R, V, F) of values and extra arrays
         self._viewed: Array | None = None  # the values of which the blocks are views
 
     def validated_vector(self, replicas: Replicas, name: str, value: PerReplica, *, below: float = math.inf) -> Array:
@@ -126,6 +161,18 @@ class Optimizer(HasReplicaAxis, ABC):
         else:
             for rows, arrays in self._blocks:
                 self.step_block(arrays, tuple([coefficient[rows] for coefficient in coefficients]))
+        for parameter, tables in self._tables:
+            for part in parameter.touched():
+                self._update_rows(part, tables, coefficients)
+
+    def _update_rows(self, part: RowGradients, tables: ArrayTuple, coefficients: ArrayTuple) -> None:
+        """Update some rows of values and extra arrays, (R, V, F) each or (1, V, F) where shared."""
+        values, *extra = (part.read(table) for table in tables)
+        arrays = (values, part.values, *extra)
+        self.step_block(arrays, tuple([part.of_replica(coefficient) for coefficient in coefficients]))
+        for table, array in zip(tables, (values, *extra), strict=True):
+            if len(table) == len(self.parameters.values):
+                part.write(table, array)
 
     def slots(self) -> dict[str, Array]:
         """Return the arrays that are kept from step to step, by name; axis 0 is the replica."""
@@ -133,7 +180,7 @@ class Optimizer(HasReplicaAxis, ABC):
 
     def _select_own(self, rows: Array) -> None:
         """Select these rows of the slots; the next update cuts new blocks."""
-        self._blocks, self._viewed = [], None
+        self._blocks, self._tables, self._viewed = [], [], None
         super()._select_own(rows)
 
     def state(self) -> dict[str, Array]:
@@ -159,14 +206,26 @@ class Optimizer(HasReplicaAxis, ABC):
 
     def _cut_blocks(self) -> None:
         values = self.parameters.values
-        replicas, count = values.shape
+        replicas, count = self.parameters.grads.shape  # the dense parameters
         arrays = (values, self.parameters.grads, *self.extra_arrays())
-        limit = BLOCK_VALUES if xp_of(values) is np else values.size  # on a GPU each block would launch every kernel
+        limit = (
+            BLOCK_VALUES if xp_of(values) is np else max(1, values.size)
+        )  # on a GPU each block would launch every kernel
         self._blocks = [
             (rows, tuple(array[rows if len(array) > 1 else slice(1), columns] for array in arrays))
             for rows, columns in _block_slices(replicas, count, limit)
         ]
+        self._tables = [
+            (parameter, tuple(_as_table(array, columns, parameter.value) for array in (values, *self.extra_arrays())))
+            for parameter, columns in self.parameters.sparse
+        ]
         self._viewed = values
+
+
+def _as_table(array: Array, columns: slice, table: Array) -> Array:
+    """Return the columns of an array (R, P) or (1, P) as a view in the shape of a table (R, V, F)."""
+    view: Array = array[:, columns].reshape(len(array), *table.shape[1:])
+    return view
 
 
 def _block_slices(rows: int, columns: int, limit: int) -> list[tuple[slice, slice]]:
@@ -174,6 +233,8 @@ def _block_slices(rows: int, columns: int, limit: int) -> list[tuple[slice, slic
 
     Each block is contiguous in memory: the same columns of many rows would take up to three times as long.
     """
+    if not columns:  # all parameters are sparse
+        return []
     height, width = max(1, limit // columns), min(columns, limit)
     return [
         (slice(r, r + height), slice(c, c + width)) for r in range(0, rows, height) for c in range(0, columns, width)

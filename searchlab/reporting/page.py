@@ -30,6 +30,7 @@ CAPTIONS = {  # by the name of the figure's file, in the order in which figures 
     "misclassified-images": "The misclassified test images, those with the highest predicted probability first.",
     "decision-boundary": "Decision boundary of the winner.",
     "attention-maps": "Attention of the winner for five training rows.",
+    "word-map": "Vectors of word classes in the winner, on their first two principal axes.",
     "gradient-through-time": "Gradient norm of the winner by time steps before the last one.",
 }
 FILTERS = {

@@ -145,6 +145,12 @@ class Space:
 
     def _validate_names(self) -> None:
         known = keyword_parameters(self.target)
+        if self.arguments and not known and hasattr(self.target, "training") and hasattr(self.target, "testing"):
+            name = self.target.__name__
+            raise UserMistake(
+                f"data is not searched: give the data set itself with its values, data={name}(...); only arguments of "
+                "model, optimizer and training can be open."
+            )
         for name in self.arguments:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1)

@@ -14,6 +14,7 @@ from searchlab.data.splits import Validation
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
 from searchlab.numeric_types import as_python
+from searchlab.optim.no_optimizer import NoOptimizer
 from searchlab.pruning.halving import Halving
 from searchlab.pruning.optuna_pruner import OptunaPruner, is_optuna_pruner
 from searchlab.pruning.pruner import NoPruning, Pruner
@@ -77,8 +78,9 @@ class Sweep:
         metric: Metric of a trial, or a tuple of metrics. The first is the primary one: it chooses the best epoch of a
             trial and the winner. With several metrics the sampler searches for the Pareto front.
         model: Space of the model's constructor, or a Choice of such spaces.
-        optimizer: Space of the optimizer's constructor, or a Choice of such spaces.
-        training: Space of `Trainer`: batch size, epochs, gradient clipping and so on.
+        optimizer: Space of the optimizer's constructor, or a Choice of such spaces; leave it out with `Space(Fit)`.
+        training: Space of `Trainer`: batch size, epochs, gradient clipping and so on; or `Space(Fit)`, for models that
+            are fitted in one pass.
         trials: Number of trials; a sweep with `Grid` or `BruteForce` may leave it out and tries every combination.
         sampler: Sampler that draws the points, or a sampler object of Optuna; default `TPE()`.
         early_stopping: Rule that ends a trial whose score has stopped improving; default None, no rule.
@@ -121,7 +123,7 @@ class Sweep:
     validation: Validation
     metric: Metric | tuple[Metric, ...]
     model: Space | Choice
-    optimizer: Space | Choice
+    optimizer: Space | Choice = field(default_factory=lambda: Space(NoOptimizer))
     training: Space
     trials: int | None = None
     sampler: Sampler = field(default_factory=TPE)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from searchlab.errors import UserMistake
 from searchlab.numeric_types import as_python, is_whole_number
+from searchlab.optim.no_optimizer import NoOptimizer
 from searchlab.pruning.pruner import NoPruning, Pruner
 from searchlab.space.argument_types import expected_type, one_line
 from searchlab.space.budget import Budget
@@ -75,6 +76,14 @@ def validate_parts(sweep: Sweep) -> None:
         if not all(isinstance(option, Space) for option in options):
             accepted = "a Space" if part == "training" else "a Space or a Choice of Spaces"
             raise UserMistake(f"Sweep({part}=...) takes {accepted}, got {value!r}.")
+    has_optimizer = not isinstance(sweep.optimizer, Space) or sweep.optimizer.target is not NoOptimizer
+    trainer = sweep.training.target
+    if has_optimizer != getattr(trainer, "needs_optimizer", True):
+        raise UserMistake(
+            f"Sweep(optimizer=...) is set, and {trainer.__name__} uses no optimizer; leave it out."
+            if has_optimizer
+            else "Sweep(optimizer=...) is missing; only sweeps with training=Space(Fit) leave it out."
+        )
 
 
 def validate_pruner(sweep: Sweep) -> None:

@@ -15,6 +15,7 @@ from searchlab.data.dataset import Dataset
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Rows, Split
 from searchlab.replicas import Replicas
+from searchlab.testing.contexts import check_word_contexts, is_word_contexts
 from searchlab.testing.replica_rows import assert_identical, select_batch
 from searchlab.testing.scaling import check_scaling
 from searchlab.testing.sequence_pairs import check_sequence_pairs
@@ -52,6 +53,12 @@ def check_dataset(dataset: Dataset) -> None:
     - all batches are as wide as the longest rows of the table;
     - `decoder_inputs` are a start mark and each target but the last.
 
+    Words with contexts, from which word vectors are learned, are ordered data with these rules:
+
+    - scoring reads every word of a fold once, in order, and an epoch reads each training word at most once, shuffled;
+    - a context holds the words around, and none from beyond the ends of the block that the word is in;
+    - frequencies are those of the training words of each fold.
+
     Args:
         dataset: The data set.
 
@@ -67,7 +74,8 @@ def check_dataset(dataset: Dataset) -> None:
     _check_repeated_reading(dataset, data, test_data)
     assert data.is_ordered == test_data.is_ordered, "training rows and test rows differ in is_ordered"
     if data.is_ordered:
-        check_token_stream(data, test_data)
+        check = check_word_contexts if is_word_contexts(data) else check_token_stream
+        check(data, test_data)
         return
     if next(iter(_all_batches(data))).decoder_inputs is not None:
         check_sequence_pairs(data, test_data)

@@ -30,10 +30,11 @@ def arguments_for(per_replica: PerReplicaValues | None, rows: Sequence[int]) -> 
 
 
 def select_batch(batch: Batch, rows: Sequence[int]) -> Batch:
-    """Return a copy of the batch that holds these replicas only."""
+    """Return a copy of the batch that holds these replicas only; arrays (1, ...), which all share, are kept."""
     values = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    arrays: dict[str, Any] = {name: v[list(rows)] for name, v in values.items() if isinstance(v, np.ndarray)}
-    return replace(batch, **arrays)
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    selected: dict[str, Any] = {name: a[list(rows)] if len(a) > 1 else a.copy() for name, a in arrays.items()}
+    return replace(batch, **selected)
 
 
 def assert_identical(actual: Mapping[str, Array], expected: Mapping[str, Array], comparison: str) -> None:

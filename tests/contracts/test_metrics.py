@@ -16,6 +16,7 @@ from searchlab.metrics import (
     Accuracy,
     BitsPerCharacter,
     ExactMatch,
+    LossPerTarget,
     ParameterCount,
     Perplexity,
     RootMeanSquaredError,
@@ -34,6 +35,7 @@ CASES = {
     BitsPerCharacter: TOKENS,
     ExactMatch: PAIRS,
     TokenAccuracy: PAIRS,
+    LossPerTarget: TOKENS,
 }
 WITHOUT_CONTRACT = {ParameterCount}  # it does not depend on predictions, which the contract is about
 

@@ -18,7 +18,9 @@ from searchlab.reporting.figures.save import (
     save_gradient_figure,
     save_prediction_figures,
     save_trial_figures,
+    save_word_map,
 )
+from searchlab.reporting.figures.word_map import plot_word_map
 
 __all__ = [
     "Figure",
@@ -34,8 +36,10 @@ __all__ = [
     "plot_optimization_history",
     "plot_parameter_scores",
     "plot_pareto_front",
+    "plot_word_map",
     "save_attention_figure",
     "save_gradient_figure",
     "save_prediction_figures",
     "save_trial_figures",
+    "save_word_map",
 ]

@@ -24,6 +24,7 @@ from searchlab.reporting.figures.optimization_history import plot_optimization_h
 from searchlab.reporting.figures.parameter_groups import parameters_to_plot
 from searchlab.reporting.figures.pareto_front import plot_pareto_front
 from searchlab.reporting.figures.plotted_trial import PlottedTrial
+from searchlab.reporting.figures.word_map import plot_word_map
 from searchlab.reporting.predictions import Predictions
 
 DPI = 150
@@ -72,6 +73,14 @@ def save_gradient_figure(folder: Path, norms: Array) -> list[Path]:
 def save_attention_figure(folder: Path, maps: Sequence[AttentionMap]) -> list[Path]:
     """Save the figure of a decoder's attention into the folder and return its path in a list."""
     return _save([("attention-maps", partial(plot_attention_maps, maps))], folder)
+
+
+def save_word_map(
+    folder: Path, words: Mapping[str, Sequence[str]], points: Mapping[str, Array], left_out: Sequence[str] = ()
+) -> list[Path]:
+    """Save the map of word classes into the folder and return its path in a list; name the classes left out."""
+    subtitle = f"too few members in the vocabulary: {', '.join(left_out)}" if left_out else ""
+    return _save([("word-map", partial(plot_word_map, words, points, subtitle))], folder)
 
 
 def _prediction_plots(predictions: Predictions, predict: Predict | None) -> Iterator[NamedPlot]:
