@@ -199,6 +199,7 @@ def test_data_is_not_searched():
     assert Space(MLP, hidden=8).arguments == {"hidden": 8}
 
 
+@pytest.mark.figures
 def test_search_winner_and_artifact(sweep, tmp_path):
     result = sweep.run(engine="local", home=tmp_path / "home", tracking=None)
     assert [trial.state for trial in result.trials] == ["COMPLETE"] * 4
