@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 import click
 
 REPEATED = {  # option: the commands that take it
-    "--home": ("resume", "list", "watch", "stop", "report", "replay", "ui"),
+    "--home": ("resume", "list", "watch", "stop", "report", "replay", "ui", "most-similar", "analogy"),
     "--address": ("resume", "list", "watch", "stop", "report", "replay"),
 }
-QUOTED = re.compile(r"`searchlab (\w+)((?: [^`]*)?)`")
+QUOTED = re.compile(r"`searchlab ([\w-]+)((?: [^`]*)?)`")
 
 
 def command(words: str, given: Mapping[str, str] | None = None) -> str:
