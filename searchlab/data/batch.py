@@ -17,8 +17,8 @@ class Batch:
     Args:
         x: Inputs (R, B, features) of float32, or token ids (R, T, B) of B sequences, time-major.
         y: Targets: classes (R, B), or numbers to predict (R, B, outputs), or token ids (R, T, B): those that follow
-            each input token, or those of an output sequence. Words (R, B) to
-            predict from the words around them, x (R, 2 W, B). `IGNORED` where a position has no target.
+            each input token, or those of an output sequence; or words (R, B) to predict from the words around them, x
+            (R, 2 W, B). `IGNORED` where a position has no target.
         weight: Which rows count, (R, B) of 0 and 1, where replicas hold out different numbers of rows; None (default)
             when all rows count.
         decoder_inputs: Ids (R, T_out, B) that a decoder reads to predict y (R, T_out, B): a start mark, then each

@@ -208,9 +208,8 @@ class Optimizer(HasReplicaAxis, ABC):
         values = self.parameters.values
         replicas, count = self.parameters.grads.shape  # the dense parameters
         arrays = (values, self.parameters.grads, *self.extra_arrays())
-        limit = (
-            BLOCK_VALUES if xp_of(values) is np else max(1, values.size)
-        )  # on a GPU each block would launch every kernel
+        # on a GPU each block would launch every kernel
+        limit = BLOCK_VALUES if xp_of(values) is np else max(1, values.size)
         self._blocks = [
             (rows, tuple(array[rows if len(array) > 1 else slice(1), columns] for array in arrays))
             for rows, columns in _block_slices(replicas, count, limit)
