@@ -197,6 +197,7 @@ ADDITION = "addition: LSTM 128, embedding 16, batch 128, Adam 1e-3, clipping 5, 
 DATES = (
     "dates: LSTM 256, embedding 16, reversed, batch 128, Adam 1e-3, clipping 5, 10 epochs, the book's split and padding"
 )
+ATTENTION_EPOCH = 3  # after which every seed of dates-attention has 0.95
 SCRATCH, TEXTBOOK = "Deep Learning from Scratch", "TensorFlow textbook, chapter on deep MLPs"
 REFERENCES = {
     "spiral": Reference(
@@ -259,24 +260,24 @@ REFERENCES = {
         f"{ADDITION}; exact match on the test part",
         f"{SCRATCH} 2, ch. 7",
         "about 0.1",
-        "best >= 0.05, every seed below the reversed ones",
-        partial(run_addition, lambda scores: bool(scores.max(axis=0).mean() >= 0.05)),
+        "mean of the last five epochs >= 0.05",
+        partial(run_addition, lambda scores: bool(scores[-5:].mean() >= 0.05)),
         on_gpu=True,
     ),
     "addition-reversed": Reference(
         "the same, reversed",
         f"{SCRATCH} 2, ch. 7",
         "about 0.5",
-        "best >= 0.40",
-        partial(run_addition, lambda scores: bool(scores.max(axis=0).mean() >= 0.40), reverse=True),
+        "mean of the last five epochs >= 0.40",
+        partial(run_addition, lambda scores: bool(scores[-5:].mean() >= 0.40), reverse=True),
         on_gpu=True,
     ),
     "addition-peeky": Reference(
         "the same, reversed and peeky",
         f"{SCRATCH} 2, ch. 7",
         "near 0.98",
-        "best >= 0.95",
-        partial(run_addition, lambda scores: bool(scores.max(axis=0).mean() >= 0.95), reverse=True, peeky=True),
+        "mean of the last five epochs >= 0.95",
+        partial(run_addition, lambda scores: bool(scores[-5:].mean() >= 0.95), reverse=True, peeky=True),
         on_gpu=True,
     ),
     "dates-attention": Reference(
@@ -292,7 +293,7 @@ REFERENCES = {
         f"{SCRATCH} 2, ch. 8",
         "climbs later than with attention",
         "0.95 later than with attention",
-        partial(run_dates, lambda scores: bool((first_epoch(scores, 0.95) > 2).all())),
+        partial(run_dates, lambda scores: bool((first_epoch(scores, 0.95) > ATTENTION_EPOCH).all())),
         on_gpu=True,
     ),
     "dates-peeky": Reference(
@@ -300,7 +301,7 @@ REFERENCES = {
         f"{SCRATCH} 2, ch. 8",
         "climbs later than with attention",
         "0.95 later than with attention",
-        partial(run_dates, lambda scores: bool((first_epoch(scores, 0.95) > 2).all()), peeky=True),
+        partial(run_dates, lambda scores: bool((first_epoch(scores, 0.95) > ATTENTION_EPOCH).all()), peeky=True),
         on_gpu=True,
     ),
     "toy-counts": Reference(
