@@ -1,12 +1,14 @@
-"""Connecting to a cluster: a failure that passes is retried, any other one is raised in one sentence."""
+"""Connecting to a cluster or starting one: a failure that passes is retried, any other is raised in one sentence."""
 
 from __future__ import annotations
 
 import pytest
 import ray
+from ray.exceptions import RayError
 
-from searchlab.cluster import connection
-from searchlab.cluster.connection import CLIENT_ATTEMPTS, connected
+from searchlab.cluster import connection, local_ray
+from searchlab.cluster.connection import CLIENT_ATTEMPTS, START_ATTEMPTS, connected
+from searchlab.cluster.local_ray import GroupLeader
 from searchlab.errors import WorldFault
 from tests.jobs import make_job
 from tests.sweeps import spiral_sweep
@@ -58,3 +60,41 @@ def test_a_lasting_failure_is_one_sentence(failing_cluster, tmp_path, address, r
     assert "\n" not in str(caught.value)
     is_retried = address.startswith("ray://") and reason == CLIENT_FAILURE
     assert len(calls) == (CLIENT_ATTEMPTS if is_retried else 1)
+
+
+@pytest.fixture
+def killed_raylets(monkeypatch):
+    """Kills so many raylets as soon as they are started; returns the list of all that are started."""
+    started = []
+
+    def kill(times):
+        class Killed(GroupLeader):
+            def __init__(self, command, env, **options):
+                super().__init__(command, env, **options)
+                if self.name == "raylet":
+                    started.append(self)
+                    if len(started) <= times:
+                        self.kill()
+
+        monkeypatch.setattr(local_ray, "GroupLeader", Killed)
+        return started
+
+    return kill
+
+
+@pytest.mark.slow
+def test_a_ray_whose_raylet_dies_during_the_start_is_started_again(killed_raylets, tmp_path):
+    started = killed_raylets(START_ATTEMPTS - 1)
+    with connected(job_at(None, tmp_path)):
+        assert ray.get(ray.put(7)) == 7
+        assert len(started) == START_ATTEMPTS
+    assert all(raylet.poll() is not None for raylet in started)
+
+
+@pytest.mark.slow
+def test_a_ray_that_never_starts_is_one_error_and_leaves_no_process(killed_raylets, tmp_path):
+    started = killed_raylets(99)
+    with pytest.raises(RayError, match="it did not start: its raylet died"), connected(job_at(None, tmp_path)):
+        pass
+    assert len(started) == START_ATTEMPTS
+    assert not ray.is_initialized()

@@ -61,7 +61,7 @@ UNDOCUMENTED_MODULES = {
     "mlflow.store.tracking.sqlalchemy_store": "creates MLflow's tables in a file that is renamed when it is complete",
     "mlflow.tracking.request_header.registry": "takes the header of a user without a password, without an entry point",
     "optuna.storages._rdb": "`models.TrialModel`, which `_get_prepared_new_trial` returns",
-    "ray._private": "`services`, `utils`, `worker`, of which one name each is replaced while Ray is used",
+    "ray._private": "`services`, `utils`, `worker`, of which some names are replaced while Ray is used",
     "ray.tune.error": "`TuneError`, which `Tuner.fit` raises",
     "ray.tune.execution": "`class_cache.ENV_VARS_TO_PROPAGATE`, from which the keys of a store are removed",
 }
@@ -362,10 +362,15 @@ def test_rays_node_knows_its_dead_processes():
 
 def test_ray_uses_the_names_that_are_replaced():
     from ray._private import services, utils, worker
+    from ray._private.node import Node
 
     assert issubclass(services.ConsolePopen, subprocess.Popen)
     source = inspect.getsource(services.start_ray_process)
     assert "process = ConsolePopen(\n        command,\n        env=modified_env," in source
+    source = inspect.getsource(Node.__init__)
+    call = "node_info = ray._private.services.get_node("
+    assert call in source[source.index("self.start_ray_processes()") :], "called until the raylet is ready"
+    assert "except RuntimeError as e:" in source, "another error ends the start"
     assert "ray._private.utils.set_sigterm_handler(sigterm_handler)" in inspect.getsource(worker.init)
     assert parameters_of(utils.set_sigterm_handler) == ["sigterm_handler"]
     assert "target=listen_error_messages," in inspect.getsource(worker.connect)

@@ -12,11 +12,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_fixed
+from tenacity import Retrying, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from searchlab.cluster.local_ray import (
     Abort,
+    GroupLeader,
     Report,
+    early_failure,
     end_processes,
     loopback_allowed,
     quiet_ray,
@@ -49,6 +51,7 @@ LOCAL_ENVIRONMENT = {  # for a cluster of this machine
 # Ray's client proxy starts a process for each client, which now and then ends at once (twice in some 30 connections)
 CLIENT_FAILURE = "Initialization failure from server"
 CLIENT_ATTEMPTS, CLIENT_PAUSE = 4, 2.0  # the pause in seconds
+START_ATTEMPTS = 3  # a raylet waits 15 s for its agents and then dies; on a busy machine they may take longer
 
 
 @contextmanager
@@ -71,9 +74,9 @@ def connected(job: Job, abort: Abort | None = None, report: Report | None = None
         return
     with _environment(job), quiet_ray(secret_variables(os.environ, _needed_variables(job))) as processes:
         try:
+            _connect(job, processes)
+            restore_signal_handlers()
             with _watched(job, processes, abort, report):
-                _connect(job)
-                restore_signal_handlers()
                 yield
         finally:
             ray.shutdown()
@@ -102,20 +105,25 @@ def _needed_variables(job: Job) -> tuple[str, ...]:
 
 
 def _watched(
-    job: Job, processes: list[Any], abort: Abort | None, report: Report | None
+    job: Job, processes: list[GroupLeader], abort: Abort | None, report: Report | None
 ) -> AbstractContextManager[None]:
     if abort is None:
         return nullcontext()
     return watched(job.name, processes, abort, report or print)
 
 
-def _connect(job: Job) -> None:
-    """Join the cluster at the job's address, or start one on this machine."""
+def _connect(job: Job, processes: list[GroupLeader]) -> None:
+    """Join the cluster at the job's address, or start one on this machine, whose processes are listed then."""
     if job.config.address:
         workers = worker_environment(job.sweep.resources.blas_threads)
         _join(job, job.config.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
         return
-    cores = math.ceil((job.config.workers or 1) * job.sweep.resources.cpus)
+    attempts = Retrying(retry=retry_if_exception_type(RayError), stop=stop_after_attempt(START_ATTEMPTS), reraise=True)
+    attempts(_start, math.ceil((job.config.workers or 1) * job.sweep.resources.cpus), processes)
+
+
+def _start(cores: int, processes: list[GroupLeader]) -> None:
+    """Start a cluster on this machine; a failed start leaves no process."""
     options: dict[str, Any] = {
         "num_cpus": cores,
         "include_dashboard": False,
@@ -123,9 +131,12 @@ def _connect(job: Job) -> None:
         "_node_ip_address": "127.0.0.1",  # else Ray listens on every interface
     }
     try:
-        with loopback_allowed():
+        with loopback_allowed(), early_failure(processes):
             ray.init(address="local", **options, **LOG_OPTIONS)
     except Exception as error:  # Ray raises this very class when its processes do not start
+        ray.shutdown()
+        end_processes(processes)
+        processes.clear()
         raise RayError(f"it did not start: {first_line(error)}") from error
 
 

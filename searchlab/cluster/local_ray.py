@@ -66,6 +66,20 @@ def loopback_allowed() -> Iterator[None]:
 
 
 @contextmanager
+def early_failure(processes: Sequence[GroupLeader]) -> Iterator[None]:
+    """Within the block, a start of Ray fails as soon as one of its processes dies; Ray itself waits for 30 s."""
+    get_node: Any = services.get_node  # which Ray calls until the raylet is ready
+
+    def checked(*arguments: Any) -> Any:
+        if dead := _dead_processes(processes):
+            raise RayError(_death(dead))
+        return get_node(*arguments)
+
+    with _replaced(services, "get_node", checked):
+        yield
+
+
+@contextmanager
 def watched(name: str, processes: Sequence[GroupLeader], abort: Abort, report: Report) -> Iterator[None]:
     """Raise RayError when a process of this machine's Ray dies within the block, without which Ray hangs.
 
@@ -81,7 +95,7 @@ def watched(name: str, processes: Sequence[GroupLeader], abort: Abort, report: R
         while not done.wait(WATCH_INTERVAL):
             dead = _dead_processes(processes)
             if dead:
-                errors.append(RayError(f"its {' and '.join(dead)} died"))
+                errors.append(RayError(_death(dead)))
                 abort()
                 if not done.wait(ABORT_TIMEOUT):
                     end_process(report, error_sentence(name, errors[0]))
@@ -125,6 +139,10 @@ def _dead_processes(processes: Sequence[GroupLeader]) -> list[str]:
     node: Any = ray._private.worker._global_node  # None, or without processes, for a cluster elsewhere
     known = [name for name, _ in node.dead_processes()] if node else []
     return [name for name in ESSENTIAL_PROCESSES if name in started or name in known]
+
+
+def _death(names: Sequence[str]) -> str:
+    return f"its {' and '.join(names)} died"
 
 
 @contextmanager

@@ -77,16 +77,16 @@ def test_a_client_can_download_the_winner_report_and_replay(user):
 
 
 def test_no_trial_is_lost_when_a_worker_host_is_killed(cluster, user, print_line):
-    with user.running("host-killed", 24, fuse=2) as before:
+    with user.running("host-killed", 40, fuse=2) as before:
         started = time.time()
         cluster.kill("ray-worker-2")
         seconds = cluster.wait_for_restart("ray-worker-2", started)
         print_line(f"a killed worker host is healthy again after {seconds:.0f} s")
-    wait_and_check(user, "host-killed", 24, before)
+    wait_and_check(user, "host-killed", 40, before)
 
 
 def test_no_trial_is_lost_when_a_worker_process_and_the_driver_are_killed(cluster, user, print_line):
-    with user.running("process-killed", 24, fuse=2) as before:
+    with user.running("process-killed", 40, fuse=2) as before:
         user.wait_until_trained({"ray-worker-1"}, time.time())
         (worker,) = cluster.hosts["ray-worker-1"].pids(".train")
         os.kill(worker, signal.SIGKILL)
@@ -103,11 +103,11 @@ def test_no_trial_is_lost_when_a_worker_process_and_the_driver_are_killed(cluste
         user.result("resume", "process-killed")
         user.wait_until_trained({"ray-worker-1", "ray-worker-2"}, resumed)
         print_line(f"a sweep whose driver was killed trains again {time.time() - resumed:.0f} s after `resume`")
-    wait_and_check(user, "process-killed", 24, before)
+    wait_and_check(user, "process-killed", 40, before)
 
 
 def test_no_trial_is_lost_when_a_worker_host_has_no_network_for_a_minute(cluster, user, print_line):
-    with user.running("disconnected", 60, fuse=1, pause=0.4) as before:
+    with user.running("disconnected", 60, fuse=1) as before:
         started = time.time()
         cluster.set_link("ray-worker-2", up=False)
         time.sleep(60)
@@ -130,7 +130,7 @@ def test_a_worker_host_added_during_a_sweep_trains(cluster, user, print_line):
 
 
 def test_no_trial_is_lost_when_mlflow_and_the_database_restart(cluster, user, print_line):
-    with user.running("services-restarted", 40, fuse=1, pause=0.6) as before:
+    with user.running("services-restarted", 40, fuse=1) as before:
         for name in ("mlflow-auth-1", "postgres-1"):
             started = time.monotonic()
             cluster.restart(name)
@@ -140,7 +140,7 @@ def test_no_trial_is_lost_when_mlflow_and_the_database_restart(cluster, user, pr
 
 
 def test_a_sweep_can_be_resumed_after_the_head_was_killed(cluster, user, print_line):
-    with user.running("head-killed", 30, fuse=2) as before:
+    with user.running("head-killed", 40, fuse=2) as before:
         started = time.time()
         cluster.kill("ray-head-1")
         seconds = cluster.wait_for_restart("ray-head-1", started)
@@ -150,7 +150,7 @@ def test_a_sweep_can_be_resumed_after_the_head_was_killed(cluster, user, print_l
     user.result("resume", "head-killed")
     user.wait_until_trained({"ray-worker-1", "ray-worker-2", "ray-worker-3"}, started + seconds)
     print_line(f"the sweep of a killed head trains again after {time.time() - started:.0f} s in total")
-    wait_and_check(user, "head-killed", 30, before)
+    wait_and_check(user, "head-killed", 40, before)
 
 
 def test_a_stopped_sweep_can_be_resumed_from_another_client(cluster, user):
@@ -194,12 +194,12 @@ def test_the_workers_option_limits_a_sweep(user):
 def test_checkpoints_can_be_stored_in_a_bucket(cluster, user):
     """The bucket holds a group's checkpoint while the group trains, and no folder does."""
     assert user.bucket_keys() == []
-    with user.running("in-bucket", 16, 2, "--checkpoints", "s3://checkpoints/sweeps") as before:
+    with user.running("in-bucket", 40, 2, "--checkpoints", "s3://checkpoints/sweeps") as before:
         started = time.time()
         while not user.bucket_keys():
             assert time.time() - started < 300, "no checkpoint is saved"
         cluster.kill("ray-worker-2")
         cluster.wait_for_restart("ray-worker-2", started)
-    wait_and_check(user, "in-bucket", 16, before)
+    wait_and_check(user, "in-bucket", 40, before)
     assert user.bucket_keys() == [], "a trial that has ended leaves no checkpoint"
     assert not (user.folder("in-bucket") / "checkpoints").exists()

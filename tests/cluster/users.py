@@ -168,9 +168,12 @@ class User:
 
     @contextlib.contextmanager
     def running(
-        self, name: str, trials: int, fuse: int, *options: str, pause: float = 0.3
+        self, name: str, trials: int, fuse: int, *options: str, pause: float = 0.6
     ) -> Iterator[dict[int, Trial]]:
-        """Submit a sweep that is slow until the block ends, and give the block the first trials that ended."""
+        """Submit a sweep that is slow until the block ends, and give the block the first trials that ended.
+
+        Choose the trials and the pause so that the sweep lasts a minute: a command takes seconds on a busy machine.
+        """
         with self.epoch_pause(pause):
             self.submit(name, "--trials", str(trials), "--fuse", str(fuse), *options)
             self.wait_until(name, lambda ended: len(ended) >= 4)
