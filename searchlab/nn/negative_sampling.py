@@ -8,7 +8,7 @@ from searchlab.errors import UserMistake
 from searchlab.nn.initializers import Initializer, random_normal
 from searchlab.nn.module import Module
 from searchlab.nn.noise_distribution import NoiseDistribution
-from searchlab.nn.parameter import SparseParameter
+from searchlab.nn.parameter import Parameter, SparseParameter
 from searchlab.replicas import Replicas
 
 SCORING_NEGATIVES = 5  # random words for each target when a model is scored, however many it is trained with
@@ -27,9 +27,10 @@ class NegativeSampling(Module):
         vocabulary_size: Number V of words.
         negatives: Number K of random words for each target in training; default 5.
         initializer: Draws the initial weights; default `random_normal`.
+        sparse: Whether a step updates only the rows that its batch reads, see `SparseParameter`; default True.
 
     Attributes:
-        W: Weights (R, V, H), with sparse gradients.
+        W: Weights (R, V, H).
 
     Reference:
         Mikolov et al. (2013), Distributed representations of words and phrases; Deep Learning from Scratch 2, section
@@ -54,8 +55,10 @@ class NegativeSampling(Module):
         *,
         negatives: int = 5,
         initializer: Initializer = random_normal,
+        sparse: bool = True,
     ) -> None:
-        self.W = SparseParameter(initializer(replicas, vocabulary_size, hidden_size))
+        table = initializer(replicas, vocabulary_size, hidden_size)
+        self.W = SparseParameter(table) if sparse else Parameter(table, apply_weight_decay=True)
         self.negatives, self.noise = negatives, NoiseDistribution(replicas)
 
     def forward(self, h: Array, targets: Array, weights: Array, frequencies: Array | None, *, train: bool) -> Array:

@@ -22,7 +22,7 @@ def letters(count=200, max_window=4):
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("arguments", [{}, {"negatives": None}, {"window": 1, "negatives": 2}])
+@pytest.mark.parametrize("arguments", [{}, {"negatives": None}, {"window": 1, "negatives": 2}, {"sparse": False}])
 def test_contract(model, arguments):
     check_model(partial(model, dimensions=5, **{"window": 2, **arguments}), letters())
 
