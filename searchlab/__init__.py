@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from searchlab.space import OptunaSampler as OptunaSampler
     from searchlab.space import QuasiRandom as QuasiRandom
     from searchlab.space import Random as Random
+    from searchlab.space import Refit as Refit
     from searchlab.space import Resources as Resources
     from searchlab.space import SizeLimit as SizeLimit
     from searchlab.space import Space as Space
@@ -172,6 +173,7 @@ _NAMES_BY_MODULE = {
         "OptunaSampler",
         "QuasiRandom",
         "Random",
+        "Refit",
         "Resources",
         "SizeLimit",
         "Space",

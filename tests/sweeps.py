@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.mlp import MLP
-from searchlab import SGD, Accuracy, Adam, Choice, Float, Int, KFold, Space, Spiral, Sweep, Trainer
+from searchlab import SGD, Accuracy, Adam, Choice, Float, Int, KFold, Refit, Space, Spiral, Sweep, Trainer
 from searchlab.data import Examples
 from searchlab.pruning.pruner import NoPruning
 
@@ -23,7 +23,10 @@ class TenRows:
 
 
 def spiral_sweep(trials=6, epochs=3, **changes):
-    """Return a sweep of two folds of 90 spiral points without pruning: a trial takes a few milliseconds."""
+    """Return a sweep of two folds of 90 spiral points without pruning: a trial takes a few milliseconds.
+
+    Its best trial wins, and no trial is run again.
+    """
     parts = {
         "name": "spiral",
         "data": Spiral(points=30),
@@ -34,5 +37,6 @@ def spiral_sweep(trials=6, epochs=3, **changes):
         "training": Space(Trainer, batch_size=10, epochs=epochs, clip_norm=Float(0.5, 5.0, log=True)),
         "trials": trials,
         "pruner": NoPruning(),
+        "winner": Refit(finalists=1),  # the best trial of the search
     }
     return Sweep(**{**parts, **changes})

@@ -123,7 +123,7 @@ def test_run_list_and_resume_print_json(home):
         "record_fault",
     }  # fmt: skip
     assert {"trial", "score", "std", "folds", "params"} <= set(result["best"])
-    assert set(result["seconds"]) == {"total", "start", "search", "winner"}
+    assert set(result["seconds"]) == {"total", "start", "search", "finalists", "winner"}
     assert (Path(result["artifact"]) / "weights.npz").exists()
     assert "winner" in finished.stderr
     assert "searchlab ui" in finished.stderr

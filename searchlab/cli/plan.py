@@ -89,7 +89,9 @@ def summary(estimated: Estimate) -> str:
     if search.pruned:
         text += f"; without pruning {duration(unpruned.seconds, digits=2)}, {count(unpruned.epochs, 'epoch')}"
     text += f"\nbefore it: about {duration(estimated.start_seconds, digits=2)} to start"
-    text += f"; after it: about {duration(estimated.winner_seconds, digits=2)} for the winner"
+    after = {"finalists": estimated.finalist_seconds, "the winner": estimated.winner_seconds}
+    parts = [f"{duration(seconds, digits=2)} for {name}" for name, seconds in after.items() if seconds]
+    text += f"; after it: about {' and '.join(parts)}"
     text += "\nearly stopping may end trials sooner" if estimated.has_early_stopping else ""
     if estimated.slowdown > BUSY_FACTOR:
         alone = duration(search.seconds / estimated.slowdown, digits=2)

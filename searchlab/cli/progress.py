@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PHASE_LABELS = {
     "start": "preparing the run",
     "search": "searching",
+    "finalists": "running the best trials again",
     "winner": "training and testing the winner",
 }
 
@@ -68,7 +69,7 @@ class Progress:
     def _start_phase(self, event: PhaseStarted) -> None:
         label = PHASE_LABELS[event.phase]
         with self._lock:
-            if event.phase == "start":
+            if event.phase in ("start", "finalists"):
                 self._board = Leaderboard(event.goal)
             self._base = Snapshot(event.sweep, "running", event.trials, metric=event.metric, goal=event.goal)
             self._label = label

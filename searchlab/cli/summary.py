@@ -11,7 +11,17 @@ from rich.table import Table
 from searchlab.cli.hints import command
 from searchlab.cli.snapshot_view import reason_text
 from searchlab.monitor.reasons import count_reasons
-from searchlab.reporting.formats import count, duration, factors_text, parameter_name, parameter_value, score, times
+from searchlab.reporting.formats import (
+    count,
+    duration,
+    factors_text,
+    interval_text,
+    parameter_name,
+    parameter_value,
+    score,
+    times,
+)
+from searchlab.results.finalists import Finalist
 from searchlab.results.result import Result
 from searchlab.runs.trials import TrialRecord, ranked
 
@@ -27,6 +37,8 @@ def print_result(result: Result, console: Console) -> None:
         console.print(text, markup=False)
     if result.winner:
         console.print(_best_trials(result, console.width))
+    if result.winner and result.winner.finalists:
+        console.print(_finalists(result.winner.finalists, result.metric))
     _print_reasons(result.trials, console)
     console.print(_facts(result))
     if result.record_fault:
@@ -69,6 +81,28 @@ def _best_trials(result: Result, width: int) -> Table:
     return table
 
 
+def _finalists(finalists: Sequence[Finalist], metric: str) -> Table:
+    """Return a table of the trials that were run again, the winner first."""
+    seeds = max(len(finalist.scores) for finalist in finalists)
+    title = f"\nRun again with {count(seeds, 'fresh seed')}:"
+    table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
+    for heading in ("trial", f"{metric} again", "95% interval", "gap to the best", "95% interval", "weights"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for place, finalist in enumerate(finalists):
+        note = finalist.reason or ("winner" if place == 0 else "tied" if finalist.is_tied else "")
+        table.add_row(
+            str(finalist.trial),
+            score(finalist.mean),
+            interval_text(finalist.low, finalist.high),
+            score(finalist.gap),
+            interval_text(finalist.gap_low, finalist.gap_high),
+            f"{finalist.weights:,}",
+            note,
+        )
+    return table
+
+
 def _title(result: Result) -> str | None:
     """Return the title of the table of several metrics."""
     if not result.others:
@@ -94,6 +128,12 @@ def _facts(result: Result) -> Table:
     if winner:
         epochs = count(winner.trial.epoch or 0, "epoch")
         table.add_row("winner", f"trial {winner.trial.number}, trained again on all training rows for {epochs}")
+        if result.optimism is not None:
+            text = "the winner's score in the search is this much better than with fresh seeds"
+            table.add_row("optimism", f"{score(result.optimism)}: {text}")
+        if winner.baseline:
+            verdict = "" if result.beats_baseline else ", and the winner is no better"
+            table.add_row("baseline", f"{score(winner.baseline.score)} by {winner.baseline.name}{verdict}")
         if winner.learning_rate_factors:
             text = f"{factors_text(winner.learning_rate_factors)}: the geometric means of the folds"
             table.add_row("learning rate", f"times {text}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 from threadpoolctl import threadpool_limits
 
 from searchlab.engine.checkpoints import CheckpointStore
-from searchlab.engine.refit import Refit, available_device, refit_locally
+from searchlab.engine.protocol import FollowUp
+from searchlab.engine.refit import RefitState, available_device, refit_locally
 from searchlab.engine.signals import STOP_MESSAGE, interruptible
 from searchlab.engine.worker import Worker
 from searchlab.fusion.groups import Group
@@ -46,13 +48,19 @@ def session(job: Job) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def refit(job: Job, trial: TrialRecord) -> Refit:
+def refit(job: Job, trial: TrialRecord) -> RefitState:
     """Train the trial once more on all training rows."""
     return refit_locally(job, trial, available_device(job.config.device))
 
 
-def search(job: Job, handler: EventHandler) -> SearchResult:
-    """Train group after group until the study has no more, or a signal stops this process."""
+def search(job: Job, handler: EventHandler, follow_up: FollowUp | None = None) -> SearchResult:
+    """Train group after group until the study has no more, or a signal stops this process; then the follow-up's."""
+    result = _search(job, handler)
+    following = follow_up(result) if follow_up and not result.paused else None
+    return replace(result, follow_up=_search(*following)) if following else result
+
+
+def _search(job: Job, handler: EventHandler) -> SearchResult:
     study, stop = Study(job, handler), threading.Event()
     try:
         replay_events(ended(study.records()), handler)

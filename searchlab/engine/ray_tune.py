@@ -9,8 +9,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,9 +25,11 @@ from searchlab.backend import Device
 from searchlab.cluster.connection import connected, on_this_node
 from searchlab.cluster.exit_message import exit_message
 from searchlab.cluster.fair_share import create_slot_source, reserve_one_slot
+from searchlab.cluster.local_ray import Report
 from searchlab.engine.driver_loop import POLL_INTERVAL, forward_events
 from searchlab.engine.payload import JobPayload, payload_for_study, payload_for_workers
-from searchlab.engine.refit import Refit, available_device, refit_locally
+from searchlab.engine.protocol import FollowUp
+from searchlab.engine.refit import RefitState, available_device, refit_locally
 from searchlab.engine.signals import interruptible
 from searchlab.engine.study_actor import StudyActor
 from searchlab.engine.tune_worker import (
@@ -54,19 +57,19 @@ def session(job: Job) -> AbstractContextManager[None]:
     return connected(job) if job.config.address else nullcontext()
 
 
-def search(job: Job, handler: EventHandler) -> SearchResult:
+def search(job: Job, handler: EventHandler, follow_up: FollowUp | None = None) -> SearchResult:
     """Train groups on the workers of a Ray cluster until the study has no more, or a signal stops this process.
 
-    Raises WorldFault when the search had to stop early; the study keeps what was reached. Raises UserMistake when
-    another process owns the study.
+    A search of the follow-up is carried out on the same cluster. Raises WorldFault when a search had to stop early; its
+    study keeps what was reached. Raises UserMistake when another process owns the study.
     """
     try:
-        return _search(job, handler)
+        return _search(job, handler, follow_up)
     except (RayError, TuneError) as error:
         raise as_searchlab_error(job.name, error) from error
 
 
-def refit(job: Job, trial: TrialRecord) -> Refit:
+def refit(job: Job, trial: TrialRecord) -> RefitState:
     """Train the trial once more on all training rows: in this process, or on the cluster.
 
     Raises WorldFault when the cluster cannot, and UserMistake when its worker raises one.
@@ -83,31 +86,42 @@ def refit(job: Job, trial: TrialRecord) -> Refit:
                 memory=needs.get("memory"),
                 max_retries=MAX_RESTARTS,
             )
-            result: Refit = ray.get(task.remote(payload_for_workers(job), trial, device))
+            result: RefitState = ray.get(task.remote(payload_for_workers(job), trial, device))
             return result
     except RayError as error:
         raise as_searchlab_error(job.name, error) from error
 
 
-def _search(job: Job, handler: EventHandler) -> SearchResult:
+def _search(job: Job, handler: EventHandler, follow_up: FollowUp | None) -> SearchResult:
     stop = threading.Event()
     with (
         exit_message(job.name, job.config.home) as report,
         interruptible(stop) as abort,
         connected(job, abort, report),
     ):
-        study_actor = _create_study_actor(job)
-        _open_study(study_actor, handler, stop)
-        replay_events(ended(ray.get(study_actor.records.remote())), handler)
-        with forward_events(job.name, study_actor, handler, create_slot_source(job, handler), stop, abort, report):
-            _run_tuner(job, study_actor)
-        result = SearchResult(
-            trials=ray.get(study_actor.records.remote()),
-            over=ray.get(study_actor.end_reason.remote()),
-            paused=stop.is_set(),
-        )
-        stop_reason: str | None = ray.get(study_actor.stop_reason.remote())
-        ray.get(study_actor.close.remote())
+        result = _run_study(job, handler, stop, abort, report)
+        following = follow_up(result) if follow_up and not result.paused else None
+        if following:
+            result = replace(result, follow_up=_run_study(*following, stop, abort, report))
+    return result
+
+
+def _run_study(
+    job: Job, handler: EventHandler, stop: threading.Event, abort: Callable[[], None], report: Report
+) -> SearchResult:
+    """Train the trials of one study on the cluster that this process is connected to."""
+    study_actor = _create_study_actor(job)
+    _open_study(study_actor, handler, stop)
+    replay_events(ended(ray.get(study_actor.records.remote())), handler)
+    with forward_events(job.name, study_actor, handler, create_slot_source(job, handler), stop, abort, report):
+        _run_tuner(job, study_actor)
+    result = SearchResult(
+        trials=ray.get(study_actor.records.remote()),
+        over=ray.get(study_actor.end_reason.remote()),
+        paused=stop.is_set(),
+    )
+    stop_reason: str | None = ray.get(study_actor.stop_reason.remote())
+    ray.get(study_actor.close.remote())
     if stop_reason:
         raise WorldFault(stop_reason)
     return result
@@ -175,6 +189,6 @@ def _cluster_device(job: Job) -> Device:
     return preferred[0] if preferred and resources.get("GPU") else last
 
 
-def _refit_payload(payload: JobPayload, trial: TrialRecord, device: Device) -> Refit:
+def _refit_payload(payload: JobPayload, trial: TrialRecord, device: Device) -> RefitState:
     """Return the refit that a worker of the cluster carries out, without what cannot travel."""
     return refit_locally(payload.open(), trial, device).without_trainer()

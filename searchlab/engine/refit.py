@@ -27,8 +27,8 @@ REFIT_SEED = 0x5EED
 
 
 @dataclass(frozen=True)
-class Refit:
-    """A trial trained on all training rows.
+class RefitState:
+    """The state of a trial that was trained on all training rows.
 
     Attributes:
         state: The trainer's state as host arrays (1, ...) by name; empty where training diverged.
@@ -42,15 +42,15 @@ class Refit:
     failure: str | None = None
     trainer: Trainer | None = field(default=None, repr=False, compare=False)
 
-    def without_trainer(self) -> Refit:
+    def without_trainer(self) -> RefitState:
         """Return the refit without its trainer, as it is sent to another process."""
         return replace(self, trainer=None)
 
 
-RefitTrial = Callable[[TrialRecord], Refit]
+RefitTrial = Callable[[TrialRecord], RefitState]
 
 
-def refit_locally(job: Job, trial: TrialRecord, device: Device) -> Refit:
+def refit_locally(job: Job, trial: TrialRecord, device: Device) -> RefitState:
     """Train the trial in this process on all training rows, for as many epochs as cross-validation found best."""
     data, seed = job.rows.load().to(device), job.config.seed
     trainer = _new_trainer(job, trial, data, device)
@@ -59,14 +59,14 @@ def refit_locally(job: Job, trial: TrialRecord, device: Device) -> Refit:
         for _ in range(trial.epoch or 0):
             report = trainer.advance()
             if report.failures[0]:
-                return Refit({}, tuple(texts), report.failures[0])
+                return RefitState({}, tuple(texts), report.failures[0])
             sample = write_sample(trainer.model, data, seed)
             if sample is not None:
                 texts.append(sample)
-    return Refit(trainer.state(), tuple(texts), trainer=trainer)
+    return RefitState(trainer.state(), tuple(texts), trainer=trainer)
 
 
-def restore_trainer(refit: Refit, job: Job, trial: TrialRecord, device: Device) -> Trainer:
+def restore_trainer(refit: RefitState, job: Job, trial: TrialRecord, device: Device) -> Trainer:
     """Return the trainer at the end of a refit; build it and restore its state when another process trained it."""
     if refit.trainer is not None:
         return refit.trainer

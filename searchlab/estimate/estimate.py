@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import fsum
@@ -46,7 +46,8 @@ class Estimate:
         unpruned_search: The same without pruning.
         slowdown: Factor by which other programs slowed down the measurement.
         start_seconds: Seconds before the first trial.
-        winner_seconds: Seconds after the last trial, for refitting the winner.
+        finalist_seconds: Seconds after the last trial, for running the best ones again with fresh seeds.
+        winner_seconds: Seconds after that, for refitting the winner.
         has_early_stopping: Whether trials may end earlier by early stopping.
     """
 
@@ -59,12 +60,14 @@ class Estimate:
     unpruned_search: SimulationResult
     slowdown: float
     start_seconds: float
+    finalist_seconds: float
     winner_seconds: float
     has_early_stopping: bool
 
     def to_json(self) -> dict[str, Any]:
         """Return the estimate as JSON values."""
-        seconds = {"start": self.start_seconds, "search": self.search.seconds, "winner": self.winner_seconds}
+        seconds = {"start": self.start_seconds, "search": self.search.seconds}
+        seconds |= {"finalists": self.finalist_seconds, "winner": self.winner_seconds}
         unpruned = self.unpruned_search
         return {
             "sweep": self.sweep,
@@ -123,9 +126,19 @@ def estimate(sweep: Sweep, config: RunConfig) -> Estimate:
         unpruned_search=simulate(simulation, NoPruning()),
         slowdown=estimates.slowdown,
         start_seconds=estimates.slowdown * START_SECONDS[config.engine],
+        finalist_seconds=_finalist_seconds(sweep, structures, trials=trials, workers=workers),
         winner_seconds=estimates.slowdown * FINISH_SECONDS + mean_trial_seconds,
         has_early_stopping=sweep.early_stopping is not None,
     )
+
+
+def _finalist_seconds(sweep: Sweep, structures: Sequence[Structure], *, trials: int, workers: int) -> float:
+    """Return the seconds of all finalists, of the mean structure, each with its seeds side by side."""
+    finalists, seeds = min(sweep.winner.finalists, trials), sweep.winner.seeds
+    if finalists < 2:
+        return 0.0
+    mean = fsum(s.share * s.kind.epochs * s.kind.epoch_seconds(seeds) for s in structures if s.kind)
+    return -(-finalists // workers) * mean
 
 
 def _largest_group(sweep: Sweep, sample: PointSample, *, trials: int, workers: int, fuse: FuseOption) -> int:

@@ -56,6 +56,11 @@ def score_with_std(value: float | None, std: float | None) -> str:
     return f"{score(value)} ± {score(std)}" if score(std) else score(value)
 
 
+def interval_text(low: float | None, high: float | None) -> str:
+    """Return the ends of an interval: "0.9650 to 0.9832"; an empty string where there is none."""
+    return f"{score(low)} to {score(high)}" if score(low) and score(high) else ""
+
+
 def times(number: int) -> str:
     """Return how often something has happened: "for the first time", "for the second time", "for the 12th time"."""
     ordinals = {1: "first", 2: "second", 3: "third"}

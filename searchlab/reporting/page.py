@@ -42,6 +42,7 @@ FILTERS = {
     "count": formats.count,
     "times": formats.times,
     "factors_text": formats.factors_text,
+    "interval_text": formats.interval_text,
 }
 
 
@@ -139,6 +140,18 @@ class Page:
     figures: Sequence[Path] = ()
     samples: str | None = None
     code_changes: Sequence[str] = ()
+
+    @property
+    def finalists(self) -> Sequence[Mapping[str, Any]]:
+        """What `result.json` says of the trials that were run again, the winner first."""
+        finalists: Sequence[Mapping[str, Any]] = (self.best or {}).get("finalists", ())
+        return finalists
+
+    @property
+    def finalist(self) -> Mapping[str, Any] | None:
+        """The winner as it was run again; None where it was not."""
+        winner = (self.best or {}).get("trial")
+        return next((each for each in self.finalists if each["trial"] == winner and each["scores"]), None)
 
     @cached_property
     def columns(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -78,6 +78,22 @@ class Result:
         return pareto(self.trials, (self.goal, *self.others.values()))
 
     @property
+    def beats_baseline(self) -> bool:
+        """Whether the winner is better than a prediction that ignores the inputs; True where there is none."""
+        winner = self.winner
+        if winner is None or winner.baseline is None:
+            return True
+        return winner.baseline.is_beaten_by(winner.cross_validated_score, self.goal)
+
+    @property
+    def optimism(self) -> float | None:
+        """By how much the winner's score in the search is better than its score with fresh seeds; None if unknown."""
+        finalist = self.winner.finalist if self.winner else None
+        if finalist is None or finalist.mean is None:
+            return None
+        return (finalist.search_score - finalist.mean) * (1.0 if self.goal == "max" else -1.0)
+
+    @property
     def artifact(self) -> Path | None:
         """The folder with weights.npz and manifest.json."""
         return self.winner.artifact if self.winner else None
@@ -121,6 +137,12 @@ class Result:
         best |= {"test_openings": winner.test_openings}
         if winner.learning_rate_factors:
             best |= {"learning_rate_factors": list(winner.learning_rate_factors)}
+        if winner.baseline:
+            best |= {"baseline": asdict(winner.baseline), "beats_baseline": self.beats_baseline}
+        if winner.finalists:
+            best |= {"finalists": [finalist.to_json() for finalist in winner.finalists]}
+        if winner.finalist:
+            best |= {"reseeded": winner.finalist.mean, "optimism": self.optimism}
         values = dict(zip(self.others, winner.trial.values[1:], strict=True))
         others = {n: {"score": v, "test": tested[n], "test_float16": halved[n]} for n, v in values.items()}
         return best | ({"others": others} if others else {})

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from searchlab.monitor.status import status_of
+from searchlab.results.baseline import Baseline
+from searchlab.results.finalists import Finalist
 from searchlab.results.result import Result, ResultState
 from searchlab.results.winner import Winner
 from searchlab.runs.manifest import SweepManifest
@@ -91,4 +93,6 @@ def winner_of(
         samples=samples,
         test_openings=best.get("test_openings", 1),
         learning_rate_factors=best.get("learning_rate_factors", ()),
+        baseline=Baseline(**best["baseline"]) if best.get("baseline") else None,
+        finalists=tuple(Finalist.from_json(values) for values in best.get("finalists", ())),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,9 @@ from searchlab.errors import WorldFault
 from searchlab.reporting.attention import AttentionMap
 from searchlab.reporting.formats import times
 from searchlab.reporting.predictions import Predictions
+from searchlab.results.baseline import Baseline, measure_baseline
 from searchlab.results.evaluation import attention_maps, gradient_norms, measure, predict_classes
+from searchlab.results.finalists import Finalist
 from searchlab.runs.events import EventHandler, Message, NullHandler
 from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord, winner_candidates
@@ -54,6 +56,8 @@ class Winner:
         test_openings: How often the sweep has opened the test rows so far, this test included.
         learning_rate_factors: Where the schedule reacts to held-out scores, the factor of the learning rate in each
             epoch of the refit: the geometric mean of those that cross-validation used; empty otherwise.
+        finalists: The trials that were run again with fresh seeds, the one that was chosen first; empty where none was.
+        baseline: What a prediction that ignores the inputs scores; None where none makes sense.
     """
 
     trial: TrialRecord
@@ -66,6 +70,19 @@ class Winner:
     attention_maps: Sequence[AttentionMap] = ()
     test_openings: int = 1
     learning_rate_factors: Sequence[float] = ()
+    finalists: Sequence[Finalist] = ()
+    baseline: Baseline | None = None
+
+    @property
+    def cross_validated_score(self) -> float:
+        """The cross-validated score: over fresh seeds where the trial was run again, otherwise that of the search."""
+        again = self.finalist.mean if self.finalist else None
+        return (self.trial.value or 0.0) if again is None else again
+
+    @property
+    def finalist(self) -> Finalist | None:
+        """The winner as it was run again with fresh seeds; None where it was not."""
+        return next((each for each in self.finalists if each.trial == self.trial.number and each.scores), None)
 
     @property
     def test_score(self) -> float:
@@ -79,11 +96,18 @@ class Winner:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Every score by its name in the record: best_NAME, test_NAME and test_NAME_float16 for each metric."""
+        """Every score by its name in the record: best_NAME, test_NAME and test_NAME_float16 for each metric.
+
+        Of the primary metric, reseeded_NAME is the mean over fresh seeds, and baseline_NAME that of the baseline.
+        """
         scores: dict[str, float] = {}
         for name, value in zip(self.test_scores, self.trial.values, strict=True):
             scores |= {f"best_{name}": value, f"test_{name}": self.test_scores[name]}
             scores[f"test_{name}_float16"] = self.artifact_scores[name]
+        if self.finalist and self.finalist.mean is not None:
+            scores[f"reseeded_{next(iter(self.test_scores))}"] = self.finalist.mean
+        if self.baseline:
+            scores[f"baseline_{next(iter(self.test_scores))}"] = self.baseline.score
         return scores
 
 
@@ -91,6 +115,7 @@ def select_winner(
     job: Job,
     trials: Sequence[TrialRecord],
     folder: SweepFolder,
+    finalists: Sequence[Finalist] = (),
     *,
     origin: Mapping[str, Any] | None = None,
     refit: RefitTrial | None = None,
@@ -98,13 +123,14 @@ def select_winner(
 ) -> Winner:
     """Refit the best trial, test it, write it as an artifact, read that back and test it again.
 
-    With several metrics, the best trial is the one of the Pareto front that is best in the primary metric. Where its
-    refit diverges, the next best is taken. `origin` is added to the artifact's manifest; `refit` trains the trial, in
+    The best trial is the first of the finalists; where there are none, the one with the best score. With several
+    metrics, that is the one of the Pareto front that is best in the primary metric. Where its refit diverges, the next
+    best is taken. `origin` is added to the artifact's manifest; `refit` trains the trial, in
     this process unless given; `handler` gets a message when the test rows are opened. Raises WorldFault
     when none of the best trials can be refitted.
     """
     device, failures = available_device(job.config.device), []
-    for trial in winner_candidates(trials, [metric.goal for metric in job.sweep.metrics])[:MAX_CANDIDATES]:
+    for trial in _candidates(job.sweep, trials, finalists)[:MAX_CANDIDATES]:
         refitted = refit(trial) if refit else refit_locally(job, trial, device)
         if refitted.failure is None:
             trainer = restore_trainer(refitted, job, trial, device)
@@ -112,9 +138,18 @@ def select_winner(
             factors = schedule.factors_by_epoch(trial.epoch or 0) if schedule else ()
             origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), **(origin or {})}
             openings = _record_test_opening(folder, trial, handler or NullHandler())
-            return _export(job.sweep, trial, trainer, refitted.texts, folder, origin, openings, factors)
+            winner = _export(job.sweep, trial, trainer, refitted.texts, folder, origin, openings, factors)
+            return replace(winner, finalists=tuple(finalists), baseline=measure_baseline(job))
         failures.append(f"trial {trial.number} {refitted.failure}")
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(failures)}. All trials are kept.")
+
+
+def _candidates(sweep: Sweep, trials: Sequence[TrialRecord], finalists: Sequence[Finalist]) -> list[TrialRecord]:
+    """Return the trials that may win, in their order: the finalists, and then the others by their scores."""
+    by_number = {trial.number: trial for trial in trials}
+    first = [by_number[finalist.trial] for finalist in finalists if finalist.scores]
+    others = winner_candidates(trials, [metric.goal for metric in sweep.metrics])
+    return first + [trial for trial in others if trial not in first]
 
 
 def _export(

@@ -9,7 +9,7 @@ from searchlab.runs.events import Phase
 
 
 class PhaseClock:
-    """Measures the phases of one run in seconds. The search ends with its last trial, and the winner's phase begins."""
+    """Measures the phases of one run in seconds. The search ends with its last trial, and the next phase begins."""
 
     def __init__(self) -> None:
         self._phases: list[tuple[Phase, float]] = []  # each with the time at which it began
@@ -21,9 +21,10 @@ class PhaseClock:
         return self._phases[-1][0]
 
     def enter(self, phase: Phase) -> None:
-        """Begin a phase now; that of the winner began when the last trial ended."""
-        began = self._last_trial_ended if phase == "winner" and self._last_trial_ended else time.perf_counter()
-        self._phases.append((phase, began))
+        """Begin a phase now; the one after the search began when the last trial ended."""
+        follows_search = bool(self._phases) and self.phase == "search" and self._last_trial_ended is not None
+        began = self._last_trial_ended if follows_search else None
+        self._phases.append((phase, time.perf_counter() if began is None else began))
 
     def record_trial_end(self) -> None:
         """Record that a trial ends now."""
@@ -33,4 +34,5 @@ class PhaseClock:
         """Return the seconds of each phase so far and in total."""
         marks = [*self._phases, ("end", time.perf_counter())]
         phases = {name: later - began for (name, began), (_, later) in pairwise(marks)}
-        return {"total": marks[-1][1] - marks[0][1], "start": 0.0, "search": 0.0, "winner": 0.0, **phases}
+        total = marks[-1][1] - marks[0][1]
+        return {"total": total, "start": 0.0, "search": 0.0, "finalists": 0.0, "winner": 0.0, **phases}

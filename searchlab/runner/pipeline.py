@@ -21,9 +21,11 @@ from searchlab.metrics import Goal
 from searchlab.monitor.snapshot import SweepState
 from searchlab.reporting.report import write_report
 from searchlab.reporting.search_figures import save_search_figures
+from searchlab.results.finalists import Finalist
 from searchlab.results.result import Result
 from searchlab.results.winner import Winner, select_winner
 from searchlab.results.winner_figures import save_winner_figures
+from searchlab.runner.finalists import FinalistsRun
 from searchlab.runner.finished import stored_winner
 from searchlab.runner.phase_clock import PhaseClock
 from searchlab.runner.record import conclude_record, log_results, open_recorder
@@ -116,14 +118,24 @@ class SweepPipeline:
 
     def _search(self) -> tuple[SearchResult, Winner | None]:
         engine, job = engine_named(self.manifest.config.engine), self._job()
-        with engine.session(job):
-            found = engine.search(job, self)
+        finalists = FinalistsRun(job, self._show, partial(self._enter, "finalists"))
+
+        def follow_up(found: SearchResult) -> tuple[Job, EventHandler] | None:
             self._require_all_trials(found)
-            if winner := stored_winner(self._stored, found.trials, self.manifest, self.folder):
+            return None if self._stored_winner(found) else finalists.follow_up(found)
+
+        with engine.session(job):
+            found = engine.search(job, self, follow_up)
+            self._require_all_trials(found)
+            if winner := self._stored_winner(found):
                 self._reused = True
                 return found, winner
+            compared = finalists.compare(found)
             self._enter("winner")
-            return found, self._select_winner(job, found.trials, partial(engine.refit, job))
+            return found, self._select_winner(job, found.trials, compared, partial(engine.refit, job))
+
+    def _stored_winner(self, found: SearchResult) -> Winner | None:
+        return stored_winner(self._stored, found.trials, self.manifest, self.folder)
 
     def _conclude(self, found: SearchResult, winner: Winner | None, recorder: RunRecorder) -> Result:
         """Draw the figures, write the report, and conclude the record."""
@@ -170,12 +182,14 @@ class SweepPipeline:
         drawn = save_search_figures(trials, metric.name, metric.goal, folder, others)
         return drawn + (save_winner_figures(winner, folder) if winner else ())
 
-    def _select_winner(self, job: Job, trials: list[TrialRecord], refit: RefitTrial) -> Winner | None:
+    def _select_winner(
+        self, job: Job, trials: list[TrialRecord], finalists: Sequence[Finalist], refit: RefitTrial
+    ) -> Winner | None:
         if not any(trial.value is not None for trial in trials):
             return None
         origin = {"versions": provenance(self._root()), "created": time.time()}
         with threadpool_limits(self.sweep.resources.blas_threads):
-            return select_winner(job, trials, self.folder, origin=origin, refit=refit, handler=self)
+            return select_winner(job, trials, self.folder, finalists, origin=origin, refit=refit, handler=self)
 
     def _require_all_trials(self, found: SearchResult) -> None:
         """Raise Interrupted or WorldFault where trials are left that no budget excuses."""

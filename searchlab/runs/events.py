@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the process that writes the record needs no NumPy
     from searchlab.runs.trials import State
 
 Scalar: TypeAlias = bool | int | float | str | None
-Phase: TypeAlias = Literal["start", "search", "winner"]
+Phase: TypeAlias = Literal["start", "search", "finalists", "winner"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class PhaseStarted:
     """A run has entered a phase; the first phase comes before any trial.
 
     Attributes:
-        phase: "start" (Ray, data and the record are prepared), "search", or "winner" (refit, test, export).
+        phase: "start" (Ray, data and the record are prepared), "search", "finalists" (the best trials are run again) or
+            "winner" (refit, test, export).
         sweep: Name of the sweep.
         trials: Number of trials requested.
         metric: Name of the primary metric.

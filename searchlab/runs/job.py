@@ -22,7 +22,7 @@ class Job:
 
     Attributes:
         sweep: The sweep, with the configuration's values fixed.
-        name: Name of the study.
+        name: Name of the sweep.
         storage: Path of the study's journal file, or the URL of a database.
         checkpoints: Folder that every worker sees, or the URL of a store.
         trials: Number of trials.
@@ -34,6 +34,7 @@ class Job:
         initial_points: Parameters to try before all others, by path.
         id: Distinguishes this sweep's study from another's of the same name in a database.
         lock: File that the study's owner locks; None for one beside the journal.
+        study: Name of the study, where it is not that of the sweep.
         rows: The training rows, shared by all that read them in this process.
     """
 
@@ -50,11 +51,13 @@ class Job:
     initial_points: Sequence[Mapping[str, Scalar]] = ()
     id: str = ""
     lock: Path | None = None
+    study: str = ""
     rows: TrainingRows = None  # type: ignore[assignment]  # set below; never None afterwards
 
     def __post_init__(self) -> None:
         if self.rows is None:
             object.__setattr__(self, "rows", TrainingRows(self.sweep.data))
+        object.__setattr__(self, "study", self.study or self.name)
 
     @property
     def owner_lock(self) -> Path | None:
@@ -76,8 +79,10 @@ class SearchResult:
         trials: Every trial of the study.
         over: Which limit of the budget ended the search early; None otherwise.
         paused: Whether the search was stopped, and trials are left to be continued.
+        follow_up: The result of the search that followed; None where there was none.
     """
 
     trials: list[TrialRecord]
     over: str | None = None
     paused: bool = False
+    follow_up: SearchResult | None = None

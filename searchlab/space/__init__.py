@@ -8,6 +8,7 @@ from searchlab.space.resources import Resources
 from searchlab.space.samplers import TPE, BruteForce, CmaEs, Grid, OptunaSampler, QuasiRandom, Random
 from searchlab.space.space import Space
 from searchlab.space.sweep import Sweep
+from searchlab.space.winner_rule import Refit
 
 __all__ = [
     "TPE",
@@ -23,6 +24,7 @@ __all__ = [
     "OptunaSampler",
     "QuasiRandom",
     "Random",
+    "Refit",
     "Resources",
     "SizeLimit",
     "Space",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -141,15 +141,17 @@ class ConstraintChecker:
         key = tuple(sorted(structural_parameters(self.sweep, parameters).items()))
         if key not in self._weight_counts:
             try:
-                self._weight_counts[key] = self._build_and_count(parameters)
+                sizes = self._load_training_rows().sizes
+                self._weight_counts[key] = count_weights(self.sweep, parameters, sizes)
             except Exception as error:
                 raise _ModelBuildError from error
         return self._weight_counts[key]
 
-    def _build_and_count(self, parameters: ParameterValues) -> int:
-        constructor = fuse_configurations([self.sweep.configuration(parameters)], folds=1).model
-        model = constructor.build(Replicas([0]), *self._load_training_rows().sizes)
-        return Parameters(model.named_parameters()).count
+
+def count_weights(sweep: Sweep, parameters: ParameterValues, sizes: Sequence[int]) -> int:
+    """Return the number of trainable weights of one network with these parameters, for data of these sizes."""
+    constructor = fuse_configurations([sweep.configuration(parameters)], folds=1).model
+    return Parameters(constructor.build(Replicas([0]), *sizes).named_parameters()).count
 
 
 class _ModelBuildError(Exception):

@@ -30,6 +30,7 @@ from searchlab.space.resources import Resources
 from searchlab.space.samplers import TPE, OptunaSampler, Sampler, is_optuna_sampler
 from searchlab.space.space import BoundConstructor, Space, Suggest, iter_option_arguments, suggest_argument
 from searchlab.space.validation import VALIDATIONS
+from searchlab.space.winner_rule import Refit
 from searchlab.wording import count
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Sweep:
         enqueue: Points to try first, each a dict of values by path such as `{"model.hidden": 64}`; the sampler chooses
             what a point leaves out. Default none.
         resources: What each group of trials takes of a machine; default `Resources()`, one CPU core.
+        winner: Rule by which the winner is chosen and trained; default `Refit()`: the best three trials are run again
+            with three fresh seeds, and the best of them is trained on all training rows.
 
     Raises:
         UserMistake: When an argument is missing, has the wrong type, or does not fit the others.
@@ -133,6 +136,7 @@ class Sweep:
     constraint: Constraint | None = None
     enqueue: Sequence[Mapping[str, Any]] = ()
     resources: Resources = field(default_factory=Resources)
+    winner: Refit = field(default_factory=Refit)
 
     def __post_init__(self) -> None:
         if is_optuna_sampler(self.sampler):
@@ -272,7 +276,7 @@ class Sweep:
     def describe(self) -> dict[str, Any]:
         """Return what is searched, as JSON values: sweeps with equal descriptions search the same space.
 
-        Name, number of trials, budget and resources are not part of the description.
+        Name, number of trials, budget, resources and the rule of the winner are not part of the description.
         """
         arguments = {path: to_json_value(value) for path, value, _ in self.iter_arguments()}
         targets = {

@@ -20,6 +20,7 @@ from searchlab.space.metric_names import validate_metric_names
 from searchlab.space.resources import Resources
 from searchlab.space.samplers import Sampler
 from searchlab.space.space import Space
+from searchlab.space.winner_rule import Refit
 
 if TYPE_CHECKING:
     from searchlab.space.sweep import Sweep
@@ -113,6 +114,12 @@ def validate_resources(sweep: Sweep) -> None:
         raise UserMistake(f"Sweep(resources=...) takes Resources(cpus=1, gpus=0.25, ...), got {sweep.resources!r}.")
 
 
+def validate_winner(sweep: Sweep) -> None:
+    """Raise UserMistake for a rule of the winner of the wrong type."""
+    if not isinstance(sweep.winner, Refit):
+        raise UserMistake(f"Sweep(winner=...) takes Refit(finalists=3, seeds=3), got {sweep.winner!r}.")
+
+
 def validate_numbers(sweep: Sweep) -> None:
     """Raise UserMistake where an argument of data, validation or a metric is a number or text of the wrong kind."""
     for part in (sweep.data, sweep.validation, *sweep.metrics, sweep.sampler, sweep.effective_pruner):
@@ -136,4 +143,5 @@ VALIDATIONS: tuple[Callable[[Sweep], None], ...] = (
     validate_pruner,
     validate_points,
     validate_resources,
+    validate_winner,
 )

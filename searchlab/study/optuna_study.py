@@ -27,7 +27,7 @@ def load_study(storage: BaseStorage, job: Job) -> optuna.Study:
     """
     study = optuna.create_study(
         storage=storage,
-        study_name=job.name,
+        study_name=job.study,
         directions=[DIRECTIONS[metric.goal] for metric in job.sweep.metrics],
         load_if_exists=True,
     )
@@ -36,7 +36,7 @@ def load_study(storage: BaseStorage, job: Job) -> optuna.Study:
         study.set_user_attr(SWEEP_ID, job.id)
     elif job.id and stored_id != job.id:
         raise UserMistake(
-            f"the database has a study called {job.name!r} of another workspace's sweep, which stays as it is; choose "
+            f"the database has a study called {job.study!r} of another workspace's sweep, which stays as it is; choose "
             "another name with --name."
         )
     opening.record_owner(storage, study)

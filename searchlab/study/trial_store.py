@@ -59,7 +59,7 @@ class TrialStore:
         self._first_with: dict[frozenset[tuple[str, Scalar]], int] = {}  # the first trial with these parameters
         self._duplicates: dict[int, list[int]] = {}  # by open trial: the later trials with the same parameters
         self._best = BestScore(self.goal, by_number=bool(job.generation))
-        self._storage = opening.open_owned(job.storage, lambda text: handler.handle(Message(text)), job.name)
+        self._storage = opening.open_owned(job.storage, lambda text: handler.handle(Message(text)), job.study)
         try:
             self.study = load_study(self._storage, job)
             self.sampler_stopped = bool(self.study.user_attrs.get(SAMPLER_STOPPED))

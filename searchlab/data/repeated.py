@@ -1,0 +1,39 @@
+"""A validation scheme whose folds are trained several times, each time with other random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from searchlab.data.splits import Split, Splittable, Validation
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """The folds of another scheme several times: each copy of a fold has a seed of its own, and the same rows.
+
+    Args:
+        validation: The scheme with K folds.
+        repeats: Number S of copies of each fold, so that there are S K folds: first all folds, then all of them again.
+
+    Example:
+        >>> from searchlab.data import KFold, Spiral
+        >>> from searchlab.data.repeated import Repeated
+        >>> split = Repeated(KFold(2), 3).split(Spiral(points=10, classes=2).training())
+        >>> split.folds, bool((split.train.index[0] == split.train.index[4]).all())
+        (6, True)
+    """
+
+    validation: Validation
+    repeats: int
+
+    @property
+    def folds(self) -> int:
+        """S K."""
+        return self.validation.folds * self.repeats
+
+    def split(self, data: Splittable) -> Split:
+        """Return the split with every fold repeated."""
+        split = self.validation.split(data)
+        return split[np.tile(np.arange(split.folds), self.repeats)]

@@ -1,0 +1,46 @@
+"""The rule by which the winner of a sweep is chosen and trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from searchlab.errors import UserMistake
+from searchlab.numeric_types import is_whole_number
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The winner is one network that is trained on all training rows, chosen among the best trials run again.
+
+    A search favors trials that were lucky: the best score of many overstates how good its configuration is. After the
+    search, the best trials (and the first enqueued point, where the sweep has one) are trained again on the same folds
+    with fresh seeds, each for the epochs that were its best in the search. The best mean wins. Trials whose paired
+    interval of the difference to it includes 0 are tied with it, and of tied trials the one with the fewest weights
+    wins.
+
+    Args:
+        finalists: Number of trials that are run again; default 3. With 1 the best trial of the search wins, and nothing
+            is run again.
+        seeds: Number of fresh seeds, default 3.
+
+    Raises:
+        UserMistake: When a number is not a whole number of at least 1.
+
+    Reference:
+        Bouckaert and Frank (2004) for the variance of repeated cross-validation; Schneider et al. (2025),
+        arXiv 2506.19540, for searches that overfit their validation folds.
+
+    Example:
+        >>> from searchlab import Refit
+        >>> Refit(finalists=5)
+        Refit(finalists=5, seeds=3)
+    """
+
+    finalists: int = 3
+    seeds: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("finalists", "seeds"):
+            value = getattr(self, name)
+            if not is_whole_number(value) or value < 1:
+                raise UserMistake(f"Refit({name}=...) takes a whole number of at least 1, got {value!r}.")
