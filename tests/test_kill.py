@@ -77,7 +77,7 @@ def test_a_sweep_killed_three_times_ends_with_every_trial_once(sweep):
     second = sweep.ended()
     assert 0 < len(second) < TRIALS
 
-    sweep.kill_when(sweep.start("resume", "digits-mlp"), (sweep.folder / "test_rows.json").exists)
+    sweep.kill_when(sweep.start("resume", "digits-mlp"), (sweep.folder.parent.parent / "test_looks.json").exists)
     third = sweep.ended()
     assert len(third) == TRIALS
     assert not (sweep.folder / "result.json").exists(), "killed before its end"
@@ -96,8 +96,9 @@ def test_a_sweep_killed_three_times_ends_with_every_trial_once(sweep):
         for number, trial in before.items():
             assert trials[number].curve.times == trial.curve.times, "a finished trial is not trained again"
     check_record(result, trials)
-    openings = json.loads((sweep.folder / "test_rows.json").read_text())["openings"]
-    assert len({opening["trial"] for opening in openings}) == 1, "only one winner was tested"
+    looks = json.loads((sweep.folder.parent.parent / "test_looks.json").read_text())["looks"]
+    assert [look["trial"] for look in looks] == [result["best"]["trial"]], "only one winner was tested"
+    assert result["best"]["test_look"] == 1
 
 
 def check_record(result, trials):

@@ -152,7 +152,7 @@ def test_the_artifact_has_the_test_score_of_the_result(home):
     accuracy = (loaded.predict(test.x).argmax(axis=1) == test.y).mean()
     assert accuracy == pytest.approx(result.winner.artifact_score)
     manifest = loaded.manifest
-    assert manifest["test"]["openings"] == 1
+    assert manifest["test"]["look"] == 1
     assert manifest["cross_validation"]["mean"] == result.best.value
     assert manifest["epochs"] == result.best.epoch
 
@@ -204,14 +204,16 @@ class Recorded:
 def test_every_opening_of_the_test_rows_is_told(home):
     messages, sweep = Recorded(), spiral_sweep(trials=4)
     first = run_recorded(home, sweep, display=messages)
-    assert first.winner.test_openings == first.to_json()["best"]["test_openings"] == 1
+    assert first.winner.test_look == first.to_json()["best"]["test_look"] == 1
     assert messages.texts == [f"the test rows are opened for the first time, for trial {first.best.number}"]
-    second = resume("spiral", home=home, sweep=sweep, trials=6, display=messages)
-    assert messages.texts[1:] == [f"the test rows are opened for the second time, for trial {second.best.number}"]
-    assert searchlab.open("spiral", home=home).winner.test_openings == second.winner.test_openings == 2
+    second = resume("spiral", home=home, sweep=sweep, trials=12, look_again=True, display=messages)
+    assert second.best.number != first.best.number
+    text = f"the test rows are opened for the second time, for trial {second.best.number}; the time before was for "
+    assert messages.texts[1:] == [f"{text}trial {first.best.number} of 'spiral'"]
+    assert searchlab.open("spiral", home=home).winner.test_look == second.winner.test_look == 2
     tags = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(second.run_id).data.tags
-    assert tags["searchlab.test_openings"] == "2"
-    assert "opened them for the second time: each look after the first" in second.report.read_text()
+    assert tags["searchlab.test_look"] == "2"
+    assert "They were opened for the second time: each look after the first" in second.report.read_text()
     with Console(width=120, record=True, file=io.StringIO()) as console:
         print_result(second, console)
     assert "opened for the second time: each look" in " ".join(console.export_text().split())
@@ -242,9 +244,9 @@ def test_a_record_is_made_anew_without_another_look_at_the_test_rows(home):
     first = run_recorded(home, sweep)
     (home / "mlflow.db").unlink()
     again = resume("spiral", home=home, sweep=sweep)
-    assert again.winner.test_openings == 1
+    assert again.winner.test_look == 1
     assert (again.winner.test_scores, again.seconds) == (first.winner.test_scores, again.seconds)
-    assert len(json.loads((home / "sweeps" / "spiral" / "test_rows.json").read_text())["openings"]) == 1
+    assert len(json.loads((home / "test_looks.json").read_text())["looks"]) == 1
     assert again.figures == tuple(sorted(first.figures))
     assert len(trial_runs(home, again)) == 3
     tags = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(again.run_id).data.tags

@@ -29,6 +29,7 @@ from searchlab.errors import UserMistake
     help="The sweep file where it is now; default: as before.",
 )
 @click.option("--changed-code", is_flag=True, help="Go on although the code has changed; the record then says so.")
+@click.option("--look-again", is_flag=True, help="Test the winner even on test rows that were opened before.")
 @tracking_option
 @storage_option
 @home_option
@@ -39,6 +40,7 @@ def resume_command(
     time_budget: str | None,
     address: str | None,
     changed_code: bool,
+    look_again: bool,
     spec: Path | None,
     as_json: bool,
     **options: Any,
@@ -50,11 +52,13 @@ def resume_command(
             raise UserMistake(f"--spec {spec} is a file of this machine; {name!r} has its project at {url}.")
         words = ["--trials", str(trials)] if trials is not None else []
         words += ["--time-budget", time_budget] if time_budget else []
-        return _resume_on_cluster(url, name, [*words, *(["--changed-code"] if changed_code else [])], output)
+        words += [flag for flag, is_set in (("--changed-code", changed_code), ("--look-again", look_again)) if is_set]
+        return _resume_on_cluster(url, name, words, output)
     from searchlab.cli.progress import Progress
     from searchlab.runner.resume import resume
 
     options |= {"trials": trials, "seconds": seconds, "address": address, "changed_code": changed_code, "spec": spec}
+    options["look_again"] = look_again
     with hangup_ignored(), Progress(output.console) as progress:
         result = resume(name, display=progress, **options)
     return print_outcome(result, output)

@@ -137,12 +137,15 @@ def _facts(result: Result) -> Table:
         if winner.learning_rate_factors:
             text = f"{factors_text(winner.learning_rate_factors)}: the geometric means of the folds"
             table.add_row("learning rate", f"times {text}")
-        for name in (result.metric, *result.others):
-            test, halved = score(winner.test_scores[name]), score(winner.artifact_scores[name])
-            table.add_row(f"test {name}", f"{test} on rows that no trial has seen; {halved} as float16")
-        if winner.test_openings > 1:
+        for name, test in winner.test_scores.items():
+            halved = score(winner.artifact_scores[name])
+            table.add_row(f"test {name}", f"{score(test)} on rows that no trial has seen; {halved} as float16")
+        if winner.test_look is None:
+            again = command(f"resume {result.sweep} --look-again")
+            table.add_row("test rows", f"not opened, because they were before; `{again}` tests the winner")
+        elif winner.test_look > 1:
             note = "each look after the first makes the test score more optimistic"
-            table.add_row("test rows", f"opened {times(winner.test_openings)}: {note}")
+            table.add_row("test rows", f"opened {times(winner.test_look)}: {note}")
         table.add_row("artifact", _relative(winner.artifact))
         if winner.samples:
             table.add_row("samples", f"{_relative(winner.samples)}: what the model wrote after each epoch")

@@ -51,13 +51,13 @@ def predict_classes(saved: artifact.Artifact, test: LoadedDataset) -> Prediction
     return Predictions(test.x, test.labels, np.concatenate(scores), test.image_shape, test.target_names)
 
 
-def gradient_norms(saved: artifact.Artifact, test: LoadedDataset) -> Array | None:
-    """Return the norms (T,) of the gradient through the first window of the test text, of a recurrent model."""
+def gradient_norms(saved: artifact.Artifact, table: LoadedDataset) -> Array | None:
+    """Return the norms (T,) of the gradient through the first window of a text, of a recurrent model."""
     tell = getattr(saved.model, "gradient_norms_through_time", None)
     if tell is None:
         return None
     with np.errstate(all="ignore"):
-        norms: Array = tell(next(iter(test.scoring_batches(Rows.from_folds([np.arange(len(test))])))))[0]
+        norms: Array = tell(next(iter(table.scoring_batches(Rows.from_folds([np.arange(len(table))])))))[0]
     return norms if norms.any() else None  # a text shorter than a window has no target at its last step
 
 

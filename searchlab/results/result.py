@@ -134,7 +134,7 @@ class Result:
         whole, tested, halved = winner.trial.to_json(), winner.test_scores, winner.artifact_scores
         best = {k: whole[k] for k in ("trial", "score", "std", "folds", "epoch", "params")}
         best |= {"test": winner.test_score, "test_float16": winner.artifact_score}
-        best |= {"test_openings": winner.test_openings}
+        best |= {"test_look": winner.test_look}
         if winner.learning_rate_factors:
             best |= {"learning_rate_factors": list(winner.learning_rate_factors)}
         if winner.baseline:
@@ -144,7 +144,7 @@ class Result:
         if winner.finalist:
             best |= {"reseeded": winner.finalist.mean, "optimism": self.optimism}
         values = dict(zip(self.others, winner.trial.values[1:], strict=True))
-        others = {n: {"score": v, "test": tested[n], "test_float16": halved[n]} for n, v in values.items()}
+        others = {n: {"score": v, "test": tested.get(n), "test_float16": halved.get(n)} for n, v in values.items()}
         return best | ({"others": others} if others else {})
 
     def _plain_point(self, trial: TrialRecord) -> dict[str, Any]:

@@ -82,16 +82,16 @@ def winner_of(
     best: Mapping[str, Any], trials: Sequence[TrialRecord], manifest: SweepManifest, folder: SweepFolder
 ) -> Winner:
     """Return the winner that `result.json` holds, without predictions and gradient norms, which are not stored."""
-    others: Mapping[str, Mapping[str, float]] = best.get("others", {})
+    by_metric: dict[str, Any] = {manifest.metric: best, **best.get("others", {})}
+    tested = {name: scores for name, scores in by_metric.items() if scores["test"] is not None}
     samples: Path | None = folder.samples if folder.samples.exists() else None
     return Winner(
         trial=next(trial for trial in trials if trial.number == best["trial"]),
-        test_scores={manifest.metric: best["test"]} | {name: scores["test"] for name, scores in others.items()},
-        artifact_scores={manifest.metric: best["test_float16"]}
-        | {name: scores["test_float16"] for name, scores in others.items()},
+        test_scores={name: scores["test"] for name, scores in tested.items()},
+        artifact_scores={name: scores["test_float16"] for name, scores in tested.items()},
         artifact=folder.artifact,
         samples=samples,
-        test_openings=best.get("test_openings", 1),
+        test_look=best["test_look"],
         learning_rate_factors=best.get("learning_rate_factors", ()),
         baseline=Baseline(**best["baseline"]) if best.get("baseline") else None,
         finalists=tuple(Finalist.from_json(values) for values in best.get("finalists", ())),

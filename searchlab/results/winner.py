@@ -14,6 +14,7 @@ from typing import Any
 
 from searchlab import artifact
 from searchlab.backend import Array
+from searchlab.data.loaded import LoadedDataset
 from searchlab.engine.refit import (
     RefitTrial,
     available_device,
@@ -32,6 +33,7 @@ from searchlab.results.evaluation import attention_maps, gradient_norms, measure
 from searchlab.results.finalists import Finalist
 from searchlab.runs.events import EventHandler, Message, NullHandler
 from searchlab.runs.job import Job
+from searchlab.runs.look_ledger import Look, LookLedger
 from searchlab.runs.trials import TrialRecord, winner_candidates
 from searchlab.runs.workspace import SweepFolder
 from searchlab.space.sweep import Sweep
@@ -46,14 +48,16 @@ class Winner:
 
     Attributes:
         trial: The trial that won.
-        test_scores: Score of the refit in float32 on the test rows, by metric, the primary one first.
+        test_scores: Score of the refit in float32 on the test rows, by metric, the primary one first; empty where they
+            were not opened.
         artifact_scores: The same for the float16 artifact.
         artifact: Folder with weights.npz and manifest.json.
         predictions: Predictions of the artifact for the test rows, where these are rows with classes.
         samples: File of what a language model, or a model of pairs of sequences, wrote after each epoch.
         gradient_norms: Norms (T,) of a recurrent model's gradient through time.
         attention_maps: Attention of the artifact for five training rows, of a model with attention.
-        test_openings: How often the sweep has opened the test rows so far, this test included.
+        test_look: Number of this look at the test rows, counted over all sweeps of the home; None where they were
+            opened before and were not opened again.
         learning_rate_factors: Where the schedule reacts to held-out scores, the factor of the learning rate in each
             epoch of the refit: the geometric mean of those that cross-validation used; empty otherwise.
         finalists: The trials that were run again with fresh seeds, the one that was chosen first; empty where none was.
@@ -68,7 +72,7 @@ class Winner:
     samples: Path | None = None
     gradient_norms: Array | None = None
     attention_maps: Sequence[AttentionMap] = ()
-    test_openings: int = 1
+    test_look: int | None = 1
     learning_rate_factors: Sequence[float] = ()
     finalists: Sequence[Finalist] = ()
     baseline: Baseline | None = None
@@ -85,29 +89,27 @@ class Winner:
         return next((each for each in self.finalists if each.trial == self.trial.number and each.scores), None)
 
     @property
-    def test_score(self) -> float:
-        """The refit's score on the test rows by the primary metric."""
-        return next(iter(self.test_scores.values()))
+    def test_score(self) -> float | None:
+        """The refit's score on the test rows by the primary metric; None where they were not opened."""
+        return next(iter(self.test_scores.values()), None)
 
     @property
-    def artifact_score(self) -> float:
+    def artifact_score(self) -> float | None:
         """The same for the float16 artifact."""
-        return next(iter(self.artifact_scores.values()))
+        return next(iter(self.artifact_scores.values()), None)
 
-    @property
-    def scores(self) -> dict[str, float]:
-        """Every score by its name in the record: best_NAME, test_NAME and test_NAME_float16 for each metric.
+    def scores(self, metrics: Sequence[str]) -> dict[str, float]:
+        """Return every score by its name in the record: best_NAME, test_NAME and test_NAME_float16 for each metric.
 
         Of the primary metric, reseeded_NAME is the mean over fresh seeds, and baseline_NAME that of the baseline.
         """
-        scores: dict[str, float] = {}
-        for name, value in zip(self.test_scores, self.trial.values, strict=True):
-            scores |= {f"best_{name}": value, f"test_{name}": self.test_scores[name]}
-            scores[f"test_{name}_float16"] = self.artifact_scores[name]
+        scores = {f"best_{name}": value for name, value in zip(metrics, self.trial.values, strict=True)}
+        scores |= {f"test_{name}": value for name, value in self.test_scores.items()}
+        scores |= {f"test_{name}_float16": value for name, value in self.artifact_scores.items()}
         if self.finalist and self.finalist.mean is not None:
-            scores[f"reseeded_{next(iter(self.test_scores))}"] = self.finalist.mean
+            scores[f"reseeded_{metrics[0]}"] = self.finalist.mean
         if self.baseline:
-            scores[f"baseline_{next(iter(self.test_scores))}"] = self.baseline.score
+            scores[f"baseline_{metrics[0]}"] = self.baseline.score
         return scores
 
 
@@ -137,8 +139,9 @@ def select_winner(
             schedule = replayed_schedule(job, trial)
             factors = schedule.factors_by_epoch(trial.epoch or 0) if schedule else ()
             origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), **(origin or {})}
-            openings = _record_test_opening(folder, trial, handler or NullHandler())
-            winner = _export(job.sweep, trial, trainer, refitted.texts, folder, origin, openings, factors)
+            test = job.sweep.data.testing()
+            look = _record_look(job, folder, trial, test, handler or NullHandler())
+            winner = _export(job.sweep, trial, trainer, refitted.texts, folder, origin, test, look, factors)
             return replace(winner, finalists=tuple(finalists), baseline=measure_baseline(job))
         failures.append(f"trial {trial.number} {refitted.failure}")
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(failures)}. All trials are kept.")
@@ -159,12 +162,14 @@ def _export(
     texts: Sequence[str],
     folder: SweepFolder,
     origin: Mapping[str, Any],
-    openings: int,
+    test: LoadedDataset,
+    look: int | None,
     factors: Sequence[float],
 ) -> Winner:
-    test, settled = sweep.data.testing(), sweep.configuration(trial.parameters).model
+    settled = sweep.configuration(trial.parameters).model
     scalings = trainer.data.scaling, trainer.data.target_scaling
-    tested = measure(trainer.model, sweep.metrics, test.to(trainer.replicas.device), *scalings)
+    metrics = sweep.metrics if look else ()
+    tested = measure(trainer.model, metrics, test.to(trainer.replicas.device), *scalings)
     manifest = {
         "sweep": folder.name,
         "trial": trial.number,
@@ -172,7 +177,7 @@ def _export(
         "epochs": trial.epoch,
         "metric": {"name": sweep.primary_metric.name, "goal": sweep.primary_metric.goal},
         "cross_validation": {"mean": trial.value, "std": trial.std, "folds": list(trial.folds)},
-        "test": {"rows": len(test), "float32": tested[sweep.primary_metric.name], "openings": openings},
+        "test": {"rows": len(test), "look": look, **_primary(tested, "float32")},
         "data": sweep.describe()["data"],
         "classes": getattr(test, "target_names", None),
         **_other_metrics(sweep, trial, {"float32": tested}),
@@ -196,8 +201,8 @@ def _export(
     try:
         save(manifest)
         saved = artifact.load(folder.artifact)
-        halved = measure(saved.model, sweep.metrics, test, saved.scaling, saved.target_scaling)
-        manifest["test"] |= {"float16": halved[sweep.primary_metric.name]}
+        halved = measure(saved.model, metrics, test, saved.scaling, saved.target_scaling)
+        manifest["test"] |= _primary(halved, "float16")
         save({**manifest, **_other_metrics(sweep, trial, {"float32": tested, "float16": halved})})
         folder.samples.unlink(missing_ok=True)  # of an earlier winner
         if texts:
@@ -211,31 +216,52 @@ def _export(
         test_scores=tested,
         artifact_scores=halved,
         artifact=folder.artifact,
-        predictions=predict_classes(saved, test),
+        predictions=predict_classes(saved, test) if look else None,
         samples=folder.samples if texts else None,
-        gradient_norms=gradient_norms(saved, test),
+        gradient_norms=gradient_norms(saved, trainer.data.to("cpu")),
         attention_maps=attention_maps(saved, trainer.data),
-        test_openings=openings,
+        test_look=look,
         learning_rate_factors=factors,
     )
+
+
+def _primary(scores: Mapping[str, float], kind: str) -> dict[str, float]:
+    """Return the score by the primary metric under the name of this kind; nothing where there are no scores."""
+    return {kind: next(iter(scores.values()))} if scores else {}
 
 
 def _other_metrics(sweep: Sweep, trial: TrialRecord, tested: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """Return what the manifest says of the metrics after the primary one."""
     described = {
-        metric.name: {"goal": metric.goal, "mean": mean, "test": {kind: of[metric.name] for kind, of in tested.items()}}
+        metric.name: {
+            "goal": metric.goal,
+            "mean": mean,
+            "test": {kind: of[metric.name] for kind, of in tested.items() if metric.name in of},
+        }
         for metric, mean in zip(sweep.metrics[1:], trial.values[1:], strict=True)
     }
     return {"other_metrics": described} if described else {}
 
 
-def _record_test_opening(folder: SweepFolder, trial: TrialRecord, handler: EventHandler) -> int:
-    """Record that the test rows are opened, and for which trial, before they are; return how often so far.
+def _record_look(
+    job: Job, folder: SweepFolder, trial: TrialRecord, test: LoadedDataset, handler: EventHandler
+) -> int | None:
+    """Record that the test rows are opened, and for which trial, before they are; return the number of the look.
 
-    More than once means that a run was interrupted here, or that a finished sweep was extended.
+    Rows that were opened before, by any sweep of the home, are not opened again unless the run is told so: None then.
     """
-    openings = (folder.read("test_rows") or {"openings": []})["openings"]
-    openings.append({"trial": trial.number, "time": time.time()})
-    folder.write("test_rows", {"openings": openings})
-    handler.handle(Message(f"the test rows are opened {times(len(openings))}, for trial {trial.number}"))
-    return len(openings)
+    look = Look(test.checksum(), job.name, job.id, trial.number, time.time())
+    is_allowed, earlier = LookLedger(folder.test_looks).record(look, again=job.config.look_again)
+    if not earlier:
+        handler.handle(Message(f"the test rows are opened for the first time, for trial {trial.number}"))
+        return 1
+    before = f"for trial {earlier[-1].trial} of {earlier[-1].sweep!r}"
+    if not is_allowed:
+        command = f"`searchlab resume {job.name} --look-again`"
+        text = f"the test rows were opened before, {before}, and are not opened again; {command} tests the winner"
+        handler.handle(Message(text))
+        return None
+    number = len(earlier) + 1
+    text = f"the test rows are opened {times(number)}, for trial {trial.number}; the time before was {before}"
+    handler.handle(Message(text))
+    return number

@@ -28,6 +28,12 @@ def is_finished(manifest: SweepManifest, workspace: Workspace) -> bool:
     return _has_artifact(stored, folder) and _has_record(stored, manifest, workspace)
 
 
+def is_untested(folder: SweepFolder) -> bool:
+    """Return whether a sweep has a winner that was not tested, because its test rows had been opened before."""
+    best: Mapping[str, Any] = (folder.read("result") or {}).get("best") or {"test": 0.0}
+    return best["test"] is None
+
+
 def stored_winner(
     stored: Mapping[str, Any] | None, trials: Sequence[TrialRecord], manifest: SweepManifest, folder: SweepFolder
 ) -> Winner | None:
@@ -36,6 +42,8 @@ def stored_winner(
     The test rows are then not opened again, as when a run only completes the record.
     """
     if not stored or not stored.get("best") or not _has_artifact(stored, folder):
+        return None
+    if manifest.config.look_again and stored["best"]["test"] is None:
         return None
     counted = sum(count for state, count in stored["trials"].items() if state != "asked")
     return winner_of(stored["best"], trials, manifest, folder) if counted == len(ended(trials)) else None

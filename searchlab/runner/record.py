@@ -49,12 +49,12 @@ def log_results(recorder: RunRecorder, winner: Winner | None, figures: Sequence[
 
 
 def conclude_record(
-    recorder: RunRecorder, state: str, winner: Winner | None, over: str | None
+    recorder: RunRecorder, state: str, winner: Winner | None, metrics: Sequence[str], over: str | None
 ) -> tuple[str | None, str | None]:
     """Return the id of the sweep's run in MLflow, or why the record is not complete: the results are whole."""
     tags = {"searchlab.over": over or "", **_winner_tags(winner)}
     try:
-        return recorder.conclude(state, winner.scores if winner else {}, tags) or None, None
+        return recorder.conclude(state, winner.scores(metrics) if winner else {}, tags) or None, None
     except WorldFault as error:
         return None, mask(str(error))
 
@@ -63,7 +63,7 @@ def _winner_tags(winner: Winner | None) -> dict[str, str]:
     """Return what the tags of the sweep's MLflow run say of the winner."""
     if winner is None:
         return {"searchlab.winner": "none"}
-    tags = {"searchlab.winner": str(winner.trial.number), "searchlab.test_openings": str(winner.test_openings)}
+    tags = {"searchlab.winner": str(winner.trial.number), "searchlab.test_look": str(winner.test_look or "none")}
     factors = factors_text(winner.learning_rate_factors)
     return tags | ({"searchlab.refit_learning_rate_factors": factors} if factors else {})
 

@@ -12,7 +12,7 @@ from searchlab.monitor.study_reader import open_study
 from searchlab.results import stored_result
 from searchlab.results.result import Result
 from searchlab.runner.changed_code import accept_code
-from searchlab.runner.finished import is_finished
+from searchlab.runner.finished import is_finished, is_untested
 from searchlab.runner.pipeline import SweepPipeline
 from searchlab.runner.run import keep_project, validate_run
 from searchlab.runs.config import RunConfig
@@ -37,6 +37,7 @@ def resume(
     sweep: Sweep | None = None,
     spec: str | os.PathLike[str] | None = None,
     changed_code: bool = False,
+    look_again: bool = False,
     display: EventHandler | None = None,
 ) -> Result:
     """Continue a sweep that was interrupted, or extend a finished one.
@@ -55,6 +56,7 @@ def resume(
         sweep: The sweep, where it was started from Python; default: it is loaded from its file.
         spec: The sweep file where it is now; default: where it was, seen from the home folder or absolutely.
         changed_code: Go on although the code has changed, which the record then says; default: refuse.
+        look_again: Test the winner even on test rows that were opened before; default: no.
         display: Handles the events of the run; default: none.
 
     Raises:
@@ -72,6 +74,7 @@ def resume(
     manifest = SweepManifest.load(workspace.sweep(name))
     _require_study(manifest, workspace.sweep(name))
     finished = seconds is None and trials in (None, manifest.trials) and is_finished(manifest, workspace)
+    finished &= not (look_again and is_untested(workspace.sweep(name)))
     if finished and sweep is None and spec is None and not manifest.has_spec():
         return _open_finished(name, home, storage, display)
     if spec is not None:
@@ -91,7 +94,7 @@ def resume(
         raise UserMistake(
             f"{name!r} was started with {count(manifest.trials, 'trial')}; it can be extended, not reduced to {trials}."
         )
-    config = _here(manifest.config, values, address, tracking_uri)
+    config = replace(_here(manifest.config, values, address, tracking_uri), look_again=look_again)
     manifest = replace(manifest, trials=sweep.resolve_trials(trials or manifest.trials), config=config)
     rows = TrainingRows(sweep.data)
     validate_run(sweep, replace(config, warm_start=None), rows)

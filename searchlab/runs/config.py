@@ -50,6 +50,7 @@ class RunConfig:
         memory: Memory that each worker may take, in GB; default: its share of what is free.
         reproducible: Give the same trials and scores with any number of workers, which is slower; default: no.
         warm_start: Name of an earlier sweep whose trials the sampler learns from; default: none.
+        look_again: Test the winner even on test rows that were opened before, by any sweep of the home; default: no.
 
     Raises:
         UserMistake: When a value has the wrong type or is out of range.
@@ -83,6 +84,7 @@ class RunConfig:
     memory: float | None = field(default=None, metadata=_flag(float, metavar="GB"))
     reproducible: bool = field(default=False, metadata=_flag(bool))
     warm_start: str | None = field(default=None, metadata=_flag(str, metavar="NAME"))
+    look_again: bool = field(default=False, metadata=_flag(bool))
 
     def __post_init__(self) -> None:
         for each in fields(self):

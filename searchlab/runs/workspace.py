@@ -33,6 +33,11 @@ class SweepFolder:
         return self.path.name
 
     @property
+    def test_looks(self) -> Path:
+        """The ledger of looks at test rows, which all sweeps of the home share."""
+        return self.path.parent.parent / "test_looks.json"
+
+    @property
     def study(self) -> Path:
         """The journal of the study, which holds every trial."""
         return self.path / "study.journal"
