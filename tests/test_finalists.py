@@ -204,10 +204,12 @@ def test_the_study_of_finalists_does_not_depend_on_what_ends_a_search(tmp_path):
     sweep = sweep_with_finalists(enqueue=[{"model.hidden": 5}], constraint=lambda candidate: 0)
     job = finalists_job(job_of(tmp_path, sweep), [trial_of(3, 0.5), trial_of(5, 0.4)])
     assert job.storage == tmp_path / "finalists-2-3-5.journal"
+    assert job.checkpoints == tmp_path / "checkpoints" / "finalists-2-3-5", "a group is not that of the search"
     assert (job.sweep.constraint, job.sweep.enqueue, job.trials, job.name) == (None, (), 2, "spiral")
-    in_database = replace(job_of(tmp_path, sweep), storage="sqlite:///a.db", study="")
+    in_database = replace(job_of(tmp_path, sweep), storage="sqlite:///a.db", study="", checkpoints="s3://bucket/mine")
     job = finalists_job(in_database, [trial_of(3, 0.5), trial_of(5, 0.4)])
     assert (job.storage, job.study) == ("sqlite:///a.db", "spiral-finalists-2-3-5")
+    assert job.checkpoints == "s3://bucket/mine/finalists-2-3-5"
 
 
 @pytest.mark.parametrize("arguments", [{"finalists": 0}, {"seeds": 1.5}, {"finalists": True}])

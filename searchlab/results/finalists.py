@@ -106,6 +106,7 @@ def finalists_job(job: Job, finalists: Sequence[TrialRecord]) -> Job:
         ),
         study=study if is_file else f"{job.study}-{study}",
         storage=job.storage.with_name(f"{study}.journal") if isinstance(job.storage, Path) else job.storage,
+        checkpoints=job.checkpoints / study if isinstance(job.checkpoints, Path) else f"{job.checkpoints}/{study}",
         trials=len(finalists),
         config=replace(job.config, seed=job.config.seed ^ FINALIST_SEED),
         generation=0,
