@@ -58,6 +58,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench.plan
 	$(BIN)/python -m bench.fuse_quality
 	$(BIN)/python -m bench.samplers
+	$(BIN)/python -m bench.winner
 	$(BIN)/python -m bench.sweep_peers
 	$(BIN)/python -m bench.grid_168
 	$(BIN)/python -m bench.memory

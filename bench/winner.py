@@ -2,9 +2,9 @@
 
 bench/recorded/digits-seeds.npz holds configurations that were each trained with many seeds; --record makes it, in ten
 minutes. A simulated search draws some of them, sees one seed of each, and prunes by the default pruner. It chooses its
-winner by the scores of that seed, or among finalists by those of fresh seeds. The true score of a configuration is the
-mean over the seeds that no choice has seen, after the epoch that the search found best; the regret of a choice is the
-true score that it lacks to the best of the candidates.
+winner by the scores of that seed, or among finalists by those of fresh seeds too. The true score of a configuration is
+the mean over the seeds that no choice has seen, after the epoch that the search found best; the regret of a choice is
+the true score that it lacks to the best of the candidates.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: sk
 import numpy as np
 
 from bench.recordings import DIGITS, FOLDER
-from searchlab import Halving, NoPruning
+from searchlab import Halving, NoPruning, Refit
 from searchlab.backend import Array
 from searchlab.data.repeated import Repeated
 from searchlab.engine import local
 from searchlab.metrics import Goal
 from searchlab.pruning.replay import replay
-from searchlab.results.finalists import Finalist, rank_finalists
+from searchlab.results.finalists import Finalist, affordable_runs, rank_finalists
 from searchlab.runs.config import RunConfig
 from searchlab.runs.events import NullHandler
 from searchlab.runs.job import Job
@@ -34,8 +34,14 @@ from searchlab.space.constraints import count_weights
 
 FILE = FOLDER / "digits-seeds.npz"
 TRIALS, SEEDS = 240, 12  # of the recording
-SEARCHES, SEARCH_TRIALS = 200, 60
-FINALISTS = ((2, 2), (3, 1), (3, 3), (5, 3))  # numbers of finalists and of fresh seeds; the default is (3, 3)
+SEARCHES, SEARCH_TRIALS = 1000, 60
+RULES = {  # by name, beside the default
+    "Refit()": Refit(),
+    "Refit(2, 1)": Refit(2, 1, max_cost=9.0),
+    "Refit(3, 1)": Refit(3, 1, max_cost=9.0),
+    "Refit(3, 3)": Refit(3, 3, max_cost=9.0),
+    "Refit(5, 3)": Refit(5, 3, max_cost=9.0),
+}
 MAX_FRESH = 3  # fresh seeds for finalists
 HELD_OUT_RATIO = 0.25  # held-out rows by training rows, of five folds
 
@@ -47,13 +53,15 @@ class Search:
     Attributes:
         ranked: The complete trials, best first, as rows of the recording.
         epochs: The best epoch of each of them, from 1.
-        fresh: The seeds that the search has not seen, for finalists.
-        unseen: The other seeds, for the truth.
+        seed: The seed that the search has seen.
+        fresh: Other seeds, for finalists.
+        unseen: The seeds that are left, for the truth.
         trained: Number of epochs that the search trained.
     """
 
     ranked: Array
     epochs: Array
+    seed: int
     fresh: Array
     unseen: Array
     trained: int
@@ -83,28 +91,25 @@ def simulate(scores: Array, goal: Goal, generator: np.random.Generator) -> Searc
     complete = np.array([row for row in curves if row not in result.stopped])
     order = np.argsort(-means[complete].max(axis=1), kind="stable")
     ranked = complete[order]
-    return Search(rows[ranked], means[ranked].argmax(axis=1) + 1, fresh, unseen, result.epochs)
+    return Search(rows[ranked], means[ranked].argmax(axis=1) + 1, seed, fresh, unseen, result.epochs)
 
 
 def choices(search: Search, scores: Array, weights: Array) -> Iterator[tuple[str, int, int]]:
     """Yield the name of each way to choose, the place of its choice in the ranking, and the epochs that it costs."""
     yield "best of the search", 0, 0
-    for count, seeds in FINALISTS:
-        places = range(min(count, len(search.ranked)))
-        again = [
-            Finalist(
-                place,
-                0.0,
-                scores[search.ranked[place], search.fresh[:seeds], search.epochs[place] - 1].tolist(),
-                int(weights[search.ranked[place]]),
-            )
-            for place in places
-        ]
-        cost = seeds * int(search.epochs[: len(places)].sum())
-        ranked = rank_finalists(again, "max", HELD_OUT_RATIO)
-        best = max(ranked, key=lambda finalist: finalist.mean or 0.0)
-        yield f"{count} finalists, {seeds} seeds, best mean", best.trial, cost
-        yield f"{count} finalists, {seeds} seeds, smallest of the tied", ranked[0].trial, cost
+    for name, rule in RULES.items():
+        candidates = min(rule.finalists, len(search.ranked))
+        count, seeds = affordable_runs(rule, search.epochs[:candidates].tolist(), search.trained)
+        finalists = []
+        for place in range(count):
+            row, epoch = search.ranked[place], search.epochs[place] - 1
+            known, fresh = scores[row, search.seed, epoch], scores[row, search.fresh[:seeds], epoch]
+            finalists.append(Finalist(place, float(known.mean()), known.tolist(), fresh.tolist(), int(weights[row])))
+        cost = seeds * int(search.epochs[:count].sum())
+        ranked = rank_finalists(finalists, "max", HELD_OUT_RATIO)
+        best = max(ranked, key=lambda finalist: float(finalist.all_scores.mean()))
+        yield name, ranked[0].trial, cost
+        yield f"{name}, best mean even where tied", best.trial, cost
 
 
 def main(arguments: list[str]) -> None:

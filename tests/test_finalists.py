@@ -17,7 +17,14 @@ from searchlab.data.repeated import Repeated
 from searchlab.errors import Interrupted
 from searchlab.fusion.groups import build_trainer
 from searchlab.optim import SGD
-from searchlab.results.finalists import FINALIST_SEED, Finalist, choose_finalists, finalists_job, rank_finalists
+from searchlab.results.finalists import (
+    FINALIST_SEED,
+    Finalist,
+    affordable_runs,
+    choose_finalists,
+    finalists_job,
+    rank_finalists,
+)
 from searchlab.runner.finalists import FinalistEvents
 from searchlab.runner.resume import resume
 from searchlab.runs.events import EpochFinished
@@ -29,7 +36,7 @@ SEEDS = 2
 
 
 def sweep_with_finalists(**changes):
-    return spiral_sweep(**{"winner": Refit(finalists=3, seeds=SEEDS), **changes})
+    return spiral_sweep(**{"winner": Refit(finalists=3, seeds=SEEDS, max_cost=9.0), **changes})
 
 
 def run_local(home, sweep=None, **options):
@@ -46,29 +53,30 @@ def job_of(tmp_path, sweep, **options):
 
 
 def finalist_of(trial, scores, weights=10):
-    return Finalist(trial, 0.9, scores, weights)
+    return Finalist(trial, 0.9, scores[0] if scores else [0.9], scores, weights)
 
 
 def test_the_best_trials_are_finalists_and_equal_parameters_count_once(tmp_path):
     trials = [trial_of(0, 0.5), trial_of(1, 0.9, n=7), trial_of(2, 0.8, n=7), trial_of(3, 0.7), trial_of(4, 0.6)]
-    chosen = choose_finalists(job_of(tmp_path, sweep_with_finalists()), trials)
+    chosen, seeds = choose_finalists(job_of(tmp_path, sweep_with_finalists()), trials)
+    assert seeds == SEEDS
     assert [trial.number for trial in chosen] == [1, 3, 4]
 
 
 @pytest.mark.parametrize(("finalists", "trials"), [(1, 3), (3, 1)])
 def test_without_a_choice_nothing_is_run_again(tmp_path, finalists, trials):
     job = job_of(tmp_path, sweep_with_finalists(winner=Refit(finalists=finalists)))
-    assert choose_finalists(job, [trial_of(number, 0.5) for number in range(trials)]) == []
+    assert choose_finalists(job, [trial_of(number, 0.5) for number in range(trials)]) == ([], 0)
 
 
 def test_the_first_enqueued_point_is_a_finalist(tmp_path):
     job = job_of(tmp_path, sweep_with_finalists(enqueue=[{"model.hidden": 5}, {"model.hidden": 10}]))
     trials = [trial_of(number, 0.1 * number, state="PRUNED" if number < 2 else "COMPLETE") for number in range(6)]
-    assert [trial.number for trial in choose_finalists(job, trials)] == [5, 4, 3, 0]
+    assert [trial.number for trial in choose_finalists(job, trials)[0]] == [5, 4, 3, 0]
 
 
 def test_the_best_mean_wins_where_it_is_clearly_better():
-    best, others = [[0.90, 0.91, 0.90], [0.91, 0.90, 0.91]], [[0.70, 0.71, 0.71], [0.71, 0.70, 0.70]]
+    best, others = [[0.90, 0.91, 0.90], [0.91, 0.90, 0.91]], [[0.70, 0.71, 0.70], [0.71, 0.70, 0.71]]
     ranked = rank_finalists([finalist_of(4, others, weights=1), finalist_of(7, best, weights=99)], "max", 0.5)
     assert [finalist.trial for finalist in ranked] == [7, 4]
     assert [finalist.is_tied for finalist in ranked] == [True, False]
@@ -110,7 +118,7 @@ def test_finalists_are_trained_on_the_same_folds_with_fresh_seeds_for_their_best
         trainer = build_trainer(sweep, [trial.parameters], data, split, FINALIST_SEED, "cpu")
         scores = [trainer.advance().score for _ in range(trial.epoch)][-1]
         assert np.array(finalist.scores).tolist() == scores.reshape(SEEDS, 3).tolist()
-        assert finalist.search_score == trial.value
+        assert (finalist.search_score, list(finalist.search_folds)) == (trial.value, list(trial.folds))
         assert finalist.mean == pytest.approx(scores.mean())
         assert [list(trial.folds)] * SEEDS != [list(folds) for folds in finalist.scores]
     assert result.best.number == finalists[0].trial
@@ -202,14 +210,36 @@ def test_the_summary_shows_the_finalists(home):
 
 def test_the_study_of_finalists_does_not_depend_on_what_ends_a_search(tmp_path):
     sweep = sweep_with_finalists(enqueue=[{"model.hidden": 5}], constraint=lambda candidate: 0)
-    job = finalists_job(job_of(tmp_path, sweep), [trial_of(3, 0.5), trial_of(5, 0.4)])
+    job = finalists_job(job_of(tmp_path, sweep), [trial_of(3, 0.5), trial_of(5, 0.4)], 2)
     assert job.storage == tmp_path / "finalists-2-3-5.journal"
     assert job.checkpoints == tmp_path / "checkpoints" / "finalists-2-3-5", "a group is not that of the search"
     assert (job.sweep.constraint, job.sweep.enqueue, job.trials, job.name) == (None, (), 2, "spiral")
     in_database = replace(job_of(tmp_path, sweep), storage="sqlite:///a.db", study="", checkpoints="s3://bucket/mine")
-    job = finalists_job(in_database, [trial_of(3, 0.5), trial_of(5, 0.4)])
+    job = finalists_job(in_database, [trial_of(3, 0.5), trial_of(5, 0.4)], 2)
     assert (job.storage, job.study) == ("sqlite:///a.db", "spiral-finalists-2-3-5")
     assert job.checkpoints == "s3://bucket/mine/finalists-2-3-5"
+
+
+def test_the_seed_of_the_search_counts_for_the_choice_and_not_for_the_score():
+    lucky = Finalist(1, 0.9, [0.9, 0.9], [[0.5, 0.5]], 10)
+    steady = Finalist(2, 0.8, [0.8, 0.8], [[0.7, 0.7]], 10)
+    first, second = rank_finalists([lucky, steady], "max", 0.25)
+    assert (first.trial, first.mean, second.gap) == (2, pytest.approx(0.7), pytest.approx(-0.05))
+
+
+def test_a_search_of_few_epochs_has_few_finalists():
+    assert affordable_runs(Refit(), [20, 20, 20], 1800) == (3, 3)
+    assert affordable_runs(Refit(), [20, 20, 20], 1799) == (3, 2)
+    assert affordable_runs(Refit(), [20, 20, 20], 600) == (3, 1)
+    assert affordable_runs(Refit(), [20, 20, 20], 599) == (2, 1)
+    assert affordable_runs(Refit(max_cost=0.0), [20, 20, 20], 599) == (2, 1), "at least two, with one seed"
+    assert affordable_runs(Refit(finalists=9, max_cost=0.5), [5] * 9, 100) == (9, 1)
+
+
+@pytest.mark.parametrize("cost", [-0.1, "much", float("nan"), None])
+def test_a_cost_that_is_no_share_is_refused(cost):
+    with pytest.raises(UserMistake, match=r"Refit\(max_cost=...\) takes a share of the epochs of the search, got"):
+        Refit(max_cost=cost)
 
 
 @pytest.mark.parametrize("arguments", [{"finalists": 0}, {"seeds": 1.5}, {"finalists": True}])
@@ -219,7 +249,7 @@ def test_the_rule_takes_whole_numbers(arguments):
 
 
 def test_a_sweep_refuses_another_rule():
-    with pytest.raises(UserMistake, match=r"Sweep\(winner=...\) takes Refit\(finalists=3, seeds=3\), got 'best'"):
+    with pytest.raises(UserMistake, match=r"Sweep\(winner=...\) takes a rule such as Refit\(finalists=3\), got 'best'"):
         spiral_sweep(winner="best")
 
 

@@ -84,7 +84,7 @@ def _best_trials(result: Result, width: int) -> Table:
 def _finalists(finalists: Sequence[Finalist], metric: str) -> Table:
     """Return a table of the trials that were run again, the winner first."""
     seeds = max(len(finalist.scores) for finalist in finalists)
-    title = f"\nRun again with {count(seeds, 'fresh seed')}:"
+    title = f"\nRun again with {count(seeds, 'fresh seed')}; gaps are over these and that of the search:"
     table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
     for heading in ("trial", f"{metric} again", "95% interval", "gap to the best", "95% interval", "weights"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -28,14 +28,13 @@ class FinalistsRun:
 
     def follow_up(self, found: SearchResult) -> tuple[Job, EventHandler] | None:
         """Return the search of the finalists; None where there is no choice."""
-        self._finalists = choose_finalists(self.job, found.trials)
+        self._finalists, seeds = choose_finalists(self.job, found.trials)
         if not self._finalists:
             return None
         self._begin()
         trials = ", ".join(str(trial.number) for trial in self._finalists)
-        seeds = count(self.job.sweep.winner.seeds, "fresh seed")
-        self._show(Message(f"trials {trials} are run again with {seeds}"))
-        return finalists_job(self.job, self._finalists), FinalistEvents(self._finalists, self._show)
+        self._show(Message(f"trials {trials} are run again with {count(seeds, 'fresh seed')}"))
+        return finalists_job(self.job, self._finalists, seeds), FinalistEvents(self._finalists, self._show)
 
     def compare(self, found: SearchResult) -> list[Finalist]:
         """Return the finalists, the winner first; none where there was no choice.

@@ -94,8 +94,8 @@ class Sweep:
         enqueue: Points to try first, each a dict of values by path such as `{"model.hidden": 64}`; the sampler chooses
             what a point leaves out. Default none.
         resources: What each group of trials takes of a machine; default `Resources()`, one CPU core.
-        winner: Rule by which the winner is chosen and trained; default `Refit()`: the best three trials are run again
-            with three fresh seeds, and the best of them is trained on all training rows.
+        winner: Rule by which the winner is chosen and trained; default `Refit()`: the best trials are run again with
+            fresh seeds, and the best of them is trained on all training rows.
 
     Raises:
         UserMistake: When an argument is missing, has the wrong type, or does not fit the others.

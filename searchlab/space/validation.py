@@ -117,7 +117,7 @@ def validate_resources(sweep: Sweep) -> None:
 def validate_winner(sweep: Sweep) -> None:
     """Raise UserMistake for a rule of the winner of the wrong type."""
     if not isinstance(sweep.winner, Refit):
-        raise UserMistake(f"Sweep(winner=...) takes Refit(finalists=3, seeds=3), got {sweep.winner!r}.")
+        raise UserMistake(f"Sweep(winner=...) takes a rule such as Refit(finalists=3), got {sweep.winner!r}.")
 
 
 def validate_numbers(sweep: Sweep) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from searchlab.errors import UserMistake
-from searchlab.numeric_types import is_whole_number
+from searchlab.numeric_types import is_number, is_whole_number
 
 
 @dataclass(frozen=True)
@@ -14,17 +14,19 @@ class Refit:
 
     A search favors trials that were lucky: the best score of many overstates how good its configuration is. After the
     search, the best trials (and the first enqueued point, where the sweep has one) are trained again on the same folds
-    with fresh seeds, each for the epochs that were its best in the search. The best mean wins. Trials whose paired
-    interval of the difference to it includes 0 are tied with it, and of tied trials the one with the fewest weights
-    wins.
+    with fresh seeds, each for the epochs that were its best in the search. The best mean over all seeds, that of the
+    search included, wins. Trials whose paired interval of the difference to it includes 0 are tied with it, and of tied
+    trials the one with the fewest weights wins.
 
     Args:
-        finalists: Number of trials that are run again; default 3. With 1 the best trial of the search wins, and nothing
-            is run again.
-        seeds: Number of fresh seeds, default 3.
+        finalists: Number of trials that are run again, at most; default 3. With 1 the best trial of the search wins,
+            and nothing is run again.
+        seeds: Number of fresh seeds, at most; default 3.
+        max_cost: Epochs of all finalists and seeds together, as a share of those of the search; default 0.1. Where they
+            would be more, there are fewer seeds, and then fewer finalists: at least two with one seed.
 
     Raises:
-        UserMistake: When a number is not a whole number of at least 1.
+        UserMistake: When a number is not a whole number of at least 1, or `max_cost` is negative.
 
     Reference:
         Bouckaert and Frank (2004) for the variance of repeated cross-validation; Schneider et al. (2025),
@@ -33,14 +35,17 @@ class Refit:
     Example:
         >>> from searchlab import Refit
         >>> Refit(finalists=5)
-        Refit(finalists=5, seeds=3)
+        Refit(finalists=5, seeds=3, max_cost=0.1)
     """
 
     finalists: int = 3
     seeds: int = 3
+    max_cost: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("finalists", "seeds"):
             value = getattr(self, name)
             if not is_whole_number(value) or value < 1:
                 raise UserMistake(f"Refit({name}=...) takes a whole number of at least 1, got {value!r}.")
+        if not is_number(self.max_cost) or not self.max_cost >= 0.0:
+            raise UserMistake(f"Refit(max_cost=...) takes a share of the epochs of the search, got {self.max_cost!r}.")
