@@ -25,6 +25,7 @@ from searchlab.results.finalists import (
     finalists_job,
     rank_finalists,
 )
+from searchlab.runner import finalists as finalists_run
 from searchlab.runner.finalists import FinalistEvents
 from searchlab.runner.resume import resume
 from searchlab.runs.events import EpochFinished
@@ -261,7 +262,10 @@ def test_the_rule_can_be_set_and_does_not_make_another_sweep():
 
 
 @pytest.mark.slow
-def test_ray_runs_the_same_finalists(home, tmp_path):
+@pytest.mark.parametrize("seconds_here", [0.0, 1e6])
+def test_ray_runs_the_same_finalists(home, tmp_path, monkeypatch, seconds_here):
+    """On its workers, and in this process."""
+    monkeypatch.setattr(finalists_run, "MAX_SECONDS_HERE", seconds_here)
     local = run_local(home)
     tuned = run(sweep_with_finalists(), engine="tune", workers=1, home=tmp_path / "tune")
     assert tuned.winner.finalists == local.winner.finalists

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from searchlab.engine.protocol import engine_named
 from searchlab.errors import Interrupted
 from searchlab.results.finalists import Finalist, choose_finalists, compare_finalists, finalists_job
 from searchlab.runs.events import EpochFinished, Event, EventHandler, Message, TrialFinished, TrialStarted
@@ -12,9 +13,11 @@ from searchlab.runs.job import Job, SearchResult
 from searchlab.runs.trials import TrialRecord
 from searchlab.wording import count
 
+MAX_SECONDS_HERE = 10.0  # of training: workers take as long until they have started
+
 
 class FinalistsRun:
-    """Runs the finalists of one search again.
+    """Runs the finalists of one search again: in this process where that is short, otherwise on the search's workers.
 
     Args:
         job: The job of the search.
@@ -25,31 +28,40 @@ class FinalistsRun:
     def __init__(self, job: Job, show: Callable[[Event], None], begin: Callable[[], None]) -> None:
         self.job, self._show, self._begin = job, show, begin
         self._finalists: list[TrialRecord] = []
+        self._seeds = 0
 
     def follow_up(self, found: SearchResult) -> tuple[Job, EventHandler] | None:
-        """Return the search of the finalists; None where there is no choice."""
-        self._finalists, seeds = choose_finalists(self.job, found.trials)
-        if not self._finalists:
-            return None
-        self._begin()
-        trials = ", ".join(str(trial.number) for trial in self._finalists)
-        self._show(Message(f"trials {trials} are run again with {count(seeds, 'fresh seed')}"))
-        return finalists_job(self.job, self._finalists, seeds), FinalistEvents(self._finalists, self._show)
+        """Return the search of the finalists for the workers of the search; None where there is none for them."""
+        self._finalists, self._seeds = choose_finalists(self.job, found.trials)
+        return self._start() if self._finalists and not self._is_short() else None
 
     def compare(self, found: SearchResult) -> list[Finalist]:
         """Return the finalists, the winner first; none where there was no choice.
 
         Raises Interrupted when the run was told to stop meanwhile.
         """
-        if found.follow_up is None:
+        if not self._finalists:
             return []
-        if found.follow_up.paused:
+        again = found.follow_up or engine_named("local").search(*self._start())
+        if again.paused:
             name = self.job.name
             raise Interrupted(
                 f"{name!r} stopped while its best trials were run again; every trial is kept, and `searchlab resume "
                 f"{name}` continues from where it was."
             )
-        return compare_finalists(self.job, self._finalists, found.follow_up.trials)
+        return compare_finalists(self.job, self._finalists, again.trials)
+
+    def _is_short(self) -> bool:
+        """Return whether training in this process, which is not one of a cluster's workers, takes little time."""
+        trials = [(trial, len(trial.curve.scores)) for trial in self._finalists]
+        seconds = sum((trial.epoch or 0) / epochs * trial.curve.seconds for trial, epochs in trials if epochs)
+        return self.job.config.address is None and self._seeds * seconds <= MAX_SECONDS_HERE
+
+    def _start(self) -> tuple[Job, EventHandler]:
+        self._begin()
+        trials = ", ".join(str(trial.number) for trial in self._finalists)
+        self._show(Message(f"trials {trials} are run again with {count(self._seeds, 'fresh seed')}"))
+        return finalists_job(self.job, self._finalists, self._seeds), FinalistEvents(self._finalists, self._show)
 
 
 class FinalistEvents:
