@@ -141,7 +141,7 @@ def select_winner(
             origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), **(origin or {})}
             test = job.sweep.data.testing()
             look = _record_look(job, folder, trial, test, handler or NullHandler())
-            winner = _export(job.sweep, trial, trainer, refitted.texts, folder, origin, test, look, factors)
+            winner = _export(job, trial, trainer, refitted.texts, folder, origin, test, look, factors)
             return replace(winner, finalists=tuple(finalists), baseline=measure_baseline(job))
         failures.append(f"trial {trial.number} {refitted.failure}")
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(failures)}. All trials are kept.")
@@ -156,7 +156,7 @@ def _candidates(sweep: Sweep, trials: Sequence[TrialRecord], finalists: Sequence
 
 
 def _export(
-    sweep: Sweep,
+    job: Job,
     trial: TrialRecord,
     trainer: Trainer,
     texts: Sequence[str],
@@ -166,7 +166,7 @@ def _export(
     look: int | None,
     factors: Sequence[float],
 ) -> Winner:
-    settled = sweep.configuration(trial.parameters).model
+    sweep, settled = job.sweep, job.sweep.configuration(trial.parameters).model
     scalings = trainer.data.scaling, trainer.data.target_scaling
     metrics = sweep.metrics if look else ()
     tested = measure(trainer.model, metrics, test.to(trainer.replicas.device), *scalings)
@@ -218,7 +218,7 @@ def _export(
         artifact=folder.artifact,
         predictions=predict_classes(saved, test) if look else None,
         samples=folder.samples if texts else None,
-        gradient_norms=gradient_norms(saved, trainer.data.to("cpu")),
+        gradient_norms=gradient_norms(saved, job.rows.load()),
         attention_maps=attention_maps(saved, trainer.data),
         test_look=look,
         learning_rate_factors=factors,
