@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
+from searchlab.nn.class_probabilities import softmax
 from searchlab.reporting.figures import (
     plot_confusion_matrix,
     plot_decision_boundary,
@@ -12,7 +13,7 @@ from searchlab.reporting.figures import (
     save_prediction_figures,
 )
 from searchlab.reporting.figures.misclassified_images import most_confident_errors
-from searchlab.reporting.predictions import Predictions, probabilities
+from searchlab.reporting.predictions import Predictions
 from searchlab.reporting.style import COLORS
 
 CLOTHES = ("T-shirt/top", "trouser", "ankle boot")
@@ -30,10 +31,10 @@ def scores_for(predicted, shares, classes=3):
 
 
 def test_probabilities_are_the_softmax_and_nan_without_finite_scores():
-    shares = probabilities(np.array([[0.0, np.log(3)], [1e9, 0.0], [np.nan, 1.0], [np.inf, 0.0]]))
+    shares = softmax(np.array([[0.0, np.log(3)], [1e9, 0.0], [np.nan, 1.0], [np.inf, 0.0]]))
     assert shares[:2] == pytest.approx(np.array([[0.25, 0.75], [1.0, 0.0]]))
     assert np.isnan(shares[2:]).all()
-    assert probabilities(np.empty((0, 3))).shape == (0, 3)
+    assert softmax(np.empty((0, 3))).shape == (0, 3)
 
 
 def test_cells_have_the_numbers_of_rows():
@@ -70,7 +71,7 @@ def test_confusion_matrix_without_errors_and_without_rows():
 
 def test_most_confident_errors_come_first():
     labels, scores = np.array([0, 1, 2, 0, 1]), scores_for([0, 2, 1, 1, 0], [0.99, 0.6, 0.9, 0.7, 0.9])
-    assert most_confident_errors(labels, probabilities(scores)).tolist() == [2, 4, 3, 1]
+    assert most_confident_errors(labels, softmax(scores)).tolist() == [2, 4, 3, 1]
     x = np.random.default_rng(0).random((5, 12))
     figure = plot_misclassified_images(Predictions(x, labels, scores, (3, 4)), limit=3)
     assert texts(figure)[:3] == ["2 → 1  0.90", "1 → 0  0.90", "0 → 1  0.70"]

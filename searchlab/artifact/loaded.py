@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from searchlab.artifact.inputs import as_rows_of
 from searchlab.artifact.similar_words import SimilarWords
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
@@ -16,6 +17,7 @@ from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
+from searchlab.nn.class_probabilities import softmax
 from searchlab.nn.generation import generate
 from searchlab.nn.module import Model
 from searchlab.nn.target_unit import in_target_unit
@@ -55,24 +57,65 @@ class Artifact:
     vocabulary: Vocabulary | None = None
     sequence_format: SequenceFormat | None = None
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Any) -> Array:
         """Return the scores of the model for inputs as they are in the data, or numbers in the unit of the targets.
 
         Args:
-            x: Inputs (B, features), or images (B, height, width).
+            x: Inputs (B, features), images (B, height, width), or a pandas frame, whose columns are found by name.
 
         Returns:
             Scores (B, outputs); of a classifier, the largest one is at the predicted class.
+
+        Raises:
+            UserMistake: When the artifact is not one of rows, or the inputs are not what it takes.
         """
-        inputs: Array = np.array(x, dtype=self.scaling.mean.dtype if self.scaling else np.float32)[None]  # a copy
-        if inputs.ndim == 4 and inputs.shape[2] * inputs.shape[3] == self.manifest["model"]["sizes"][0]:
-            inputs = inputs.reshape(*inputs.shape[:2], -1)
+        if self.vocabulary is not None:
+            has = "pairs of sequences; use translate" if self.sequence_format else "a vocabulary; use generate"
+            raise UserMistake(f"predict needs a network of rows, and this artifact has {has}.")
+        inputs = as_rows_of(self.manifest, x, self.scaling.mean.dtype if self.scaling else np.float32)[None]
         if self.scaling:
             inputs = self.scaling.standardize(inputs)
         model = in_target_unit(self.model, self.target_scaling)
         scores, _ = model.predict(Batch(inputs, np.zeros(inputs.shape[:2], dtype=np.int64)))
         first: Array = scores[0]
         return first
+
+    def probabilities(self, x: Any) -> Array:
+        """Return the probability of each class, the softmax of the scores, (B, classes); each row sums to 1.
+
+        Args:
+            x: Inputs, as for `predict`.
+
+        Raises:
+            UserMistake: When the artifact does not classify rows, or the inputs are not what it takes.
+        """
+        self._require_classes()
+        return softmax(self.predict(x))
+
+    def classify(self, x: Any) -> Array:
+        """Return the class of each input (B,): its name, or its number where classes have no names.
+
+        Args:
+            x: Inputs, as for `predict`.
+
+        Raises:
+            UserMistake: When the artifact does not classify rows, or the inputs are not what it takes.
+        """
+        names = self._require_classes()
+        classes: Array = self.predict(x).argmax(axis=1)
+        return np.array(names)[classes] if names else classes
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes in the order of the scores; none where they have no names."""
+        return list(self.manifest.get("classes") or ())
+
+    def _require_classes(self) -> list[str]:
+        """Return the names of the classes; raise UserMistake where the artifact does not classify rows."""
+        kind = (self.manifest.get("targets") or {}).get("kind")
+        if self.vocabulary is not None or kind != "classes":
+            raise UserMistake("this artifact does not classify rows: its manifest names no classes as targets.")
+        return self.class_names
 
     def generate(
         self,

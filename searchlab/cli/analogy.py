@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from searchlab.cli.most_similar import print_words, winner_of, word_options
+from searchlab.cli.artifact_argument import load_artifact
+from searchlab.cli.most_similar import print_words, word_options
 from searchlab.cli.output import Output
 
 
@@ -16,4 +17,4 @@ from searchlab.cli.output import Output
 @word_options
 def analogy_command(name: str, a: str, b: str, c: str, count: int, dot_product: bool, home: str, as_json: bool) -> None:
     """Print the words that are to C as B is to A, by the word vectors of the sweep NAME: king man queen."""
-    print_words(Output(as_json), name, winner_of(name, home).analogy(a, b, c, count, normalized=not dot_product))
+    print_words(Output(as_json), name, load_artifact(name, home).analogy(a, b, c, count, normalized=not dot_product))

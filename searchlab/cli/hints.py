@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+WINNER_VERBS = ("export", "predict", "generate", "translate", "most-similar", "analogy")
 REPEATED = {  # option: the commands that take it
-    "--home": ("resume", "list", "watch", "stop", "report", "replay", "ui", "most-similar", "analogy"),
+    "--home": ("resume", "list", "watch", "stop", "report", "replay", "ui", *WINNER_VERBS),
     "--address": ("resume", "list", "watch", "stop", "report", "replay"),
 }
 QUOTED = re.compile(r"`searchlab ([\w-]+)((?: [^`]*)?)`")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from searchlab.cli.artifact_argument import load_artifact
 from searchlab.cli.output import Output, home_option, json_option
-from searchlab.errors import UserMistake
-
-if TYPE_CHECKING:
-    from searchlab.artifact import Artifact
 
 
 def word_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,20 +32,9 @@ def word_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("word")
 @word_options
 def most_similar_command(name: str, word: str, count: int, dot_product: bool, home: str, as_json: bool) -> None:
-    """Print the words that are most similar to WORD by the word vectors of the sweep NAME."""
-    found = winner_of(name, home).most_similar(word, count, normalized=not dot_product)
+    """Print the words that are most similar to WORD by the word vectors of NAME, a sweep or an artifact's folder."""
+    found = load_artifact(name, home).most_similar(word, count, normalized=not dot_product)
     print_words(Output(as_json), name, found)
-
-
-def winner_of(name: str, home: str) -> Artifact:
-    """Return the artifact of a sweep; raise UserMistake where it has none."""
-    from searchlab import artifact
-    from searchlab.runs.workspace import Workspace
-
-    folder = Workspace.at(home).sweep(name)
-    if not folder.artifact.exists():
-        raise UserMistake(f"there is no artifact of a sweep {name!r} in {home}; `searchlab list` shows what there is.")
-    return artifact.load(folder.artifact)
 
 
 def print_words(output: Output, name: str, words: list[tuple[str, float]]) -> None:

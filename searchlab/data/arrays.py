@@ -40,6 +40,8 @@ class Arrays:
         test_size: Share of the rows to draw as test rows, between 0 and 1; default 0.2. Not used with `x_test`.
         target_names: The name of each class, in sorted order of the classes, or of each of T targets; default None
             takes the classes themselves.
+        feature_names: The name of each column of x, by which the artifact finds the columns of a pandas frame; default
+            None, those of a frame x, and none for another array.
         groups: The group of each row (N,), numbers or strings; default None for independent rows.
         standardize: Whether each replica sees x with mean 0 and scale 1 on its own training rows; default True.
         standardize_targets: Whether each replica trains on numbers to predict with mean 0 and scale 1 on its own
@@ -69,6 +71,7 @@ class Arrays:
     y_test: Array | None = None
     test_size: float = 0.2
     target_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
     groups: Array | None = None
     standardize: bool = True
     standardize_targets: bool | None = None
@@ -78,6 +81,8 @@ class Arrays:
     def __post_init__(self) -> None:
         if not 0.0 < self.test_size < 1.0:
             raise UserMistake(f"test_size is the share of test rows, between 0 and 1; got {self.test_size!r}.")
+        if self.feature_names is None and hasattr(self.x, "columns"):
+            object.__setattr__(self, "feature_names", tuple(self.x.columns))
         self._validate_pair("x", "y")
         if self.groups is not None:
             object.__setattr__(self, "groups", validate_groups(self.groups, len(self.x)))
@@ -86,10 +91,11 @@ class Arrays:
         if self.x_test is not None and self.y_test is not None:
             self._validate_pair("x_test", "y_test")
             _require_same_features(self.x, self.x_test)
-        for field, kind in (("target_names", str), ("image_shape", int)):
+        for field, kind in (("target_names", str), ("feature_names", str), ("image_shape", int)):
             if (value := getattr(self, field)) is not None:
                 object.__setattr__(self, field, tuple(kind(item) for item in value))
         self._validate_targets()
+        self._validate_feature_names()
         self._validate_image_shape()
         self._test_mask()
 
@@ -119,6 +125,7 @@ class Arrays:
             _output_count(self.y, classes),
             image_shape=self.x.shape[1:] if self.x.ndim == 3 else self.image_shape,
             target_names=target_names,
+            feature_names=self.feature_names,
             groups=None if groups is None else np.unique(groups, return_inverse=True)[1][rows],
             standardize=self.standardize,
             standardize_targets=self._standardizes_targets(classes),
@@ -162,6 +169,14 @@ class Arrays:
             kind = "targets" if classes is None else "classes"
             names = count(len(self.target_names), "name")
             raise UserMistake(f"target_names has {names}, and y has {outputs} {kind}.")
+
+    def _validate_feature_names(self) -> None:
+        names, features = self.feature_names, int(np.prod(self.x.shape[1:]))
+        if names is not None and len(names) != features:
+            raise UserMistake(f"feature_names has {count(len(names), 'name')}, and x has {count(features, 'feature')}.")
+        if names is not None and len(set(names)) < len(names):
+            double = next(name for name in names if names.count(name) > 1)
+            raise UserMistake(f"feature_names has the name {double!r} more than once.")
 
     def _standardizes_targets(self, classes: Array | None) -> bool:
         if classes is not None:

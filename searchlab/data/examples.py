@@ -27,6 +27,7 @@ class Examples(ShuffledRows):
         outputs: Number of classes, or of numbers to predict for each row.
         image_shape: (height, width) where each row is an image; default None.
         target_names: The name of each class or of each number to predict, (outputs,); default None.
+        feature_names: The name of each input, (features,); default None.
         groups: The group of each row, whole numbers (N,); default None for independent rows.
         standardize: Whether each replica sees x with the mean and scale of its own training rows taken out; default
             False.
@@ -53,6 +54,7 @@ class Examples(ShuffledRows):
         *,
         image_shape: tuple[int, int] | None = None,
         target_names: tuple[str, ...] | None = None,
+        feature_names: tuple[str, ...] | None = None,
         groups: Array | None = None,
         standardize: bool = False,
         standardize_targets: bool = False,
@@ -64,7 +66,7 @@ class Examples(ShuffledRows):
         if standardize_targets and np.issubdtype(y.dtype, np.integer):
             raise ValueError("standardize_targets needs numbers to predict, and these targets are classes")
         self.x, self.y, self.outputs = x, y, outputs
-        self.standardize_targets = standardize_targets
+        self.standardize_targets, self.feature_names = standardize_targets, feature_names
         self.image_shape, self.target_names, self.standardize = image_shape, target_names, standardize
         self._groups = None if groups is None else to_host(groups)
         # by the name of the array and the training rows: all trials of a sweep share folds
@@ -131,6 +133,7 @@ class Examples(ShuffledRows):
             self.outputs,
             image_shape=self.image_shape,
             target_names=self.target_names,
+            feature_names=self.feature_names,
             groups=groups,
             standardize=self.standardize,
             standardize_targets=self.standardize_targets,

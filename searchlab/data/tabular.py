@@ -186,7 +186,8 @@ class Csv:
                     f"{path} has a column without a name (number {columns.index_of(name) + 1}), such as the index that "
                     f"pandas writes; if it is no feature, leave it out with ignore={name!r}, else give it a name."
                 )
-        arrays: dict[str, Any] = {"x": columns.numbers([name for name in columns.header if name not in excluded])}
+        features = tuple(name for name in columns.header if name not in excluded)
+        arrays: dict[str, Any] = {"x": columns.numbers(features), "feature_names": features}
         arrays["y"] = self._read_target(columns)
         if self.groups is not None:
             arrays["groups"] = columns.strings(self.groups)

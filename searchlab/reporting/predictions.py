@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from searchlab.backend import Array
 
 
@@ -30,17 +28,6 @@ class Predictions:
     scores: Array
     image_shape: tuple[int, int] | None = None
     class_names: tuple[str, ...] | None = None
-
-
-def probabilities(scores: Array) -> Array:
-    """Return the softmax (N, C) of scores; a row with a score that is not finite gives NaN for every class."""
-    scores = np.asarray(scores, np.float64)
-    finite = np.isfinite(scores).all(axis=1, keepdims=True)
-    safe = np.where(finite, scores, 0.0)
-    with np.errstate(under="ignore"):  # the probability of a very unlikely class is rounded to 0
-        powers = np.exp(safe - safe.max(axis=1, keepdims=True, initial=-np.inf))
-        shares: Array = np.where(finite, powers / powers.sum(axis=1, keepdims=True), np.nan)
-    return shares
 
 
 def class_name(number: int, names: Sequence[str] | None, prefix: str = "") -> str:

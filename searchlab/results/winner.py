@@ -14,6 +14,7 @@ from typing import Any
 
 from searchlab import artifact
 from searchlab.backend import Array
+from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
 from searchlab.engine.refit import (
     RefitTrial,
@@ -180,6 +181,7 @@ def _export(
         "test": {"rows": len(test), "look": look, **_primary(tested, "float32")},
         "data": sweep.describe()["data"],
         "classes": getattr(test, "target_names", None),
+        **_describe_rows(test),
         **_other_metrics(sweep, trial, {"float32": tested}),
         **({"learning_rate_factors": list(factors)} if factors else {}),
         **origin,
@@ -223,6 +225,15 @@ def _export(
         test_look=look,
         learning_rate_factors=factors,
     )
+
+
+def _describe_rows(rows: LoadedDataset) -> dict[str, Any]:
+    """Return the names of inputs and the kind of targets, for data of independent rows."""
+    if not isinstance(rows, Examples):
+        return {}
+    features, names = rows.feature_names, rows.target_names
+    targets = {"kind": "numbers" if rows.labels is None else "classes", "names": names and list(names)}
+    return {"inputs": {"features": features and list(features), "image_shape": rows.image_shape}, "targets": targets}
 
 
 def _primary(scores: Mapping[str, float], kind: str) -> dict[str, float]:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from searchlab.backend import Array, to_host
-from searchlab.reporting.predictions import class_name, probabilities
+from searchlab.nn.class_probabilities import softmax
+from searchlab.reporting.predictions import class_name
 from searchlab.reporting.style import (
     COLORS,
     TEXT_COLOR,
@@ -72,7 +73,7 @@ def _predicted_probabilities(predict: Callable[[Array], Array], points: Array) -
     starts = range(0, len(points), CHUNK_ROWS)
     with np.errstate(all="ignore"):  # far from the data a network may overflow: the background stays white there
         scores = [to_host(predict(points[start : start + CHUNK_ROWS])) for start in starts]
-        return probabilities(np.concatenate(scores))
+        return softmax(np.concatenate(scores))
 
 
 def _extent(points: Array) -> tuple[Extent, float]:

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from searchlab.backend import Array
-from searchlab.reporting.predictions import Predictions, class_name, probabilities
+from searchlab.nn.class_probabilities import softmax
+from searchlab.reporting.predictions import Predictions, class_name
 from searchlab.reporting.style import (
     MUTED_LINE_COLOR,
     TEXT_COLOR,
@@ -31,7 +32,7 @@ def plot_misclassified_images(predictions: Predictions, limit: int = 24) -> Figu
     if predictions.image_shape is None:
         raise ValueError("these predictions are not of images")
     height, width = predictions.image_shape
-    labels, shares = np.ravel(predictions.labels).astype(np.int64), probabilities(predictions.scores)
+    labels, shares = np.ravel(predictions.labels).astype(np.int64), softmax(predictions.scores)
     errors = most_confident_errors(labels, shares)
     rows = errors[:limit]
     captions = [_caption(int(labels[row]), shares[row], predictions.class_names) for row in rows]

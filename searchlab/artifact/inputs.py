@@ -1,0 +1,68 @@
+"""The inputs of an artifact of rows: arrays, or a pandas frame whose columns are found by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from searchlab.backend import Array
+from searchlab.errors import UserMistake
+from searchlab.wording import count
+
+MAX_LISTED = 10  # columns that an error message names
+
+
+def as_rows_of(manifest: Mapping[str, Any], x: Any, dtype: Any) -> Array:
+    """Return the inputs as rows (B, features) of a new array, as the artifact of this manifest takes them.
+
+    Args:
+        manifest: The manifest; `inputs.features` has the names of the columns, where they have any.
+        x: Inputs (B, features), images (B, height, width), or a pandas frame with the columns of the training data in
+            any order.
+        dtype: Type of the numbers.
+
+    Raises:
+        UserMistake: When columns are missing or unknown, the width is another one, or an input is not a finite number.
+    """
+    width, names = int(manifest["model"]["sizes"][0]), feature_names(manifest)
+    if hasattr(x, "columns") and hasattr(x, "to_numpy"):
+        x = select_columns(x, names).to_numpy() if names else x.to_numpy()
+    try:
+        rows: Array = np.array(x, dtype=dtype)  # a copy
+    except (TypeError, ValueError) as error:
+        raise UserMistake(f"the inputs are not an array of numbers ({error}).") from error
+    if rows.ndim == 3 and rows.shape[1] * rows.shape[2] == width:
+        rows = rows.reshape(len(rows), -1)
+    if rows.ndim != 2 or rows.shape[1] != width:
+        columns = f": {_listed(names)}" if names else ""
+        raise UserMistake(f"the network takes rows of {count(width, 'number')}{columns}; got shape {rows.shape}.")
+    is_finite = np.isfinite(rows).all(axis=1)
+    if not is_finite.all():
+        row = int(is_finite.argmin())
+        column = int(np.isfinite(rows[row]).argmin())
+        place = f"column {names[column]!r}" if names else f"column {column}"
+        raise UserMistake(f"row {row}, {place} of the inputs is {rows[row, column]}, and a network takes numbers.")
+    return rows
+
+
+def feature_names(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the names of the input columns in their order; none where they have no names."""
+    return list((manifest.get("inputs") or {}).get("features") or ())
+
+
+def select_columns(frame: Any, names: Sequence[str]) -> Any:
+    """Return the columns of a pandas frame in this order; raise UserMistake where one is missing or unknown."""
+    given = [str(name) for name in frame.columns]
+    missing, surplus = ([n for n in a if n not in b] for a, b in ((names, given), (given, names)))
+    problems = [f"lacks {_listed(missing)}"] if missing else []
+    problems += [f"has {_listed(surplus)}, which the network was not trained on"] if surplus else []
+    if problems:
+        raise UserMistake(f"the table {' and '.join(problems)}; it takes {_listed(names)}.")
+    return frame[[frame.columns[given.index(name)] for name in names]]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, names[:MAX_LISTED]))
+    return shown if len(names) <= MAX_LISTED else f"{shown} and {len(names) - MAX_LISTED} more"

@@ -1,0 +1,101 @@
+"""`searchlab predict`: what a winner predicts for new rows, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from searchlab.cli.artifact_argument import load_artifact
+from searchlab.cli.output import Output, home_option, json_option
+from searchlab.errors import UserMistake
+
+if TYPE_CHECKING:
+    from searchlab.artifact import Artifact
+    from searchlab.backend import Array
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+@click.command("predict")
+@click.argument("name")
+@click.argument("input", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--probabilities", is_flag=True, help="Print the probability of every class, not of the likeliest alone.")
+@home_option
+@json_option
+def predict_command(name: str, input: Path, probabilities: bool, home: str, as_json: bool) -> None:
+    """Print as CSV what the network NAME, a sweep or an artifact's folder, predicts for the rows of INPUT.
+
+    INPUT is a .csv or .tsv file with a header, an .npy file with rows, or a .txt file with a source on each line.
+    """
+    output, saved = Output(as_json), load_artifact(name, home)
+    if input.suffix == ".txt":
+        header, rows = _translations(saved, input)
+    else:
+        header, rows = _predictions(saved, _read_rows(saved, input, output), probabilities)
+    if as_json:
+        output.result({"predictions": [dict(zip(header, row, strict=True)) for row in rows]})
+        return
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+
+
+def _predictions(saved: Artifact, x: Array, probabilities: bool) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """Return the header and the rows of a table of predictions."""
+    targets = saved.manifest.get("targets") or {}
+    if targets.get("kind") != "classes":
+        if probabilities:
+            raise UserMistake("--probabilities needs a network that classifies, and this one predicts numbers.")
+        values = saved.predict(x)
+        names = targets.get("names") or _numbered("prediction", values.shape[1])
+        return names, values.tolist()
+    shares = saved.probabilities(x)
+    names = saved.class_names or [str(number) for number in range(shares.shape[1])]
+    likeliest = shares.argmax(axis=1)
+    if probabilities:
+        return ["class", *names], [[names[c], *row] for c, row in zip(likeliest, shares.tolist(), strict=True)]
+    return ["class", "probability"], [[names[c], row[c]] for c, row in zip(likeliest, shares.tolist(), strict=True)]
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}_{number}" for number in range(count)]
+
+
+def _read_rows(saved: Artifact, path: Path, output: Output) -> Array:
+    """Return the inputs in a file; columns that the network does not know are named on stderr, and left out."""
+    import numpy as np
+
+    if path.suffix == ".npy":
+        try:
+            array: Array = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise UserMistake(f"{path} cannot be read as an array ({error}).") from error
+        return array
+    if path.suffix not in DELIMITERS:
+        raise UserMistake(f"{path} is neither .csv, .tsv, .npy nor .txt.")
+    from searchlab.artifact.inputs import feature_names
+    from searchlab.data.csv_columns import CsvColumns
+
+    columns = CsvColumns.read(path, DELIMITERS[path.suffix])
+    names = feature_names(saved.manifest) or columns.header
+    unused = [name for name in columns.header if name not in names]
+    if unused:
+        click.echo(f"columns that are not used: {', '.join(unused)}", err=True)
+    return columns.numbers(names)
+
+
+def _translations(saved: Artifact, path: Path) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Return the table of the lines of a text file, and what a model of pairs of sequences writes for each."""
+    return ["source", "target"], [[line, saved.translate(line)] for line in _lines(path)]
+
+
+def _lines(path: Path) -> Iterable[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise UserMistake(f"{path} is not text in UTF-8 ({error}).") from error
