@@ -17,6 +17,7 @@ from models.mlp import MLP
 from searchlab import SGD, Choice, Float, Resources, Space, Trainer
 from searchlab.backend import unavailable_reason
 from searchlab.cluster import connection
+from searchlab.cluster.local_ray import end_processes, quiet_ray
 from searchlab.data import Examples
 from searchlab.engine import local, ray_tune
 from searchlab.errors import WorldFault
@@ -35,13 +36,15 @@ def local_ray(**resources):
     """A Ray of this machine within the block."""
     before = dict(os.environ)
     os.environ.update(connection.DRIVER_ENVIRONMENT)
-    ray.init(address="local", include_dashboard=False, object_store_memory=2**28, **resources, **connection.LOG_OPTIONS)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-        os.environ.clear()
-        os.environ.update(before)
+    with quiet_ray() as processes:
+        try:
+            connection.start_ray(processes, **resources)
+            yield
+        finally:
+            ray.shutdown()
+            end_processes(processes)
+            os.environ.clear()
+            os.environ.update(before)
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from searchlab.runner import finalists as finalists_run
 from searchlab.runner.finalists import FinalistEvents
 from searchlab.runner.resume import resume
 from searchlab.runs.events import EpochFinished
+from searchlab.runs.source_files import hash_source
 from searchlab.runs.trials import LearningCurve, TrialRecord
 from tests.jobs import make_job, run
 from tests.sweeps import spiral_sweep
@@ -270,3 +271,11 @@ def test_ray_runs_the_same_finalists(home, tmp_path, monkeypatch, seconds_here):
     tuned = run(sweep_with_finalists(), engine="tune", workers=1, home=tmp_path / "tune")
     assert tuned.winner.finalists == local.winner.finalists
     assert tuned.best.number == local.best.number
+
+
+def test_the_rule_in_a_sweep_file_may_change_between_runs(home):
+    one, other = (f"sweep = Sweep(name='a', winner={rule}, model=m)".encode() for rule in ("Refit(1)", "Refit(5)"))
+    assert hash_source(one) == hash_source(other)
+    run_local(home, spiral_sweep(2))
+    resumed = resume("spiral", home=home, trials=3, sweep=sweep_with_finalists())
+    assert len(resumed.winner.finalists) == 3

@@ -269,7 +269,7 @@ def test_the_record_tells_the_learning_rates_that_the_refit_replays(home):
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_trials_and_winner(home):
-    first, second = run_local(home), run_local(home)
+    first, second = run_local(home), run_local(home, look_again=True)
     assert (first.sweep, second.sweep) == ("spiral", "spiral-2")
     assert facts(first.trials) == facts(second.trials)
     assert first.winner.test_score == second.winner.test_score

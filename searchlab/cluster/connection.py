@@ -118,21 +118,32 @@ def _connect(job: Job, processes: list[GroupLeader]) -> None:
         workers = worker_environment(job.sweep.resources.blas_threads)
         _join(job, job.config.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
         return
+    start_ray(processes, num_cpus=math.ceil((job.config.workers or 1) * job.sweep.resources.cpus))
+
+
+def start_ray(processes: list[GroupLeader], **resources: Any) -> None:
+    """Start a Ray of this machine with these resources, and try again where it does not start.
+
+    Args:
+        processes: The list that `quiet_ray` gave, which holds the processes of Ray then.
+        resources: Options of `ray.init`, such as `num_cpus=2`.
+
+    Raises:
+        RayError: When it has not started after `START_ATTEMPTS` attempts; none leaves a process.
+    """
     attempts = Retrying(retry=retry_if_exception_type(RayError), stop=stop_after_attempt(START_ATTEMPTS), reraise=True)
-    attempts(_start, math.ceil((job.config.workers or 1) * job.sweep.resources.cpus), processes)
+    attempts(_start_once, processes, resources)
 
 
-def _start(cores: int, processes: list[GroupLeader]) -> None:
-    """Start a cluster on this machine; a failed start leaves no process."""
+def _start_once(processes: list[GroupLeader], resources: dict[str, Any]) -> None:
     options: dict[str, Any] = {
-        "num_cpus": cores,
         "include_dashboard": False,
         "object_store_memory": OBJECT_STORE_BYTES,
         "_node_ip_address": "127.0.0.1",  # else Ray listens on every interface
     }
     try:
         with loopback_allowed(), early_failure(processes):
-            ray.init(address="local", **options, **LOG_OPTIONS)
+            ray.init(address="local", **options, **resources, **LOG_OPTIONS)
     except Exception as error:  # Ray raises this very class when its processes do not start
         ray.shutdown()
         end_processes(processes)

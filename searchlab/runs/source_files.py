@@ -13,7 +13,7 @@ from pathlib import Path
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
 
 INSTALLED = {"site-packages", "dist-packages"}  # folders of packages that are no part of a project
-NOT_SEARCHED = {"name", "trials", "budget", "resources"}  # of a Sweep: what a resumed sweep may change
+NOT_SEARCHED = {"name", "trials", "budget", "resources", "winner"}  # of a Sweep: what a resumed sweep may change
 NO_PYTHON = (SyntaxError, ValueError, RecursionError)  # of a file for another version of Python
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
