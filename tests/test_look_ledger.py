@@ -15,10 +15,12 @@ import searchlab
 from searchlab import Accuracy, ParameterCount, Spiral, artifact
 from searchlab.cli.summary import print_result
 from searchlab.errors import WorldFault
+from searchlab.reporting.report import create_report
 from searchlab.results import winner as winner_module
 from searchlab.runner.resume import resume
 from searchlab.runs.events import Message
 from searchlab.runs.look_ledger import Look, LookLedger
+from searchlab.runs.workspace import Workspace
 from tests.jobs import run
 from tests.sweeps import spiral_sweep
 
@@ -153,3 +155,13 @@ def test_a_run_that_ends_while_it_tests_may_test_the_same_winner(home, monkeypat
     resumed = resume("spiral", home=home, sweep=spiral_sweep(3))
     assert resumed.winner.test_look == 1
     assert resumed.winner.test_score is not None
+
+
+def test_a_result_from_before_the_ledger_can_be_opened_and_reported(home):
+    run_local(home)
+    path = home / "sweeps" / "spiral" / "result.json"
+    stored = json.loads(path.read_text())
+    del stored["best"]["test_look"], stored["best"]["baseline"], stored["best"]["beats_baseline"]
+    path.write_text(json.dumps(stored))
+    assert searchlab.open("spiral", home=home).winner.test_look == 1
+    assert "for the first time" in create_report("spiral", Workspace.at(home)).path.read_text()

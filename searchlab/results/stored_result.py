@@ -91,7 +91,7 @@ def winner_of(
         artifact_scores={name: scores["test_float16"] for name, scores in tested.items()},
         artifact=folder.artifact,
         samples=samples,
-        test_look=best["test_look"],
+        test_look=best.get("test_look", 1),
         learning_rate_factors=best.get("learning_rate_factors", ()),
         baseline=Baseline(**best["baseline"]) if best.get("baseline") else None,
         finalists=tuple(Finalist.from_json(values) for values in best.get("finalists", ())),
