@@ -12,6 +12,7 @@ import pytest
 
 from searchlab.cli import execute
 from tests.conftest import ROOT
+from tests.waiting import DEADLINE
 
 
 def run_cli(*arguments, cwd=ROOT, home=None):
@@ -30,7 +31,7 @@ def run_cli_process(*arguments, cwd=ROOT, home=None):
     """Run the command line in a process of its own, and wait for its end."""
     command = [sys.executable, "-m", "searchlab.cli", *map(str, arguments)]
     environment = os.environ | _variables(home)
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=DEADLINE)
 
 
 def error_message(finished, code):

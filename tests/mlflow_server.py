@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ from mlflow import MlflowClient
 
 from searchlab.runs.workspace import Workspace
 from tests.conftest import ROOT
+from tests.waiting import DEADLINE, wait_for
 
 
 def store_uri(home):
@@ -33,7 +33,7 @@ def mlflow_server(home, port):
         subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log, start_new_session=True) as server,
     ):
         try:
-            wait_for(lambda: is_healthy(port), seconds=300.0)
+            wait_for(lambda: is_healthy(port))
             yield
         finally:
             os.killpg(server.pid, signal.SIGKILL)
@@ -44,14 +44,6 @@ def is_healthy(port):
     with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as response:
         return response.status == 200
     return False
-
-
-def wait_for(condition, seconds=180.0):
-    """Wait until the condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"the condition does not hold after {seconds:.0f} s"
-        time.sleep(0.02)
 
 
 def artifact_sizes(home, name):
@@ -77,11 +69,11 @@ def download_from_ui(home, port, run_id, expected):
     command = [sys.executable, "-m", "searchlab.cli", "ui", "--port", str(port), "--home", str(home)]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: is_healthy(port), seconds=300.0)
+        wait_for(lambda: is_healthy(port))
         for path, size in expected.items():
             query = urllib.parse.urlencode({"path": path, "run_uuid": run_id})
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/get-artifact?{query}", timeout=60) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/get-artifact?{query}", timeout=DEADLINE) as response:
                 assert len(response.read()) == size, path
     finally:
         server.terminate()
-        server.wait(60)
+        server.wait(DEADLINE)

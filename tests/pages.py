@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.waiting import DEADLINE
 
 DOCS = ROOT / "docs"
 FENCE = re.compile(r"(?:^`([\w/]+\.py)`[^\n]*\n\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -81,7 +82,7 @@ def run_shell(commands, folder, *, code=0, variables=None):
         env=environment | (variables or {}),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=DEADLINE,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr

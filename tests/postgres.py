@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.waiting import DEADLINE
+
 USER, PASSWORD = "study", "a secret/%word"  # needs %20, %2F and %25 in a URL
 FAST_SETTINGS = ("fsync=off", "shared_buffers=16MB", "max_connections=30", "unix_socket_directories=")
-TIMEOUT = 60.0  # seconds for the server to start or end
 
 
 def unavailable_reason() -> str | None:
@@ -74,7 +75,7 @@ class Postgres:
             start = partial(subprocess.Popen, command, cwd=self._folder, stdout=log, stderr=log)
             self._process = self._starter.submit(start).result()
         check = [_program_folder() / "pg_isready", "-q", "-h", self.host, "-p", str(self.port)]
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + DEADLINE
         while subprocess.run(check, check=False).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start: {(self._folder / 'log').read_text()[-1000:]}")
@@ -84,7 +85,7 @@ class Postgres:
         """End the server: with SIGQUIT at once, like `pg_ctl stop -m immediate`, with SIGINT in order."""
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(TIMEOUT)
+            self._process.wait(DEADLINE)
             self._process = None
 
     @property

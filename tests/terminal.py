@@ -12,9 +12,9 @@ import time
 from searchlab.study.reading import read_trials
 from tests.chaos.processes import kill, members
 from tests.conftest import ROOT
+from tests.waiting import DEADLINE
 
 SPEC = ROOT / "tests" / "chaos" / "sweep.py"
-WAIT_TIMEOUT = 150.0  # seconds for a condition
 
 ENDLESS_SWEEP = """
 import time
@@ -82,7 +82,7 @@ class Terminal:
 
     def wait_until(self, process, condition):
         """Wait until the condition holds; fail when the process ends before."""
-        deadline = time.monotonic() + WAIT_TIMEOUT
+        deadline = time.monotonic() + DEADLINE
         while not condition():
             assert process.poll() is None, self.stderr(process)
             assert time.monotonic() < deadline, self.stderr(process)

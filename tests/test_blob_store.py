@@ -25,6 +25,7 @@ from searchlab.fusion.groups import Group
 from tests.conftest import ROOT
 from tests.relay import relay
 from tests.test_study import epoch
+from tests.waiting import DEADLINE
 from tests.workers import KilledStudy, RecordingStudy, make_checkpoint, train_group
 
 KEY, SECRET = "AKIASEARCHLABTEST", "the-secret-access-key"
@@ -40,7 +41,7 @@ def s3_port():
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline and server.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break
@@ -165,7 +166,7 @@ def test_a_short_outage_ends_nothing(bucket, s3_port, free_port, monkeypatch):
     def become_available():
         available.wait(2.0)
         with relay(s3_port, free_port):
-            over.wait(60)
+            over.wait(DEADLINE)
 
     thread = threading.Thread(target=become_available)
     thread.start()

@@ -15,6 +15,7 @@ import pytest
 
 from tests.command_line import error_message, run_cli, run_cli_process, write_sweep_file
 from tests.conftest import ROOT
+from tests.waiting import DEADLINE
 
 QUICK = ["--engine", "local", "--trials", "2", "--epochs", "2", "--no-tracking"]
 SPIRAL = str(ROOT / "search_spaces" / "spiral_mlp.py")
@@ -248,7 +249,7 @@ def test_ui_serves_the_dashboard_until_a_signal_stops_it(home, free_port, number
     command = [sys.executable, "-m", "searchlab.cli", "ui", "--port", str(free_port), "--home", str(home)]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + DEADLINE
         while True:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/", timeout=5) as response:
@@ -261,10 +262,10 @@ def test_ui_serves_the_dashboard_until_a_signal_stops_it(home, free_port, number
         second = run_cli_process("ui", "--port", free_port, home=home)
         assert "is taken" in error_message(second, 1)
         server.send_signal(number)
-        assert server.wait(30) == 0
+        assert server.wait(DEADLINE) == 0
         with socket.socket() as probe:  # the server that it started has ended too
             assert probe.connect_ex(("127.0.0.1", free_port)) != 0
     finally:
         if server.poll() is None:
             server.terminate()
-            server.wait(30)
+            server.wait(DEADLINE)

@@ -31,6 +31,7 @@ from tests.jobs import make_job
 from tests.postgres import PASSWORD, Postgres
 from tests.relay import relay
 from tests.sweeps import spiral_sweep
+from tests.waiting import DEADLINE, wait_for
 
 COUNT = itertools.count()
 ABSENT = "postgresql://study:secret%2Fword@127.0.0.1:{}/study"  # here, because a traceback shows the lines of a test
@@ -131,13 +132,6 @@ def test_restarts_of_the_server_lose_and_repeat_nothing(server, url, open_databa
             thread.result()
     check_whole(study.trials, len(done))
     check_whole(stored_trials(url), len(done))
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def through(relay, url):
@@ -467,7 +461,7 @@ def test_a_refused_owner_leaves_no_connection(short_timeouts, url, open_mine):
         before = connection.scalar(count)
         with pytest.raises(UserMistake):
             open_mine()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + DEADLINE
         while connection.scalar(count) > before and time.monotonic() < deadline:
             time.sleep(0.05)
         assert connection.scalar(count) == before
@@ -516,7 +510,7 @@ def test_an_idle_owner_takes_its_lock_again(monkeypatch, url, open_mine):
     _, storage = open_mine()
     before = storage.ownership._known_as
     cut(storage, url)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + DEADLINE
     while storage.ownership._known_as[:2] == before[:2] and time.monotonic() < deadline:
         time.sleep(0.05)
     assert storage.ownership._known_as[:2] != before[:2]

@@ -14,6 +14,7 @@ import pytest
 
 from tests import postgres
 from tests.postgres import PASSWORD, USER, Postgres
+from tests.waiting import DEADLINE
 
 ROLES = Path(__file__).parents[1] / "deploy" / "postgres" / "roles.sql"
 SECRETS = {
@@ -22,7 +23,6 @@ SECRETS = {
     "POSTGRES_OPTUNA_PASSWORD": "of-optuna",
     "POSTGRES_DASHBOARD_PASSWORD": "of-dashboard",
 }
-DEADLINE = 120.0  # seconds for the dashboard to answer
 
 
 def run_script(server, **passwords):
@@ -161,7 +161,7 @@ def test_optunas_dashboard_works_with_its_role(server):
         assert execute(server, "optuna", "optuna", "SELECT study_name FROM studies") == [("digits",)]
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(DEADLINE)
 
 
 def wait_for_answer(url, process):

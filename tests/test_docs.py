@@ -17,6 +17,7 @@ from searchlab.space.loader import load
 from tests.conftest import ROOT
 from tests.pages import CODE, DOCS, section
 from tests.test_layout import RANKS
+from tests.waiting import DEADLINE
 
 README = (ROOT / "README.md").read_text()
 LOADED = re.compile(r"""(?:\bsrc=|@import\s+(?:url\()?|\burl\()\s*["']?(?:https?:)?//[^"')\s]+""", re.IGNORECASE)
@@ -37,7 +38,7 @@ def build(config, folder):
     """Build a site; return the exit code and what was printed."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", config, "--site-dir", folder]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -28,6 +28,7 @@ from searchlab.training import EpochReport
 from tests.conftest import ROOT
 from tests.jobs import make_job
 from tests.sweeps import spiral_sweep
+from tests.waiting import DEADLINE
 
 MODEL = Space(MLP, hidden=Choice(5, 9), dropout=Choice(0.0, 0.2))
 OPTIMIZER = Choice(
@@ -334,7 +335,7 @@ while group := next_group(study):
 def test_sigkill_loses_and_repeats_no_point(tmp_path):
     for value in (30, 49):  # values in the middle of a group
         command = [sys.executable, "-c", KILLED, str(tmp_path), str(value)]
-        assert subprocess.run(command, cwd=ROOT, timeout=120).returncode == -signal.SIGKILL
+        assert subprocess.run(command, cwd=ROOT, timeout=DEADLINE).returncode == -signal.SIGKILL
     job = make_job(grid(), "grid", tmp_path / "study.journal", tmp_path / "checkpoints", trials=72)
     records = read_trials(job.storage, job.name)
     assert {record.state for record in records} == {"COMPLETE", "RUNNING"}

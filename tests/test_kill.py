@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from searchlab.study.reading import read_trials
 from tests.chaos.processes import kill, members
 from tests.conftest import ROOT
+from tests.waiting import DEADLINE
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +40,7 @@ class DigitsSweep:
 
     def kill_when(self, process, condition):
         """Kill the whole process group once the condition holds."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + DEADLINE
         while not condition():
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
@@ -83,7 +84,7 @@ def test_a_sweep_killed_three_times_ends_with_every_trial_once(sweep):
     assert not (sweep.folder / "result.json").exists(), "killed before its end"
 
     last = sweep.start("resume", "digits-mlp")
-    out, err = last.communicate(timeout=180)
+    out, err = last.communicate(timeout=DEADLINE)
     assert last.returncode == 0, err
     result = json.loads(out.splitlines()[-1])
     trials = sweep.trials()
@@ -120,7 +121,7 @@ def check_record(result, trials):
 def test_no_process_trains_on_after_its_driver_was_killed(sweep):
     process = sweep.start("run", "search_spaces/digits_mlp.py", *OPTIONS)
     sweep.kill_when(process, lambda: len(sweep.ended()) >= 2)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + DEADLINE
     while remaining := [command for session in sweep.sessions for command in members(session).values()]:
         assert time.monotonic() < deadline, remaining
         time.sleep(0.2)

@@ -21,6 +21,7 @@ from searchlab.environment import RAYLET_VARIABLE
 from tests.chaos.processes import of_kind
 from tests.conftest import ROOT
 from tests.terminal import SPEC, Terminal
+from tests.waiting import DEADLINE, wait_for
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -67,7 +68,7 @@ def test_what_rays_library_prints_does_not_reach_the_terminal():
 def wait_in_block(process, reports):
     with interruptible(threading.Event()) as abort, watched("mine", [process], abort, reports.append):
         process.kill()
-        threading.Event().wait(60)
+        threading.Event().wait(DEADLINE)
 
 
 def test_the_death_of_a_raylet_interrupts_the_search_with_its_reason(raylet):
@@ -92,7 +93,7 @@ def test_a_search_that_cannot_be_interrupted_ends_with_one_sentence(raylet, monk
     monkeypatch.setattr(local_ray.os, "_exit", lambda code: (reports.append(code), ended.set()))
     with watched("mine", [raylet], lambda: None, reports.append):
         raylet.kill()
-        assert ended.wait(60)
+        assert ended.wait(DEADLINE)
     sentence, code = reports
     assert code == 1
     assert "raylet died" in sentence
@@ -120,7 +121,7 @@ with exit_message("mine", *sys.argv[2:]) as tell:
 )
 def test_a_process_that_dies_leaves_a_message(arguments, printed):
     command = [sys.executable, "-c", DYING, *arguments]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
     assert finished.returncode == 3
     assert printed in finished.stderr
     assert len(finished.stderr.splitlines()) == 1
@@ -129,7 +130,7 @@ def test_a_process_that_dies_leaves_a_message(arguments, printed):
 @pytest.mark.parametrize("arguments", [["end"], ["told"]])
 def test_a_block_that_ends_prints_nothing(arguments):
     command = [sys.executable, "-c", DYING, *arguments]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
@@ -153,7 +154,7 @@ def test_a_process_of_ray_that_is_killed_costs_one_sentence_and_resume_continues
     run = terminal.start("run", SPEC, "--workers", 1, "--trials", 4, "--no-tracking")
     terminal.wait_until(run, lambda: of_kind(kind, run.pid) and "searching" in terminal.stderr(run))
     os.kill(of_kind(kind, run.pid)[0], signal.SIGKILL)
-    assert run.wait(120) == 1, terminal.stderr(run)
+    assert run.wait(DEADLINE) == 1, terminal.stderr(run)
     wait_for(lambda: "searchlab: " in terminal.stderr(run))  # from another process, after the end of this one
     output = terminal.stderr(run)
     (sentence,) = [line for line in " ".join(output.split()).split("searchlab: ")[1:]]
@@ -161,7 +162,7 @@ def test_a_process_of_ray_that_is_killed_costs_one_sentence_and_resume_continues
     assert "Traceback" not in output
     assert ".cc:" not in output, "no line of Ray's own reaches the terminal"
     resumed = terminal.start("resume", "chaos")
-    assert resumed.wait(150) == 0, terminal.stderr(resumed)
+    assert resumed.wait(DEADLINE) == 0, terminal.stderr(resumed)
     assert terminal.result(resumed)["trials"]["asked"] == 4
 
 
@@ -191,10 +192,3 @@ def test_a_run_whose_parent_is_process_1_says_that_its_raylet_died(home, tmp_pat
     wait_for(lambda: not of_kind("driver", session) and "searchlab: " in err.read_text())
     assert "`searchlab resume chaos" in " ".join(err.read_text().split())
     assert ".cc:" not in err.read_text()
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 150
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

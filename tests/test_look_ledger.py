@@ -23,6 +23,7 @@ from searchlab.runs.look_ledger import Look, LookLedger
 from searchlab.runs.workspace import Workspace
 from tests.jobs import run
 from tests.sweeps import spiral_sweep
+from tests.waiting import DEADLINE
 
 LOOK = Look("c1", "first", "id1", 3, 100.0)
 
@@ -85,7 +86,7 @@ def test_sweeps_that_end_at_the_same_time_lose_no_look(ledger):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(DEADLINE)
     looks = json.loads(ledger.path.read_text())["looks"]
     assert sorted((look["sweep"], look["trial"]) for look in looks) == [(s, t) for s in "ab" for t in range(20)]
 

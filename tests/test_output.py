@@ -18,6 +18,7 @@ from searchlab.runs.events import Message
 from tests.conftest import ROOT
 from tests.jobs import run
 from tests.sweeps import spiral_sweep
+from tests.waiting import DEADLINE
 
 COMMAND = [sys.executable, "-m", "searchlab.cli"]
 RUN = ["run", "search_spaces/spiral_mlp.py", "--engine", "local", "--trials", "2", "--epochs", "2", "--no-tracking"]
@@ -26,7 +27,7 @@ RUN = ["run", "search_spaces/spiral_mlp.py", "--engine", "local", "--trials", "2
 def call(*arguments, home, **options):
     """Run a command in a process of its own."""
     command = [*COMMAND, *map(str, arguments), "--home", str(home)]
-    return subprocess.run(command, cwd=ROOT, text=True, timeout=120, **options)
+    return subprocess.run(command, cwd=ROOT, text=True, timeout=DEADLINE, **options)
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_a_run_whose_terminal_is_closed_ends_with_its_winner(tmp_path):
         os.execv(sys.executable, [*COMMAND, *RUN, "--set", "training.epochs=200", "--home", str(tmp_path)])  # noqa: S606, this program itself
     assert os.read(terminal, 100)
     os.close(terminal)
-    deadline, ended = time.monotonic() + 150, (0, 0)
+    deadline, ended = time.monotonic() + DEADLINE, (0, 0)
     while not ended[0] and time.monotonic() < deadline:
         ended = os.waitpid(process, os.WNOHANG)
         time.sleep(0.05)

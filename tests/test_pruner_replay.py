@@ -19,6 +19,7 @@ from searchlab.runs.trials import LearningCurve, TrialRecord
 from searchlab.runs.workspace import Workspace
 from tests.jobs import run
 from tests.sweeps import spiral_sweep
+from tests.waiting import DEADLINE
 
 ROOT = Path(__file__).parents[1]
 
@@ -135,7 +136,7 @@ def test_a_sweep_that_cannot_be_replayed_is_a_user_mistake(tmp_path):
 
 def searchlab(*arguments):
     command = [sys.executable, "-m", "searchlab.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE)
 
 
 @pytest.fixture(scope="module")

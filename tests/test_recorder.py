@@ -15,7 +15,7 @@ from searchlab.tracking.probe import ServerAway
 from searchlab.tracking.recorder import Recorder
 from searchlab.tracking.sweep_record import SweepRecord
 from searchlab.tracking.writer import Writer
-from tests.mlflow_server import wait_for
+from tests.waiting import wait_for
 
 PRINTING = "import time\nwhile True: print('{\"written\": 0}', flush=True); time.sleep(0.01)"
 SILENT = "import time; time.sleep(600)"

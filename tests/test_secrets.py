@@ -24,6 +24,7 @@ from tests.conftest import ROOT
 from tests.jobs import make_manifest, run
 from tests.mlflow_faults import answering_server, hanging_server, refusing_server, vanishing_server
 from tests.sweeps import spiral_sweep
+from tests.waiting import DEADLINE
 
 USER, PASSWORD = "us3rt0ken", "pa$$&w0rd/+"
 QUOTED = "pa%24%24%26w0rd%2F%2B"
@@ -178,7 +179,7 @@ def test_no_file_of_a_run_and_no_line_of_its_terminal_has_the_secret(tmp_path, k
     command += ["--trials", "2", "--epochs", "2", "--json", "--home", str(home)]
     with SERVERS[kind]() as address:
         environment = {**os.environ, "MLFLOW_TRACKING_URI": f"http://{credentials}@{address}"}
-        finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+        finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE)
     assert finished.returncode == 0, finished.stderr
     assert f"http://{address} is not complete" in json.loads(finished.stdout.splitlines()[-1])["record_fault"]
     files = [file for file in home.rglob("*") if file.is_file()]

@@ -15,6 +15,7 @@ from searchlab.runs.events import EventBuffer
 from searchlab.space.loader import load
 from tests.jobs import make_job
 from tests.terminal import SPEC, Terminal, write_endless_sweep
+from tests.waiting import DEADLINE
 
 TRIALS = 8
 
@@ -130,7 +131,7 @@ def test_after_one_signal_every_group_is_saved_and_resume_ends_as_if_uninterrupt
     run = terminal.start("run", SPEC, *options)
     terminal.wait_until(run, lambda: sum(trial.state != "RUNNING" for trial in terminal.trials()) >= 2)
     stop(run)
-    assert run.wait(120) == 130, terminal.stderr(run)
+    assert run.wait(DEADLINE) == 130, terminal.stderr(run)
     check_interrupted(terminal, run, "chaos")
     assert terminal.result(run)["exit_code"] == 130
     stopped = terminal.trials()
@@ -142,7 +143,7 @@ def test_after_one_signal_every_group_is_saved_and_resume_ends_as_if_uninterrupt
     assert {run.info.status for run in runs(terminal.home)} <= {"FINISHED", "KILLED"}, "no run is left RUNNING"
 
     resumed = terminal.start("resume", "chaos")
-    assert resumed.wait(150) == 0, terminal.stderr(resumed)
+    assert resumed.wait(DEADLINE) == 0, terminal.stderr(resumed)
     assert facts(terminal.trials()) == facts(uninterrupted)
     before = {trial.number: trial.curve.times for trial in stopped if trial.state != "RUNNING"}
     assert before == {trial.number: trial.curve.times for trial in terminal.trials() if trial.number in before}
@@ -162,7 +163,7 @@ def test_after_two_signals_a_run_ends_within_an_epoch(terminal, tmp_path, engine
         terminal.wait_until(run, lambda: signals.STOP_MESSAGE in " ".join(terminal.stderr(run).split()))
     time.sleep(signals.DUPLICATE_WINDOW)
     stop(run)
-    assert run.wait(120) == 130, terminal.stderr(run)
+    assert run.wait(DEADLINE) == 130, terminal.stderr(run)
     check_interrupted(terminal, run, "endless")
     assert [trial.state for trial in terminal.trials("endless")] == ["RUNNING"]
 

@@ -24,6 +24,7 @@ from tests.command_line import error_message, run_cli
 from tests.conftest import ROOT
 from tests.terminal import SPEC, Terminal, write_endless_sweep
 from tests.test_status import end_in_every_state, job_in, spiral_manifest
+from tests.waiting import DEADLINE
 
 TRIALS = 12
 DRIVER = """
@@ -106,13 +107,13 @@ def test_the_driver_is_signaled_once_however_it_was_started(folder, setup):
     with driver(folder, before=0.5 if setup else 0.0, after=0.6, preexec_fn=setup) as process:
         first = threading.Thread(target=lambda: results.append(stop_sweep(folder)))
         first.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + DEADLINE
         while folder.read("stop") is None:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         results.append(stop_sweep(folder))
         first.join()
-        assert process.wait(5) == 0, "a second signal would have ended it at once"
+        assert process.wait(DEADLINE) == 0, "a second signal would have ended it at once"
     assert results[0] == results[1]
     assert results[0].was_running
     assert re.search(r"spiral: stopped with 4 of 7 trials .*`searchlab resume spiral", stop_text(results[0]))
@@ -125,7 +126,7 @@ def test_a_later_run_is_signaled_again(folder):
     for _ in range(2):
         with driver(folder) as process:
             assert stop_sweep(folder).was_running
-            assert process.wait(5) == 0
+            assert process.wait(DEADLINE) == 0
 
 
 def test_a_slow_driver_is_signaled_and_not_killed(folder):
@@ -133,7 +134,7 @@ def test_a_slow_driver_is_signaled_and_not_killed(folder):
         for _ in range(2):
             with pytest.raises(WorldFault, match=rf"process {process.pid} .* after 0.3 seconds"):
                 stop_sweep(folder, timeout=0.3)
-        assert process.wait(5) == 0
+        assert process.wait(DEADLINE) == 0
 
 
 def test_a_former_lock_holder_is_never_signaled(folder):
@@ -200,9 +201,9 @@ def test_a_stopped_and_resumed_sweep_has_exactly_the_trials_requested(terminal, 
     terminal.wait_until(run, lambda: sum(trial.state != "RUNNING" for trial in terminal.trials()) >= 2)
     watch = terminal.start("watch", "chaos", "--interval", 0.1)
     stop = terminal.start("stop", "chaos")
-    assert stop.wait(120) == 0, terminal.stderr(stop)
-    assert run.wait(60) == 130, terminal.stderr(run)
-    assert watch.wait(30) == 1, terminal.stderr(watch)
+    assert stop.wait(DEADLINE) == 0, terminal.stderr(stop)
+    assert run.wait(DEADLINE) == 130, terminal.stderr(run)
+    assert watch.wait(DEADLINE) == 1, terminal.stderr(watch)
     stopped = terminal.trials()
     ended = [trial.number for trial in stopped if trial.state != "RUNNING"]
     printed = {"sweep": "chaos", "state": "interrupted", "ended": len(ended), "asked": TRIALS}
@@ -211,15 +212,15 @@ def test_a_stopped_and_resumed_sweep_has_exactly_the_trials_requested(terminal, 
     saved = [int(file.stem) for file in (terminal.home / "sweeps" / "chaos" / "checkpoints").glob("*.npz")]
     assert saved == [trial.number for trial in stopped if trial.state == "RUNNING"], "every unfinished group is saved"
     again = terminal.start("stop", "chaos")
-    assert again.wait(30) == 0
+    assert again.wait(DEADLINE) == 0
     assert terminal.result(again) == printed
 
     resumed = terminal.start("resume", "chaos")
-    assert resumed.wait(150) == 0, terminal.stderr(resumed)
+    assert resumed.wait(DEADLINE) == 0, terminal.stderr(resumed)
     assert [trial.number for trial in terminal.trials()] == list(range(TRIALS))
     assert all(trial.state in ("COMPLETE", "PRUNED") for trial in terminal.trials())
     last = terminal.start("stop", "chaos")
-    assert last.wait(30) == 0
+    assert last.wait(DEADLINE) == 0
     assert terminal.result(last) == {"sweep": "chaos", "state": "finished", "ended": TRIALS, "asked": TRIALS}
 
 
@@ -230,8 +231,8 @@ def test_an_endless_epoch_is_not_ended_however_often_the_sweep_is_stopped(termin
     terminal.wait_until(run, progress.exists)
     for _ in range(2):
         stop = terminal.start("stop", "endless", "--timeout", 1)
-        assert stop.wait(30) == 1
+        assert stop.wait(DEADLINE) == 1
         assert re.search(rf"process {run.pid} .* after 1 seconds", terminal.result(stop)["error"])
         assert run.poll() is None
     run.send_signal(signal.SIGTERM)  # as the message says
-    assert run.wait(60) == 130, terminal.stderr(run)
+    assert run.wait(DEADLINE) == 130, terminal.stderr(run)

@@ -24,7 +24,8 @@ from searchlab.tracking.recorder import Recorder
 from searchlab.tracking.run_recorder import NullRecorder
 from searchlab.tracking.sweep_record import SweepRecord
 from tests.conftest import ROOT
-from tests.mlflow_server import mlflow_server, store_uri, wait_for
+from tests.mlflow_server import mlflow_server, store_uri
+from tests.waiting import wait_for
 
 STATES = ("COMPLETE", "PRUNED", "FAIL")
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}

@@ -23,9 +23,10 @@ from searchlab.study.study import Study
 from searchlab.tracking import recorder
 from tests.conftest import ROOT
 from tests.jobs import make_job, run
-from tests.mlflow_server import mlflow_server, store_uri, wait_for
+from tests.mlflow_server import mlflow_server, store_uri
 from tests.sweeps import spiral_sweep
 from tests.terminal import Terminal, write_endless_sweep
+from tests.waiting import DEADLINE, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +143,7 @@ def test_a_server_that_comes_back_before_the_end_has_the_whole_record(home, serv
     def start():
         wait_for(lambda: server.failed_calls() >= 1)
         server.start()
-        wait_for(lambda: has_run(home, "spiral"), seconds=150.0)
+        wait_for(lambda: has_run(home, "spiral"))
 
     result = run_recorded(home, server, ActionHandler({5: start}))
     assert (result.record_fault, bool(result.run_id)) == (None, True)
@@ -170,7 +171,7 @@ def run_on_small_disk(tmp_path, home, script):
     environment = {"OUT": str(out), "PYTHON": sys.executable, "HOME_FOLDER": str(disk), "PYTHONPATH": str(ROOT)}
     finished = subprocess.run(
         ["unshare", "--mount", "bash", "-c", SMALL_DISK_SCRIPT + script, "bash", str(disk), str(home / "mlflow.db")],
-        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=900,
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=DEADLINE,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
     codes = [int(code) for code in (out / "codes").read_text().split()]

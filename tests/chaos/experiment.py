@@ -14,8 +14,9 @@ from typing import Any
 from searchlab.runs.trials import TrialRecord
 from searchlab.runs.workspace import write_atomically
 from searchlab.space.loader import load
-from tests.chaos.observed_sweep import NAME, WAIT_TIMEOUT, ObservedSweep, Run
+from tests.chaos.observed_sweep import NAME, ObservedSweep, Run
 from tests.chaos.processes import ENDS_RUN, draw_kinds, kill, members, of_kind
+from tests.waiting import DEADLINE
 
 FOLDER = Path(__file__).parent
 START_SHARE = 0.2  # of the kills may come while a run starts; the others come while it searches
@@ -87,11 +88,11 @@ class ChaosExperiment(ObservedSweep):
 
     def wait_until_trained(self, run: Run, kills_left: int) -> Run:
         """Wait until a worker has trained, and return the current run."""
-        deadline = time.monotonic() + WAIT_TIMEOUT
+        deadline = time.monotonic() + DEADLINE
         while not self.has_trained(run):
             run = self.keep_running(run, kills_left)
             if time.monotonic() > deadline:
-                raise TimeoutError(f"nothing was trained for {WAIT_TIMEOUT:.0f} seconds: {run.last_lines}")
+                raise TimeoutError(f"nothing was trained for {DEADLINE:.0f} seconds: {run.last_lines}")
         return run
 
     def keep_running(self, run: Run, kills_left: int) -> Run:
@@ -146,7 +147,7 @@ class ChaosExperiment(ObservedSweep):
             has_recovered = is_replaced if event.kind == "worker" else self.has_trained(run)
             if has_recovered or (event.kind not in ENDS_RUN and self.phase(run) == "winner"):
                 break
-            if time.time() - event.time > WAIT_TIMEOUT:
+            if time.time() - event.time > DEADLINE:
                 raise TimeoutError(f"nothing is trained after {event.kind} was killed: {run.last_lines}")
         if run.process.poll() is None:
             event.recovery = time.time() - event.time
@@ -154,7 +155,7 @@ class ChaosExperiment(ObservedSweep):
 
     def wait(self, run: Run) -> int:
         """Return the exit code of the run; raise TimeoutError when it does not end."""
-        deadline = time.monotonic() + WAIT_TIMEOUT
+        deadline = time.monotonic() + DEADLINE
         while run.process.poll() is None:
             time.sleep(0.02)
             if time.monotonic() > deadline:

@@ -14,10 +14,10 @@ from searchlab.engine.checkpoints import CheckpointStore
 from searchlab.runs.trials import TrialRecord
 from searchlab.study.reading import read_trials
 from tests.chaos.processes import kill, members, of_kind
+from tests.waiting import DEADLINE
 
 ROOT = Path(__file__).parents[2]
 NAME = "chaos"
-WAIT_TIMEOUT = 300.0  # seconds for a run to train or to end
 
 
 @dataclass
@@ -118,7 +118,7 @@ class ObservedSweep:
 
     def remaining_processes(self) -> list[str]:
         """Return the command lines of the processes that do not end after the driver has ended."""
-        deadline = time.monotonic() + WAIT_TIMEOUT
+        deadline = time.monotonic() + DEADLINE
         while running := [command for run in self.runs for command in members(run.session).values()]:
             if time.monotonic() > deadline:
                 break

@@ -18,7 +18,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-START_TIMEOUT = 20.0  # seconds for a host to start or to end
+from tests.waiting import DEADLINE
+
 SHARED_MOUNTS = ("/proc", "/sys", "/dev")
 KEPT_FOLDERS = (Path(__file__).parents[2], Path(sys.prefix).resolve())  # the code, where it is in a folder of `tmpfs`
 
@@ -134,7 +135,7 @@ class Host:
                 ["ip", "netns", "exec", self.namespace, *unshare, "sh", str(self.folder / "init")],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(self.environment), start_new_session=True,
             )  # fmt: skip
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + DEADLINE
         while not (child := self._child()) or not Path(f"/proc/{child}/root/.ready").exists():
             assert self._process.poll() is None, f"{self.name}: {self.log.read_text()[-2000:]}"
             assert time.monotonic() < deadline, f"{self.name} does not start"
@@ -164,7 +165,7 @@ class Host:
             *self._as_user(), "env", "-i", *variables, *command,
         ]  # fmt: skip
 
-    def run(self, *command: str, seconds: float = 60.0, **changes: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, seconds: float = DEADLINE, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run a command on this host to its end."""
         return subprocess.run(self._command_line(command, **changes), capture_output=True, text=True, timeout=seconds)
 
@@ -187,7 +188,7 @@ class Host:
         self.signal(signal.SIGKILL)
         if self._process is not None:
             self._process.kill()
-            self._process.wait(START_TIMEOUT)
+            self._process.wait(DEADLINE)
         run("ip", "netns", "del", self.namespace, check=False)
         shutil.rmtree(self.folder / "filesystem", ignore_errors=True)
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from tests.cluster.compose import Service, outside_networks, services
 from tests.cluster.hosts import Host, Switch
 from tests.conftest import ROOT
+from tests.waiting import DEADLINE
 
 START_ORDER = ("postgres", "mlflow", "mlflow-auth", "ray-head", "ray-worker")
 STORE = "store-1", ["moto_server", "-H", "0.0.0.0", "-p", "9000"]  # noqa: S104, an S3 service for other hosts
-HEALTH_TIMEOUT = 420.0  # seconds for a service to become healthy: a node that takes Ray more than 30 s starts again
 ENTRYPOINT = ("sh", str(ROOT / "tests" / "cluster" / "postgres-entrypoint.sh"))
 MACHINE_VARIABLES = (
     "OPENBLAS_CORETYPE",
@@ -95,7 +95,7 @@ class Stack:
         self.hosts[name] = host
         return host
 
-    def wait_until_healthy(self, name: str, seconds: float = HEALTH_TIMEOUT) -> float:
+    def wait_until_healthy(self, name: str, seconds: float = DEADLINE) -> float:
         """Wait until the health check of a host's service passes, and return how many seconds that took."""
         started, check = time.monotonic(), self.services[name.rpartition("-")[0]].health
         while True:
@@ -116,7 +116,7 @@ class Stack:
         self.hosts[name].signal(signal.Signals[self.services[name.rpartition("-")[0]].stop_signal])
         self.wait_for_restart(name, before)
 
-    def wait_for_restart(self, name: str, before: float, seconds: float = 120.0) -> float:
+    def wait_for_restart(self, name: str, before: float, seconds: float = DEADLINE) -> float:
         """Wait until a host has been restarted since `before` and is healthy; return how many seconds that took."""
         started = time.monotonic()
         while self.restart_times.get(name, 0.0) <= before:

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from tests.waiting import DEADLINE
+
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 WRITE = """
@@ -36,6 +38,7 @@ except psycopg.Error as error:
 """
 REQUEST = """
 import sys, urllib.error, urllib.request
+
 try:
     print(urllib.request.urlopen(urllib.request.Request(sys.argv[2], method=sys.argv[1])).read().decode())
 except urllib.error.HTTPError as error:
@@ -72,7 +75,7 @@ def test_workers_and_the_database_have_no_way_out_and_published_services_have(cl
 def test_services_use_less_than_half_of_their_processes(cluster, user):
     user.submit("threads", "--trials", "4")
     most = dict.fromkeys(SERVICES, 0)
-    deadline = time.monotonic() + 240.0
+    deadline = time.monotonic() + DEADLINE
     while len(user.ended("threads")) < 4:
         assert time.monotonic() < deadline
         for name in SERVICES:

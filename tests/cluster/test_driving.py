@@ -31,7 +31,7 @@ def head(cluster):
 def run_searchlab(host, *arguments, **changes):
     """Run `searchlab run` in the project on this host; return its exit code, its JSON result and its stderr."""
     command = ["sh", "-c", 'cd /tmp/project && exec "$@"', "sh", "searchlab", "run", *arguments, "--json"]
-    finished = host.run(*command, seconds=180, **changes)
+    finished = host.run(*command, **changes)
     return finished.returncode, json.loads(finished.stdout.splitlines()[-1]), finished.stderr
 
 
@@ -75,7 +75,7 @@ def test_a_run_waits_for_a_device_that_no_node_has_and_reports_it(head):
     timeout(1) signals the process and its group; the second signal must not stop the run at once.
     """
     command = "cd /tmp/project && timeout --signal=INT 40 searchlab run search_spaces/slow.py --device cuda"
-    finished = head.run("sh", "-c", f"{command} --address auto --name waiting", seconds=120)
+    finished = head.run("sh", "-c", f"{command} --address auto --name waiting")
     output = " ".join((finished.stdout + finished.stderr).split())
     assert "waiting for a slot on the cluster: it needs 1 CPU and 1 GPU for a group on cuda" in output
     assert "`searchlab resume waiting" in output

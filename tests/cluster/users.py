@@ -15,8 +15,8 @@ from typing import Any
 from searchlab.runs.workspace import write_atomically
 from tests.cluster.stack import Stack
 from tests.conftest import ROOT
+from tests.waiting import DEADLINE
 
-WAIT_TIMEOUT = 240.0  # seconds for a sweep to finish, or to reach a condition
 PROJECT = ROOT / "tests" / "cluster" / "project"
 READ_TRIALS = """
 import json, os
@@ -83,13 +83,13 @@ class User:
         self.project = self.stack.folder / self.host / "home" / "project"
         shutil.copytree(PROJECT, self.project, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def run(self, *arguments: str, seconds: float = 120.0, **changes: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, seconds: float = DEADLINE, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run `searchlab` with these arguments in the project."""
         host = self.stack.hosts[self.host]
         command = ["sh", "-c", f'cd {self.project} && exec "$@"', "sh", "searchlab", *arguments]
         return host.run(*command, seconds=seconds, **{**self.environment, **changes})
 
-    def result(self, *arguments: str, seconds: float = 120.0) -> dict[str, Any]:
+    def result(self, *arguments: str, seconds: float = DEADLINE) -> dict[str, Any]:
         """Run `searchlab` with these arguments, and return the JSON object that it prints."""
         finished = self.run(*arguments, "--json", seconds=seconds)
         assert finished.returncode == 0, f"{arguments}: {finished.stdout[-2000:]} {finished.stderr[-3000:]}"
@@ -128,16 +128,14 @@ class User:
         shape: list[int] = _last_line_json(host.run("sh", "-c", command))
         return shape
 
-    def wait_until_finished(self, name: str, seconds: float = WAIT_TIMEOUT) -> float:
+    def wait_until_finished(self, name: str, seconds: float = DEADLINE) -> float:
         """Watch the sweep until it is finished, and return how many seconds that took."""
         started = time.monotonic()
         watched = self.run("watch", name, "--wait", "60", seconds=seconds)
         assert watched.returncode == 0, f"{watched.stdout[-2000:]} {watched.stderr[-2000:]} {self.driver_log(name)}"
         return time.monotonic() - started
 
-    def wait_until(
-        self, name: str, condition: Callable[[dict[int, Trial]], bool], seconds: float = WAIT_TIMEOUT
-    ) -> None:
+    def wait_until(self, name: str, condition: Callable[[dict[int, Trial]], bool], seconds: float = DEADLINE) -> None:
         """Wait until the condition holds for the trials that have ended."""
         started = time.monotonic()
         while not condition(self.ended(name)):
@@ -157,7 +155,7 @@ class User:
     def wait_until_trained(self, hosts: set[str], since: float) -> float:
         """Wait until one of these hosts has trained since this time, and return how many seconds later that was."""
         while not self.hosts_that_trained(since) & hosts:
-            assert time.time() - since < WAIT_TIMEOUT, f"none of {hosts} trains"
+            assert time.time() - since < DEADLINE, f"none of {hosts} trains"
             time.sleep(0.1)
         return time.time() - since
 
