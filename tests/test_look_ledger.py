@@ -16,7 +16,7 @@ from searchlab import Accuracy, ParameterCount, Spiral, artifact
 from searchlab.cli.summary import print_result
 from searchlab.errors import WorldFault
 from searchlab.reporting.report import create_report
-from searchlab.results import winner as winner_module
+from searchlab.results import export
 from searchlab.runner.resume import resume
 from searchlab.runs.events import Message
 from searchlab.runs.look_ledger import Look, LookLedger
@@ -144,15 +144,15 @@ def test_several_metrics_without_a_look(home):
 
 
 def test_a_run_that_ends_while_it_tests_may_test_the_same_winner(home, monkeypatch):
-    measure = winner_module.measure
+    measure = export.measure
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(winner_module, "measure", interrupted)
+    monkeypatch.setattr(export, "measure", interrupted)
     with pytest.raises(searchlab.errors.Interrupted):
         run_local(home)
-    monkeypatch.setattr(winner_module, "measure", measure)
+    monkeypatch.setattr(export, "measure", measure)
     resumed = resume("spiral", home=home, sweep=spiral_sweep(3))
     assert resumed.winner.test_look == 1
     assert resumed.winner.test_score is not None

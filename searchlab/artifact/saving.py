@@ -21,6 +21,7 @@ from searchlab.artifact.format import (
     WEIGHTS,
     manifest_sum,
 )
+from searchlab.artifact.rounding import OVERFLOW, Rounding
 from searchlab.backend import Array
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
@@ -37,6 +38,7 @@ def save(
     sizes: Sequence[int],
     metadata: Mapping[str, Any],
     *,
+    keep_float32: Mapping[str, str] | None = None,
     buffers: Mapping[str, Array] | None = None,
     scaling: Scaling | None = None,
     target_scaling: Scaling | None = None,
@@ -45,8 +47,9 @@ def save(
 ) -> None:
     """Write a trained model to a folder: weights in float16, a manifest, and the vocabulary where there is one.
 
-    Buffers and the scaling are not rounded to float16: they are few numbers, in the units of the data, which float16
-    may not hold.
+    A tensor with a weight beyond the range of float16 stays float32, and the manifest says so; it lists for every
+    tensor what rounding does to it. Buffers and the scaling are not rounded: they are few numbers, in the units of the
+    data, which float16 may not hold.
 
     Args:
         folder: The folder; it is made if need be, and files in it are replaced.
@@ -55,6 +58,7 @@ def save(
         arguments: The keyword arguments of the model.
         sizes: The sizes of the data, which the model takes after the replicas.
         metadata: More entries of the manifest, as JSON values.
+        keep_float32: Names of weights that stay float32 too, each with the reason, a sentence; default none.
         buffers: The parameters that are not trainable (running statistics) by name; default none.
         scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None.
         target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
@@ -62,7 +66,7 @@ def save(
         sequence_format: Vocabularies and lengths of a model of pairs of sequences; default None.
 
     Raises:
-        OverflowError: When a weight is beyond the range of float16.
+        OverflowError: When a weight is not a finite number, as after training has diverged.
         UserMistake: When the model, or a class or function among its arguments, cannot be imported by name.
 
     Example:
@@ -78,15 +82,19 @@ def save(
         ['manifest.json', 'weights.npz']
     """
     folder = Path(folder)
-    with np.errstate(under="ignore"):  # weights too small for float16 become 0
-        halves = {name: np.asarray(value, dtype=np.float16) for name, value in weights.items()}
-    for name, half in halves.items():
-        if not np.isfinite(half).all():
-            raise OverflowError(f"{name} has weights beyond the range of float16 (65,504)")
+    rounding = {name: Rounding.of(value) for name, value in weights.items()}
+    kept = dict(keep_float32 or {}) | {name: OVERFLOW for name, each in rounding.items() if each.overflows}
+    with np.errstate(under="ignore", over="ignore"):  # weights too small for float16 become 0
+        rounded = {
+            name: np.asarray(value, dtype=np.float32 if name in kept else np.float16) for name, value in weights.items()
+        }
+    for name, values in rounded.items():
+        if not np.isfinite(values).all():
+            raise OverflowError(f"{name} has weights that are no finite numbers")
     exact = {name: np.asarray(value, dtype=np.float32) for name, value in (buffers or {}).items()}
     for names, each in ((SCALING, scaling), (TARGET_SCALING, target_scaling)):
         exact |= dict(zip(names, (each.mean[0], each.scale[0]), strict=True)) if each else {}
-    arrays: dict[str, Any] = halves | exact
+    arrays: dict[str, Any] = rounded | exact
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / WEIGHTS, allow_pickle=False, **arrays)
     manifest = {
@@ -95,8 +103,10 @@ def save(
         "weights": {
             "file": WEIGHTS,
             "dtype": "float16",
-            "other_dtypes": {name: str(array.dtype) for name, array in sorted(exact.items())},
-            "parameters": sum(half.size for half in halves.values()),
+            "other_dtypes": {name: str(array.dtype) for name, array in sorted(arrays.items()) if array.itemsize > 2},
+            "kept_float32": kept,
+            "rounding": {name: each.to_json() for name, each in rounding.items()},
+            "parameters": sum(each.size for each in rounded.values()),
             "sha256": hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest(),
         },
         **_write_vocabulary(folder, VOCABULARY, vocabulary),

@@ -31,13 +31,14 @@ def measure(
     data: LoadedDataset,
     scaling: Scaling | None = None,
     target_scaling: Scaling | None = None,
+    rows: Rows | None = None,
 ) -> dict[str, float]:
-    """Return the metrics of a single replica over all rows of a data set, by name.
+    """Return the metrics of a single replica over these rows of a data set, or all of them, by name.
 
     The scaling of inputs and of targets is that of the rows that the network was trained on.
     """
     table: LoadedDataset = Standardized(data, scaling) if scaling else data
-    model, rows = in_target_unit(model, target_scaling), Rows.from_folds([np.arange(len(data))])
+    model, rows = in_target_unit(model, target_scaling), rows or Rows.from_folds([np.arange(len(data))])
     with np.errstate(all="ignore"):
         return {m.name: float(to_host(m.measure(model, table.scoring_batches(rows)))[0]) for m in metrics}
 

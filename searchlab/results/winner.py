@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from searchlab import artifact
 from searchlab.backend import Array
-from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
 from searchlab.engine.refit import (
     RefitTrial,
@@ -22,15 +19,14 @@ from searchlab.engine.refit import (
     refit_locally,
     replayed_schedule,
     restore_trainer,
-    vocabulary_of,
 )
-from searchlab.engine.text_samples import join_samples
 from searchlab.errors import WorldFault
 from searchlab.reporting.attention import AttentionMap
 from searchlab.reporting.formats import times
 from searchlab.reporting.predictions import Predictions
 from searchlab.results.baseline import Baseline, measure_baseline
-from searchlab.results.evaluation import attention_maps, gradient_norms, measure, predict_classes
+from searchlab.results.evaluation import attention_maps, gradient_norms, predict_classes
+from searchlab.results.export import export, write_samples
 from searchlab.results.finalists import Finalist
 from searchlab.runs.events import EventHandler, Message, NullHandler
 from searchlab.runs.job import Job
@@ -38,7 +34,6 @@ from searchlab.runs.look_ledger import Look, LookLedger
 from searchlab.runs.trials import TrialRecord, winner_candidates
 from searchlab.runs.workspace import SweepFolder
 from searchlab.space.sweep import Sweep
-from searchlab.training import Trainer
 
 MAX_CANDIDATES = 3  # trials that are refitted, one after another, where the refit of a better one diverges
 
@@ -142,8 +137,21 @@ def select_winner(
             origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), **(origin or {})}
             test = job.sweep.data.testing()
             look = _record_look(job, folder, trial, test, handler or NullHandler())
-            winner = _export(job, trial, trainer, refitted.texts, folder, origin, test, look, factors)
-            return replace(winner, finalists=tuple(finalists), baseline=measure_baseline(job))
+            exported = export(job, trial, trainer, folder, test=test, look=look, origin=origin, factors=factors)
+            return Winner(
+                trial=trial,
+                test_scores=exported.test_scores,
+                artifact_scores=exported.artifact_scores,
+                artifact=folder.artifact,
+                predictions=predict_classes(exported.artifact, test) if look else None,
+                samples=write_samples(folder, refitted.texts),
+                gradient_norms=gradient_norms(exported.artifact, job.rows.load()),
+                attention_maps=attention_maps(exported.artifact, trainer.data),
+                test_look=look,
+                learning_rate_factors=factors,
+                finalists=tuple(finalists),
+                baseline=measure_baseline(job),
+            )
         failures.append(f"trial {trial.number} {refitted.failure}")
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(failures)}. All trials are kept.")
 
@@ -154,104 +162,6 @@ def _candidates(sweep: Sweep, trials: Sequence[TrialRecord], finalists: Sequence
     first = [by_number[finalist.trial] for finalist in finalists if finalist.scores]
     others = winner_candidates(trials, [metric.goal for metric in sweep.metrics])
     return first + [trial for trial in others if trial not in first]
-
-
-def _export(
-    job: Job,
-    trial: TrialRecord,
-    trainer: Trainer,
-    texts: Sequence[str],
-    folder: SweepFolder,
-    origin: Mapping[str, Any],
-    test: LoadedDataset,
-    look: int | None,
-    factors: Sequence[float],
-) -> Winner:
-    sweep, settled = job.sweep, job.sweep.configuration(trial.parameters).model
-    scalings = trainer.data.scaling, trainer.data.target_scaling
-    metrics = sweep.metrics if look else ()
-    tested = measure(trainer.model, metrics, test.to(trainer.replicas.device), *scalings)
-    manifest = {
-        "sweep": folder.name,
-        "trial": trial.number,
-        "parameters": dict(trial.parameters),
-        "epochs": trial.epoch,
-        "metric": {"name": sweep.primary_metric.name, "goal": sweep.primary_metric.goal},
-        "cross_validation": {"mean": trial.value, "std": trial.std, "folds": list(trial.folds)},
-        "test": {"rows": len(test), "look": look, **_primary(tested, "float32")},
-        "data": sweep.describe()["data"],
-        "classes": getattr(test, "target_names", None),
-        **_describe_rows(test),
-        **_other_metrics(sweep, trial, {"float32": tested}),
-        **({"learning_rate_factors": list(factors)} if factors else {}),
-        **origin,
-    }
-    state = {name: value[0] for name, value in trainer.parameters.state().items()}
-    weights = {name: value for name, value in state.items() if name in trainer.parameters.trainable}
-    kept = {name: value for name, value in state.items() if name in trainer.parameters.buffers}
-    parts = (folder.artifact, weights, settled.target, settled.keywords, trainer.data.sizes)
-    scaling, target_scaling = (each and each.to_host() for each in scalings)
-    save = partial(
-        artifact.save,
-        *parts,
-        buffers=kept,
-        scaling=scaling,
-        target_scaling=target_scaling,
-        vocabulary=vocabulary_of(test),
-        sequence_format=getattr(test, "sequence_format", None),
-    )
-    try:
-        save(manifest)
-        saved = artifact.load(folder.artifact)
-        halved = measure(saved.model, metrics, test, saved.scaling, saved.target_scaling)
-        manifest["test"] |= _primary(halved, "float16")
-        save({**manifest, **_other_metrics(sweep, trial, {"float32": tested, "float16": halved})})
-        folder.samples.unlink(missing_ok=True)  # of an earlier winner
-        if texts:
-            folder.samples.write_text(join_samples(texts), encoding="utf-8")
-    except (OSError, OverflowError) as error:
-        raise WorldFault(
-            f"the artifact could not be written ({error}); `searchlab resume {folder.name}` tries again."
-        ) from error
-    return Winner(
-        trial=trial,
-        test_scores=tested,
-        artifact_scores=halved,
-        artifact=folder.artifact,
-        predictions=predict_classes(saved, test) if look else None,
-        samples=folder.samples if texts else None,
-        gradient_norms=gradient_norms(saved, job.rows.load()),
-        attention_maps=attention_maps(saved, trainer.data),
-        test_look=look,
-        learning_rate_factors=factors,
-    )
-
-
-def _describe_rows(rows: LoadedDataset) -> dict[str, Any]:
-    """Return the names of inputs and the kind of targets, for data of independent rows."""
-    if not isinstance(rows, Examples):
-        return {}
-    features, names = rows.feature_names, rows.target_names
-    targets = {"kind": "numbers" if rows.labels is None else "classes", "names": names and list(names)}
-    return {"inputs": {"features": features and list(features), "image_shape": rows.image_shape}, "targets": targets}
-
-
-def _primary(scores: Mapping[str, float], kind: str) -> dict[str, float]:
-    """Return the score by the primary metric under the name of this kind; nothing where there are no scores."""
-    return {kind: next(iter(scores.values()))} if scores else {}
-
-
-def _other_metrics(sweep: Sweep, trial: TrialRecord, tested: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Return what the manifest says of the metrics after the primary one."""
-    described = {
-        metric.name: {
-            "goal": metric.goal,
-            "mean": mean,
-            "test": {kind: of[metric.name] for kind, of in tested.items() if metric.name in of},
-        }
-        for metric, mean in zip(sweep.metrics[1:], trial.values[1:], strict=True)
-    }
-    return {"other_metrics": described} if described else {}
 
 
 def _record_look(

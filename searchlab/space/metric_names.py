@@ -22,7 +22,8 @@ def record_key(name: str) -> str:
 def record_keys(name: str) -> set[str]:
     """Return the names under which the record holds a metric; those of its folds all count as `NAME_fold_0`."""
     key = record_key(name)
-    return {key, f"{key}_std", f"{key}_fold_0", f"best_{key}", f"test_{key}", f"test_{key}_float16"}
+    of_winner = {f"{word}_{key}" for word in ("best", "reseeded", "baseline", "test")}
+    return {key, f"{key}_std", f"{key}_fold_0", *of_winner, f"test_{key}_float16"}
 
 
 def validate_metric_names(names: Sequence[str]) -> None:

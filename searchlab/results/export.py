@@ -1,0 +1,224 @@
+"""The export of a trained network: float16 weights, which are read back and measured before they count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchlab import artifact
+from searchlab.artifact.rounding import Rounding
+from searchlab.backend import Array
+from searchlab.data.examples import Examples
+from searchlab.data.loaded import LoadedDataset
+from searchlab.engine.refit import vocabulary_of
+from searchlab.engine.text_samples import join_samples
+from searchlab.errors import WorldFault
+from searchlab.metrics import Goal
+from searchlab.results.evaluation import measure
+from searchlab.runs.job import Job
+from searchlab.runs.trials import TrialRecord
+from searchlab.runs.workspace import SweepFolder
+from searchlab.space.sweep import Sweep
+from searchlab.training import Trainer
+
+MAX_LOSS = 0.1  # of a score by rounding, in standard deviations over the folds
+MAX_RELATIVE_LOSS = 1e-3  # of a score, where there is no spread over folds
+
+Save = Callable[[Mapping[str, Any], Mapping[str, str]], None]  # takes the manifest, and what stays float32
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """A network as it was written and read back.
+
+    Attributes:
+        artifact: The artifact that was read back.
+        test_scores: Scores of the network in float32 on the test rows, by metric; empty where they were not opened.
+        artifact_scores: The same of the artifact.
+    """
+
+    artifact: artifact.Artifact
+    test_scores: Mapping[str, float]
+    artifact_scores: Mapping[str, float]
+
+
+def export(
+    job: Job,
+    trial: TrialRecord,
+    trainer: Trainer,
+    folder: SweepFolder,
+    *,
+    test: LoadedDataset,
+    look: int | None,
+    origin: Mapping[str, Any],
+    factors: Sequence[float] = (),
+) -> ExportedNetwork:
+    """Write the network of a trainer as the artifact of a sweep, read it back, and measure it.
+
+    Where rounding to float16 costs more than a tenth of the standard deviation over folds, the tensors that it changes
+    most stay float32. That is measured on the held-out rows of the first fold, not on the test rows.
+
+    Args:
+        job: The sweep.
+        trial: The trial that was trained on all training rows.
+        trainer: Its trainer, of one replica.
+        folder: Folder of the sweep.
+        test: The test rows.
+        look: Number of the look at them; None where they must not be measured.
+        origin: Entries of the manifest about seed, data and versions.
+        factors: Factors of the learning rate by epoch, which the manifest lists.
+
+    Raises:
+        WorldFault: When the artifact cannot be written.
+    """
+    sweep, scalings = job.sweep, (trainer.data.scaling, trainer.data.target_scaling)
+    metrics, device = (sweep.metrics if look else ()), trainer.replicas.device
+    tested = measure(trainer.model, metrics, test.to(device), *scalings)
+    manifest = _manifest(job, trial, test, look) | dict(origin)
+    manifest |= {"learning_rate_factors": list(factors)} if factors else {}
+    weights, save = _saver(sweep, trial, trainer, folder, test)
+    table, primary = job.rows.load(), sweep.primary_metric
+    checked = sweep.validation.split(table).held_out[np.array([0])]
+    exact = measure(trainer.model, [primary], table.to(device), *scalings, rows=checked)[primary.name]
+
+    def score_with(keep_float32: Mapping[str, str]) -> float:
+        save(manifest, keep_float32)
+        saved = artifact.load(folder.artifact)
+        return measure(saved.model, [primary], table, saved.scaling, saved.target_scaling, checked)[primary.name]
+
+    try:
+        kept = choose_float32(weights, score_with, exact, primary.goal, _max_loss(trial))
+        saved = artifact.load(folder.artifact)
+        halved = measure(saved.model, metrics, test, saved.scaling, saved.target_scaling)
+        described = {"float32": tested, "float16": halved}
+        by_kind = {kind: scores[primary.name] for kind, scores in described.items() if scores}
+        save({**manifest, "test": manifest["test"] | by_kind, **_other_metrics(sweep, trial, described)}, kept)
+        return ExportedNetwork(artifact.load(folder.artifact), tested, halved)
+    except (OSError, OverflowError) as error:
+        raise WorldFault(
+            f"the artifact could not be written ({error}); `searchlab resume {folder.name}` tries again."
+        ) from error
+
+
+def choose_float32(
+    weights: Mapping[str, Array],
+    score_with: Callable[[Mapping[str, str]], float],
+    exact: float,
+    goal: Goal,
+    max_loss: float,
+) -> dict[str, str]:
+    """Return which weights stay float32, each with the reason, so that rounding costs no more than `max_loss`.
+
+    The tensors with the largest relative rounding error stay float32 first: one, two, four and so on.
+
+    Args:
+        weights: All weights by name, in float32.
+        score_with: Function that writes the artifact with these weights in float32, and returns its score.
+        exact: The score without rounding.
+        goal: Direction of the score.
+        max_loss: The largest loss.
+    """
+    sign = 1.0 if goal == "max" else -1.0
+    order = sorted(weights, key=lambda name: -_relative_error(weights[name]))
+    count, kept = 0, dict[str, str]()
+    while True:
+        loss = sign * (exact - score_with(kept))
+        if loss <= max_loss or count >= len(order) or not np.isfinite(exact):
+            return kept
+        reason = (
+            f"rounding costs {loss:.3g} of the score {exact:.6g}" if np.isfinite(loss) else "rounding costs the score"
+        )
+        count = max(1, 2 * count)
+        kept = {name: f"{reason}, and this is one of the tensors that it changes most" for name in order[:count]}
+
+
+def write_samples(folder: SweepFolder, texts: Sequence[str]) -> Path | None:
+    """Write what a model wrote after each epoch, in place of that of an earlier winner, and return the file."""
+    folder.samples.unlink(missing_ok=True)
+    if not texts:
+        return None
+    try:
+        folder.samples.write_text(join_samples(texts), encoding="utf-8")
+    except OSError as error:
+        raise WorldFault(
+            f"{folder.samples} could not be written ({error}); `searchlab resume {folder.name}` tries again."
+        ) from error
+    return folder.samples
+
+
+def _relative_error(values: Array) -> float:
+    return Rounding.of(values).relative_error
+
+
+def _max_loss(trial: TrialRecord) -> float:
+    """Return how much of the score rounding may cost."""
+    spread = trial.std if len(trial.folds) > 1 else 0.0
+    return MAX_LOSS * spread if spread > 0.0 else MAX_RELATIVE_LOSS * abs(trial.value or 0.0)
+
+
+def _saver(
+    sweep: Sweep, trial: TrialRecord, trainer: Trainer, folder: SweepFolder, test: LoadedDataset
+) -> tuple[Mapping[str, Array], Save]:
+    """Return the weights of the trainer's network, and a function that writes the artifact."""
+    settled = sweep.configuration(trial.parameters).model
+    state = {name: value[0] for name, value in trainer.parameters.state().items()}
+    weights = {name: value for name, value in state.items() if name in trainer.parameters.trainable}
+    scaling, target_scaling = (each and each.to_host() for each in (trainer.data.scaling, trainer.data.target_scaling))
+    write = partial(
+        artifact.save,
+        folder.artifact,
+        weights,
+        settled.target,
+        settled.keywords,
+        trainer.data.sizes,
+        buffers={name: value for name, value in state.items() if name in trainer.parameters.buffers},
+        scaling=scaling,
+        target_scaling=target_scaling,
+        vocabulary=vocabulary_of(test),
+        sequence_format=getattr(test, "sequence_format", None),
+    )
+    return weights, lambda manifest, kept: write(metadata=manifest, keep_float32=kept)
+
+
+def _manifest(job: Job, trial: TrialRecord, test: LoadedDataset, look: int | None) -> dict[str, Any]:
+    """Return what the manifest says of the trial and of the data, without scores on the test rows."""
+    sweep = job.sweep
+    return {
+        "sweep": job.name,
+        "trial": trial.number,
+        "parameters": dict(trial.parameters),
+        "epochs": trial.epoch,
+        "metric": {"name": sweep.primary_metric.name, "goal": sweep.primary_metric.goal},
+        "cross_validation": {"mean": trial.value, "std": trial.std, "folds": list(trial.folds)},
+        "test": {"rows": len(test), "look": look},
+        "data": sweep.describe()["data"],
+        "classes": getattr(test, "target_names", None),
+        **_describe_rows(test),
+    }
+
+
+def _describe_rows(rows: LoadedDataset) -> dict[str, Any]:
+    """Return the names of inputs and the kind of targets, for data of independent rows."""
+    if not isinstance(rows, Examples):
+        return {}
+    features, names = rows.feature_names, rows.target_names
+    targets = {"kind": "numbers" if rows.labels is None else "classes", "names": names and list(names)}
+    return {"inputs": {"features": features and list(features), "image_shape": rows.image_shape}, "targets": targets}
+
+
+def _other_metrics(sweep: Sweep, trial: TrialRecord, tested: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Return what the manifest says of the metrics after the primary one."""
+    described = {
+        metric.name: {
+            "goal": metric.goal,
+            "mean": mean,
+            "test": {kind: of[metric.name] for kind, of in tested.items() if metric.name in of},
+        }
+        for metric, mean in zip(sweep.metrics[1:], trial.values[1:], strict=True)
+    }
+    return {"other_metrics": described} if described else {}
