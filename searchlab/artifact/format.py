@@ -10,6 +10,7 @@ from typing import Any
 FORMAT = 1
 WEIGHTS, MANIFEST, VOCABULARY = "weights.npz", "manifest.json", "vocabulary.json"
 SOURCE_VOCABULARY = "source_vocabulary.json"
+SOURCE = "source"  # the folder of the source code of the model
 SUM = "sha256"  # the entry of the manifest with the sum of all others
 SCALING = ("inputs/mean", "inputs/scale")  # the names of the scaling among the weights
 TARGET_SCALING = ("targets/mean", "targets/scale")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from searchlab.artifact.format import (
     FORMAT,
     MANIFEST,
     SCALING,
+    SOURCE,
     SOURCE_VOCABULARY,
     SUM,
     TARGET_SCALING,
@@ -44,6 +46,7 @@ def save(
     target_scaling: Scaling | None = None,
     vocabulary: Vocabulary | None = None,
     sequence_format: SequenceFormat | None = None,
+    sources: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write a trained model to a folder: weights in float16, a manifest, and the vocabulary where there is one.
 
@@ -64,6 +67,8 @@ def save(
         target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
         vocabulary: The tokens of a language model; default None.
         sequence_format: Vocabularies and lengths of a model of pairs of sequences; default None.
+        sources: Files of the project's source that defines the model, by their paths, such as "models/mlp.py"; they go
+            into the folder `source`. Default none.
 
     Raises:
         OverflowError: When a weight is not a finite number, as after training has diverged.
@@ -111,6 +116,7 @@ def save(
         },
         **_write_vocabulary(folder, VOCABULARY, vocabulary),
         **_write_sequence_format(folder, sequence_format),
+        **_write_sources(folder, sources or {}),
         **metadata,
     }
     manifest = json.loads(json.dumps(manifest, default=_number))  # as it will be read: the sum is of these values
@@ -132,6 +138,17 @@ def _write_vocabulary(folder: Path, file: str, vocabulary: Vocabulary | None) ->
     (folder / file).write_bytes(content)
     entry = {"file": file, "words": len(vocabulary), "sha256": hashlib.sha256(content).hexdigest()}
     return {Path(file).stem: entry}
+
+
+def _write_sources(folder: Path, sources: Mapping[str, bytes]) -> dict[str, Any]:
+    """Write source files in place of those of an earlier model, and return their entry in the manifest."""
+    shutil.rmtree(folder / SOURCE, ignore_errors=True)
+    for name, content in sources.items():
+        path = folder / SOURCE / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in sources.items()}
+    return {"source": {"folder": SOURCE, "sha256": sums}} if sums else {}
 
 
 def _write_sequence_format(folder: Path, sequence_format: SequenceFormat | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,10 @@ from searchlab.engine.refit import vocabulary_of
 from searchlab.engine.text_samples import join_samples
 from searchlab.errors import WorldFault
 from searchlab.metrics import Goal
+from searchlab.nn.import_paths import encode_parts
 from searchlab.results.evaluation import measure
 from searchlab.runs.job import Job
+from searchlab.runs.source_files import read_imports
 from searchlab.runs.trials import TrialRecord
 from searchlab.runs.workspace import SweepFolder
 from searchlab.space.sweep import Sweep
@@ -81,7 +83,7 @@ def export(
     tested = measure(trainer.model, metrics, test.to(device), *scalings)
     manifest = _manifest(job, trial, test, look) | dict(origin)
     manifest |= {"learning_rate_factors": list(factors)} if factors else {}
-    weights, save = _saver(sweep, trial, trainer, folder, test)
+    weights, save = _saver(job, trial, trainer, folder, test)
     table, primary = job.rows.load(), sweep.primary_metric
     checked = sweep.validation.split(table).held_out[np.array([0])]
     exact = measure(trainer.model, [primary], table.to(device), *scalings, rows=checked)[primary.name]
@@ -162,10 +164,10 @@ def _max_loss(trial: TrialRecord) -> float:
 
 
 def _saver(
-    sweep: Sweep, trial: TrialRecord, trainer: Trainer, folder: SweepFolder, test: LoadedDataset
+    job: Job, trial: TrialRecord, trainer: Trainer, folder: SweepFolder, test: LoadedDataset
 ) -> tuple[Mapping[str, Array], Save]:
     """Return the weights of the trainer's network, and a function that writes the artifact."""
-    settled = sweep.configuration(trial.parameters).model
+    settled, root = job.sweep.configuration(trial.parameters).model, job.root or Path.cwd()
     state = {name: value[0] for name, value in trainer.parameters.state().items()}
     weights = {name: value for name, value in state.items() if name in trainer.parameters.trainable}
     scaling, target_scaling = (each and each.to_host() for each in (trainer.data.scaling, trainer.data.target_scaling))
@@ -181,8 +183,18 @@ def _saver(
         target_scaling=target_scaling,
         vocabulary=vocabulary_of(test),
         sequence_format=getattr(test, "sequence_format", None),
+        sources=read_imports(_modules(encode_parts([settled.target, settled.keywords])), root),
     )
     return weights, lambda manifest, kept: write(metadata=manifest, keep_float32=kept)
+
+
+def _modules(parts: Any) -> Iterator[str]:
+    """Yield the modules of the classes and functions in the parts of a model, as a manifest has them."""
+    values = parts.values() if isinstance(parts, dict) else parts if isinstance(parts, list) else ()
+    for value in values:
+        yield from _modules(value)
+    if isinstance(parts, dict) and "import" in parts:
+        yield parts["import"].partition(":")[0]
 
 
 def _manifest(job: Job, trial: TrialRecord, test: LoadedDataset, look: int | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from searchlab.monitor.snapshot import SweepState
 from searchlab.reporting.report import write_report
 from searchlab.reporting.search_figures import save_search_figures
 from searchlab.results.finalists import Finalist
+from searchlab.results.model_card import write_model_card
 from searchlab.results.result import Result
 from searchlab.results.winner import Winner, select_winner
 from searchlab.results.winner_figures import save_winner_figures
@@ -189,7 +190,9 @@ class SweepPipeline:
             return None
         origin = {"versions": provenance(self._root()), "created": time.time()}
         with threadpool_limits(self.sweep.resources.blas_threads):
-            return select_winner(job, trials, self.folder, finalists, origin=origin, refit=refit, handler=self)
+            winner = select_winner(job, trials, self.folder, finalists, origin=origin, refit=refit, handler=self)
+        write_model_card(job, winner, len(trials))
+        return winner
 
     def _require_all_trials(self, found: SearchResult) -> None:
         """Raise Interrupted or WorldFault where trials are left that no budget excuses."""

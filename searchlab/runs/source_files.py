@@ -58,7 +58,12 @@ def key_of(module: str, path: Path) -> str:
 
 def hash_imports(modules: Iterable[str], root: Path) -> dict[str, str]:
     """Return the hash of the source of these modules and of all that they import, also inside functions, by key."""
-    hashes: dict[str, str] = {}
+    return {key: hash_source(content) for key, content in read_imports(modules, root).items()}
+
+
+def read_imports(modules: Iterable[str], root: Path) -> dict[str, bytes]:
+    """Return the source of these modules and of all that they import, also inside functions, by key."""
+    sources: dict[str, bytes] = {}
     left, known = [name for module in modules for name in _with_parents(module)], set[str]()
     while left:
         module = left.pop()
@@ -69,10 +74,10 @@ def hash_imports(modules: Iterable[str], root: Path) -> dict[str, str]:
         content = read_source(path) if path else None
         if path is None or content is None:
             continue
-        hashes[key_of(module, path)] = hash_source(content)
+        sources[key_of(module, path)] = content
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         left += imported_modules(content, package)
-    return hashes
+    return sources
 
 
 def read_source(path: Path) -> bytes | None:
