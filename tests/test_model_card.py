@@ -47,9 +47,9 @@ def rows_of(text):
 def test_the_card_has_every_score(home):
     result = run(spiral_sweep(4, winner=Refit(3, 2, max_cost=9.0)), engine="local", home=home)
     winner, rows = result.winner, rows_of(card_of(result))
-    finalist = winner.finalist
+    finalist, trial = winner.finalist, winner.trial
     expected = {
-        "in the search, which chose it for this score": f"{winner.trial.value:.4f} ± {winner.trial.std:.4f} over 2 folds",
+        "in the search, which chose it for this score": f"{trial.value:.4f} ± {trial.std:.4f} over 2 folds",
         "with 2 fresh seeds, on the same folds": f"{finalist.mean:.4f} ({finalist.low:.4f} to {finalist.high:.4f})",
         "on 90 test rows, opened for the first time": f"{winner.test_score:.4f}",
         "the same, of this artifact": f"{winner.artifact_score:.4f}",

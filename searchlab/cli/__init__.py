@@ -26,6 +26,7 @@ VERBS = {  # verb: the module of this folder that holds it
     "stop": "stop",
     "report": "report",
     "replay": "replay",
+    "reproduce": "reproduce",
     "export": "export",
     "predict": "predict",
     "generate": "generate",

@@ -21,12 +21,7 @@ def accept_code(manifest: SweepManifest, sweep: Sweep, folder: SweepFolder, *, a
     A manifest without code, of an older version, accepts any. Raises
     UserMistake for code that has changed, unless `accept_changes`.
     """
-    spec = Path(manifest.spec) if manifest.spec and Path(manifest.spec).is_file() else None
-    root = project_root(spec) if spec else manifest.project_root(folder)
-    now = hash_code(sweep, spec, root)
-    stored = {name: hashed for name, hashed in manifest.code.items() if spec or name != SWEEP_FILE}
-    names = changed_code(stored, now, root) if stored else []
-    names = [f"{name} {spec.name}" if spec and name == SWEEP_FILE else name for name in names]
+    now, names = _compare(manifest, sweep, folder)
     if not names:
         return replace(manifest, code={**manifest.code, **now})
     if not accept_changes:
@@ -37,6 +32,21 @@ def accept_code(manifest: SweepManifest, sweep: Sweep, folder: SweepFolder, *, a
         )
     change = {"time": time.time(), "ended": _ended(manifest, folder), "names": names}
     return replace(manifest, code=now, code_changes=[*manifest.code_changes, change])
+
+
+def changed_files(manifest: SweepManifest, sweep: Sweep, folder: SweepFolder) -> list[str]:
+    """Return the names of the files and functions of a sweep that have changed since it was last run."""
+    return _compare(manifest, sweep, folder)[1]
+
+
+def _compare(manifest: SweepManifest, sweep: Sweep, folder: SweepFolder) -> tuple[dict[str, str], list[str]]:
+    """Return the hashes of the sweep's present code, and the names of what differs from the stored ones."""
+    spec = Path(manifest.spec) if manifest.spec and Path(manifest.spec).is_file() else None
+    root = project_root(spec) if spec else manifest.project_root(folder)
+    now = hash_code(sweep, spec, root)
+    stored = {name: hashed for name, hashed in manifest.code.items() if spec or name != SWEEP_FILE}
+    names = changed_code(stored, now, root) if stored else []
+    return now, [f"{name} {spec.name}" if spec and name == SWEEP_FILE else name for name in names]
 
 
 def _ended(manifest: SweepManifest, folder: SweepFolder) -> int | None:

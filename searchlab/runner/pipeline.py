@@ -118,7 +118,7 @@ class SweepPipeline:
         self._recorder.handle(shown)
 
     def _search(self) -> tuple[SearchResult, Winner | None]:
-        engine, job = engine_named(self.manifest.config.engine), self._job()
+        engine, job = engine_named(self.manifest.config.engine), self.job()
         finalists = FinalistsRun(job, self._show, partial(self._enter, "finalists"))
 
         def follow_up(found: SearchResult) -> tuple[Job, EventHandler] | None:
@@ -208,7 +208,8 @@ class SweepPipeline:
             raise Interrupted(f"{message} from where it was.")
         raise WorldFault(f"{message}.")
 
-    def _job(self) -> Job:
+    def job(self) -> Job:
+        """Return the job of the sweep, as an engine is given it."""
         manifest, folder, config = self.manifest, self.folder, self.manifest.config
         through_client = (config.address or "").startswith("ray://")  # the study's process is not on this machine
         return Job(
