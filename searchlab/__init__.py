@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from searchlab.space import CmaEs as CmaEs
     from searchlab.space import EarlyStopping as EarlyStopping
     from searchlab.space import Float as Float
+    from searchlab.space import FoldEnsemble as FoldEnsemble
     from searchlab.space import Grid as Grid
     from searchlab.space import Int as Int
     from searchlab.space import OptunaSampler as OptunaSampler
@@ -173,6 +174,7 @@ _NAMES_BY_MODULE = {
         "OptunaSampler",
         "QuasiRandom",
         "Random",
+        "FoldEnsemble",
         "Refit",
         "Resources",
         "SizeLimit",

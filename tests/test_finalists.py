@@ -251,7 +251,7 @@ def test_the_rule_takes_whole_numbers(arguments):
 
 
 def test_a_sweep_refuses_another_rule():
-    with pytest.raises(UserMistake, match=r"Sweep\(winner=...\) takes a rule such as Refit\(finalists=3\), got 'best'"):
+    with pytest.raises(UserMistake, match=r"Sweep\(winner=...\) takes Refit\(\) or FoldEnsemble\(\), got 'best'"):
         spiral_sweep(winner="best")
 
 

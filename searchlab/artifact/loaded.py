@@ -18,6 +18,7 @@ from searchlab.data.sequence_pairs import SequenceFormat
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.class_probabilities import softmax
+from searchlab.nn.ensemble import Ensemble
 from searchlab.nn.generation import generate
 from searchlab.nn.module import Model
 from searchlab.nn.target_unit import in_target_unit
@@ -25,13 +26,14 @@ from searchlab.nn.target_unit import in_target_unit
 
 @dataclass(frozen=True)
 class Artifact:
-    """A trained model that was read from files: one replica, which computes in float32.
+    """A trained model that was read from files: one network or an ensemble, which computes in float32.
 
     Args:
         model: The model.
         manifest: What the manifest says: the class and the arguments of the model, and how it was found and tested.
-        scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None where they are not.
-        target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
+        scaling: Mean and scale of the inputs, (1, features) each, of an ensemble (K, features); default None where they
+            are not standardized.
+        target_scaling: The same of the targets, (1, outputs) or (K, outputs); default None.
         vocabulary: The tokens of a language model, or of target sequences; default None.
         sequence_format: Vocabularies and lengths of a model of pairs of sequences; default None.
 
@@ -73,6 +75,8 @@ class Artifact:
             has = "pairs of sequences; use translate" if self.sequence_format else "a vocabulary; use generate"
             raise UserMistake(f"predict needs a network of rows, and this artifact has {has}.")
         inputs = as_rows_of(self.manifest, x, self.scaling.mean.dtype if self.scaling else np.float32)[None]
+        if isinstance(self.model, Ensemble):  # (K, B, features): each network has a scaling of its own
+            inputs = inputs.repeat(self.model.count, axis=0)
         if self.scaling:
             inputs = self.scaling.standardize(inputs)
         model = in_target_unit(self.model, self.target_scaling)

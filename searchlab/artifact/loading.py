@@ -30,11 +30,13 @@ from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.errors import UserMistake
+from searchlab.nn.ensemble import AVERAGES, Average, Ensemble
 from searchlab.nn.import_paths import decode_parts, import_part
 from searchlab.nn.module import Model
 from searchlab.nn.parameter import Parameters
 from searchlab.replicas import Replicas
 
+MAX_NETWORKS = 1000  # of an ensemble
 MAX_LENGTH = 100_000  # tokens that decoding may write, or of a source
 # what reading damaged files, or building a model from them, can raise
 DAMAGE: tuple[type[Exception], ...] = (
@@ -85,10 +87,15 @@ def load(folder: Path | str, *, allow: Collection[str] = ()) -> Artifact:
     try:
         values = _read_arrays(_read_verified(folder, manifest["weights"], WEIGHTS))
         vocabulary, sources = (_read_vocabulary(folder, manifest, file) for file in (VOCABULARY, SOURCE_VOCABULARY))
-        model = _build_model(manifest["model"], allow)
+        average, count = _ensemble(manifest)
+        if average is None:
+            values = {name: value[None] for name, value in values.items()}  # (1, ...): the replica axis again
+        if any(len(value) != count for value in values.values()):
+            raise ValueError(f"an ensemble of {count} networks has as many weights")
+        model = _build_model(manifest["model"], count, allow)
         scaling, target_scaling = (_pop_scaling(values, names) for names in (SCALING, TARGET_SCALING))
-        # (1, ...): the replica axis again
-        Parameters(model.named_parameters()).restore({name: value[None] for name, value in values.items()})
+        Parameters(model.named_parameters()).restore(values)
+        model = Ensemble(model, count, average) if average else model
         sequence_format = _sequence_format(manifest, sources, vocabulary)
     except DAMAGE as error:
         if isinstance(error, UserMistake):
@@ -116,6 +123,17 @@ def _sequence_format(
         if type(length) is not int or not 0 < length <= MAX_LENGTH:
             raise ValueError(f"sequences have lengths from 1 to {MAX_LENGTH:,}, not {length!r}")
     return SequenceFormat(sources, targets, max_length, width)
+
+
+def _ensemble(manifest: Mapping[str, Any]) -> tuple[Average | None, int]:
+    """Return what an ensemble averages, and of how many networks; None and 1 for a single network."""
+    entry = manifest.get("ensemble")
+    if entry is None:
+        return None, 1
+    average, count = entry["average"], entry["networks"]
+    if average not in AVERAGES or type(count) is not int or not 0 < count <= MAX_NETWORKS:
+        raise ValueError(f"an ensemble has up to {MAX_NETWORKS} networks, not {count!r}, and averages {average!r}")
+    return average, count
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -154,20 +172,20 @@ def _read_arrays(content: bytes) -> dict[str, Array]:
     return values
 
 
-def _build_model(entry: Mapping[str, Any], allow: Collection[str]) -> Model:
-    """Return a new model of one replica; all parts are checked before one of them is called."""
+def _build_model(entry: Mapping[str, Any], count: int, allow: Collection[str]) -> Model:
+    """Return a new model of so many replicas; all parts are checked before one of them is called."""
     build, arguments = import_part(entry["class"], allow), decode_parts(entry["arguments"], allow)
     if isinstance(build, type) and not issubclass(build, Model):
         raise UserMistake(f"the manifest names {entry['class']} as the model, which is no subclass of Model.")
-    model = build(Replicas([0]), *entry["sizes"], **arguments)
+    model = build(Replicas([0] * count), *entry["sizes"], **arguments)
     if not isinstance(model, Model):
         raise UserMistake(f"the manifest names {entry['class']} as the model, which does not build a Model.")
     return model
 
 
 def _pop_scaling(values: dict[str, Array], names: tuple[str, str]) -> Scaling | None:
-    """Remove the arrays of a scaling (columns,) from the values, and return them with a replica axis."""
-    found = [values.pop(name)[None] for name in names if name in values]
+    """Remove the arrays of a scaling (R, columns) from the values, and return them."""
+    found = [values.pop(name) for name in names if name in values]
     return Scaling(*found) if found else None
 
 

@@ -28,6 +28,7 @@ from searchlab.backend import Array
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
 from searchlab.data.vocabulary import Vocabulary
+from searchlab.nn.ensemble import Average
 from searchlab.nn.import_paths import encode_parts, import_path
 from searchlab.nn.module import Model
 
@@ -44,6 +45,7 @@ def save(
     buffers: Mapping[str, Array] | None = None,
     scaling: Scaling | None = None,
     target_scaling: Scaling | None = None,
+    average: Average | None = None,
     vocabulary: Vocabulary | None = None,
     sequence_format: SequenceFormat | None = None,
     sources: Mapping[str, bytes] | None = None,
@@ -56,7 +58,8 @@ def save(
 
     Args:
         folder: The folder; it is made if need be, and files in it are replaced.
-        weights: The trainable parameters of one replica by name, without replica axis.
+        weights: The trainable parameters of one replica by name, without replica axis; of an ensemble, those of its K
+            networks, (K, ...) each, and buffers and scalings likewise.
         model: The class or function that builds the model; it must be importable by its name.
         arguments: The keyword arguments of the model.
         sizes: The sizes of the data, which the model takes after the replicas.
@@ -65,6 +68,7 @@ def save(
         buffers: The parameters that are not trainable (running statistics) by name; default none.
         scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None.
         target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
+        average: What an ensemble averages; default None, for a single network.
         vocabulary: The tokens of a language model; default None.
         sequence_format: Vocabularies and lengths of a model of pairs of sequences; default None.
         sources: Files of the project's source that defines the model, by their paths, such as "models/mlp.py"; they go
@@ -98,13 +102,15 @@ def save(
             raise OverflowError(f"{name} has weights that are no finite numbers")
     exact = {name: np.asarray(value, dtype=np.float32) for name, value in (buffers or {}).items()}
     for names, each in ((SCALING, scaling), (TARGET_SCALING, target_scaling)):
-        exact |= dict(zip(names, (each.mean[0], each.scale[0]), strict=True)) if each else {}
+        if each:
+            exact |= dict(zip(names, (_stored(each.mean, average), _stored(each.scale, average)), strict=True))
     arrays: dict[str, Any] = rounded | exact
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / WEIGHTS, allow_pickle=False, **arrays)
     manifest = {
         "format": FORMAT,
         "model": {"class": import_path(model), "sizes": list(sizes), "arguments": encode_parts(dict(arguments))},
+        **_describe_ensemble(rounded, average),
         "weights": {
             "file": WEIGHTS,
             "dtype": "float16",
@@ -128,6 +134,18 @@ def _number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _stored(values: Array, average: Average | None) -> Array:
+    """Return the values (R, columns) of a scaling as they are stored: without replica axis for a single network."""
+    return values if average else values[0]
+
+
+def _describe_ensemble(weights: Mapping[str, Array], average: Average | None) -> dict[str, Any]:
+    """Return the entry of an ensemble in the manifest: how many networks it has, and what it averages."""
+    if average is None:
+        return {}
+    return {"ensemble": {"networks": len(next(iter(weights.values()))), "average": average}}
 
 
 def _write_vocabulary(folder: Path, file: str, vocabulary: Vocabulary | None) -> dict[str, Any]:

@@ -16,10 +16,12 @@ from searchlab.reporting.formats import (
     duration,
     factors_text,
     interval_text,
+    network_scores,
     parameter_name,
     parameter_value,
     score,
     times,
+    winner_training,
 )
 from searchlab.results.finalists import Finalist
 from searchlab.results.result import Result
@@ -126,8 +128,8 @@ def _facts(result: Result) -> Table:
     table.add_row("", "")
     winner = result.winner
     if winner:
-        epochs = count(winner.trial.epoch or 0, "epoch")
-        table.add_row("winner", f"trial {winner.trial.number}, trained again on all training rows for {epochs}")
+        training = winner_training(winner.networks, winner.trial.epoch or 0)
+        table.add_row("winner", f"trial {winner.trial.number}, {training}")
         if result.optimism is not None:
             text = "the winner's score in the search is this much better than with fresh seeds"
             table.add_row("optimism", f"{score(result.optimism)}: {text}")
@@ -140,6 +142,8 @@ def _facts(result: Result) -> Table:
         for name, test in winner.test_scores.items():
             halved = score(winner.artifact_scores[name])
             table.add_row(f"test {name}", f"{score(test)} on rows that no trial has seen; {halved} as float16")
+        if winner.network_scores:
+            table.add_row("each network", f"{network_scores(winner.network_scores)}, alone on the same rows")
         if winner.test_look is None:
             again = command(f"resume {result.sweep} --look-again")
             table.add_row("test rows", f"not opened, because they were before; `{again}` tests the winner")

@@ -1,4 +1,4 @@
-"""The refit: a candidate for the winner is trained once more, on all training rows."""
+"""The refit: a candidate for the winner is trained once more, on all training rows or on those of each fold."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord
 from searchlab.space.resources import DeviceOption, allowed_devices
 from searchlab.space.structure import fuse_configurations
+from searchlab.space.winner_rule import FoldEnsemble
 from searchlab.training import DEFAULT_EPOCHS, Trainer
 
 # combined with the sweep's seed, so that the initial weights and row orders of the refit are those of no fold
@@ -28,10 +29,10 @@ REFIT_SEED = 0x5EED
 
 @dataclass(frozen=True)
 class RefitState:
-    """The state of a trial that was trained on all training rows.
+    """The state of a trial that was trained once more: one network on all training rows, or one for each of K folds.
 
     Attributes:
-        state: The trainer's state as host arrays (1, ...) by name; empty where training diverged.
+        state: The trainer's state as host arrays (1, ...) or (K, ...) by name; empty where training diverged.
         texts: What a language model, or a model of pairs of sequences, wrote after each epoch.
         failure: Why training diverged; None where it did not.
         trainer: The trainer itself, where it was trained in this process.
@@ -51,16 +52,16 @@ RefitTrial = Callable[[TrialRecord], RefitState]
 
 
 def refit_locally(job: Job, trial: TrialRecord, device: Device) -> RefitState:
-    """Train the trial in this process on all training rows, for as many epochs as cross-validation found best."""
+    """Train the trial in this process, by the sweep's rule, for as many epochs as cross-validation found best."""
     data, seed = job.rows.load().to(device), job.config.seed
     trainer = _new_trainer(job, trial, data, device)
     texts: list[str] = []
     with threadpool_limits(job.sweep.resources.blas_threads):
         for _ in range(trial.epoch or 0):
             report = trainer.advance()
-            if report.failures[0]:
-                return RefitState({}, tuple(texts), report.failures[0])
-            sample = write_sample(trainer.model, data, seed)
+            if any(report.failures):
+                return RefitState({}, tuple(texts), next(failure for failure in report.failures if failure))
+            sample = None if is_ensemble(job) else write_sample(trainer.model, data, seed)
             if sample is not None:
                 texts.append(sample)
     return RefitState(trainer.state(), tuple(texts), trainer=trainer)
@@ -75,6 +76,11 @@ def restore_trainer(refit: RefitState, job: Job, trial: TrialRecord, device: Dev
     return trainer
 
 
+def is_ensemble(job: Job) -> bool:
+    """Return whether the winner of this sweep is the ensemble of the networks of its folds."""
+    return isinstance(job.sweep.winner, FoldEnsemble)
+
+
 def vocabulary_of(data: LoadedDataset) -> Vocabulary | None:
     """Return the vocabulary of text; None for other data, and for a custom data set that has no such attribute."""
     vocabulary: Vocabulary | None = getattr(data, "vocabulary", None)
@@ -87,9 +93,12 @@ def available_device(placement: DeviceOption) -> Device:
 
 
 def replayed_schedule(job: Job, trial: TrialRecord) -> ReplayedSchedule | None:
-    """Return the schedule of the trial's folds for a refit; None where it has none, or one that reacts to nothing."""
+    """Return the schedule of the trial's folds for a refit; None where it has none, or one that reacts to nothing.
+
+    The networks of folds have held-out rows to react to, as in the search.
+    """
     configuration = job.sweep.configuration(trial.parameters)
-    if configuration.training.arguments.get("schedule") is None:
+    if is_ensemble(job) or configuration.training.arguments.get("schedule") is None:
         return None
     folds = len(trial.folds)
     training = fuse_configurations([configuration], folds).training.keywords
@@ -101,7 +110,13 @@ def replayed_schedule(job: Job, trial: TrialRecord) -> ReplayedSchedule | None:
 
 
 def _new_trainer(job: Job, trial: TrialRecord, data: LoadedDataset, device: Device) -> Trainer:
-    """Return a trainer of one replica of this trial, which sees every row and has trained no epoch."""
+    """Return a trainer of this trial that has trained no epoch: one replica that sees every row, or one per fold.
+
+    The networks of folds have the seed of the search, so they become those of the search.
+    """
+    if is_ensemble(job):
+        split = job.sweep.validation.split(data)
+        return build_trainer(job.sweep, [trial.parameters], data, split, job.config.seed, device)
     seed = job.config.seed ^ REFIT_SEED
     trainer = build_trainer(job.sweep, [trial.parameters], data, EveryRow().split(data), seed, device)
     trainer.schedule = replayed_schedule(job, trial) or trainer.schedule

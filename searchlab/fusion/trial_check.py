@@ -11,10 +11,12 @@ from searchlab.data.loaded import LoadedDataset
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.covering_points import covering_points
 from searchlab.fusion.groups import build_trainer
+from searchlab.nn.ensemble import average_of
 from searchlab.space.constraints import ConstraintChecker
 from searchlab.space.domains import ParameterValues
 from searchlab.space.structure import structure_key
 from searchlab.space.sweep import Sweep
+from searchlab.space.winner_rule import FoldEnsemble
 from searchlab.tracebacks import error_sentence
 from searchlab.training import Trainer
 
@@ -33,6 +35,8 @@ def validate_trials(sweep: Sweep, data: LoadedDataset) -> None:
             has its sentence, the place in the user's code, and the trial's values.
     """
     split = sweep.validation.split(data)[np.zeros(1, dtype=np.int64)]
+    if isinstance(sweep.winner, FoldEnsemble):
+        average_of(next(iter(data.scoring_batches(split.held_out))))
     constraint, trained = ConstraintChecker(sweep, lambda: data), set[Hashable]()
     for point in covering_points(sweep):
         try:

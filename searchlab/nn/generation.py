@@ -9,6 +9,7 @@ import numpy as np
 from searchlab.backend import Array, to_device_of, to_host
 from searchlab.data.batch import Batch
 from searchlab.errors import UserMistake
+from searchlab.nn.ensemble import Ensemble
 from searchlab.nn.module import Carry, Model
 from searchlab.replicas import Replicas, fold_seeds
 
@@ -27,8 +28,8 @@ def generate(
 ) -> Array:
     """Return the prompt followed by `length` ids, each drawn from the model's distribution of the next word.
 
-    Each replica draws by a seed of its own, so it writes the same text alone. A replica whose scores are NaN draws from
-    all ids with equal probability.
+    Each replica draws by a seed of its own, so it writes the same text alone; an ensemble writes one text. A replica
+    whose scores are NaN draws from all ids with equal probability.
 
     Args:
         model: A language model.
@@ -49,7 +50,7 @@ def generate(
         Deep Learning from Scratch 2, section 7.1; for `top_k`, Fan et al. (2018).
     """
     like = next(parameter.value for _, parameter in model.named_parameters())
-    ids = _with_prompt(prompt, len(like), length)
+    ids = _with_prompt(prompt, 1 if isinstance(model, Ensemble) else len(like), length)
     _validate_sampling(temperature, top_k)
     seeds = fold_seeds(seed, len(ids)) if isinstance(seed, int) else seed
     drawn = (Replicas(seeds, dtype=np.float64).uniform(length) + 1.0) / 2.0  # (R, length), in [0, 1)

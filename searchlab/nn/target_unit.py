@@ -7,6 +7,7 @@ from dataclasses import replace
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
 from searchlab.data.scaling import Scaling
+from searchlab.nn.ensemble import Ensemble
 from searchlab.nn.module import Carry, Model
 
 
@@ -45,5 +46,12 @@ class TargetUnitModel(Model):
 
 
 def in_target_unit(model: Model, scaling: Scaling | None) -> Model:
-    """Return the model with predictions in the unit of the targets; the model itself where these are not scaled."""
-    return TargetUnitModel(model, scaling) if scaling else model
+    """Return the model with predictions in the unit of the targets; the model itself where these are not scaled.
+
+    Of an ensemble, each network predicts in that unit, by the scaling of its own training rows.
+    """
+    if scaling is None:
+        return model
+    if isinstance(model, Ensemble):
+        return Ensemble(TargetUnitModel(model.model, scaling), model.count, model.average)
+    return TargetUnitModel(model, scaling)

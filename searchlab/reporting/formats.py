@@ -69,6 +69,18 @@ def times(number: int) -> str:
     return f"for the {ordinal} time"
 
 
+def winner_training(networks: int, epochs: int) -> str:
+    """Return how the winner was trained, as part of a sentence: one network, or an ensemble of those of its folds."""
+    if networks == 1:
+        return f"trained again on all training rows for {count(epochs, 'epoch')}"
+    return f"the ensemble of the {networks} networks of its folds, each trained for {count(epochs, 'epoch')}"
+
+
+def network_scores(scores: Sequence[float]) -> str:
+    """Return what the networks of an ensemble score alone: "0.9650 to 0.9711, mean 0.9683"."""
+    return f"{score(min(scores))} to {score(max(scores))}, mean {score(sum(scores) / len(scores))}"
+
+
 def factors_text(factors: Sequence[float]) -> str:
     """Return the factors of a learning rate by epoch, equal ones once: "1 (epochs 1-4), 0.25 (epochs 5-6)"."""
     texts, start = list[str](), 1

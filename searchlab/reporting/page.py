@@ -42,6 +42,7 @@ FILTERS = {
     "count": formats.count,
     "times": formats.times,
     "factors_text": formats.factors_text,
+    "network_scores": formats.network_scores,
     "interval_text": formats.interval_text,
 }
 
@@ -152,6 +153,12 @@ class Page:
         """The winner as it was run again; None where it was not."""
         winner = (self.best or {}).get("trial")
         return next((each for each in self.finalists if each["trial"] == winner and each["scores"]), None)
+
+    @property
+    def training(self) -> str:
+        """How the winner was trained, as part of a sentence."""
+        best = self.best or {}
+        return formats.winner_training(best.get("networks", 1), best.get("epoch") or 0)
 
     @cached_property
     def columns(self) -> dict[str, str]:

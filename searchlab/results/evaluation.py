@@ -16,6 +16,7 @@ from searchlab.data.sequence_pairs import SequencePairs
 from searchlab.data.splits import Rows
 from searchlab.data.standardize import Standardized
 from searchlab.metrics import Metric
+from searchlab.nn.ensemble import Ensemble
 from searchlab.nn.module import Model
 from searchlab.nn.target_unit import in_target_unit
 from searchlab.reporting.attention import AttentionMap
@@ -33,14 +34,33 @@ def measure(
     target_scaling: Scaling | None = None,
     rows: Rows | None = None,
 ) -> dict[str, float]:
-    """Return the metrics of a single replica over these rows of a data set, or all of them, by name.
+    """Return the metrics of a single replica, or an ensemble, over these rows of a data set, or all of them, by name.
 
-    The scaling of inputs and of targets is that of the rows that the network was trained on.
+    The scaling of inputs and of targets is that of the rows that the network, or each of an ensemble, was trained on.
     """
     table: LoadedDataset = Standardized(data, scaling) if scaling else data
-    model, rows = in_target_unit(model, target_scaling), rows or Rows.from_folds([np.arange(len(data))])
+    rows = rows or Rows.from_folds([np.arange(len(data))])
+    if isinstance(model, Ensemble):
+        rows = rows[np.zeros(model.count, dtype=np.int64)]  # once for each network
+    model = in_target_unit(model, target_scaling)
     with np.errstate(all="ignore"):
         return {m.name: float(to_host(m.measure(model, table.scoring_batches(rows)))[0]) for m in metrics}
+
+
+def measure_networks(
+    ensemble: Ensemble,
+    metric: Metric,
+    data: LoadedDataset,
+    scaling: Scaling | None = None,
+    target_scaling: Scaling | None = None,
+) -> list[float]:
+    """Return the metric of each network of an ensemble alone, over all rows of a data set."""
+    table: LoadedDataset = Standardized(data, scaling) if scaling else data
+    rows = Rows.from_folds([np.arange(len(data))])[np.zeros(ensemble.count, dtype=np.int64)]
+    networks = in_target_unit(ensemble.model, target_scaling)
+    with np.errstate(all="ignore"):
+        scores: list[float] = to_host(metric.measure(networks, table.scoring_batches(rows))).tolist()
+    return scores
 
 
 def predict_classes(saved: artifact.Artifact, test: LoadedDataset) -> Predictions | None:

@@ -15,12 +15,14 @@ from searchlab.artifact.rounding import Rounding
 from searchlab.backend import Array
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
-from searchlab.engine.refit import vocabulary_of
+from searchlab.engine.refit import is_ensemble, vocabulary_of
 from searchlab.engine.text_samples import join_samples
 from searchlab.errors import WorldFault
 from searchlab.metrics import Goal
+from searchlab.nn.ensemble import Average, Ensemble, average_of
 from searchlab.nn.import_paths import encode_parts
-from searchlab.results.evaluation import measure
+from searchlab.nn.module import Model
+from searchlab.results.evaluation import measure, measure_networks
 from searchlab.runs.job import Job
 from searchlab.runs.source_files import read_imports
 from searchlab.runs.trials import TrialRecord
@@ -42,11 +44,13 @@ class ExportedNetwork:
         artifact: The artifact that was read back.
         test_scores: Scores of the network in float32 on the test rows, by metric; empty where they were not opened.
         artifact_scores: The same of the artifact.
+        network_scores: Of an ensemble, the score of each network alone by the primary metric; empty otherwise.
     """
 
     artifact: artifact.Artifact
     test_scores: Mapping[str, float]
     artifact_scores: Mapping[str, float]
+    network_scores: Sequence[float] = ()
 
 
 def export(
@@ -80,13 +84,14 @@ def export(
     """
     sweep, scalings = job.sweep, (trainer.data.scaling, trainer.data.target_scaling)
     metrics, device = (sweep.metrics if look else ()), trainer.replicas.device
-    tested = measure(trainer.model, metrics, test.to(device), *scalings)
+    model = _network(job, trainer)
+    tested = measure(model, metrics, test.to(device), *scalings)
     manifest = _manifest(job, trial, test, look) | dict(origin)
     manifest |= {"learning_rate_factors": list(factors)} if factors else {}
     weights, save = _saver(job, trial, trainer, folder, test)
     table, primary = job.rows.load(), sweep.primary_metric
     checked = sweep.validation.split(table).held_out[np.array([0])]
-    exact = measure(trainer.model, [primary], table.to(device), *scalings, rows=checked)[primary.name]
+    exact = measure(model, [primary], table.to(device), *scalings, rows=checked)[primary.name]
 
     def score_with(keep_float32: Mapping[str, str]) -> float:
         save(manifest, keep_float32)
@@ -100,7 +105,10 @@ def export(
         described = {"float32": tested, "float16": halved}
         by_kind = {kind: scores[primary.name] for kind, scores in described.items() if scores}
         save({**manifest, "test": manifest["test"] | by_kind, **_other_metrics(sweep, trial, described)}, kept)
-        return ExportedNetwork(artifact.load(folder.artifact), tested, halved)
+        alone = (
+            measure_networks(model, primary, test.to(device), *scalings) if look and isinstance(model, Ensemble) else ()
+        )
+        return ExportedNetwork(artifact.load(folder.artifact), tested, halved, tuple(alone))
     except (OSError, OverflowError) as error:
         raise WorldFault(
             f"the artifact could not be written ({error}); `searchlab resume {folder.name}` tries again."
@@ -153,6 +161,19 @@ def write_samples(folder: SweepFolder, texts: Sequence[str]) -> Path | None:
     return folder.samples
 
 
+def _network(job: Job, trainer: Trainer) -> Model:
+    """Return the trained network, or the ensemble of the networks of the folds."""
+    average = _average(job, trainer)
+    return Ensemble(trainer.model, trainer.replicas.count, average) if average else trainer.model
+
+
+def _average(job: Job, trainer: Trainer) -> Average | None:
+    """Return what the ensemble of this sweep averages; None where its winner is a single network."""
+    if not is_ensemble(job):
+        return None
+    return average_of(next(iter(trainer.data.scoring_batches(trainer.split.held_out))))
+
+
 def _relative_error(values: Array) -> float:
     return Rounding.of(values).relative_error
 
@@ -168,7 +189,8 @@ def _saver(
 ) -> tuple[Mapping[str, Array], Save]:
     """Return the weights of the trainer's network, and a function that writes the artifact."""
     settled, root = job.sweep.configuration(trial.parameters).model, job.root or Path.cwd()
-    state = {name: value[0] for name, value in trainer.parameters.state().items()}
+    average = _average(job, trainer)
+    state = {name: value if average else value[0] for name, value in trainer.parameters.state().items()}
     weights = {name: value for name, value in state.items() if name in trainer.parameters.trainable}
     scaling, target_scaling = (each and each.to_host() for each in (trainer.data.scaling, trainer.data.target_scaling))
     write = partial(
@@ -181,6 +203,7 @@ def _saver(
         buffers={name: value for name, value in state.items() if name in trainer.parameters.buffers},
         scaling=scaling,
         target_scaling=target_scaling,
+        average=average,
         vocabulary=vocabulary_of(test),
         sequence_format=getattr(test, "sequence_format", None),
         sources=read_imports(_modules(encode_parts([settled.target, settled.keywords])), root),

@@ -21,7 +21,7 @@ from searchlab.space.budget import Budget
 from searchlab.space.constraints import count_weights
 from searchlab.space.initial_points import enqueued_points
 from searchlab.space.samplers import Random
-from searchlab.space.winner_rule import Refit
+from searchlab.space.winner_rule import WinnerRule
 
 FINALIST_SEED = 0xF1A1  # combined with the sweep's seed, so that no finalist has the random numbers of the search
 
@@ -97,7 +97,7 @@ def choose_finalists(job: Job, trials: Sequence[TrialRecord]) -> tuple[list[Tria
     return (chosen, seeds) if len(chosen) > 1 else ([], 0)
 
 
-def affordable_runs(rule: Refit, epochs: Sequence[int], trained: int) -> tuple[int, int]:
+def affordable_runs(rule: WinnerRule, epochs: Sequence[int], trained: int) -> tuple[int, int]:
     """Return how many finalists are run again, and with how many seeds.
 
     Args:

@@ -8,7 +8,15 @@ from typing import Any
 
 from searchlab.artifact.format import MANIFEST
 from searchlab.errors import WorldFault
-from searchlab.reporting.formats import count, interval_text, parameter_value, score, times
+from searchlab.reporting.formats import (
+    count,
+    interval_text,
+    network_scores,
+    parameter_value,
+    score,
+    times,
+    winner_training,
+)
 from searchlab.results.winner import Winner
 from searchlab.runs.job import Job
 from searchlab.runs.secrets import mask
@@ -63,7 +71,7 @@ def _about(job: Job, winner: Winner, trials: int, manifest: Mapping[str, Any]) -
     return (
         f"# {job.name}\n\n"
         f"{name} with {weights['parameters']:,} weights in float16{exact}. It is trial {winner.trial.number} of "
-        f"{count(trials, 'trial')}, trained again on all training rows for {count(winner.trial.epoch or 0, 'epoch')}."
+        f"{count(trials, 'trial')}, {winner_training(winner.networks, winner.trial.epoch or 0)}."
     )
 
 
@@ -79,6 +87,8 @@ def _scores(job: Job, winner: Winner, manifest: Mapping[str, Any]) -> Iterator[t
         rows = count(manifest["test"]["rows"], "test row")
         yield f"on {rows}, opened {times(winner.test_look or 1)}", score(winner.test_score)
         yield "the same, of this artifact", score(winner.artifact_score)
+    if winner.network_scores:
+        yield "each network alone, on the same rows", network_scores(winner.network_scores)
     if winner.baseline:
         yield f"baseline: {winner.baseline.name}, whatever the inputs", score(winner.baseline.score)
 

@@ -135,6 +135,8 @@ class Result:
         best = {k: whole[k] for k in ("trial", "score", "std", "folds", "epoch", "params")}
         best |= {"test": winner.test_score, "test_float16": winner.artifact_score}
         best |= {"test_look": winner.test_look}
+        if winner.networks > 1:
+            best |= {"networks": winner.networks, "network_tests": list(winner.network_scores)}
         if winner.learning_rate_factors:
             best |= {"learning_rate_factors": list(winner.learning_rate_factors)}
         if winner.baseline:

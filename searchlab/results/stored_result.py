@@ -94,5 +94,7 @@ def winner_of(
         test_look=best.get("test_look", 1),
         learning_rate_factors=best.get("learning_rate_factors", ()),
         baseline=Baseline(**best["baseline"]) if best.get("baseline") else None,
+        networks=best.get("networks", 1),
+        network_scores=tuple(best.get("network_tests", ())),
         finalists=tuple(Finalist.from_json(values) for values in best.get("finalists", ())),
     )

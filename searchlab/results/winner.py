@@ -1,4 +1,4 @@
-"""The winner: refitted on all training rows, measured once on the test rows, and written as a float16 artifact.
+"""The winner: trained once more, measured once on the test rows, and written as a float16 artifact.
 
 This is the only place that reads a data set's test rows, and it records that it does before it does.
 """
@@ -16,6 +16,7 @@ from searchlab.data.loaded import LoadedDataset
 from searchlab.engine.refit import (
     RefitTrial,
     available_device,
+    is_ensemble,
     refit_locally,
     replayed_schedule,
     restore_trainer,
@@ -58,6 +59,8 @@ class Winner:
             epoch of the refit: the geometric mean of those that cross-validation used; empty otherwise.
         finalists: The trials that were run again with fresh seeds, the one that was chosen first; empty where none was.
         baseline: What a prediction that ignores the inputs scores; None where none makes sense.
+        networks: Number of networks: 1, or the number of folds where the winner is their ensemble.
+        network_scores: Of an ensemble, what each network alone scores on the test rows by the primary metric.
     """
 
     trial: TrialRecord
@@ -72,6 +75,8 @@ class Winner:
     learning_rate_factors: Sequence[float] = ()
     finalists: Sequence[Finalist] = ()
     baseline: Baseline | None = None
+    networks: int = 1
+    network_scores: Sequence[float] = ()
 
     @property
     def cross_validated_score(self) -> float:
@@ -151,6 +156,8 @@ def select_winner(
                 learning_rate_factors=factors,
                 finalists=tuple(finalists),
                 baseline=measure_baseline(job),
+                networks=len(trial.folds) if is_ensemble(job) else 1,
+                network_scores=exported.network_scores,
             )
         failures.append(f"trial {trial.number} {refitted.failure}")
     raise WorldFault(f"no winner: refitted on all training rows, {'; '.join(failures)}. All trials are kept.")

@@ -120,7 +120,7 @@ def _differences(expected: Mapping[str, Array], state: Mapping[str, Array]) -> d
             different[name] = float("inf")
             continue
         with np.errstate(all="ignore"):
-            rounded = np.asarray(found[0]).astype(values.dtype)
+            rounded = np.asarray(found if len(found) > 1 else found[0]).astype(values.dtype)  # (K, ...): an ensemble
         if not np.array_equal(rounded, values):
             gap = np.abs(rounded.astype(np.float64) - values.astype(np.float64))
             different[name] = float(gap.max())

@@ -8,7 +8,7 @@ from searchlab.space.resources import Resources
 from searchlab.space.samplers import TPE, BruteForce, CmaEs, Grid, OptunaSampler, QuasiRandom, Random
 from searchlab.space.space import Space
 from searchlab.space.sweep import Sweep
-from searchlab.space.winner_rule import Refit
+from searchlab.space.winner_rule import FoldEnsemble, Refit, WinnerRule
 
 __all__ = [
     "TPE",
@@ -19,6 +19,7 @@ __all__ = [
     "CmaEs",
     "EarlyStopping",
     "Float",
+    "FoldEnsemble",
     "Grid",
     "Int",
     "OptunaSampler",
@@ -29,4 +30,5 @@ __all__ = [
     "SizeLimit",
     "Space",
     "Sweep",
+    "WinnerRule",
 ]

@@ -30,7 +30,7 @@ from searchlab.space.resources import Resources
 from searchlab.space.samplers import TPE, OptunaSampler, Sampler, is_optuna_sampler
 from searchlab.space.space import BoundConstructor, Space, Suggest, iter_option_arguments, suggest_argument
 from searchlab.space.validation import VALIDATIONS
-from searchlab.space.winner_rule import Refit
+from searchlab.space.winner_rule import Refit, WinnerRule
 from searchlab.wording import count
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Sweep:
             what a point leaves out. Default none.
         resources: What each group of trials takes of a machine; default `Resources()`, one CPU core.
         winner: Rule by which the winner is chosen and trained; default `Refit()`: the best trials are run again with
-            fresh seeds, and the best of them is trained on all training rows.
+            fresh seeds, and the best of them is trained on all training rows. With `FoldEnsemble()`, the winner is the
+            ensemble of the networks of its folds.
 
     Raises:
         UserMistake: When an argument is missing, has the wrong type, or does not fit the others.
@@ -136,7 +137,7 @@ class Sweep:
     constraint: Constraint | None = None
     enqueue: Sequence[Mapping[str, Any]] = ()
     resources: Resources = field(default_factory=Resources)
-    winner: Refit = field(default_factory=Refit)
+    winner: WinnerRule = field(default_factory=Refit)
 
     def __post_init__(self) -> None:
         if is_optuna_sampler(self.sampler):

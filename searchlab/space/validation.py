@@ -20,7 +20,7 @@ from searchlab.space.metric_names import validate_metric_names
 from searchlab.space.resources import Resources
 from searchlab.space.samplers import Sampler
 from searchlab.space.space import Space
-from searchlab.space.winner_rule import Refit
+from searchlab.space.winner_rule import FoldEnsemble, WinnerRule
 
 if TYPE_CHECKING:
     from searchlab.space.sweep import Sweep
@@ -115,9 +115,12 @@ def validate_resources(sweep: Sweep) -> None:
 
 
 def validate_winner(sweep: Sweep) -> None:
-    """Raise UserMistake for a rule of the winner of the wrong type."""
-    if not isinstance(sweep.winner, Refit):
-        raise UserMistake(f"Sweep(winner=...) takes a rule such as Refit(finalists=3), got {sweep.winner!r}.")
+    """Raise UserMistake for a rule of the winner of the wrong type, and for an ensemble of one fold."""
+    if not isinstance(sweep.winner, WinnerRule):
+        raise UserMistake(f"Sweep(winner=...) takes Refit() or FoldEnsemble(), got {sweep.winner!r}.")
+    if isinstance(sweep.winner, FoldEnsemble) and sweep.validation.folds < 2:
+        scheme = repr(sweep.validation)
+        raise UserMistake(f"FoldEnsemble needs at least two folds, and {scheme} has one; use KFold or Blocked.")
 
 
 def validate_numbers(sweep: Sweep) -> None:
