@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+Task: TypeAlias = Literal["classification", "regression", "language model", "sequence to sequence", "word vectors"]
+"""What the network of an artifact is for: the entry `task` of its manifest."""
 
 FORMAT = 1
 WEIGHTS, MANIFEST, VOCABULARY = "weights.npz", "manifest.json", "vocabulary.json"

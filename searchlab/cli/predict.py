@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -36,34 +36,15 @@ def predict_command(name: str, input: Path, probabilities: bool, home: str, as_j
     if input.suffix == ".txt":
         header, rows = _translations(saved, input)
     else:
-        header, rows = _predictions(saved, _read_rows(saved, input, output), probabilities)
+        from searchlab.artifact.prediction_table import prediction_table
+
+        header, rows = prediction_table(saved, _read_rows(saved, input, output), probabilities=probabilities)
     if as_json:
         output.result({"predictions": [dict(zip(header, row, strict=True)) for row in rows]})
         return
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-
-
-def _predictions(saved: Artifact, x: Array, probabilities: bool) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-    """Return the header and the rows of a table of predictions."""
-    targets = saved.manifest.get("targets") or {}
-    if targets.get("kind") != "classes":
-        if probabilities:
-            raise UserMistake("--probabilities needs a network that classifies, and this one predicts numbers.")
-        values = saved.predict(x)
-        names = targets.get("names") or _numbered("prediction", values.shape[1])
-        return names, values.tolist()
-    shares = saved.probabilities(x)
-    names = saved.class_names or [str(number) for number in range(shares.shape[1])]
-    likeliest = shares.argmax(axis=1)
-    if probabilities:
-        return ["class", *names], [[names[c], *row] for c, row in zip(likeliest, shares.tolist(), strict=True)]
-    return ["class", "probability"], [[names[c], row[c]] for c, row in zip(likeliest, shares.tolist(), strict=True)]
-
-
-def _numbered(name: str, count: int) -> list[str]:
-    return [name] if count == 1 else [f"{name}_{number}" for number in range(count)]
 
 
 def _read_rows(saved: Artifact, path: Path, output: Output) -> Array:

@@ -11,7 +11,7 @@ from searchlab.cli.hangup import hangup_ignored
 from searchlab.cli.output import Output, home_option, json_option, storage_option, tracking_option
 from searchlab.cli.remote import cluster_url
 from searchlab.cli.run import print_outcome
-from searchlab.cli.run_options import parse_duration
+from searchlab.cli.run_options import parse_duration, run_options
 from searchlab.errors import UserMistake
 
 
@@ -29,6 +29,7 @@ from searchlab.errors import UserMistake
     help="The sweep file where it is now; default: as before.",
 )
 @click.option("--changed-code", is_flag=True, help="Go on although the code has changed; the record then says so.")
+@run_options("register")
 @click.option("--look-again", is_flag=True, help="Test the winner even on test rows that were opened before.")
 @tracking_option
 @storage_option
@@ -41,6 +42,7 @@ def resume_command(
     address: str | None,
     changed_code: bool,
     look_again: bool,
+    register: str | None,
     spec: Path | None,
     as_json: bool,
     **options: Any,
@@ -53,12 +55,13 @@ def resume_command(
         words = ["--trials", str(trials)] if trials is not None else []
         words += ["--time-budget", time_budget] if time_budget else []
         words += [flag for flag, is_set in (("--changed-code", changed_code), ("--look-again", look_again)) if is_set]
+        words += [] if register is None else [f"--register={register}"]
         return _resume_on_cluster(url, name, words, output)
     from searchlab.cli.progress import Progress
     from searchlab.runner.resume import resume
 
     options |= {"trials": trials, "seconds": seconds, "address": address, "changed_code": changed_code, "spec": spec}
-    options["look_again"] = look_again
+    options |= {"look_again": look_again, "register": register}
     with hangup_ignored(), Progress(output.console) as progress:
         result = resume(name, display=progress, **options)
     return print_outcome(result, output)

@@ -99,6 +99,10 @@ def _option(name: str) -> Callable[[C], C]:
     flag, text = f"--{name.replace('_', '-')}", _documentation()[name]
     if kind is bool:
         return click.option(flag, is_flag=True, help=text)
+    if "value_if_omitted" in metadata:
+        return click.option(
+            flag, is_flag=False, flag_value=metadata["value_if_omitted"], metavar=metadata["metavar"], help=text
+        )
     choices = metadata.get("choices")
     return click.option(
         flag,

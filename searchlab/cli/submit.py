@@ -22,7 +22,7 @@ from searchlab.errors import UserMistake
 @time_budget_option
 @run_options("seed", "workers", "device", "fuse")
 @click.option("--checkpoints", help="Folder that every node sees, or s3://BUCKET/PREFIX; default: the head's folder.")
-@run_options("ship_data", "memory", "reproducible", "warm_start", "look_again", "name")
+@run_options("ship_data", "memory", "reproducible", "warm_start", "look_again", "register", "name")
 @value_options
 @json_option
 def submit_command(spec: Path, address: str, name: str | None, as_json: bool, **options: Any) -> int:

@@ -161,6 +161,8 @@ def _facts(result: Result) -> Table:
         run = f"run {result.run_id}" if result.run_id else "(the record is not complete)"
         table.add_row("MLflow", f"{result.tracking_uri}  {run}")
         table.add_row("dashboard", command("ui"))
+    if result.registered:
+        table.add_row("registered", f"models:/{result.registered}")
     phases = ", ".join(f"{phase} {duration(sec)}" for phase, sec in result.seconds.items() if phase != "total")
     table.add_row("time", f"{duration(result.seconds['total'])}: {phases}")
     return table

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from searchlab import artifact
+from searchlab.artifact.format import Task
 from searchlab.artifact.rounding import Rounding
 from searchlab.backend import Array
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
+from searchlab.data.sequence_pairs import SequencePairs
+from searchlab.data.word_contexts import WordContexts
 from searchlab.engine.refit import is_ensemble, vocabulary_of
 from searchlab.engine.text_samples import join_samples
 from searchlab.errors import WorldFault
@@ -224,17 +227,29 @@ def _manifest(job: Job, trial: TrialRecord, test: LoadedDataset, look: int | Non
     """Return what the manifest says of the trial and of the data, without scores on the test rows."""
     sweep = job.sweep
     return {
+        "task": _task(test),
         "sweep": job.name,
         "trial": trial.number,
         "parameters": dict(trial.parameters),
         "epochs": trial.epoch,
         "metric": {"name": sweep.primary_metric.name, "goal": sweep.primary_metric.goal},
         "cross_validation": {"mean": trial.value, "std": trial.std, "folds": list(trial.folds)},
-        "test": {"rows": len(test), "look": look},
+        "test": {"rows": len(test), "look": look, "checksum": test.checksum()},
         "data": sweep.describe()["data"],
         "classes": getattr(test, "target_names", None),
         **_describe_rows(test),
     }
+
+
+def _task(rows: LoadedDataset) -> Task | None:
+    """Return what a network of this data is for; None for data of the user's own that is of no known kind."""
+    if isinstance(rows, Examples):
+        return "regression" if rows.labels is None else "classification"
+    if isinstance(rows, SequencePairs):
+        return "sequence to sequence"
+    if isinstance(rows, WordContexts):
+        return "word vectors"
+    return "language model" if vocabulary_of(rows) else None
 
 
 def _describe_rows(rows: LoadedDataset) -> dict[str, Any]:

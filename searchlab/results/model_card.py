@@ -22,6 +22,11 @@ from searchlab.runs.job import Job
 from searchlab.runs.secrets import mask
 
 MAX_NAMES = 20  # of columns or classes
+TEXT_CALLS = {
+    "sequence to sequence": ('network.translate("...")', "the target sequence of a source"),
+    "language model": ('network.generate("...")', "the text with which it continues a prompt"),
+    "word vectors": ('network.most_similar("...")', "the words with the nearest vectors; network.analogy(a, b, c)"),
+}
 
 
 def write_model_card(job: Job, winner: Winner, trials: int) -> None:
@@ -114,10 +119,8 @@ def _how_to_load(job: Job, manifest: Mapping[str, Any]) -> str:
 
 def _call(manifest: Mapping[str, Any]) -> tuple[str, str]:
     """Return the call that uses the network, and what it returns."""
-    if "sequences" in manifest:
-        return 'network.translate("...")', "the target sequence of a source"
-    if "vocabulary" in manifest:
-        return 'network.generate("...")', "the text with which it continues a prompt"
+    if manifest["task"] in TEXT_CALLS:
+        return TEXT_CALLS[manifest["task"]]
     width = manifest["model"]["sizes"][0]
     if (manifest.get("targets") or {}).get("kind") == "classes":
         return "network.classify(x)", f"the class of each row of x, (rows, {width}); network.probabilities(x)"

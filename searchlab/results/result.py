@@ -38,6 +38,8 @@ class Result:
         others: Direction of each metric after the primary one, by name.
         over: Which limit of the budget ended the search; None where all trials were run.
         report: Path of the HTML report; None while there is none.
+        registered: Name and alias of the winner in MLflow's model registry, as "digits@champion"; None where it was not
+            registered.
 
     Example:
         >>> import tempfile
@@ -66,6 +68,7 @@ class Result:
     others: Mapping[str, Goal] = field(default_factory=dict)
     over: str | None = None
     report: Path | None = None
+    registered: str | None = None
 
     @property
     def best(self) -> TrialRecord | None:
@@ -127,6 +130,7 @@ class Result:
             "report": str(self.report) if self.report else None,
             "tracking_uri": self.tracking_uri,
             "run_id": self.run_id,
+            "registered": self.registered,
             "record_fault": self.record_fault,
         }
 

@@ -66,6 +66,7 @@ def open(name: str, *, home: str | os.PathLike[str] = ".searchlab", storage: str
         tracking_uri=_tracking_uri(manifest, workspace) if stored.get("tracking_uri") else None,
         run_id=stored.get("run_id"),
         record_fault=stored.get("record_fault"),
+        registered=stored.get("registered"),
         figures=tuple(sorted(folder.figures.glob("*.png"))) if stored else (),
         others={other: goal for other, goal in manifest.goals.items() if other != manifest.metric},
         over=stored.get("over"),

@@ -143,7 +143,7 @@ class SweepPipeline:
         metric, manifest = self.sweep.primary_metric, self.manifest
         others: dict[str, Goal] = {other.name: other.goal for other in self.sweep.metrics[1:]}
         figures = self._draw_figures(found.trials, winner, others)
-        log_results(recorder, winner, figures)
+        log_results(recorder, winner, figures, manifest.config.register)
         draft = Result(
             sweep=manifest.name,
             state="FINISHED" if winner else "FAILED",
@@ -166,6 +166,7 @@ class SweepPipeline:
         if fault and not self.display:
             warnings.warn(fault, RuntimeWarning, stacklevel=2)
         result = replace(draft, seconds=self._seconds(), run_id=run_id, record_fault=fault, report=report)
+        result = replace(result, registered=recorder.registered)
         if fault:  # the report that is recorded does not say so
             write_report(manifest, self.workspace, found.trials, state, result.to_json(), figures)
         return result

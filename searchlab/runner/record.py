@@ -38,12 +38,15 @@ def open_recorder(
     return Recorder(uri, _sweep_record(sweep, manifest, workspace, root, checksum), tell)
 
 
-def log_results(recorder: RunRecorder, winner: Winner | None, figures: Sequence[Path]) -> None:
-    """Attach the figures and what the winner left to the sweep's run."""
+def log_results(
+    recorder: RunRecorder, winner: Winner | None, figures: Sequence[Path], register: str | None = None
+) -> None:
+    """Attach the figures and what the winner left to the sweep's run, and log the winner as a model."""
     for figure in figures:
         recorder.log_artifact(figure, "figures")
     if winner:
         recorder.log_artifact(winner.artifact, "winner")
+        recorder.log_model(winner.artifact, register)
     if winner and winner.samples:
         recorder.log_artifact(winner.samples, "samples")
 

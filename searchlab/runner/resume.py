@@ -38,6 +38,7 @@ def resume(
     spec: str | os.PathLike[str] | None = None,
     changed_code: bool = False,
     look_again: bool = False,
+    register: str | None = None,
     display: EventHandler | None = None,
 ) -> Result:
     """Continue a sweep that was interrupted, or extend a finished one.
@@ -57,6 +58,8 @@ def resume(
         spec: The sweep file where it is now; default: where it was, seen from the home folder or absolutely.
         changed_code: Go on although the code has changed, which the record then says; default: refuse.
         look_again: Test the winner even on test rows that were opened before; default: no.
+        register: Name in MLflow's model registry to register the winner by, "" for that of the sweep; default:
+            as before.
         display: Handles the events of the run; default: none.
 
     Raises:
@@ -74,7 +77,7 @@ def resume(
     manifest = SweepManifest.load(workspace.sweep(name))
     _require_study(manifest, workspace.sweep(name))
     finished = seconds is None and trials in (None, manifest.trials) and is_finished(manifest, workspace)
-    finished &= not (look_again and is_untested(workspace.sweep(name)))
+    finished &= not (look_again and is_untested(workspace.sweep(name))) and register is None
     if finished and sweep is None and spec is None and not manifest.has_spec():
         return _open_finished(name, home, storage, display)
     if spec is not None:
@@ -95,6 +98,7 @@ def resume(
             f"{name!r} was started with {count(manifest.trials, 'trial')}; it can be extended, not reduced to {trials}."
         )
     config = replace(_here(manifest.config, values, address, tracking_uri), look_again=look_again)
+    config = replace(config, register=config.register if register is None else register)
     manifest = replace(manifest, trials=sweep.resolve_trials(trials or manifest.trials), config=config)
     rows = TrainingRows(sweep.data)
     validate_run(sweep, replace(config, warm_start=None), rows)

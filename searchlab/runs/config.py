@@ -51,6 +51,7 @@ class RunConfig:
         reproducible: Give the same trials and scores with any number of workers, which is slower; default: no.
         warm_start: Name of an earlier sweep whose trials the sampler learns from; default: none.
         look_again: Test the winner even on test rows that were opened before, by any sweep of the home; default: no.
+        register: Name in MLflow's model registry to register the winner by, "" for that of the sweep; default: none.
 
     Raises:
         UserMistake: When a value has the wrong type or is out of range.
@@ -85,6 +86,7 @@ class RunConfig:
     reproducible: bool = field(default=False, metadata=_flag(bool))
     warm_start: str | None = field(default=None, metadata=_flag(str, metavar="NAME"))
     look_again: bool = field(default=False, metadata=_flag(bool))
+    register: str | None = field(default=None, metadata=_flag(str, metavar="[NAME]", value_if_omitted=""))
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -101,6 +103,9 @@ class RunConfig:
             raise UserMistake(f"fuse is 'auto' or a number of trials of at least 1, got {self.fuse!r}.")
         if self.memory is not None and not (is_number(self.memory) and 0.0 < self.memory < float("inf")):
             raise UserMistake(f"memory is a number of GB above 0, got {self.memory!r}.")
+        validate_name(self.register or None, "a registered model's name")
+        if self.register is not None and self.tracking is None:
+            raise UserMistake("register needs a record in MLflow, and this run keeps none.")
         if not isinstance(self.values, Mapping):
             raise UserMistake(f"values is a dict of values by path, got {self.values!r}.")
 
@@ -126,10 +131,10 @@ class RunConfig:
         return {o.name: value for o in fields(self) if (value := getattr(self, o.name)) != getattr(default, o.name)}
 
 
-def validate_name(name: str | None) -> None:
-    """Raise UserMistake for a name that no sweep can have; None is fine."""
+def validate_name(name: str | None, what: str = "a sweep's name") -> None:
+    """Raise UserMistake for a name that no sweep, and no registered model, can have; None is fine."""
     if name is not None and not (isinstance(name, str) and NAME.fullmatch(name)):
-        raise UserMistake(f"a sweep's name is up to {MAX_NAME} letters, digits, '.', '_' and '-', got {name!r}.")
+        raise UserMistake(f"{what} is up to {MAX_NAME} letters, digits, '.', '_' and '-', got {name!r}.")
 
 
 def numbered(name: str, number: int) -> str:

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import mlflow
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as MlflowRun
 
 from searchlab.runs.events import EpochFinished, Event, TrialFinished, TrialStarted
 from searchlab.space.metric_names import record_key
 from searchlab.tracking.faults import is_permanent, reason_of
+from searchlab.tracking.logged_model import log_model, read_manifest
+from searchlab.tracking.model_registry import TestScore, register
 from searchlab.tracking.store import experiment_id, open_store
 from searchlab.tracking.sweep_record import SweepRecord
 
@@ -58,10 +61,14 @@ class MlflowRecord:
     def __init__(self, uri: str, sweep: SweepRecord, time: float, on_write: Callable[[], None] = lambda: None) -> None:
         self.sweep, self.faults, self._on_write = sweep, list[str](), on_write
         self.client = open_store(uri, sweep.home)
+        mlflow.set_tracking_uri(uri)  # of this process: the registry looks up "models:/ID" there
         self.experiment = experiment_id(self.client, uri, sweep.name, sweep.home)
         self.run_id = self._open_parent(_ms(time))
         self._pending: dict[int, PendingWrite] = {}
         self._artifacts = [(path, "") for path in sweep.files]
+        self._model: tuple[Path, str | None] | None = None  # the winner's artifact, and the name to register it by
+        self._model_id: str | None = None
+        self.registered: str | None = None  # "NAME@ALIAS", once it is
         self._runs: dict[int, TrialRun] = {}
         self._listed, self._had_faults = False, False
 
@@ -80,6 +87,10 @@ class MlflowRecord:
         """Add a file, or the content of a directory, to the parent run's `folder`."""
         self._artifacts.append((path, folder))
 
+    def log_model(self, path: Path, register: str | None) -> None:
+        """Log the artifact in this folder as a model, and register it by a name unless that is None."""
+        self._model = (path, register)
+
     def flush(self) -> None:
         """Write everything; what the store refuses for good is added to `faults`, other faults are raised."""
         if not self._listed:
@@ -91,6 +102,9 @@ class MlflowRecord:
             path, folder = self._artifacts[0]
             self._attempt(path.name, partial(self._upload, path, folder))
             self._artifacts.pop(0)
+        if self._model:
+            self._attempt("the model", partial(self._log_model, *self._model))
+            self._model = None
 
     def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str], time: float) -> None:
         """End the parent run; a trial that is still open is KILLED, without a state, so that it can continue later."""
@@ -103,7 +117,7 @@ class MlflowRecord:
                 run.running = False
         recorded = self.client.get_run(self.run_id).data.metrics
         finite = {record_key(name): value for name, value in metrics.items() if math.isfinite(value)}
-        new = [Metric(k, v, _ms(time), 0) for k, v in finite.items() if recorded.get(k) != v]
+        new = [Metric(k, v, _ms(time), 0, self._model_id) for k, v in finite.items() if recorded.get(k) != v]
         self._log(self.run_id, new, {}, tags)
         self.client.set_terminated(self.run_id, state, end_time=_ms(time))
 
@@ -177,6 +191,13 @@ class MlflowRecord:
             self.client.log_artifacts(self.run_id, str(path), folder or None)
         else:
             self.client.log_artifact(self.run_id, str(path), folder or None)
+
+    def _log_model(self, path: Path, name: str | None) -> None:
+        self._model_id = log_model(self.client, self.experiment, self.run_id, path)
+        if self._model_id and name is not None:
+            score = TestScore.of_manifest(read_manifest(path))
+            alias = register(self.client, name or self.sweep.name, self._model_id, self.run_id, score)
+            self.registered = f"{name or self.sweep.name}@{alias}"
 
     def _create(self, trial: int, began: int) -> TrialRun:
         tags = {PARENT: self.run_id, "searchlab.trial": str(trial), "mlflow.user": _user()}

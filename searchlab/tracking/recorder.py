@@ -63,6 +63,10 @@ class Recorder:
         """Attach a file, or the content of a directory, which must exist until the record is concluded."""
         self._send("log_artifact", path=str(path.absolute()), folder=folder)
 
+    def log_model(self, path: Path, register: str | None = None) -> None:
+        """Log the artifact in a folder, which must exist until the record is concluded, as a model; register it."""
+        self._send("log_model", path=str(path.absolute()), register=register)
+
     def conclude(self, state: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
         """Write everything, end the sweep's run as FINISHED, FAILED or KILLED, and return its id.
 
@@ -79,6 +83,11 @@ class Recorder:
         """Write everything and end the writer process; the sweep's run stays open, to be continued."""
         self._send("close")
         self._end()
+
+    @property
+    def registered(self) -> str | None:
+        """Name and alias of the registered model, as "digits@champion"; None where none was registered."""
+        return self._answers.get("registered")
 
     @property
     def run_id(self) -> str:

@@ -143,10 +143,14 @@ class Writer:
                 record.handle(event)
             elif name == "log_artifact":
                 record.log_artifact(Path(arguments["path"]), arguments["folder"])
+            elif name == "log_model":
+                record.log_model(Path(arguments["path"]), arguments["register"])
         begun = time.monotonic()
         self.retry(record.flush)
         self.inbox.interval = min(max(WRITE_INTERVAL, (time.monotonic() - begun) / WRITE_SHARE), MAX_WRITE_INTERVAL)
         last, arguments = commands[-1] if commands else ("close" if self.inbox.ended() else "", {})
+        if record.registered:
+            self.answer(registered=record.registered)
         if last == "conclude":
             self.retry(lambda: record.conclude(**arguments))
             self.answer(**({"fault": "; ".join(record.faults)} if record.faults else {"concluded": record.run_id}))
