@@ -139,15 +139,15 @@ def test_after_one_signal_every_group_is_saved_and_resume_ends_as_if_uninterrupt
     running = [trial.number for trial in stopped if trial.state == "RUNNING"]
     folder = terminal.home / "sweeps" / "chaos" / "checkpoints"
     assert [int(file.stem) for file in folder.glob("*.npz")] == running, "every group in training is saved"
-    assert parent_run(terminal.home).info.status != "FINISHED"
-    assert {run.info.status for run in runs(terminal.home)} <= {"FINISHED", "KILLED"}, "no run is left RUNNING"
+    assert "FINISHED" not in [run.info.status for run in parent_runs(terminal.home)]  # there may be none yet
 
     resumed = terminal.start("resume", "chaos")
     assert resumed.wait(DEADLINE) == 0, terminal.stderr(resumed)
     assert facts(terminal.trials()) == facts(uninterrupted)
     before = {trial.number: trial.curve.times for trial in stopped if trial.state != "RUNNING"}
     assert before == {trial.number: trial.curve.times for trial in terminal.trials() if trial.number in before}
-    assert parent_run(terminal.home).info.status == "FINISHED"
+    assert [run.info.status for run in parent_runs(terminal.home)] == ["FINISHED"]
+    assert {run.info.status for run in runs(terminal.home)} <= {"FINISHED", "KILLED"}, "no run is left RUNNING"
 
 
 @pytest.mark.slow
@@ -178,9 +178,9 @@ def check_interrupted(terminal, process, name):
 
 def runs(home, name="chaos"):
     client = MlflowClient(f"sqlite:///{home}/mlflow.db")
-    return client.search_runs([client.get_experiment_by_name(name).experiment_id], max_results=1000)
+    experiment = client.get_experiment_by_name(name)
+    return client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
 
 
-def parent_run(home):
-    (parent,) = [run for run in runs(home) if "mlflow.parentRunId" not in run.data.tags]
-    return parent
+def parent_runs(home):
+    return [run for run in runs(home) if "mlflow.parentRunId" not in run.data.tags]

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from tests.waiting import DEADLINE
+
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 EPOCHS = 12
@@ -96,7 +98,7 @@ def test_no_trial_is_lost_when_a_worker_process_and_the_driver_are_killed(cluste
         os.kill(driver, signal.SIGKILL)
         started = time.time()
         while (row := user.list_row("process-killed"))["state"] == "running":
-            assert time.time() - started < 300, row
+            assert time.time() - started < DEADLINE, row
         assert row["state"] == "interrupted"
         check_unchanged(user, "process-killed", before)
         resumed = time.time()  # its workers ended long before
@@ -154,7 +156,7 @@ def test_a_sweep_can_be_resumed_after_the_head_was_killed(cluster, user, print_l
 
 
 def test_a_stopped_sweep_can_be_resumed_from_another_client(cluster, user):
-    with user.running("stopped", 24, fuse=2, pause=2.0):
+    with user.running("stopped", 24, fuse=2):
         stopped = user.result("stop", "stopped")
     assert stopped["state"] == "interrupted"
     before = user.ended("stopped")
@@ -197,7 +199,7 @@ def test_checkpoints_can_be_stored_in_a_bucket(cluster, user):
     with user.running("in-bucket", 40, 2, "--checkpoints", "s3://checkpoints/sweeps") as before:
         started = time.time()
         while not user.bucket_keys():
-            assert time.time() - started < 300, "no checkpoint is saved"
+            assert time.time() - started < DEADLINE, "no checkpoint is saved"
         cluster.kill("ray-worker-2")
         cluster.wait_for_restart("ray-worker-2", started)
     wait_and_check(user, "in-bucket", 40, before)

@@ -17,6 +17,9 @@ from tests.cluster.stack import Stack
 from tests.conftest import ROOT
 from tests.waiting import DEADLINE
 
+FIRST_PAUSE = 0.5  # seconds of an epoch of the slow sweep while the first trials train
+BLOCK_PAUSE = 4.0  # after them: 20 groups of 12 epochs on three workers outlast five minutes
+
 PROJECT = ROOT / "tests" / "cluster" / "project"
 READ_TRIALS = """
 import json, os
@@ -165,16 +168,15 @@ class User:
         return dict(row)
 
     @contextlib.contextmanager
-    def running(
-        self, name: str, trials: int, fuse: int, *options: str, pause: float = 0.6
-    ) -> Iterator[dict[int, Trial]]:
+    def running(self, name: str, trials: int, fuse: int, *options: str) -> Iterator[dict[int, Trial]]:
         """Submit a sweep that is slow until the block ends, and give the block the first trials that ended.
 
-        Choose the trials and the pause so that the sweep lasts a minute: a command takes seconds on a busy machine.
+        In the block an epoch takes so long that the sweep outlasts it: a command may take a minute on a busy machine.
         """
-        with self.epoch_pause(pause):
+        with self.epoch_pause(FIRST_PAUSE):
             self.submit(name, "--trials", str(trials), "--fuse", str(fuse), *options)
             self.wait_until(name, lambda ended: len(ended) >= 4)
+        with self.epoch_pause(BLOCK_PAUSE):
             before = self.ended(name)
             assert len(before) < trials
             yield before
