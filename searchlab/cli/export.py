@@ -1,4 +1,4 @@
-"""`searchlab export`: the winner of a sweep as a folder of its own, or all its trials as CSV."""
+"""`searchlab export`: the winner or another trial as a folder of its own, or all trials as CSV."""
 
 from __future__ import annotations
 
@@ -24,18 +24,33 @@ COLUMNS = ("trial", "state", "score", "std", "epoch", "epochs", "seconds", "reas
 @click.command("export")
 @click.argument("name")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--trial", type=int, metavar="N", help="Train trial N again, and export it in place of the winner.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print all trials as CSV, in place of the winner.")
 @storage_option
 @home_option
 @json_option
-def export_command(name: str, folder: Path | None, as_csv: bool, storage: str | None, home: str, as_json: bool) -> None:
-    """Copy the artifact of the sweep NAME to FOLDER, or print all its trials with --csv."""
-    if (folder is None) != as_csv:
-        raise UserMistake("export takes a folder for the winner, or --csv for all trials.")
+def export_command(
+    name: str, folder: Path | None, trial: int | None, as_csv: bool, storage: str | None, home: str, as_json: bool
+) -> None:
+    """Write the winner of the sweep NAME, or another trial, to FOLDER; or print all its trials with --csv."""
+    if (folder is None) != as_csv or (as_csv and trial is not None):
+        raise UserMistake("export takes a folder for the winner or for --trial N, or --csv for all trials.")
     output = Output(as_json)
     if folder is None:
         _print_trials(name, home, storage, output)
         return
+    if trial is None:
+        _copy_winner(name, home, folder)
+    else:
+        from searchlab.runner.export_trial import export_trial
+
+        with output.console.status(f"training trial {trial} again"):
+            export_trial(name, trial, folder, home=home, storage=storage)
+    output.console.print(f"{folder}", markup=False, highlight=False, soft_wrap=True)
+    output.result({"sweep": name, "artifact": str(folder)} | ({} if trial is None else {"trial": trial}))
+
+
+def _copy_winner(name: str, home: str, folder: Path) -> None:
     source, _ = find_artifact(name, home)
     if folder.exists():
         raise UserMistake(f"{folder} exists already; name a folder that does not.")
@@ -43,8 +58,6 @@ def export_command(name: str, folder: Path | None, as_csv: bool, storage: str | 
         shutil.copytree(source, folder)
     except OSError as error:
         raise WorldFault(f"{folder} cannot be written ({error}); the artifact is still in {source}.") from error
-    output.console.print(f"{folder}", markup=False, highlight=False, soft_wrap=True)
-    output.result({"sweep": name, "artifact": str(folder)})
 
 
 def _print_trials(name: str, home: str, storage: str | None, output: Output) -> None:

@@ -60,14 +60,14 @@ def export(
     job: Job,
     trial: TrialRecord,
     trainer: Trainer,
-    folder: SweepFolder,
+    folder: Path,
     *,
     test: LoadedDataset,
     look: int | None,
     origin: Mapping[str, Any],
     factors: Sequence[float] = (),
 ) -> ExportedNetwork:
-    """Write the network of a trainer as the artifact of a sweep, read it back, and measure it.
+    """Write the network of a trainer as an artifact, read it back, and measure it.
 
     Where rounding to float16 costs more than a tenth of the standard deviation over folds, the tensors that it changes
     most stay float32. That is measured on the held-out rows of the first fold, not on the test rows.
@@ -76,7 +76,7 @@ def export(
         job: The sweep.
         trial: The trial that was trained on all training rows.
         trainer: Its trainer, of one replica.
-        folder: Folder of the sweep.
+        folder: Folder of the artifact, which is made or whose files are replaced.
         test: The test rows.
         look: Number of the look at them; None where they must not be measured.
         origin: Entries of the manifest about seed, data and versions.
@@ -98,12 +98,12 @@ def export(
 
     def score_with(keep_float32: Mapping[str, str]) -> float:
         save(manifest, keep_float32)
-        saved = artifact.load(folder.artifact)
+        saved = artifact.load(folder)
         return measure(saved.model, [primary], table, saved.scaling, saved.target_scaling, checked)[primary.name]
 
     try:
         kept = choose_float32(weights, score_with, exact, primary.goal, _max_loss(trial))
-        saved = artifact.load(folder.artifact)
+        saved = artifact.load(folder)
         halved = measure(saved.model, metrics, test, saved.scaling, saved.target_scaling)
         described = {"float32": tested, "float16": halved}
         by_kind = {kind: scores[primary.name] for kind, scores in described.items() if scores}
@@ -111,10 +111,10 @@ def export(
         alone = (
             measure_networks(model, primary, test.to(device), *scalings) if look and isinstance(model, Ensemble) else ()
         )
-        return ExportedNetwork(artifact.load(folder.artifact), tested, halved, tuple(alone))
+        return ExportedNetwork(artifact.load(folder), tested, halved, tuple(alone))
     except (OSError, OverflowError) as error:
         raise WorldFault(
-            f"the artifact could not be written ({error}); `searchlab resume {folder.name}` tries again."
+            f"the artifact could not be written ({error}); `searchlab resume {job.name}` tries again."
         ) from error
 
 
@@ -188,7 +188,7 @@ def _max_loss(trial: TrialRecord) -> float:
 
 
 def _saver(
-    job: Job, trial: TrialRecord, trainer: Trainer, folder: SweepFolder, test: LoadedDataset
+    job: Job, trial: TrialRecord, trainer: Trainer, folder: Path, test: LoadedDataset
 ) -> tuple[Mapping[str, Array], Save]:
     """Return the weights of the trainer's network, and a function that writes the artifact."""
     settled, root = job.sweep.configuration(trial.parameters).model, job.root or Path.cwd()
@@ -198,7 +198,7 @@ def _saver(
     scaling, target_scaling = (each and each.to_host() for each in (trainer.data.scaling, trainer.data.target_scaling))
     write = partial(
         artifact.save,
-        folder.artifact,
+        folder,
         weights,
         settled.target,
         settled.keywords,

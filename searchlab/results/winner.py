@@ -142,7 +142,9 @@ def select_winner(
             origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), **(origin or {})}
             test = job.sweep.data.testing()
             look = _record_look(job, folder, trial, test, handler or NullHandler())
-            exported = export(job, trial, trainer, folder, test=test, look=look, origin=origin, factors=factors)
+            exported = export(
+                job, trial, trainer, folder.artifact, test=test, look=look, origin=origin, factors=factors
+            )
             return Winner(
                 trial=trial,
                 test_scores=exported.test_scores,

@@ -12,17 +12,13 @@ import numpy as np
 
 from searchlab.artifact.format import MANIFEST, WEIGHTS
 from searchlab.backend import Array
-from searchlab.data.training_rows import TrainingRows
 from searchlab.engine.refit import available_device, refit_locally
 from searchlab.errors import UserMistake
 from searchlab.runner.changed_code import changed_files
-from searchlab.runner.pipeline import SweepPipeline
+from searchlab.runner.stored_sweep import StoredSweep
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
-from searchlab.runs.workspace import Workspace
-from searchlab.space import loader
 from searchlab.space.sweep import Sweep
-from searchlab.study.reading import read_trials
 
 
 @dataclass(frozen=True)
@@ -79,24 +75,18 @@ def reproduce(
     Raises:
         UserMistake: When there is no such sweep, it has no winner, or its file means another sweep now.
     """
-    workspace = Workspace.at(home, storage)
-    folder = workspace.sweep(name)
-    manifest, best = SweepManifest.load(folder), (folder.read("result") or {}).get("best")
+    stored_sweep = StoredSweep.load(name, home=home, storage=storage, sweep=sweep)
+    job, folder, manifest = stored_sweep.job, stored_sweep.folder, stored_sweep.manifest
+    best = (folder.read("result") or {}).get("best")
     if not best:
         raise UserMistake(f"the sweep {name!r} has no winner yet; `searchlab resume {name}` continues it.")
-    sweep = (sweep or loader.load(manifest.spec_path()).sweep).with_values(manifest.config.values)
-    if not manifest.describes(sweep):
-        raise UserMistake(f"{manifest.spec or 'this sweep'} has another space than {name!r} was started with.")
-    rows = TrainingRows(sweep.data)
-    job = SweepPipeline(sweep, manifest, workspace, rows).job()
-    trials = read_trials(manifest.study_storage(folder), manifest.name)
-    trial = next(trial for trial in trials if trial.number == best["trial"])
+    trial = stored_sweep.trial(best["trial"])
     refit = refit_locally(job, trial, available_device(job.config.device))
     stored = folder.read(f"artifact/{Path(MANIFEST).stem}") or {}
     expected = _read_weights(folder.artifact)
     different = _differences(expected, refit.state)
-    changes = [*_changed_versions(stored, manifest, folder.path), *changed_files(manifest, sweep, folder)]
-    if stored.get("checksum") != rows.load().checksum():
+    changes = [*_changed_versions(stored, manifest, folder.path), *changed_files(manifest, job.sweep, folder)]
+    if stored.get("checksum") != job.rows.load().checksum():
         changes.append("the training rows are others")
     return Reproduction(
         name, trial.number, len(expected), tuple(different), max(different.values(), default=0.0), tuple(changes)
