@@ -87,6 +87,7 @@ def test_sweeps_that_end_at_the_same_time_lose_no_look(ledger):
         process.start()
     for process in processes:
         process.join(DEADLINE)
+    assert [process.exitcode for process in processes] == [0, 0]
     looks = json.loads(ledger.path.read_text())["looks"]
     assert sorted((look["sweep"], look["trial"]) for look in looks) == [(s, t) for s in "ab" for t in range(20)]
 
@@ -101,7 +102,8 @@ def test_another_sweep_on_the_same_rows_is_not_tested_unless_it_says_so(home):
     ]
     assert second.winner.predictions is None
     assert searchlab.open("second", home=home).to_json() == second.to_json()
-    assert artifact.load(second.artifact).manifest["test"] == {"rows": 90, "look": None}
+    described = artifact.load(second.artifact).manifest["test"]
+    assert described == {"rows": 90, "look": None, "checksum": Spiral(points=30).testing().checksum()}
     data = MlflowClient(second.tracking_uri).get_run(second.run_id).data
     assert "test_accuracy" not in data.metrics
     assert data.tags["searchlab.test_look"] == "none"

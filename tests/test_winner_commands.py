@@ -121,7 +121,7 @@ def test_predict_numbers_from_an_array_file(home, tmp_path):
     assert header == ["prediction_0", "prediction_1"]
     np.testing.assert_allclose(np.array(rows, float), artifact.load(result.artifact).predict(x[:4]))
     assert abs(np.array(rows, float)[:, 0].mean() - 500.0) < 5.0
-    with pytest.raises(UserMistake, match="--probabilities needs a network that classifies"):
+    with pytest.raises(UserMistake, match="probabilities need a network that classifies"):
         invoke("predict", "two", tmp_path / "new.npy", "--probabilities", home=home)
 
 

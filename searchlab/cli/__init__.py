@@ -27,6 +27,7 @@ VERBS = {  # verb: the module of this folder that holds it
     "report": "report",
     "replay": "replay",
     "reproduce": "reproduce",
+    "evaluate": "evaluate",
     "export": "export",
     "predict": "predict",
     "generate": "generate",

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-WINNER_VERBS = ("export", "predict", "generate", "translate", "most-similar", "analogy")
+WINNER_VERBS = (
+    "reproduce", "evaluate", "export", "predict", "generate", "translate", "most-similar", "analogy"
+)  # fmt: skip
 REPEATED = {  # option: the commands that take it
     "--home": ("resume", "list", "watch", "stop", "report", "replay", "ui", *WINNER_VERBS),
     "--address": ("resume", "list", "watch", "stop", "report", "replay"),

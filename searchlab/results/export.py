@@ -13,9 +13,10 @@ import numpy as np
 from searchlab import artifact
 from searchlab.artifact.format import Task
 from searchlab.artifact.rounding import Rounding
-from searchlab.backend import Array
+from searchlab.backend import Array, Device
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
+from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequencePairs
 from searchlab.data.word_contexts import WordContexts
 from searchlab.engine.refit import is_ensemble, vocabulary_of
@@ -62,7 +63,7 @@ def export(
     trainer: Trainer,
     folder: Path,
     *,
-    test: LoadedDataset,
+    test: LoadedDataset | None,
     look: int | None,
     origin: Mapping[str, Any],
     factors: Sequence[float] = (),
@@ -77,7 +78,7 @@ def export(
         trial: The trial that was trained on all training rows.
         trainer: Its trainer, of one replica.
         folder: Folder of the artifact, which is made or whose files are replaced.
-        test: The test rows.
+        test: The test rows; None where there are none for this trial.
         look: Number of the look at them; None where they must not be measured.
         origin: Entries of the manifest about seed, data and versions.
         factors: Factors of the learning rate by epoch, which the manifest lists.
@@ -86,12 +87,15 @@ def export(
         WorldFault: When the artifact cannot be written.
     """
     sweep, scalings = job.sweep, (trainer.data.scaling, trainer.data.target_scaling)
-    metrics, device = (sweep.metrics if look else ()), trainer.replicas.device
-    model = _network(job, trainer)
-    tested = measure(model, metrics, test.to(device), *scalings)
+    device, model = trainer.replicas.device, _network(job, trainer)
+
+    def score_test(model: Model, device: Device, scaling: Scaling | None, targets: Scaling | None) -> dict[str, float]:
+        return measure(model, sweep.metrics, test.to(device), scaling, targets) if test is not None and look else {}
+
+    tested = score_test(model, device, *scalings)
     manifest = _manifest(job, trial, test, look) | dict(origin)
     manifest |= {"learning_rate_factors": list(factors)} if factors else {}
-    weights, save = _saver(job, trial, trainer, folder, test)
+    weights, save = _saver(job, trial, trainer, folder)
     table, primary = job.rows.load(), sweep.primary_metric
     checked = sweep.validation.split(table).held_out[np.array([0])]
     exact = measure(model, [primary], table.to(device), *scalings, rows=checked)[primary.name]
@@ -104,13 +108,13 @@ def export(
     try:
         kept = choose_float32(weights, score_with, exact, primary.goal, _max_loss(trial))
         saved = artifact.load(folder)
-        halved = measure(saved.model, metrics, test, saved.scaling, saved.target_scaling)
+        halved = score_test(saved.model, "cpu", saved.scaling, saved.target_scaling)
         described = {"float32": tested, "float16": halved}
         by_kind = {kind: scores[primary.name] for kind, scores in described.items() if scores}
         save({**manifest, "test": manifest["test"] | by_kind, **_other_metrics(sweep, trial, described)}, kept)
-        alone = (
-            measure_networks(model, primary, test.to(device), *scalings) if look and isinstance(model, Ensemble) else ()
-        )
+        alone: Sequence[float] = ()
+        if test is not None and look and isinstance(model, Ensemble):
+            alone = measure_networks(model, primary, test.to(device), *scalings)
         return ExportedNetwork(artifact.load(folder), tested, halved, tuple(alone))
     except (OSError, OverflowError) as error:
         raise WorldFault(
@@ -187,12 +191,10 @@ def _max_loss(trial: TrialRecord) -> float:
     return MAX_LOSS * spread if spread > 0.0 else MAX_RELATIVE_LOSS * abs(trial.value or 0.0)
 
 
-def _saver(
-    job: Job, trial: TrialRecord, trainer: Trainer, folder: Path, test: LoadedDataset
-) -> tuple[Mapping[str, Array], Save]:
+def _saver(job: Job, trial: TrialRecord, trainer: Trainer, folder: Path) -> tuple[Mapping[str, Array], Save]:
     """Return the weights of the trainer's network, and a function that writes the artifact."""
     settled, root = job.sweep.configuration(trial.parameters).model, job.root or Path.cwd()
-    average = _average(job, trainer)
+    average, rows = _average(job, trainer), job.rows.load()
     state = {name: value if average else value[0] for name, value in trainer.parameters.state().items()}
     weights = {name: value for name, value in state.items() if name in trainer.parameters.trainable}
     scaling, target_scaling = (each and each.to_host() for each in (trainer.data.scaling, trainer.data.target_scaling))
@@ -207,8 +209,8 @@ def _saver(
         scaling=scaling,
         target_scaling=target_scaling,
         average=average,
-        vocabulary=vocabulary_of(test),
-        sequence_format=getattr(test, "sequence_format", None),
+        vocabulary=vocabulary_of(rows),
+        sequence_format=getattr(rows, "sequence_format", None),
         sources=read_imports(_modules(encode_parts([settled.target, settled.keywords])), root),
     )
     return weights, lambda manifest, kept: write(metadata=manifest, keep_float32=kept)
@@ -223,21 +225,21 @@ def _modules(parts: Any) -> Iterator[str]:
         yield parts["import"].partition(":")[0]
 
 
-def _manifest(job: Job, trial: TrialRecord, test: LoadedDataset, look: int | None) -> dict[str, Any]:
+def _manifest(job: Job, trial: TrialRecord, test: LoadedDataset | None, look: int | None) -> dict[str, Any]:
     """Return what the manifest says of the trial and of the data, without scores on the test rows."""
-    sweep = job.sweep
+    sweep, rows = job.sweep, job.rows.load()
     return {
-        "task": _task(test),
+        "task": _task(rows),
         "sweep": job.name,
         "trial": trial.number,
         "parameters": dict(trial.parameters),
         "epochs": trial.epoch,
         "metric": {"name": sweep.primary_metric.name, "goal": sweep.primary_metric.goal},
         "cross_validation": {"mean": trial.value, "std": trial.std, "folds": list(trial.folds)},
-        "test": {"rows": len(test), "look": look, "checksum": test.checksum()},
+        "test": {"look": look, **({} if test is None else {"rows": len(test), "checksum": test.checksum()})},
         "data": sweep.describe()["data"],
-        "classes": getattr(test, "target_names", None),
-        **_describe_rows(test),
+        "classes": getattr(rows, "target_names", None),
+        **_describe_rows(rows),
     }
 
 

@@ -1,0 +1,37 @@
+"""`searchlab evaluate`: what the winner of a sweep scores on new data, or on the test rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from searchlab.cli.output import Output, home_option, json_option, storage_option
+
+
+@click.command("evaluate")
+@click.argument("name")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="New data: .csv, .tsv, .npz or .txt; default: the test rows of the sweep.",
+)
+@click.option("--look-again", is_flag=True, help="Measure on test rows that were opened before, for another winner.")
+@storage_option
+@home_option
+@json_option
+def evaluate_command(
+    name: str, data: Path | None, look_again: bool, storage: str | None, home: str, as_json: bool
+) -> None:
+    """Measure the winner of the sweep NAME by the metrics of the sweep, on new data or on the test rows."""
+    from searchlab.reporting.formats import score, times
+    from searchlab.runner.evaluate import evaluate
+
+    output = Output(as_json)
+    found = evaluate(name, data=data, look_again=look_again, home=home, storage=storage)
+    where = found.data or f"the test rows, opened {times(found.look or 1)}"
+    output.console.print(f"trial {found.trial} on {where} ({found.rows:,}):", markup=False, soft_wrap=True)
+    for metric, value in found.scores.items():
+        output.console.print(f"{metric}  {score(value)}", markup=False, highlight=False)
+    output.result(found.to_json())

@@ -1,0 +1,95 @@
+"""Data in a file of its own, as an artifact takes it: new rows with their targets, or another text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchlab.artifact import Artifact
+from searchlab.artifact.inputs import as_rows_of, feature_names
+from searchlab.backend import Array
+from searchlab.data.csv_columns import CsvColumns, parse_number
+from searchlab.data.dataset import Dataset
+from searchlab.data.examples import Examples
+from searchlab.data.loaded import LoadedDataset
+from searchlab.data.npz_file import load_npz
+from searchlab.data.tabular import Csv
+from searchlab.data.text import Text
+from searchlab.data.token_stream import TokenStream
+from searchlab.data.vocabulary import tokenize
+from searchlab.errors import UserMistake, WorldFault
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+def load_new_data(saved: Artifact, data: Dataset, path: Path) -> LoadedDataset:
+    """Return the data in a file, with the columns, classes or tokens that an artifact knows.
+
+    Args:
+        saved: The artifact.
+        data: The data set of its sweep, which names the target column.
+        path: A .csv or .tsv file with the columns of the sweep's, an .npz file with `x` and `y`, or a .txt file for a
+            language model.
+
+    Raises:
+        UserMistake: When the file does not fit the artifact, such as a class or a column that it does not know.
+        WorldFault: When the file cannot be read.
+    """
+    task = saved.manifest.get("task")
+    if path.suffix == ".txt" and task == "language model":
+        return _read_text(saved, data, path)
+    if task in ("classification", "regression"):
+        if path.suffix in DELIMITERS and isinstance(data, Csv):
+            columns = CsvColumns.read(path, DELIMITERS[path.suffix])
+            return _examples(saved, columns.numbers(feature_names(saved.manifest)), _csv_targets(columns, data, task))
+        if path.suffix == ".npz":
+            arrays, _ = load_npz(path, ["x", "y"])
+            for key in ("x", "y"):
+                if key not in arrays:
+                    raise UserMistake(f"{path} has no key {key!r}.")
+            return _examples(saved, arrays["x"], arrays["y"])
+    kind = f"{type(data).__name__} with a network for {task or 'data of another kind'}"
+    raise UserMistake(
+        f"{path} cannot be used: new data is a .csv or .tsv for a sweep with Csv, an .npz with x and y for rows, or a "
+        f".txt for a language model; this sweep has {kind}."
+    )
+
+
+def _csv_targets(columns: CsvColumns, data: Csv, task: str) -> Array:
+    if task == "regression":
+        return columns.numbers([data.target] if isinstance(data.target, str) else list(data.target))
+    return np.array([_label(cell) for cell in columns.strings(str(data.target))])
+
+
+def _label(cell: str) -> str:
+    """Return the name of a class; a whole number may be written as 1.0."""
+    number = parse_number(cell)
+    return str(int(number)) if number is not None and number.is_integer() else cell
+
+
+def _examples(saved: Artifact, x: Array, y: Array) -> Examples:
+    dtype = saved.scaling.mean.dtype if saved.scaling else np.float32
+    rows, names = as_rows_of(saved.manifest, x, dtype), saved.manifest.get("classes")
+    outputs = int(saved.manifest["model"]["sizes"][1])
+    if saved.manifest["task"] == "regression":
+        return Examples(rows, np.asarray(y, np.float64).reshape(len(rows), -1), outputs)
+    known: list[Any] = list(names or map(str, range(outputs)))
+    labels = np.array([str(value) for value in y])
+    unknown = sorted({*labels.tolist()} - {*known})
+    if unknown:
+        raise UserMistake(f"the network does not know the class {unknown[0]!r}; it knows {', '.join(known)}.")
+    return Examples(rows, np.array([known.index(label) for label in labels]), outputs)
+
+
+def _read_text(saved: Artifact, data: Dataset, path: Path) -> TokenStream:
+    vocabulary = saved.vocabulary
+    if vocabulary is None:
+        raise UserMistake("this artifact has no vocabulary.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorldFault(f"{path} cannot be read as UTF-8 text ({error}).") from error
+    ids = vocabulary.lookup_ids(tokenize(text, vocabulary.unit))
+    return TokenStream(ids, vocabulary, getattr(data, "window", Text.window))

@@ -1,0 +1,111 @@
+"""The winner of a sweep, measured on data of one's own or once more on the test rows."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from searchlab import artifact
+from searchlab.errors import UserMistake
+from searchlab.results.evaluation import measure
+from searchlab.results.new_data import load_new_data
+from searchlab.runner.stored_sweep import StoredSweep
+from searchlab.runs.look_ledger import Look, LookLedger
+from searchlab.space.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the winner of a sweep scores on some data.
+
+    Attributes:
+        sweep: Name of the sweep.
+        trial: Number of the trial.
+        data: The file; None for the test rows.
+        rows: Number of rows, of sequences, or of tokens.
+        scores: The score of the artifact by every metric of the sweep.
+        look: Number of this look at the test rows; None for a file.
+    """
+
+    sweep: str
+    trial: int
+    data: str | None
+    rows: int
+    scores: Mapping[str, float]
+    look: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the evaluation as JSON values."""
+        return {
+            "sweep": self.sweep,
+            "trial": self.trial,
+            "data": self.data,
+            "rows": self.rows,
+            "scores": dict(self.scores),
+            "look": self.look,
+        }
+
+
+def evaluate(
+    name: str,
+    *,
+    data: str | os.PathLike[str] | None = None,
+    look_again: bool = False,
+    home: str | os.PathLike[str] = ".searchlab",
+    storage: str | None = None,
+    sweep: Sweep | None = None,
+) -> Evaluation:
+    """Measure the artifact of a sweep's winner by the metrics of the sweep.
+
+    Args:
+        name: Name of the sweep.
+        data: A file with new data: .csv or .tsv with the columns of the sweep's, .npz with x and y, or .txt for a
+            language model; default: the test rows of the sweep.
+        look_again: Measure on test rows that were opened before, other than for this winner; default: no.
+        home: Folder of studies, checkpoints, artifacts and the MLflow store; default: ".searchlab".
+        storage: URL of the study's database with its password; default: without a password.
+        sweep: The sweep, where it was started from Python; default: it is loaded from its file.
+
+    Raises:
+        UserMistake: When there is no such sweep, it has no winner, the file does not fit its network, or the test rows
+            were opened before.
+        WorldFault: When the file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> from searchlab.runner.evaluate import evaluate
+        >>> evaluate("no-such-sweep", home=tempfile.mkdtemp())
+        Traceback (most recent call last):
+        searchlab.errors.UserMistake: there is no sweep called 'no-such-sweep' in ...; there are: none yet.
+    """
+    stored = StoredSweep.load(name, home=home, storage=storage, sweep=sweep)
+    if not (stored.folder.artifact / "manifest.json").is_file():
+        raise UserMistake(f"the sweep {name!r} has no winner yet; `searchlab resume {name}` continues it.")
+    root = str(stored.manifest.project_root(stored.folder))
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    saved = artifact.load(stored.folder.artifact)
+    trial, look, table = int(saved.manifest["trial"]), None, stored.job.sweep.data
+    rows = load_new_data(saved, table, Path(data)) if data is not None else table.testing()
+    if data is None:
+        look = _record_look(stored, trial, rows.checksum(), again=look_again)
+    scores = measure(saved.model, stored.job.sweep.metrics, rows, saved.scaling, saved.target_scaling)
+    return Evaluation(name, trial, None if data is None else str(data), len(rows), scores, look)
+
+
+def _record_look(stored: StoredSweep, trial: int, checksum: str, *, again: bool) -> int:
+    """Record the look at the test rows, and return its number; raise UserMistake where it may not be taken."""
+    look = Look(checksum, stored.job.name, stored.job.id, trial, time.time())
+    is_allowed, earlier = LookLedger(stored.folder.test_looks).record(look, again=again)
+    if not is_allowed:
+        before = f"trial {earlier[-1].trial} of {earlier[-1].sweep!r}"
+        raise UserMistake(
+            f"the test rows were opened before, for {before}, and are not opened again: each look makes the score more "
+            "optimistic; --look-again measures all the same, and --data FILE measures on other rows."
+        )
+    return len(earlier) + 1
