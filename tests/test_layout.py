@@ -163,7 +163,7 @@ def wrong_imports(path, source):
             wrong.append(f"{path} imports a module by a computed name")
         elif top in ALLOWED_IMPORTERS and not path.startswith(ALLOWED_IMPORTERS[top]):
             wrong.append(f"{path} imports {module}, which only {ALLOWED_IMPORTERS[top] or 'no file'} may import")
-        elif room in NUMERIC and top not in {"numpy", "?", "cupy", "pooch"} and top not in sys.stdlib_module_names:
+        elif room in NUMERIC and top not in {"numpy", "?", *ALLOWED_IMPORTERS} | sys.stdlib_module_names:
             wrong.append(f"{path} imports {module}; numeric code imports only NumPy")
     return wrong
 

@@ -116,4 +116,4 @@ def test_rounding_is_judged_without_the_test_rows(home, monkeypatch):
     assert [call for call in seen if not call[2]] == [(test_rows, ["accuracy"], False)] * 2
     seen.clear()
     run(sweep, engine="local", home=home, name="second")
-    assert [names for _, names, _ in seen] == [[], ["accuracy"], ["accuracy"], []]
+    assert [names for _, names, _ in seen] == [["accuracy"], ["accuracy"]]

@@ -183,7 +183,7 @@ def test_export_copies_the_winner(flowers, home, tmp_path):
 
 @pytest.mark.parametrize("arguments", [["flowers"], ["flowers", "folder", "--csv"]])
 def test_export_takes_a_folder_or_csv(home, arguments):
-    with pytest.raises(UserMistake, match="export takes a folder for the winner, or --csv for all trials"):
+    with pytest.raises(UserMistake, match="export takes a folder for the winner or for --trial N"):
         invoke("export", *arguments, home=home)
 
 
