@@ -64,6 +64,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.simulate
 	-$(BIN)/python -m bench.cluster
+	-$(BIN)/python -m bench.artifact
 	-$(BIN)/python -m bench.mlp_torch
 	-$(BIN)/python -m bench.lm_torch
 	$(BIN)/python -m bench.ptb_sweep

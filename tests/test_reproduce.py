@@ -47,6 +47,7 @@ def files_of(home):
 def test_the_same_bits(home, changes):
     sweep = spiral_sweep(4, **changes)
     result = run_local(home, sweep, seed=7)
+    assert "\nsearchlab reproduce spiral " in result.report.read_text()
     before = files_of(home)
     found = reproduce("spiral", home=home, sweep=sweep)
     assert (found.is_same, found.different, found.largest_difference, found.changes) == (True, (), 0.0, ())

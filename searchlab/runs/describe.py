@@ -10,7 +10,18 @@ from typing import Any
 
 from searchlab.runs.manifest import SweepManifest
 
-NOT_SHOWN = ("name", "trials", "seed", "values", "home", "address", "tracking_uri", "storage", "checkpoints")
+NOT_SHOWN = (
+    "name",
+    "trials",
+    "seed",
+    "values",
+    "home",
+    "address",
+    "tracking_uri",
+    "storage",
+    "checkpoints",
+    "register",
+)
 
 
 def command_of(manifest: SweepManifest) -> str:
