@@ -60,8 +60,9 @@ WORDS = "you say goodbye and i say hello . " * 60
 
 
 @pytest.fixture(autouse=True)
-def own_tracking_uri(monkeypatch):
-    """Restore MLflow's URI, which `mlflow.set_tracking_uri` also writes to the environment."""
+def own_process_state(monkeypatch):
+    """Restore MLflow's URI, which is also in the environment, and the places of modules, to which models add theirs."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     yield

@@ -38,7 +38,8 @@ LOADER_SOURCE = '''"""Loads the model with the source in source.zip; MLflow call
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "source.zip"))
+# a process that has imported searchlab keeps its own: the archive lacks the parts that do not load models
+sys.path.insert(len(sys.path) if "searchlab" in sys.modules else 0, str(Path(__file__).parent / "source.zip"))
 
 from searchlab.artifact.pyfunc import _load_pyfunc  # noqa: E402, F401
 '''
