@@ -12,6 +12,7 @@ Task: TypeAlias = Literal["classification", "regression", "language model", "seq
 
 FORMAT = 1
 WEIGHTS, MANIFEST, VOCABULARY = "weights.npz", "manifest.json", "vocabulary.json"
+SAFETENSORS = "weights.safetensors"  # in place of WEIGHTS, where it was asked for
 SOURCE_VOCABULARY = "source_vocabulary.json"
 SOURCE = "source"  # the folder of the source code of the model
 SUM = "sha256"  # the entry of the manifest with the sum of all others

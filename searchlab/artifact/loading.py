@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import zipfile
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from searchlab.artifact.format import (
-    FORMAT,
-    MANIFEST,
-    SCALING,
-    SOURCE_VOCABULARY,
-    SUM,
-    TARGET_SCALING,
-    VOCABULARY,
-    WEIGHTS,
-    manifest_sum,
-)
+from searchlab.artifact.format import SCALING, SOURCE_VOCABULARY, TARGET_SCALING, VOCABULARY
 from searchlab.artifact.loaded import Artifact
+from searchlab.artifact.verified_files import DAMAGE, read_manifest, read_verified, read_weights, unreadable
 from searchlab.backend import Array
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
@@ -38,20 +23,6 @@ from searchlab.replicas import Replicas
 
 MAX_NETWORKS = 1000  # of an ensemble
 MAX_LENGTH = 100_000  # tokens that decoding may write, or of a source
-# what reading damaged files, or building a model from them, can raise
-DAMAGE: tuple[type[Exception], ...] = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,  # an unknown compression
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def load(folder: Path | str, *, allow: Collection[str] = ()) -> Artifact:
@@ -83,9 +54,9 @@ def load(folder: Path | str, *, allow: Collection[str] = ()) -> Artifact:
         [[3.0, 3.0]]
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     try:
-        values = _read_arrays(_read_verified(folder, manifest["weights"], WEIGHTS))
+        values = read_weights(folder, manifest["weights"])
         vocabulary, sources = (_read_vocabulary(folder, manifest, file) for file in (VOCABULARY, SOURCE_VOCABULARY))
         average, count = _ensemble(manifest)
         if average is None:
@@ -100,14 +71,14 @@ def load(folder: Path | str, *, allow: Collection[str] = ()) -> Artifact:
     except DAMAGE as error:
         if isinstance(error, UserMistake):
             raise
-        raise _unreadable(folder, error) from error
+        raise unreadable(folder, error) from error
     return Artifact(model, manifest, scaling, target_scaling, vocabulary, sequence_format)
 
 
 def _read_vocabulary(folder: Path, manifest: Mapping[str, Any], file: str) -> Vocabulary | None:
     """Return the vocabulary in a file of the artifact; None where the manifest has no entry for it."""
     entry = manifest.get(Path(file).stem)
-    return Vocabulary.from_json(json.loads(_read_verified(folder, entry, file))) if entry else None
+    return Vocabulary.from_json(json.loads(read_verified(folder, entry, file))) if entry else None
 
 
 def _sequence_format(
@@ -136,42 +107,6 @@ def _ensemble(manifest: Mapping[str, Any]) -> tuple[Average | None, int]:
     return average, count
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest; raise UserMistake where it is missing, damaged, or of another format."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT:
-            raise UserMistake(
-                f"{folder} holds an artifact of format {manifest['format']!r}, and this version of searchlab reads "
-                f"format {FORMAT}."
-            )
-        if manifest[SUM] != manifest_sum(manifest):
-            raise UserMistake(f"{folder / MANIFEST} has changed since it was written: its SHA-256 is another one.")
-    except DAMAGE as error:
-        if isinstance(error, UserMistake):
-            raise
-        raise _unreadable(folder, error) from error
-    return dict(manifest)
-
-
-def _unreadable(folder: Path, error: Exception) -> UserMistake:
-    return UserMistake(f"{folder} does not hold an artifact that can be read ({type(error).__name__}: {error}).")
-
-
-def _read_arrays(content: bytes) -> dict[str, Array]:
-    """Return the arrays of a weights file, all of finite numbers; raise ValueError for anything else."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        size = sum(entry.file_size for entry in archive.infolist())
-    if size > len(content):  # arrays are not compressed
-        raise ValueError(f"the weights claim to unpack to {size:,} bytes")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        values = {name: arrays[name] for name in arrays.files}
-    for name, value in values.items():
-        if value.dtype not in (np.float16, np.float32, np.float64) or not np.isfinite(value).all():
-            raise ValueError(f"{name} has values that are no finite numbers")
-    return values
-
-
 def _build_model(entry: Mapping[str, Any], count: int, allow: Collection[str]) -> Model:
     """Return a new model of so many replicas; all parts are checked before one of them is called."""
     build, arguments = import_part(entry["class"], allow), decode_parts(entry["arguments"], allow)
@@ -187,14 +122,3 @@ def _pop_scaling(values: dict[str, Array], names: tuple[str, str]) -> Scaling | 
     """Remove the arrays of a scaling (R, columns) from the values, and return them."""
     found = [values.pop(name) for name in names if name in values]
     return Scaling(*found) if found else None
-
-
-def _read_verified(folder: Path, entry: Mapping[str, str], name: str) -> bytes:
-    """Return the content of a file; raise UserMistake where its SHA-256 is not that of its entry in the manifest."""
-    path = folder / name
-    if entry["file"] != name or path.is_symlink() or not path.is_file():
-        raise UserMistake(f"{folder} has no plain file {name}.")
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise UserMistake(f"{path} has changed since it was written: its SHA-256 differs from the manifest.")
-    return content

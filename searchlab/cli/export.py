@@ -25,20 +25,32 @@ COLUMNS = ("trial", "state", "score", "std", "epoch", "epochs", "seconds", "reas
 @click.argument("name")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--trial", type=int, metavar="N", help="Train trial N again, and export it in place of the winner.")
+@click.option("--safetensors", is_flag=True, help="Write the weights in the format safetensors.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print all trials as CSV, in place of the winner.")
 @storage_option
 @home_option
 @json_option
 def export_command(
-    name: str, folder: Path | None, trial: int | None, as_csv: bool, storage: str | None, home: str, as_json: bool
+    name: str,
+    folder: Path | None,
+    trial: int | None,
+    safetensors: bool,
+    as_csv: bool,
+    storage: str | None,
+    home: str,
+    as_json: bool,
 ) -> None:
     """Write the winner of the sweep NAME, or another trial, to FOLDER; or print all its trials with --csv."""
-    if (folder is None) != as_csv or (as_csv and trial is not None):
+    if (folder is None) != as_csv or (as_csv and (trial is not None or safetensors)):
         raise UserMistake("export takes a folder for the winner or for --trial N, or --csv for all trials.")
     output = Output(as_json)
     if folder is None:
         _print_trials(name, home, storage, output)
         return
+    if safetensors:
+        from searchlab.artifact.safetensors_file import require_safetensors
+
+        require_safetensors()
     if trial is None:
         _copy_winner(name, home, folder)
     else:
@@ -46,6 +58,10 @@ def export_command(
 
         with output.console.status(f"training trial {trial} again"):
             export_trial(name, trial, folder, home=home, storage=storage)
+    if safetensors:
+        from searchlab.artifact import convert_to_safetensors
+
+        convert_to_safetensors(folder)
     output.console.print(f"{folder}", markup=False, highlight=False, soft_wrap=True)
     output.result({"sweep": name, "artifact": str(folder)} | ({} if trial is None else {"trial": trial}))
 
