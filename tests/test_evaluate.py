@@ -29,8 +29,8 @@ from searchlab import (
 )
 from searchlab.errors import WorldFault
 from searchlab.nn import MeanSquaredError
-from searchlab.runner.evaluate import evaluate
-from tests.command_line import run_cli, write_sweep_file
+from searchlab.runner.evaluate import evaluate, evaluate_artifact
+from tests.command_line import error_message, run_cli, write_sweep_file
 from tests.jobs import run
 from tests.sweeps import spiral_sweep
 
@@ -165,6 +165,10 @@ def test_the_command_prints_the_scores(home, tmp_path):
     text = run_cli("evaluate", "flowers", home=home, cwd=tmp_path).stdout
     assert "on the test rows, opened for the first time (12):" in text
     assert "accuracy  " in text
+    run_cli("export", "flowers", "mine", home=home, cwd=tmp_path)
+    finished = run_cli("evaluate", "mine", "--data", "new.csv", "--json", home=tmp_path / "elsewhere", cwd=tmp_path)
+    assert json.loads(finished.stdout.splitlines()[-1]) == printed
+    assert "--data FILE names new data" in error_message(run_cli("evaluate", "mine", home=home, cwd=tmp_path), 2)
 
 
 def test_arrays_in_memory_take_an_archive(home, tmp_path):
@@ -174,3 +178,10 @@ def test_arrays_in_memory_take_an_archive(home, tmp_path):
     run_local(home, sweep)
     np.savez(tmp_path / "new.npz", x=x, y=labels)
     assert evaluate("spiral", data=tmp_path / "new.npz", home=home, sweep=sweep).scores["accuracy"] > 0.5
+
+
+def test_an_artifact_of_a_metric_of_the_project_is_evaluated_by_its_sweep(home, tmp_path):
+    flowers, _ = write_flowers(tmp_path / "flowers.csv")
+    result = run_local(home, spiral_sweep(1, 2, data=Csv(flowers, target="kind"), metric=Accuracy(name="share")))
+    with pytest.raises(UserMistake, match="'share' is a metric of the project; evaluate the sweep by its name"):
+        evaluate_artifact(result.artifact, flowers)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
+from searchlab.cli.artifact_argument import find_artifact
 from searchlab.cli.output import Output, home_option, json_option, storage_option
+from searchlab.errors import UserMistake
 
 
 @click.command("evaluate")
@@ -24,12 +27,19 @@ from searchlab.cli.output import Output, home_option, json_option, storage_optio
 def evaluate_command(
     name: str, data: Path | None, look_again: bool, storage: str | None, home: str, as_json: bool
 ) -> None:
-    """Measure the winner of the sweep NAME by the metrics of the sweep, on new data or on the test rows."""
+    """Measure the network NAME, a sweep or an artifact's folder, on new data, or a sweep's winner on the test rows."""
     from searchlab.reporting.formats import score, times
-    from searchlab.runner.evaluate import evaluate
+    from searchlab.runner.evaluate import evaluate, evaluate_artifact
 
     output = Output(as_json)
-    found = evaluate(name, data=data, look_again=look_again, home=home, storage=storage)
+    if (Path(name) / "manifest.json").is_file():
+        if data is None:
+            raise UserMistake("the folder of an artifact has no test rows; --data FILE names new data.")
+        folder, root = find_artifact(name, home)
+        sys.path.insert(0, str(root))
+        found = evaluate_artifact(folder, data)
+    else:
+        found = evaluate(name, data=data, look_again=look_again, home=home, storage=storage)
     where = found.data or f"the test rows, opened {times(found.look or 1)}"
     output.console.print(f"trial {found.trial} on {where} ({found.rows:,}):", markup=False, soft_wrap=True)
     for metric, value in found.scores.items():

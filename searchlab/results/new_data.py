@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,9 @@ from searchlab.artifact import Artifact
 from searchlab.artifact.inputs import as_rows_of, feature_names
 from searchlab.backend import Array
 from searchlab.data.csv_columns import CsvColumns, parse_number
-from searchlab.data.dataset import Dataset
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.npz_file import load_npz
-from searchlab.data.tabular import Csv
 from searchlab.data.text import Text
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import tokenize
@@ -24,12 +23,11 @@ from searchlab.errors import UserMistake, WorldFault
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
-def load_new_data(saved: Artifact, data: Dataset, path: Path) -> LoadedDataset:
+def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
     """Return the data in a file, with the columns, classes or tokens that an artifact knows.
 
     Args:
-        saved: The artifact.
-        data: The data set of its sweep, which names the target column.
+        saved: The artifact, whose manifest describes the data of its sweep.
         path: A .csv or .tsv file with the columns of the sweep's, an .npz file with `x` and `y`, or a .txt file for a
             language model.
 
@@ -37,30 +35,31 @@ def load_new_data(saved: Artifact, data: Dataset, path: Path) -> LoadedDataset:
         UserMistake: When the file does not fit the artifact, such as a class or a column that it does not know.
         WorldFault: When the file cannot be read.
     """
-    task = saved.manifest.get("task")
+    task, described = saved.manifest.get("task"), saved.manifest.get("data") or {}
     if path.suffix == ".txt" and task == "language model":
-        return _read_text(saved, data, path)
+        return _read_text(saved, path, described.get("window", Text.window))
     if task in ("classification", "regression"):
-        if path.suffix in DELIMITERS and isinstance(data, Csv):
+        if path.suffix in DELIMITERS and "target" in described:
             columns = CsvColumns.read(path, DELIMITERS[path.suffix])
-            return _examples(saved, columns.numbers(feature_names(saved.manifest)), _csv_targets(columns, data, task))
+            targets = _csv_targets(columns, described["target"], task)
+            return _examples(saved, columns.numbers(feature_names(saved.manifest)), targets)
         if path.suffix == ".npz":
             arrays, _ = load_npz(path, ["x", "y"])
             for key in ("x", "y"):
                 if key not in arrays:
                     raise UserMistake(f"{path} has no key {key!r}.")
             return _examples(saved, arrays["x"], arrays["y"])
-    kind = f"{type(data).__name__} with a network for {task or 'data of another kind'}"
+    kind = f"{described.get('kind', 'other data')} with a network for {task or 'data of another kind'}"
     raise UserMistake(
         f"{path} cannot be used: new data is a .csv or .tsv for a sweep with Csv, an .npz with x and y for rows, or a "
         f".txt for a language model; this sweep has {kind}."
     )
 
 
-def _csv_targets(columns: CsvColumns, data: Csv, task: str) -> Array:
+def _csv_targets(columns: CsvColumns, target: str | Sequence[str], task: str) -> Array:
     if task == "regression":
-        return columns.numbers([data.target] if isinstance(data.target, str) else list(data.target))
-    return np.array([_label(cell) for cell in columns.strings(str(data.target))])
+        return columns.numbers([target] if isinstance(target, str) else target)
+    return np.array([_label(cell) for cell in columns.strings(str(target))])
 
 
 def _label(cell: str) -> str:
@@ -83,7 +82,7 @@ def _examples(saved: Artifact, x: Array, y: Array) -> Examples:
     return Examples(rows, np.array([known.index(label) for label in labels]), outputs)
 
 
-def _read_text(saved: Artifact, data: Dataset, path: Path) -> TokenStream:
+def _read_text(saved: Artifact, path: Path, window: int) -> TokenStream:
     vocabulary = saved.vocabulary
     if vocabulary is None:
         raise UserMistake("this artifact has no vocabulary.")
@@ -92,4 +91,4 @@ def _read_text(saved: Artifact, data: Dataset, path: Path) -> TokenStream:
     except (OSError, UnicodeDecodeError) as error:
         raise WorldFault(f"{path} cannot be read as UTF-8 text ({error}).") from error
     ids = vocabulary.lookup_ids(tokenize(text, vocabulary.unit))
-    return TokenStream(ids, vocabulary, getattr(data, "window", Text.window))
+    return TokenStream(ids, vocabulary, window)

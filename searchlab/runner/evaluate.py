@@ -12,11 +12,14 @@ from typing import Any
 
 from searchlab import artifact
 from searchlab.errors import UserMistake
+from searchlab.metrics import Accuracy, BitsPerCharacter, Metric, Perplexity, RootMeanSquaredError
 from searchlab.results.evaluation import measure
 from searchlab.results.new_data import load_new_data
 from searchlab.runner.stored_sweep import StoredSweep
 from searchlab.runs.look_ledger import Look, LookLedger
 from searchlab.space.sweep import Sweep
+
+METRICS: tuple[Metric, ...] = (Accuracy(), RootMeanSquaredError(), Perplexity(), BitsPerCharacter())
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,40 @@ def evaluate(
         sys.path.insert(0, root)
     saved = artifact.load(stored.folder.artifact)
     trial, look, table = int(saved.manifest["trial"]), None, stored.job.sweep.data
-    rows = load_new_data(saved, table, Path(data)) if data is not None else table.testing()
+    rows = load_new_data(saved, Path(data)) if data is not None else table.testing()
     if data is None:
         look = _record_look(stored, trial, rows.checksum(), again=look_again)
     scores = measure(saved.model, stored.job.sweep.metrics, rows, saved.scaling, saved.target_scaling)
     return Evaluation(name, trial, None if data is None else str(data), len(rows), scores, look)
+
+
+def evaluate_artifact(folder: str | os.PathLike[str], data: str | os.PathLike[str]) -> Evaluation:
+    """Measure an artifact in a folder of its own, whose sweep need not be here, on new data.
+
+    Args:
+        folder: The folder.
+        data: A file with new data, as for `evaluate`.
+
+    Raises:
+        UserMistake: When the folder holds no artifact, the file does not fit it, or its metric is one of the project.
+        WorldFault: When the file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> from searchlab.runner.evaluate import evaluate_artifact
+        >>> evaluate_artifact(tempfile.mkdtemp(), "new.csv")
+        Traceback (most recent call last):
+        searchlab.errors.UserMistake: ... does not hold an artifact that can be read (...
+    """
+    saved = artifact.load(Path(folder))
+    name = saved.manifest["metric"]["name"]
+    metrics = [metric for metric in METRICS if metric.name == name]
+    if not metrics:
+        known = ", ".join(metric.name for metric in METRICS)
+        raise UserMistake(f"{name!r} is a metric of the project; evaluate the sweep by its name. Known are {known}.")
+    rows = load_new_data(saved, Path(data))
+    scores = measure(saved.model, metrics, rows, saved.scaling, saved.target_scaling)
+    return Evaluation(saved.manifest["sweep"], int(saved.manifest["trial"]), str(data), len(rows), scores, None)
 
 
 def _record_look(stored: StoredSweep, trial: int, checksum: str, *, again: bool) -> int:
