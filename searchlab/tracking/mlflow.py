@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,7 +62,7 @@ class MlflowRecord:
     def __init__(self, uri: str, sweep: SweepRecord, time: float, on_write: Callable[[], None] = lambda: None) -> None:
         self.sweep, self.faults, self._on_write = sweep, list[str](), on_write
         self.client = open_store(uri, sweep.home)
-        mlflow.set_tracking_uri(uri)  # of this process: the registry looks up "models:/ID" there
+        _use_store(uri)
         self.experiment = experiment_id(self.client, uri, sweep.name, sweep.home)
         self.run_id = self._open_parent(_ms(time))
         self._pending: dict[int, PendingWrite] = {}
@@ -250,6 +251,19 @@ class MlflowRecord:
         missing = {key: value for key, value in self.sweep.params.items() if record_key(key) not in run.data.params}
         self._log(run.info.run_id, [], missing, tags)
         return str(run.info.run_id)
+
+
+def _use_store(uri: str) -> None:
+    """Let MLflow's registry look up "models:/ID" in this store, in this process.
+
+    The environment keeps its URL, from which the secrets are known that must not be logged; MLflow would replace it.
+    """
+    kept = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    if kept is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = kept
 
 
 def _trial_run(stored: MlflowRun) -> TrialRun:
