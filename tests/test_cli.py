@@ -121,7 +121,7 @@ def test_run_list_and_resume_print_json(home):
     assert result["trials"] == {"asked": 2, "complete": 2, "pruned": 0, "failed": 0}
     assert set(result) == {
         "sweep", "state", "trials", "over", "best", "seconds", "artifact", "report", "tracking_uri", "run_id",
-        "record_fault",
+        "registered", "record_fault",
     }  # fmt: skip
     assert {"trial", "score", "std", "folds", "params"} <= set(result["best"])
     assert set(result["seconds"]) == {"total", "start", "search", "finalists", "winner"}
