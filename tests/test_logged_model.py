@@ -357,3 +357,19 @@ def test_a_served_model_answers_with_the_numbers_of_predict(home, tmp_path, free
             ask(free_port, {"dataframe_split": {"columns": ["length"], "data": [[1.0]]}})
         assert refused.value.code == 400
         assert "width" in refused.value.read().decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sweep", "column", "question", "answer"),
+    [
+        (regression_sweep, "width", 0.5, lambda saved: {"prediction": saved.predict([[0.5]])[0, 0]}),
+        (text_sweep, "prompt", "you", lambda saved: {"text": saved.generate("you", 50)}),
+        (pair_sweep, "source", "1+2", lambda saved: {"target": saved.translate("1+2")}),
+    ],
+)
+def test_served_numbers_and_texts_are_those_of_the_artifact(home, tmp_path, free_port, sweep, column, question, answer):
+    result = run_recorded(home, sweep(tmp_path), register="mine")
+    with served(home, "models:/mine@champion", free_port):
+        asked = {"dataframe_split": {"columns": [column], "data": [[question]]}}
+        assert ask(free_port, asked) == [answer(artifact.load(result.artifact))]
