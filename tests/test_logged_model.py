@@ -247,6 +247,15 @@ def test_a_resumed_sweep_logs_its_model_once_and_another_winner_beside_it(home):
     assert model.model_id in {found.model_id for found in models_of(home, result)}
 
 
+def test_a_model_whose_writing_was_cut_off_is_written_anew(home):
+    result = run_recorded(home, spiral_sweep(2))
+    (cut_off,) = models_of(home, result)
+    client_of(home).finalize_logged_model(cut_off.model_id, "FAILED")
+    searchlab.resume("spiral", home=home, sweep=spiral_sweep(2), register="")
+    (model,) = models_of(home, result)
+    assert (model.status.name, model.model_id == cut_off.model_id) == ("READY", False)
+
+
 def test_the_winner_is_registered_by_the_name_of_its_sweep(home):
     result = run_recorded(home, spiral_sweep(2), register="")
     assert result.registered == "spiral@champion"

@@ -87,6 +87,16 @@ def test_without_the_package_nothing_is_written(folder, home, tmp_path, monkeypa
     assert not (tmp_path / "mine").exists()
 
 
+def test_a_full_disk_is_one_sentence_and_leaves_the_weights(folder, home, tmp_path, monkeypatch):
+    def fail(folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(artifact, "convert_to_safetensors", fail)
+    finished = run_cli("export", "spiral", tmp_path / "mine", "--safetensors", home=home)
+    assert "No space left on device" in error_message(finished, 1)
+    assert len(artifact.load(tmp_path / "mine").predict(X)) == len(X)
+
+
 def test_the_command_writes_the_format(folder, home, tmp_path):
     finished = run_cli("export", "spiral", tmp_path / "mine", "--safetensors", home=home)
     assert finished.returncode == 0, finished.stderr

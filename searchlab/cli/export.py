@@ -61,7 +61,10 @@ def export_command(
     if safetensors:
         from searchlab.artifact import convert_to_safetensors
 
-        convert_to_safetensors(folder)
+        try:
+            convert_to_safetensors(folder)
+        except OSError as error:
+            raise WorldFault(f"{folder} cannot be written ({error}); its weights are in weights.npz.") from error
     output.console.print(f"{folder}", markup=False, highlight=False, soft_wrap=True)
     output.result({"sweep": name, "artifact": str(folder)} | ({} if trial is None else {"trial": trial}))
 

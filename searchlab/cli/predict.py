@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from searchlab.artifact import Artifact
     from searchlab.backend import Array
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-
 
 @click.command("predict")
 @click.argument("name")
@@ -57,10 +55,11 @@ def _read_rows(saved: Artifact, path: Path, output: Output) -> Array:
         except (OSError, ValueError) as error:
             raise UserMistake(f"{path} cannot be read as an array ({error}).") from error
         return array
+    from searchlab.artifact.inputs import feature_names
+    from searchlab.data.csv_columns import DELIMITERS, CsvColumns
+
     if path.suffix not in DELIMITERS:
         raise UserMistake(f"{path} is neither .csv, .tsv, .npy nor .txt.")
-    from searchlab.artifact.inputs import feature_names
-    from searchlab.data.csv_columns import CsvColumns
 
     columns = CsvColumns.read(path, DELIMITERS[path.suffix])
     names = feature_names(saved.manifest) or columns.header

@@ -17,6 +17,7 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.errors import UserMistake, WorldFault
 
+DELIMITERS = {".csv": ",", ".tsv": "\t"}  # by the ending of a file's name
 MAX_LISTED = 30  # columns that an error message names
 MISSING = frozenset({"", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL"})  # cells without a value
 NAMELESS = re.compile(r"|Unnamed: \d+")  # the header of an index that pandas has written, or read and written again

@@ -11,7 +11,7 @@ import numpy as np
 from searchlab.artifact import Artifact
 from searchlab.artifact.inputs import as_rows_of, feature_names
 from searchlab.backend import Array
-from searchlab.data.csv_columns import CsvColumns, parse_number
+from searchlab.data.csv_columns import DELIMITERS, CsvColumns, parse_number
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.npz_file import load_npz
@@ -19,8 +19,6 @@ from searchlab.data.text import Text
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import tokenize
 from searchlab.errors import UserMistake, WorldFault
-
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:

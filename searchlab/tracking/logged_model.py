@@ -74,9 +74,11 @@ def log_model(client: MlflowClient, experiment: str, run_id: str, artifact: Path
         return None
     known = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
     tags = {"searchlab.sha256": manifest[SUM], "searchlab.trial": str(manifest["trial"])}
-    ready = [model for model in known if tags.items() <= model.tags.items() and model.status == READY]
-    if ready:
-        return str(ready[0].model_id)
+    same = [model for model in known if tags.items() <= model.tags.items()]
+    for model in same:
+        if model.status == READY:
+            return str(model.model_id)
+        client.delete_logged_model(model.model_id)  # of a process that was killed while it wrote the files
     params = {name: str(value) for name, value in manifest["parameters"].items()}
     model = client.create_logged_model(experiment, manifest["sweep"], run_id, tags, params, manifest["task"])
     with tempfile.TemporaryDirectory() as folder:
