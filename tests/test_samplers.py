@@ -569,7 +569,7 @@ def test_a_proposal_reads_only_trials_that_have_changed(monkeypatch):
     assert all(len(reads) <= 2 and "all" not in reads for reads in found[1:]), "the previous trial, and one that ended"
     sized = [value for value in vars(factory._observations).values() if hasattr(value, "__len__")]
     assert all(len(value) <= MAX_BEST + tpe_observations.MAX_LATEST for value in sized)
-    assert len(factory._observations._best._trials) == MAX_BEST
+    assert len(factory._observations._best.trials) == MAX_BEST
 
 
 def test_tpe_is_reproducible_when_it_does_not_read_all_trials(monkeypatch):

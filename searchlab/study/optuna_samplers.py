@@ -17,12 +17,18 @@ from searchlab.space.domains import Scalar
 from searchlab.study import tpe_observations
 from searchlab.study.tpe_observations import TPEObservations
 
+CANDIDATES = 24  # points that TPE draws, of which it takes the one with the largest ratio of densities
+
 
 class ArgumentRandomSampler(RandomSampler):
     """A random sampler with a stream of random numbers for each argument: a value does not depend on the others."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed=seed)
+        self._seed = seed
+
+    def restart(self, seed: int) -> None:
+        """Draw by this seed from now on."""
         self._seed = seed
 
     def sample_independent(
@@ -49,15 +55,25 @@ class ConditionalTPESampler(TPESampler):
 
     def __init__(self, seed: int, *, startup_trials: int, observations: TPEObservations | None = None) -> None:
         super().__init__(n_startup_trials=startup_trials, seed=seed, multivariate=True, group=True, constant_liar=True)
-        self._random_sampler = ArgumentRandomSampler(seed)
-        self._seed, self._view, self._observations = seed, cast(Any, None), observations or TPEObservations()
+        self._by_argument = ArgumentRandomSampler(seed)
+        self._random_sampler = self._by_argument  # Optuna's own name: it draws the first trials
+        self._startup_trials = startup_trials
+        self._view, self._observations = cast(Any, None), observations or TPEObservations()
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Prepare for another trial: a new sampler for each would take as long as the drawing."""
+        self._seed = seed
+        self._by_argument.restart(seed)
+        self._groups: list[dict[str, BaseDistribution]] = []  # of arguments that always occur together
         self._known_space: Mapping[str, BaseDistribution] = {}  # of observed trials, without fixed arguments
         self._drawn: dict[str, Any] = {}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the arguments of the observed trials."""
         self._view = self._observations.view(study, trial)
-        return super().infer_relative_search_space(self._view, trial)
+        self._groups = self._view.groups()
+        return {name: each for group in self._groups for name, each in sorted(group.items()) if not each.single()}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -70,18 +86,29 @@ class ConditionalTPESampler(TPESampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return the value of an argument; those that always occur with it are drawn too, and kept."""
-        if self._known_space.get(param_name) == param_distribution and param_name not in self._drawn:
-            groups = self._search_space_group.search_spaces if self._search_space_group else []
-            group = next(group for group in groups if param_name in group)
+        is_known = self._known_space.get(param_name) == param_distribution
+        if is_known and param_name not in self._drawn and self._view.ended_count >= self._startup_trials:
+            group = next(group for group in self._groups if param_name in group)
             joint = {name: self._known_space[name] for name in sorted(group) if name in self._known_space}
             _seed_stream(self._rng.rng, self._seed, min(joint))
             with np.errstate(under="ignore"):  # the density far from all trials is 0
-                self._drawn |= self._sample_relative(self._view, trial, joint)
+                self._drawn |= self._sample(self._view, trial, joint)
         if param_name in self._drawn:
             return self._drawn[param_name]
         _seed_stream(self._rng.rng, self._seed, param_name)
         with np.errstate(under="ignore"):
             return super().sample_independent(self._view, trial, param_name, param_distribution)
+
+    def _sample(self, study: Any, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
+        """Return what Optuna's own method returns, from arrays that are kept between draws."""
+        if not study.has_values_of(search_space):
+            return super()._sample(study, trial, search_space)
+        from searchlab.study.parzen_estimator import ParzenEstimator  # here alone: it imports SciPy
+
+        good, others = (ParzenEstimator(values, search_space) for values in study.split(search_space))
+        samples = good.sample(self._rng.rng, CANDIDATES)
+        best = int(np.argmax(good.log_density(samples) - others.log_density(samples)))
+        return {name: search_space[name].to_external_repr(values[best].item()) for name, values in samples.items()}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Have the observations updated with a trial that starts, or is reopened."""

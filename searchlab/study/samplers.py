@@ -46,6 +46,7 @@ class SamplerFactory:
         }
         self._sobol: Array = np.empty((0, len(self._open_paths)))  # (points, dimensions), in [0, 1)
         self._observations = TPEObservations()
+        self._tpe: optuna_samplers.ConditionalTPESampler | None = None  # the same for all trials
         self._own = copy.deepcopy(sweep.sampler.sampler) if isinstance(sweep.sampler, OptunaSampler) else None
         if self._own is not None and is_resumed:
             self._own.reseed_rng()
@@ -64,7 +65,15 @@ class SamplerFactory:
                     seed, self._unconditional, startup_trials=self._sampler.startup_trials
                 )
             return _with_fixed(sampler, fixed)
-        return create_sampler(self._sampler, seed, fixed, self._observations)
+        if isinstance(self._sampler, TPE):
+            return _with_fixed(self._restarted_tpe(self._sampler, seed), fixed)
+        return create_sampler(self._sampler, seed, fixed)
+
+    def _restarted_tpe(self, sampler: TPE, seed: int) -> BaseSampler:
+        if self._tpe is None:
+            self._tpe = _create_tpe(sampler, seed, self._observations)
+        self._tpe.restart(seed)
+        return self._tpe
 
     def _sobol_point(self, number: int) -> list[float]:
         """Return the point of the sequence with this number, one coordinate for each open argument."""
@@ -78,18 +87,15 @@ class SamplerFactory:
         return coordinates
 
 
-def create_sampler(
-    sampler: Sampler, seed: int, fixed: Mapping[str, Scalar], observations: TPEObservations | None = None
-) -> BaseSampler:
+def create_sampler(sampler: Sampler, seed: int, fixed: Mapping[str, Scalar]) -> BaseSampler:
     """Return Optuna's sampler for one trial, for the samplers that need to know nothing about the sweep.
 
     Args:
         sampler: TPE, Random, Grid or BruteForce.
         seed: Random seed of the trial.
         fixed: Values by path that are not drawn; for a grid these are all.
-        observations: The trials before this one, shared by all trials of a study; default: read for this trial.
     """
-    return _with_fixed(_create_free_sampler(sampler, seed, observations), fixed)
+    return _with_fixed(_create_free_sampler(sampler, seed), fixed)
 
 
 def suggest(trial: Trial, path: str, domain: Domain) -> Scalar:
@@ -132,15 +138,19 @@ def _with_fixed(sampler: BaseSampler, fixed: Mapping[str, Scalar]) -> BaseSample
         return PartialFixedSampler(dict(fixed), sampler) if fixed else sampler
 
 
-def _create_free_sampler(sampler: Sampler, seed: int, observations: TPEObservations | None) -> BaseSampler:
-    with _without_experimental_warnings():
-        if isinstance(sampler, TPE):
-            return optuna_samplers.ConditionalTPESampler(
-                seed, startup_trials=sampler.startup_trials, observations=observations
-            )
+def _create_free_sampler(sampler: Sampler, seed: int) -> BaseSampler:
+    if isinstance(sampler, TPE):
+        return _create_tpe(sampler, seed, TPEObservations())
     if isinstance(sampler, (Random, Grid, BruteForce)):  # all values of a grid are fixed
         return optuna_samplers.ArgumentRandomSampler(seed)
     raise TypeError(f"Optuna has no sampler for {sampler!r}")
+
+
+def _create_tpe(sampler: TPE, seed: int, observations: TPEObservations) -> optuna_samplers.ConditionalTPESampler:
+    with _without_experimental_warnings():
+        return optuna_samplers.ConditionalTPESampler(
+            seed, startup_trials=sampler.startup_trials, observations=observations
+        )
 
 
 def _without_experimental_warnings() -> warnings.catch_warnings:
