@@ -100,10 +100,20 @@ def test_a_parameter_of_a_single_trial_raises_no_warning():
 
 
 @pytest.mark.parametrize(
-    ("lengths", "epoch"), [([1] * 31 + [20] * 9, 1), ([2, 20, 20, 20], 20), ([0, 0, 5], 5), ([0], None), ([], None)]
+    ("complete", "pruned", "epoch"),
+    [
+        ([20] * 9, [1] * 31, 1),
+        ([20] * 3, [2], 20),
+        ([20] * 2, [2, 4], 4),
+        ([], [3, 5, 5, 5], 5),
+        ([5, 10, 30], [], 30),
+        ([0, 0], [5, 0], 5),
+        ([0], [], None),
+        ([], [], None),
+    ],
 )
-def test_the_common_epoch_is_the_last_that_three_quarters_of_the_trials_reached(lengths, epoch):
-    assert common_epoch(lengths) == epoch
+def test_the_common_epoch_is_the_last_that_three_quarters_of_the_trials_reached(complete, pruned, epoch):
+    assert common_epoch(complete, pruned) == epoch
 
 
 def test_scores_until_an_epoch_ignore_what_comes_later():

@@ -8,27 +8,32 @@ from collections.abc import Sequence
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.metrics import Goal
 
 MIN_SHARE = 0.75  # of the trials, which must have reached the epoch at which all are compared
 
 
-def common_epoch(lengths: Sequence[int]) -> int | None:
+def common_epoch(complete: Sequence[int], pruned: Sequence[int]) -> int | None:
     """Return the last epoch, from 1, that at least three quarters of the trials reached; None where none was trained.
 
+    A complete trial counts as having reached every epoch, because it has no more of them. So the epoch is the last one
+    where no trial was pruned.
+
     Args:
-        lengths: Number of epochs that each trial was trained; those of 0 epochs do not count.
+        complete: Number of epochs of each complete trial.
+        pruned: Number of epochs of each pruned trial. Trials of 0 epochs do not count.
 
     Example:
         >>> from searchlab.runs.equal_epochs import common_epoch
-        >>> common_epoch([1, 3, 3, 9]), common_epoch([20, 20]), common_epoch([])
+        >>> common_epoch([9], [1, 3, 3]), common_epoch([5, 20], []), common_epoch([], [])
         (3, 20, None)
     """
-    trained = sorted((length for length in lengths if length), reverse=True)
-    return trained[math.ceil(MIN_SHARE * len(trained)) - 1] if trained else None
+    stopped = sorted((length for length in pruned if length), reverse=True)
+    total = sum(map(bool, complete)) + len(stopped)
+    needed = math.ceil(MIN_SHARE * total) - (total - len(stopped))  # pruned trials that must have reached it
+    return stopped[needed - 1] if needed > 0 else max([*complete, *pruned], default=0) or None
 
 
-def folds_until(curve: Sequence[Sequence[float]], epoch: int, goal: Goal) -> Array | None:
+def folds_until(curve: Sequence[Sequence[float]], epoch: int, goal: str) -> Array | None:
     """Return the fold scores after the epoch with the best mean of the first `epoch` ones; None without a finite mean.
 
     A trial with fewer epochs than `epoch` is judged by all that it has: it had ended, or was stopped as one of the

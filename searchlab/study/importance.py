@@ -36,8 +36,8 @@ class ParameterImportance:
             that all trials have, so it says which parameters a trial must get right to be one of the best.
         shares: Importance of each parameter by its path, the most important first; they add up to 1. A parameter that
             only some trials have counts in those. Empty where there is a reason.
-        epoch: The epoch at which the trials are compared, the last one that three quarters of them reached; None where
-            no trial has a score.
+        epoch: The epoch at which the trials are compared: the last one that three quarters of them reached, complete
+            trials whatever their number of epochs. None where no trial has a score.
         trials: Number of complete and pruned trials that were compared.
         best: Number of those that count as the best: a tenth, at least 5, and those that are equal to the last of them.
         reason: Why there is no importance; None where there is one.
@@ -79,7 +79,8 @@ def parameter_importance(trials: Sequence[TrialRecord], goal: Goal) -> Parameter
         'it needs 10 trials with a score, and there are 0'
     """
     ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
-    epoch = common_epoch([len(trial.curve.scores) for trial in ended])
+    lengths = [[len(t.curve.scores) for t in ended if t.state == state] for state in ("COMPLETE", "PRUNED")]
+    epoch = common_epoch(*lengths)
     scored = [(trial, score) for trial in ended if (score := _score_until(trial, epoch, goal)) is not None][
         -MAX_TRIALS:
     ]
