@@ -116,6 +116,29 @@ class Result:
         """
         return search_figures.box_plot(self.trials, parameter, self.metric, self.goal)
 
+    def importance_figure(self) -> Figure:
+        """Return a figure of the importance of each parameter, by Optuna's PED-ANOVA, at equal epochs."""
+        return search_figures.importance_figure(self.trials, self.metric, self.goal)
+
+    def scatter_figure(self) -> Figure:
+        """Return a figure of the scores against each continuous parameter; pruned trials are hollow."""
+        return search_figures.scatter_figure(self.trials, self.metric, self.goal)
+
+    def heat_map_figure(self, *parameters: str) -> Figure:
+        """Return a heat map of the scores by two parameters, given by their paths; default: two of the most important.
+
+        Raises UserMistake where no trial has a given parameter, or another number of parameters than two is given.
+        """
+        return search_figures.heat_map_figure(self.trials, self.metric, self.goal, parameters)
+
+    def parallel_figure(self) -> Figure:
+        """Return a figure with a line per trial across an axis per parameter, the most important ones first."""
+        return search_figures.parallel_figure(self.trials, self.metric, self.goal)
+
+    def ranking_figure(self) -> Figure:
+        """Return a figure of the difference of each of the best trials to the best one, with 95 % intervals."""
+        return search_figures.ranking_figure(self.trials, self.metric, self.goal)
+
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values, as `searchlab run --json` prints them."""
         return {
