@@ -180,10 +180,10 @@ class Page:
 def render(page: Page) -> str:
     """Return the page as HTML that loads nothing: figures, style and charts are inside, and it has no scripts."""
     figures = [{"data": _data_url(path), "caption": _caption(path.stem)} for path in _ordered(page.figures)]
-    return _environment().get_template("report.html.j2").render(page=page, figures=figures)
+    return template_environment().get_template("report.html.j2").render(page=page, figures=figures)
 
 
-def _environment() -> Environment:
+def template_environment() -> Environment:
     """Return Jinja's environment.
 
     It escapes every value, since a reason, a parameter or a path may hold any text, and masks secrets in it.

@@ -9,18 +9,26 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from searchlab.metrics import Goal
 from searchlab.reporting import search_figures
+from searchlab.reporting.result_html import render_result
+from searchlab.results.result_text import headline, result_facts, result_text
+from searchlab.results.trial_frames import curve_frame, trial_frame
 from searchlab.results.winner import Winner
-from searchlab.runs.trials import State, TrialRecord, pareto
+from searchlab.runs.trials import State, TrialRecord, pareto, ranked
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from searchlab.reporting.figures import Figure
 
 ResultState: TypeAlias = Literal["FINISHED", "FAILED", "RUNNING", "INTERRUPTED"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
     """The result of a sweep: every trial, the winner, and where everything is stored.
+
+    It prints itself in at most 12 lines. A notebook shows it with the winner, a table of the best trials, and the curve
+    of the best score so far.
 
     Attributes:
         sweep: Name of the sweep.
@@ -51,6 +59,8 @@ class Result:
         >>> result = sweep.run(engine="local", tracking=None, home=tempfile.mkdtemp())
         >>> result.state, len(result.trials), result.best.state
         ('FINISHED', 2, 'COMPLETE')
+        >>> result.frame()["model.hidden"].tolist()
+        [2, 4]
     """
 
     sweep: str
@@ -70,6 +80,19 @@ class Result:
     report: Path | None = None
     registered: str | None = None
 
+    def __repr__(self) -> str:
+        return result_text(self)
+
+    def _repr_html_(self) -> str:
+        """Return the result as HTML, which a notebook shows."""
+        best = self.front if self.others else ranked(self.trials, self.goal)
+        return render_result(headline(self), result_facts(self), best, self.trials, self.goals)
+
+    @property
+    def goals(self) -> dict[str, Goal]:
+        """The direction of each metric by name, the primary one first."""
+        return {self.metric: self.goal, **self.others}
+
     @property
     def best(self) -> TrialRecord | None:
         """The trial that won; None where there is no winner."""
@@ -78,7 +101,7 @@ class Result:
     @property
     def front(self) -> list[TrialRecord]:
         """The Pareto front: the complete trials that no other dominates, best first in the primary metric."""
-        return pareto(self.trials, (self.goal, *self.others.values()))
+        return pareto(self.trials, list(self.goals.values()))
 
     @property
     def beats_baseline(self) -> bool:
@@ -109,12 +132,64 @@ class Result:
         """Return how many trials are complete, pruned and failed, and infeasible where there are any."""
         return {word: n for word, state in _COUNTED.items() if (n := self.count(state)) or state != "INFEASIBLE"}
 
+    def frame(self) -> pd.DataFrame:
+        """Return a pandas frame with one row per trial, the complete trials first, the best of them on top.
+
+        Returns:
+            Columns "rank" (of a complete trial, from 1), "trial" and "state"; a column for each parameter by its path,
+            with its type, where NA means that the trial has no such parameter; "mean" and "std" over the folds and
+            "folds" (a list) of the primary metric at the best epoch; the mean of each other metric by its name;
+            "epoch" (the best one, from 1), "seconds" (training time) and "reason" (why the trial was pruned, failed or
+            is infeasible).
+
+        Raises:
+            UserMistake: When pandas is not installed.
+        """
+        ranks = {trial.number: rank for rank, trial in enumerate(ranked(self.trials, self.goal), start=1)}
+        return trial_frame(self.trials, ranks, list(self.others))
+
+    def curves(self) -> pd.DataFrame:
+        """Return a pandas frame of all learning curves in the long form, with one row per trial, epoch and fold.
+
+        Returns:
+            Columns "trial", "epoch" (from 1), "fold" (from 0), "score" (the primary metric on the held-out rows),
+            "loss" (mean training loss), and each other metric by its name.
+
+        Raises:
+            UserMistake: When pandas is not installed.
+        """
+        return curve_frame(self.trials, list(self.others))
+
     def boxes(self, parameter: str) -> Figure:
         """Return a figure with a box of scores for each value of a parameter, such as "optimizer" or "lr".
 
-        Raises UserMistake where no trial has such a parameter.
+        This and the other figures are matplotlib figures that a notebook shows; `savefig` writes them as PNG, SVG or
+        PDF.
+
+        Raises:
+            UserMistake: When no trial has such a parameter.
         """
         return search_figures.box_plot(self.trials, parameter, self.metric, self.goal)
+
+    def learning_curves(self, best: int = 5) -> Figure:
+        """Return a figure of the held-out score after each epoch, as the mean over folds, of the best trials.
+
+        Args:
+            best: Number of trials; default 5.
+        """
+        return search_figures.learning_curves(self.trials, self.metric, self.goal, best)
+
+    def optimization_history(self) -> Figure:
+        """Return a figure of the score of every trial by its number, and of the best score so far."""
+        return search_figures.optimization_history(self.trials, self.metric, self.goal)
+
+    def pareto_front(self) -> Figure:
+        """Return a figure of the complete trials by the first two metrics, and of the Pareto front.
+
+        Raises:
+            UserMistake: When the sweep has only one metric.
+        """
+        return search_figures.pareto_front(self.trials, self.goals)
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values, as `searchlab run --json` prints them."""

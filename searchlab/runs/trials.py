@@ -85,11 +85,11 @@ class TrialRecord:
     value: float | None
     epoch: int | None
     reason: str | None
-    curve: LearningCurve
+    curve: LearningCurve = field(repr=False)
     started: float
     ended: float | None
     values: tuple[float, ...] = ()
-    traceback: str | None = None
+    traceback: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.values and self.value is not None:  # with a single metric, `value` says it all
