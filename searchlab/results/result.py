@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
+from searchlab.numeric_types import is_whole_number
 from searchlab.reporting import search_figures
 from searchlab.reporting.result_html import render_result
 from searchlab.results.result_text import headline, result_facts, result_text
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from searchlab.reporting.figures import Figure
+    from searchlab.space.sweep import Sweep
 
 ResultState: TypeAlias = Literal["FINISHED", "FAILED", "RUNNING", "INTERRUPTED"]
 
@@ -48,6 +52,8 @@ class Result:
         report: Path of the HTML report; None while there is none.
         registered: Name and alias of the winner in MLflow's model registry, as "digits@champion"; None where it was not
             registered.
+        home: The home folder, which holds the sweep; None where the result was made otherwise.
+        definition: The sweep itself, where it was run by this process; otherwise its file holds it.
 
     Example:
         >>> import tempfile
@@ -79,6 +85,8 @@ class Result:
     over: str | None = None
     report: Path | None = None
     registered: str | None = None
+    home: Path | None = None
+    definition: Sweep | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return result_text(self)
@@ -191,6 +199,61 @@ class Result:
         """
         return search_figures.pareto_front(self.trials, self.goals)
 
+    def resume(
+        self,
+        *,
+        trials: int | str | None = None,
+        seconds: float | None = None,
+        sweep: Sweep | None = None,
+        address: str | None = None,
+        storage: str | None = None,
+        tracking_uri: str | None = None,
+        changed_code: bool = False,
+        look_again: bool = False,
+        register: str | None = None,
+        progress: bool = True,
+    ) -> Result:
+        """Continue the sweep where it was interrupted, or add trials to it, and return the new result.
+
+        Args:
+            trials: Number of trials to add, as in `resume(trials=+20)`; default: none. It is how many there are in all
+                for `searchlab.resume` and the command line, which know no result to add to.
+            seconds: Time budget of the search in seconds, all runs together; default: as before.
+            sweep: The sweep; default: the one that this process has run, or else its file.
+            address: Address of the Ray cluster now, for a sweep that was started on one; default: as before.
+            storage: URL of the study's database with its password; default: without a password.
+            tracking_uri: URL of the MLflow server with its password; default: without a password.
+            changed_code: Go on although the code has changed, which the record then says; default: refuse.
+            look_again: Test the winner even on test rows that were opened before; default: no.
+            register: Name in MLflow's model registry to register the winner by, "" for that of the sweep; default:
+                as before.
+            progress: Show the run: a board in a terminal, one line in a notebook; default: yes.
+
+        Raises:
+            UserMistake: When the sweep is not where it was, its code or data have changed, or `trials` is no number
+                above 0.
+            WorldFault: When the search had to stop early.
+            SearchFailed: When no trial could be trained.
+        """
+        if self.home is None:
+            raise UserMistake(f"this result of {self.sweep!r} has no home folder; searchlab.open gives one that has.")
+        # imported here: it points up, as in `Sweep.run`
+        result: Result = importlib.import_module("searchlab.runner.resume").resume(
+            self.sweep,
+            home=self.home,
+            trials=_added(trials),
+            seconds=seconds,
+            sweep=sweep or self.definition,
+            address=address,
+            storage=storage,
+            tracking_uri=tracking_uri,
+            changed_code=changed_code,
+            look_again=look_again,
+            register=register,
+            progress=progress,
+        )
+        return result
+
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values, as `searchlab run --json` prints them."""
         return {
@@ -231,6 +294,15 @@ class Result:
     def _plain_point(self, trial: TrialRecord) -> dict[str, Any]:
         scores = dict(zip((self.metric, *self.others), trial.values, strict=True))
         return {"trial": trial.number, "scores": scores, "params": dict(trial.parameters)}
+
+
+def _added(trials: int | str | None) -> str | None:
+    """Return a number of trials that are added as `searchlab.resume` takes it: "+20" for 20 and for "+20"."""
+    if trials is None or isinstance(trials, str):
+        return trials
+    if not is_whole_number(trials) or trials < 1:
+        raise UserMistake(f"trials is a number of trials to add, at least 1; got {trials!r}.")
+    return f"+{trials}"
 
 
 _COUNTED: Mapping[str, State] = {
