@@ -99,6 +99,9 @@ class MLP(Model):
     def predict(self, batch: Batch, carry: Carry = None) -> tuple[Array, Carry]:
         return self.layers.forward(batch.x, train=False), None
 
+    def loss_of(self, scores: Array, targets: Array) -> Array | None:
+        return self.loss.forward(scores, targets)
+
 
 def _widths(hidden: int | tuple[int, ...], layers: int) -> tuple[int, ...]:
     widths = (hidden,) * layers if isinstance(hidden, int) else tuple(hidden)

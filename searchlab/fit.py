@@ -20,6 +20,7 @@ from searchlab.nn.parameter import Parameters
 from searchlab.optim import Optimizer
 from searchlab.optim.schedules import Schedule
 from searchlab.replicas import Replicas
+from searchlab.scoring import EpochScorer
 from searchlab.training import BuildModel, BuildOptimizer, Trainer
 
 CHECKED_BATCHES = 10  # that a model is fitted on before a search, to see whether it can be fitted at all
@@ -70,7 +71,7 @@ class Fit(Trainer):
     ) -> None:
         self.replicas, self.data, self.split = replicas, data.fitted(split), split
         self.metrics = tuple(metric) if isinstance(metric, Sequence) else (metric,)
-        self.metric = self.metrics[0]
+        self.metric, self.scorer = self.metrics[0], EpochScorer(self.metrics)
         self.epochs, self.epoch = 1, 0
         self.model = self.fitted_model = _fitted(model(replicas, *data.sizes))
         self.parameters = Parameters(self.model.named_parameters())

@@ -19,10 +19,10 @@ from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
 from searchlab.nn.module import Carry, Model
 from searchlab.nn.parameter import Parameters
-from searchlab.nn.target_unit import in_target_unit
 from searchlab.optim import Optimizer, clip_gradients
 from searchlab.optim.schedules import Schedule
 from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
+from searchlab.scoring import EpochScorer, EpochScores
 
 BuildModel: TypeAlias = Callable[..., Model]
 BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
@@ -45,6 +45,9 @@ class EpochReport:
         seconds: Duration of the epoch with its measuring.
         time: End of the epoch in seconds since 1970.
         others: Scores (R, M - 1) of the metrics after the first of M; default (R, 0).
+        held_out_loss: Mean loss (R,) on the held-out rows, in nats per target; default NaN, where it was not measured.
+        training_score: Score (R,) of the primary metric on a fixed sample of the training rows; default NaN, where it
+            was not measured.
 
     Example:
         >>> import numpy as np
@@ -61,10 +64,15 @@ class EpochReport:
     seconds: float
     time: float
     others: Array = field(default_factory=lambda: np.empty((0, 0)))
+    held_out_loss: Array = field(default_factory=lambda: np.empty(0))
+    training_score: Array = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         if not len(self.others):  # a single metric may leave them out
             object.__setattr__(self, "others", np.empty((len(self.score), 0)))
+        for name in ("held_out_loss", "training_score"):
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(len(self.score), np.nan))
 
 
 class Trainer(HasReplicaAxis):
@@ -134,7 +142,7 @@ class Trainer(HasReplicaAxis):
                 raise UserMistake(f"Trainer({name}=...) takes a class, a Space or None, got {part!r}.")
         self.replicas, self.data, self.split = replicas, data.fitted(split), split
         self.metrics = tuple(metric) if isinstance(metric, Sequence) else (metric,)
-        self.metric = self.metrics[0]
+        self.metric, self.scorer = self.metrics[0], EpochScorer(self.metrics)
         self.batch_size, self.epochs, self.epoch = batch_size, epochs, 0
         self.model = model(replicas, *data.sizes)
         self.parameters = Parameters(self.model.named_parameters())
@@ -158,13 +166,22 @@ class Trainer(HasReplicaAxis):
             loss = self._train()
             measured = self._measure()
         self.epoch += 1
-        losses, scores = to_host(loss).astype(np.float64), measured[:, 0]
+        losses, scores = to_host(loss).astype(np.float64), measured.scores[:, 0]
         if self.schedule:  # smaller is better
             minimized = -scores if self.metric.goal == "max" else scores
             self.schedule.record(minimized if self._has_held_out_rows else losses)
-        failures = tuple(self._failures(losses, measured))
-        seconds = time.perf_counter() - started
-        return EpochReport(self.epoch, losses, scores, failures, seconds, time.time(), measured[:, 1:])
+        failures = tuple(self._failures(losses, measured.scores))
+        return EpochReport(
+            self.epoch,
+            losses,
+            scores,
+            failures,
+            seconds=time.perf_counter() - started,
+            time=time.time(),
+            others=measured.scores[:, 1:],
+            held_out_loss=measured.held_out_loss,
+            training_score=measured.training_score,
+        )
 
     def step(self, batch: Batch, carry: Carry = None) -> tuple[Array, Carry]:
         """Make one training step: forward and backward pass, regularization, clipping, and update.
@@ -201,6 +218,7 @@ class Trainer(HasReplicaAxis):
     def _select_own(self, rows: Array) -> None:
         """Select the folds of these replicas too."""
         self.split = self.split[rows]
+        self.scorer.select_replicas(rows)
         super()._select_own(rows)
 
     def state(self) -> dict[str, Array]:
@@ -271,13 +289,15 @@ class Trainer(HasReplicaAxis):
             self.reference_loss = np.fmax(to_host(first_loss), constant).astype(np.float32)
         return total / targets
 
-    def _measure(self) -> Array:
-        """Return the scores (R, M) of M metrics on the held-out rows, on the host; NaN where no rows are held out."""
-        if not self._has_held_out_rows:
-            return np.full((self.replicas.count, len(self.metrics)), np.nan)
-        rows, model = self.split.held_out, in_target_unit(self.model, self.data.target_scaling)
-        columns = [to_host(metric.measure(model, self.data.scoring_batches(rows))) for metric in self.metrics]
-        return np.stack(columns, axis=1).astype(np.float64)
+    def _measure(self) -> EpochScores:
+        """Return the scores, the loss on the held-out rows and the score on training rows after the next epoch.
+
+        All are NaN where no rows are held out.
+        """
+        if self._has_held_out_rows:
+            return self.scorer.measure(self.model, self.data, self.split, self.epoch + 1, self.steps_per_epoch)
+        nothing = np.full(self.replicas.count, np.nan)
+        return EpochScores(np.full((self.replicas.count, len(self.metrics)), np.nan), nothing, nothing)
 
     def _failures(self, losses: Array, measured: Array) -> list[str | None]:
         """Return why each replica has diverged, from its losses (R,) and scores (R, M)."""

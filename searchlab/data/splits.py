@@ -18,6 +18,8 @@ class Rows:
         index: Row numbers (K, width), on the host. Row k begins with `counts[k]` row numbers of fold k; the rest is
             padding that repeats them.
         counts: How many of each fold's row numbers are real, (K,), on the host.
+        fold_sizes: The distinct numbers of rows of all folds of the split, smallest first; default those of `counts`.
+            The rows of some of the folds keep them, so that these folds are scored alike alone and with the others.
 
     Example:
         >>> import numpy as np
@@ -29,6 +31,11 @@ class Rows:
 
     index: Array
     counts: Array
+    fold_sizes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.fold_sizes:
+            object.__setattr__(self, "fold_sizes", tuple(sorted(set(self.counts.tolist()))))
 
     @classmethod
     def from_folds(cls, folds: list[Array]) -> Rows:
@@ -37,7 +44,7 @@ class Rows:
         return cls(np.stack([np.resize(fold, counts.max()) for fold in folds]), counts)
 
     def __getitem__(self, folds: Array) -> Rows:
-        return Rows(self.index[folds], self.counts[folds])
+        return Rows(self.index[folds], self.counts[folds], self.fold_sizes)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import json
 import time
 import zipfile
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -144,5 +144,6 @@ def _report_to_json(report: EpochReport) -> dict[str, Any]:
 
 
 def _report_from_json(values: dict[str, Any]) -> EpochReport:
-    arrays = {name: np.array(values[name], dtype=np.float64) for name in ("loss", "score", "others")}
+    names = [field.name for field in fields(EpochReport) if isinstance(values.get(field.name), list)]
+    arrays = {name: np.array(values[name], dtype=np.float64) for name in names if name != "failures"}
     return EpochReport(**(values | arrays | {"failures": tuple(values["failures"])}))

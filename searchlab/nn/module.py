@@ -178,3 +178,18 @@ class Model(Module, ABC):
         Returns:
             Scores (R, ..., outputs), where larger is likelier, and the carry.
         """
+
+    def loss_of(self, scores: Array, targets: Array) -> Array | None:
+        """Return the loss that `forward` would give for the scores of `predict`; None, the default, where it differs.
+
+        The loss on the held-out rows then needs no forward pass besides that of the metric. A model of rows whose
+        `forward` is `self.loss.forward(scores, batch.y)` returns `self.loss.forward(scores, targets)`.
+
+        Args:
+            scores: Scores of rows (R, B, outputs), as `predict` has returned them.
+            targets: Their targets, classes (R, B) or numbers (R, B, outputs).
+
+        Returns:
+            The mean loss per target of each replica (R,).
+        """
+        return None

@@ -63,6 +63,9 @@ class EpochFinished:
         losses: Mean training loss in nats (or the loss's own unit), one per fold.
         time: When the epoch ended, in seconds since 1970.
         other_scores: One sequence of scores per fold for each metric after the primary one.
+        held_out_losses: Mean loss on the held-out rows, one per fold; empty where it was not measured.
+        training_scores: Score of the primary metric on a sample of the training rows, one per fold; empty where it was
+            not measured.
     """
 
     trial: int
@@ -71,6 +74,8 @@ class EpochFinished:
     losses: Sequence[float]
     time: float
     other_scores: Sequence[Sequence[float]] = ()
+    held_out_losses: Sequence[float] = ()
+    training_scores: Sequence[float] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from searchlab.backend import Array
 from searchlab.metrics import Goal
 from searchlab.runs.events import EpochFinished, EventHandler, TrialFinished, TrialStarted
 from searchlab.space.domains import Scalar
@@ -26,6 +27,9 @@ class LearningCurve:
         times: When each epoch ended, in seconds since 1970.
         seconds: Training time of the trial; a trial in a group of n counts one n-th of the group's time.
         others: For each epoch, the scores by fold of each metric after the primary one; empty where there is none.
+        held_out_losses: Mean loss on the held-out rows by epoch and fold; that of an epoch is empty where it was not
+            measured. There are no epochs in the studies of versions that did not measure it.
+        training_scores: Score of the primary metric on a sample of the training rows, in the same way.
     """
 
     scores: list[list[float]] = field(default_factory=list)
@@ -33,6 +37,8 @@ class LearningCurve:
     times: list[float] = field(default_factory=list)
     seconds: float = 0.0
     others: list[list[list[float]]] = field(default_factory=list)
+    held_out_losses: list[list[float]] = field(default_factory=list)
+    training_scores: list[list[float]] = field(default_factory=list)
 
     def add(self, report: EpochReport, replicas: slice, share: float) -> bool:
         """Add the next epoch of the trial with these replicas, and return whether it was new.
@@ -45,9 +51,26 @@ class LearningCurve:
         self.scores.append(report.score[replicas].tolist())
         self.losses.append(report.loss[replicas].tolist())
         self.others.append(report.others[replicas].T.tolist())
+        self.held_out_losses.append(_measured(report.held_out_loss[replicas]))
+        self.training_scores.append(_measured(report.training_score[replicas]))
         self.times.append(report.time)
         self.seconds += report.seconds * share
         return True
+
+    def event(self, trial: int, epoch: int) -> EpochFinished:
+        """Return the event of the end of this epoch, from 1, of the trial with this number and curve."""
+        row = epoch - 1
+        held_out_losses, training_scores = self.held_out_losses[row:epoch], self.training_scores[row:epoch]
+        return EpochFinished(
+            trial,
+            epoch,
+            self.scores[row],
+            self.losses[row],
+            self.times[row],
+            self.others[row],
+            held_out_losses[0] if held_out_losses else [],  # an earlier version did not measure it
+            training_scores[0] if training_scores else [],
+        )
 
     def best(self, goal: Goal) -> tuple[int, float]:
         """Return the epoch, from 1, with the best mean over folds, and that mean."""
@@ -134,14 +157,18 @@ class TrialRecord:
         }
 
 
+def _measured(values: Array) -> list[float]:
+    """Return the values (folds,) as a list, which is empty where no fold has one."""
+    return [] if np.isnan(values).all() else list(values.tolist())
+
+
 def replay_events(trials: Sequence[TrialRecord], handler: EventHandler) -> None:
     """Pass the events of these trials to a handler again, so that an incomplete record is completed."""
     for trial in trials:
         curve = trial.curve
         handler.handle(TrialStarted(trial.number, trial.parameters, trial.started))
-        epochs = zip(curve.scores, curve.losses, curve.times, curve.others, strict=True)
-        for epoch, (scores, losses, time, others) in enumerate(epochs, start=1):
-            handler.handle(EpochFinished(trial.number, epoch, scores, losses, time, others))
+        for epoch in range(1, 1 + len(curve.scores)):
+            handler.handle(curve.event(trial.number, epoch))
         if trial.ended is not None:
             handler.handle(trial.finished_event(trial.ended))
 

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from searchlab.metrics import Goal
 from searchlab.pruning.learning_curves import LearningCurves
-from searchlab.runs.events import EpochFinished, EventHandler, Message, TrialFinished, TrialStarted
+from searchlab.runs.events import EventHandler, Message, TrialFinished, TrialStarted
 from searchlab.runs.job import Job
 from searchlab.runs.secrets import mask
 from searchlab.runs.trials import LearningCurve, State, TrialRecord
@@ -207,10 +207,7 @@ class TrialStore:
         self._end(number, record.state, f"the same parameters as trial {first}")
 
     def _emit_epoch(self, number: int, epoch: int) -> None:
-        curve, row = self.open_curves[number], epoch - 1
-        self._handler.handle(
-            EpochFinished(number, epoch, curve.scores[row], curve.losses[row], curve.times[row], curve.others[row])
-        )
+        self._handler.handle(self.open_curves[number].event(number, epoch))
 
     def _end(self, number: int, state: State, reason: str | None, traceback: str | None = None) -> None:
         """Store the end of a trial and of its duplicates, and emit it."""

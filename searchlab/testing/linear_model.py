@@ -31,3 +31,6 @@ class LinearModel(Model):
 
     def predict(self, batch: Batch, carry: Carry = None) -> tuple[Array, Carry]:
         return self.affine.forward(batch.x, train=False), None
+
+    def loss_of(self, scores: Array, targets: Array) -> Array | None:
+        return self.loss.forward(scores, targets)
