@@ -63,12 +63,13 @@ def test_box_plots_of_few_trials(trials, value, goal):
     trials = [replace(trial, parameters={"lr": value}) for trial in trials]
     plot_parameter_scores(trials, "lr", "accuracy", goal).canvas.draw()
     plot_parameter_scores(trials, "unknown", "accuracy", goal)
-    assert parameters_to_plot(trials) == []
+    assert parameters_to_plot(trials, "max") == []
 
 
 def test_figures_are_saved_as_png(tmp_path):
     paths = save_trial_figures(search(), "accuracy", "max", tmp_path / "figures")
-    assert [path.name for path in paths] == ["learning-curves.png", "fold-boxes.png", "optimization-history.png"]
+    names = ["learning-curves.png", "fold-boxes.png", "optimization-history.png", "ranking.png"]
+    assert [path.name for path in paths] == names
     assert all(imread(path).std() > 0.01 for path in paths)
 
 
@@ -249,9 +250,30 @@ def test_trials_that_are_not_shown_are_counted():
     states = {0: "FAIL", 1: "FAIL", 2: "PRUNED"}
     trials = [replace(trial, state=states.get(trial.number, "COMPLETE")) for trial in grid(rates=(0.1, 1))]
     figure = plot_parameter_scores(trials, "optimizer.SGD.lr", "accuracy", "max")
-    assert labels(figure, minor=True) == ["0 trials\n2 failed", "1 trial"]
-    assert "12 without lr, 1 pruned" in texts(figure)
+    assert labels(figure, minor=True) == ["0 trials\n2 failed", "2 trials\n1 pruned"]
+    assert "12 trials without lr" in texts(figure)
     assert "left out" not in texts(plot_parameter_scores(grid(), "optimizer", "accuracy", "max"))
+
+
+def test_pruned_trials_are_in_the_boxes_at_equal_epochs():
+    """SGD is the best optimizer, and its bad trials are trained on; of Adam, only the best trial is."""
+    rising = lambda first, last: [[first] * 2, [last] * 2]  # noqa: E731
+    curves = {"SGD": [rising(0.6, 0.99), rising(0.5, 0.6)], "Adam": [rising(0.55, 0.9), *[[[0.1] * 2]] * 10]}
+    trials = [
+        PlottedTrial(
+            10 * place + number, "COMPLETE" if len(curve) > 1 else "PRUNED", curve[-1][0], curve, {"opt": name}
+        )
+        for place, (name, found) in enumerate(curves.items())
+        for number, curve in enumerate(found)
+    ]
+    sgd, adam = group_by_value(trials, "opt", "max").groups
+    assert (sgd.complete, sgd.pruned, adam.complete, adam.pruned) == (2, 0, 1, 10)
+    assert sgd.scores.tolist() == [0.6, 0.6, 0.5, 0.5]
+    assert np.median(adam.scores) == 0.1
+    axes = plot_parameter_scores(trials, "opt", "accuracy", "max").axes[0]
+    hollow = [points for points in axes.collections if not len(points.get_facecolor())]
+    assert sum(len(points.get_offsets()) for points in hollow) == 20
+    assert "until epoch 1" in axes.get_ylabel()
 
 
 def texts(figure):
@@ -273,12 +295,12 @@ def test_all_boxes_are_shown_and_very_different_losses_have_a_log_scale():
 
 
 def test_parameters_whose_values_recur_are_plotted():
-    assert parameters_to_plot(grid()) == ["optimizer", "lr", "training.batch_size"]
-    assert parameters_to_plot(grid(rates=(0.1,))) == ["optimizer", "training.batch_size"]
-    assert parameters_to_plot(grid(("SGD",), sizes=(16,))) == []  # three trials are too few
-    assert parameters_to_plot(grid(("SGD", "Adam"), rates=(0.1,), sizes=(16,))) == ["optimizer"]
-    assert parameters_to_plot(grid(("SGD",), (0.1, 0.2, 0.3, 0.4), sizes=(16,))) == ["optimizer.SGD.lr"]
-    assert parameters_to_plot([]) == []
+    assert parameters_to_plot(grid(), "max") == ["optimizer", "lr", "training.batch_size"]
+    assert parameters_to_plot(grid(rates=(0.1,)), "max") == ["optimizer", "training.batch_size"]
+    assert parameters_to_plot(grid(("SGD",), sizes=(16,)), "max") == []  # three trials are too few
+    assert parameters_to_plot(grid(("SGD", "Adam"), rates=(0.1,), sizes=(16,)), "max") == ["optimizer"]
+    assert parameters_to_plot(grid(("SGD",), (0.1, 0.2, 0.3, 0.4), sizes=(16,)), "max") == ["optimizer.SGD.lr"]
+    assert parameters_to_plot([], "max") == []
 
 
 def test_parameters_sampled_from_a_range_are_not_plotted():
@@ -286,7 +308,7 @@ def test_parameters_sampled_from_a_range_are_not_plotted():
     trials = [
         replace(trial, parameters={**trial.parameters, "dropout": generator.random()}) for trial in grid(sizes=(16,))
     ]
-    assert parameters_to_plot(trials) == ["optimizer", "lr"]
+    assert parameters_to_plot(trials, "max") == ["optimizer", "lr"]
 
 
 def test_two_parameters_of_one_trial_are_not_pooled():
@@ -294,10 +316,14 @@ def test_two_parameters_of_one_trial_are_not_pooled():
         PlottedTrial(n, "COMPLETE", 0.1 * n, [], {"encoder.hidden": 8 * (n % 2), "decoder.hidden": 8 * (n % 3)})
         for n in range(6)
     ]
-    assert sorted(parameters_to_plot(trials)) == ["decoder.hidden", "encoder.hidden"]
+    assert sorted(parameters_to_plot(trials, "max")) == ["decoder.hidden", "encoder.hidden"]
 
 
 def test_a_figure_is_saved_for_each_parameter_to_plot(tmp_path):
     names = [path.name for path in save_trial_figures(grid(), "accuracy", "max", tmp_path)]
-    assert names[3:] == ["by-optimizer.png", "by-lr.png", "by-training.batch_size.png"]
+    assert [name for name in names if name.startswith("by-")] == [
+        "by-optimizer.png",
+        "by-lr.png",
+        "by-training.batch_size.png",
+    ]
     assert all(imread(tmp_path / name).std() > 0.01 for name in names)

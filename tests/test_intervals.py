@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from searchlab.results.intervals import Interval, ratio_of_held_out, repeated_cv_interval
+from searchlab.pruning.intervals import Interval, ratio_of_held_out, repeated_cv_interval
 
 
 @pytest.mark.parametrize("shape", [(1, 2), (3, 5), (10, 10)])

@@ -152,7 +152,7 @@ def test_a_missing_parameter_is_na_whatever_its_type(values, kind, missing):
 
 def test_the_curves_are_in_the_long_form(result):
     curves = result.curves()
-    assert list(curves.columns[:5]) == ["trial", "epoch", "fold", "score", "loss"]
+    assert list(curves) == ["trial", "epoch", "fold", "score", "loss", "held_out_loss", "training_score"]
     assert len(curves) == sum(2 * len(trial.curve.scores) for trial in result.trials)
     for trial in result.trials:
         own = curves[curves["trial"] == trial.number]
@@ -162,6 +162,27 @@ def test_the_curves_are_in_the_long_form(result):
     assert means[result.best.number, result.best.epoch] == pytest.approx(result.best.value)
 
 
+def test_the_curves_hold_what_was_measured_in_some_epochs():
+    curve = LearningCurve(
+        [[0.5, 0.6]] * 3, [[1.0, 2.0]] * 3, held_out_losses=[[0.1, 0.2], []], training_scores=[[], [0.3, 0.4], []]
+    )
+    trial = replace(failed(4, "r"), curve=curve)
+    curves = made([trial]).curves()
+    np.testing.assert_array_equal(curves["held_out_loss"], [0.1, 0.2, *[np.nan] * 4])
+    np.testing.assert_array_equal(curves["training_score"], [np.nan, np.nan, 0.3, 0.4, np.nan, np.nan])
+
+
+def test_the_importance_names_its_evaluator(result):
+    importance = result.importance()
+    assert importance.sum() == pytest.approx(1.0)
+    assert importance.is_monotonic_decreasing
+    assert set(importance.index) <= {path for trial in result.trials for path in trial.parameters}
+    assert (importance.attrs["evaluator"], importance.attrs["trials"]) == ("PED-ANOVA", 12)
+    few = made([]).importance()
+    assert few.empty
+    assert "10 trials" in few.attrs["reason"]
+
+
 def test_other_metrics_have_columns_of_their_own(tmp_path):
     sweep = spiral_sweep(4, metric=(Accuracy(), ParameterCount()), pruner=None)
     several = run(sweep, engine="local", home=tmp_path)
@@ -169,13 +190,13 @@ def test_other_metrics_have_columns_of_their_own(tmp_path):
     for row in frame.itertuples():
         assert several.trials[row.trial].values == (row.mean, row.parameters)
     assert set(curves["parameters"]) == set(frame["parameters"])
-    assert "Pareto" in several.pareto_front().axes[0].get_title(loc="left")
+    assert "Pareto" in several.pareto_front_figure().axes[0].get_title(loc="left")
 
 
 def test_frames_without_trials_have_their_columns():
     empty = made([])
     assert {"rank", "trial", "state", "mean", "std", "folds", "epoch", "seconds", "reason"} == set(empty.frame())
-    assert list(empty.curves()) == ["trial", "epoch", "fold", "score", "loss"]
+    assert list(empty.curves())[:5] == ["trial", "epoch", "fold", "score", "loss"]
     assert made([failed(0, "diverged")]).curves().empty
     assert math.isnan(made([failed(0, "diverged")]).frame()["mean"][0])
 
@@ -196,7 +217,7 @@ def test_a_figure_is_saved_in_any_format(result, tmp_path, kind):
 
 @pytest.mark.figures
 def test_a_figure_shows_itself_in_a_notebook(result):
-    for figure in (result.boxes("optimizer"), result.learning_curves(), result.optimization_history()):
+    for figure in (result.boxes("optimizer"), result.learning_curves_figure(), result.optimization_history_figure()):
         data, size = figure._repr_png_()
         assert data.startswith(b"\x89PNG")
         width, height = (int.from_bytes(data[start : start + 4], "big") for start in (16, 20))
@@ -205,13 +226,13 @@ def test_a_figure_shows_itself_in_a_notebook(result):
 
 @pytest.mark.figures
 def test_the_learning_curves_are_of_as_many_trials_as_asked_for(result):
-    few, many = (len(result.learning_curves(best).axes[0].collections) for best in (1, 4))
+    few, many = (len(result.learning_curves_figure(best).axes[0].collections) for best in (1, 4))
     assert few < many
 
 
 def test_a_pareto_front_needs_several_metrics(result):
     with pytest.raises(UserMistake, match="accuracy"):
-        result.pareto_front()
+        result.pareto_front_figure()
 
 
 def test_an_opened_result_has_the_same_frames(result):

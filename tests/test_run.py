@@ -117,6 +117,8 @@ def test_a_result_draws_a_box_plot_by_a_parameter(home):
     assert result.boxes("lr")
     with pytest.raises(UserMistake, match=r"widht.*model\.hidden"):
         result.boxes("widht")
+    figures = [result.importance_figure(), result.scatter_figure(), result.parallel_figure(), result.ranking_figure()]
+    assert all(figure.axes for figure in [*figures, result.heat_map_figure()])
 
 
 def test_features_are_standardized_in_the_search_and_by_the_artifact(home):

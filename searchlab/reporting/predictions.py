@@ -30,6 +30,21 @@ class Predictions:
     class_names: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True)
+class NumberPredictions:
+    """Numbers and what a network predicts for them.
+
+    Attributes:
+        targets: True numbers (N, O), in their own unit.
+        predicted: Predicted numbers (N, O).
+        names: Names of the O numbers, where they have any.
+    """
+
+    targets: Array
+    predicted: Array
+    names: tuple[str, ...] | None = None
+
+
 def class_name(number: int, names: Sequence[str] | None, prefix: str = "") -> str:
     """Return the name of a class, or where it has none, its number after `prefix`."""
     return names[number] if names is not None and number < len(names) else f"{prefix}{number}"

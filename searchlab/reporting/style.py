@@ -48,6 +48,28 @@ def new_figure(
     return figure, axes
 
 
+def new_panels(title: str, subtitle: str, count: int, columns: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure of so many panels, in rows of at most `columns`, with a title and a subtitle, and their axes."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    width, height = max(3.0 * columns, 6.5) + 1.0, 2.4 * rows + 0.8  # inches
+    figure = NotebookFigure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.62 / height), w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr,call-arg]
+    place: dict[str, Any] = {"x": 0.12 / width, "ha": "left", "va": "top"}
+    figure.text(y=1 - 0.1 / height, s=title, fontsize=13, fontweight="bold", color=TEXT_COLOR, **place)
+    figure.text(y=1 - 0.38 / height, s=subtitle, fontsize=10, color=MUTED_TEXT_COLOR, **place)
+    panels = []
+    for number in range(count):
+        axes = figure.add_subplot(rows, columns, number + 1)
+        axes.tick_params(labelsize=9, colors=TEXT_COLOR, length=3)
+        axes.grid(color=GRID_COLOR, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(MUTED_LINE_COLOR)
+        panels.append(axes)
+    return figure, panels
+
+
 def add_subtitle(axes: Axes, text: str) -> None:
     """Write one or more lines between the title and the plot."""
     just_above = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 5), "textcoords": "offset points"}

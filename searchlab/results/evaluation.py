@@ -20,7 +20,7 @@ from searchlab.nn.ensemble import Ensemble
 from searchlab.nn.module import Model
 from searchlab.nn.target_unit import in_target_unit
 from searchlab.reporting.attention import AttentionMap
-from searchlab.reporting.predictions import Predictions
+from searchlab.reporting.predictions import NumberPredictions, Predictions
 
 CHUNK_ROWS = 1024  # test rows predicted at a time
 ATTENTION_ROWS = 5  # pairs of sequences whose attention is shown
@@ -63,13 +63,16 @@ def measure_networks(
     return scores
 
 
-def predict_classes(saved: artifact.Artifact, test: LoadedDataset) -> Predictions | None:
-    """Return the predictions for every test row with a class, computed in chunks that need little memory."""
-    if not isinstance(test, Examples) or test.labels is None:
+def predict_rows(saved: artifact.Artifact, test: LoadedDataset) -> Predictions | NumberPredictions | None:
+    """Return the predictions for every test row, computed in chunks that need little memory; None without rows."""
+    if not isinstance(test, Examples):
         return None
     with np.errstate(all="ignore"):
         scores = [saved.predict(test.x[start : start + CHUNK_ROWS]) for start in range(0, len(test), CHUNK_ROWS)]
-    return Predictions(test.x, test.labels, np.concatenate(scores), test.image_shape, test.target_names)
+    predicted = np.concatenate(scores)
+    if test.labels is None:
+        return NumberPredictions(test.y, predicted, test.target_names)
+    return Predictions(test.x, test.labels, predicted, test.image_shape, test.target_names)
 
 
 def gradient_norms(saved: artifact.Artifact, table: LoadedDataset) -> Array | None:

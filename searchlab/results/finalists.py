@@ -13,8 +13,8 @@ from searchlab.backend import Array
 from searchlab.data.repeated import Repeated
 from searchlab.metrics import Goal
 from searchlab.pruning.fixed_epochs import FixedEpochs
+from searchlab.pruning.intervals import Interval, ratio_of_held_out, repeated_cv_interval
 from searchlab.pruning.pruner import NoPruning
-from searchlab.results.intervals import Interval, ratio_of_held_out, repeated_cv_interval
 from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord, winner_candidates
 from searchlab.space.budget import Budget

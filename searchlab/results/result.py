@@ -14,7 +14,7 @@ from searchlab.numeric_types import is_whole_number
 from searchlab.reporting import search_figures
 from searchlab.reporting.result_html import render_result
 from searchlab.results.result_text import headline, result_facts, result_text
-from searchlab.results.trial_frames import curve_frame, trial_frame
+from searchlab.results.trial_frames import curve_frame, importance_series, trial_frame
 from searchlab.results.winner import Winner
 from searchlab.runs.trials import State, TrialRecord, pareto, ranked
 
@@ -161,12 +161,31 @@ class Result:
 
         Returns:
             Columns "trial", "epoch" (from 1), "fold" (from 0), "score" (the primary metric on the held-out rows),
-            "loss" (mean training loss), and each other metric by its name.
+            "loss" (mean training loss), "held_out_loss", "training_score" (the primary metric on a sample of the
+            training rows), and each other metric by its name. What was not measured in an epoch is NaN.
 
         Raises:
             UserMistake: When pandas is not installed.
         """
         return curve_frame(self.trials, list(self.others))
+
+    def importance(self) -> pd.Series:
+        """Return a pandas series with the importance of each parameter by its path, the most important first.
+
+        It is computed by Optuna's PED-ANOVA over the complete and the pruned trials, which are compared at equal
+        epochs.
+
+        Returns:
+            Shares that add up to 1; empty where there are too few trials. Its `attrs` hold the "evaluator", the
+            "epoch" at which the trials are compared, the number of "trials" and of those that count as the "best", and
+            the "reason" where there is no importance.
+
+        Raises:
+            UserMistake: When pandas is not installed.
+        """
+        from searchlab.study.importance import parameter_importance
+
+        return importance_series(parameter_importance(self.trials, self.goal))
 
     def boxes(self, parameter: str) -> Figure:
         """Return a figure with a box of scores for each value of a parameter, such as "optimizer" or "lr".
@@ -179,25 +198,48 @@ class Result:
         """
         return search_figures.box_plot(self.trials, parameter, self.metric, self.goal)
 
-    def learning_curves(self, best: int = 5) -> Figure:
+    def learning_curves_figure(self, best: int = 5) -> Figure:
         """Return a figure of the held-out score after each epoch, as the mean over folds, of the best trials.
 
         Args:
             best: Number of trials; default 5.
         """
-        return search_figures.learning_curves(self.trials, self.metric, self.goal, best)
+        return search_figures.learning_curves_figure(self.trials, self.metric, self.goal, best)
 
-    def optimization_history(self) -> Figure:
+    def optimization_history_figure(self) -> Figure:
         """Return a figure of the score of every trial by its number, and of the best score so far."""
-        return search_figures.optimization_history(self.trials, self.metric, self.goal)
+        return search_figures.optimization_history_figure(self.trials, self.metric, self.goal)
 
-    def pareto_front(self) -> Figure:
+    def pareto_front_figure(self) -> Figure:
         """Return a figure of the complete trials by the first two metrics, and of the Pareto front.
 
         Raises:
             UserMistake: When the sweep has only one metric.
         """
-        return search_figures.pareto_front(self.trials, self.goals)
+        return search_figures.pareto_front_figure(self.trials, self.goals)
+
+    def importance_figure(self) -> Figure:
+        """Return a figure of the importance of each parameter, by Optuna's PED-ANOVA, at equal epochs."""
+        return search_figures.importance_figure(self.trials, self.metric, self.goal)
+
+    def scatter_figure(self) -> Figure:
+        """Return a figure of the scores against each continuous parameter; pruned trials are hollow."""
+        return search_figures.scatter_figure(self.trials, self.metric, self.goal)
+
+    def heat_map_figure(self, *parameters: str) -> Figure:
+        """Return a heat map of the scores by two parameters, given by their paths; default: two of the most important.
+
+        Raises UserMistake where no trial has a given parameter, or another number of parameters than two is given.
+        """
+        return search_figures.heat_map_figure(self.trials, self.metric, self.goal, parameters)
+
+    def parallel_figure(self) -> Figure:
+        """Return a figure with a line per trial across an axis per parameter, the most important ones first."""
+        return search_figures.parallel_figure(self.trials, self.metric, self.goal)
+
+    def ranking_figure(self) -> Figure:
+        """Return a figure of the difference of each of the best trials to the best one, with 95 % intervals."""
+        return search_figures.ranking_figure(self.trials, self.metric, self.goal)
 
     def resume(
         self,

@@ -16,6 +16,10 @@ from searchlab.space.domains import Scalar
 if TYPE_CHECKING:
     import pandas as pd
 
+    from searchlab.study.importance import ParameterImportance
+
+CURVE_COLUMNS = ("trial", "epoch", "fold", "score", "loss", "held_out_loss", "training_score")
+
 
 def trial_frame(trials: Sequence[TrialRecord], ranks: Mapping[int, int], others: Sequence[str]) -> pd.DataFrame:
     """Return one row per trial: those with a rank first, best first, then the others by their numbers.
@@ -50,14 +54,16 @@ def trial_frame(trials: Sequence[TrialRecord], ranks: Mapping[int, int], others:
 
 
 def curve_frame(trials: Sequence[TrialRecord], others: Sequence[str]) -> pd.DataFrame:
-    """Return one row per trial, epoch and fold: the held-out score, the training loss, and the other metrics.
+    """Return one row per trial, epoch and fold: the scores and losses of its learning curve, and the other metrics.
+
+    What was not measured in an epoch is NaN.
 
     Args:
         trials: The trials; one that has not finished an epoch has no rows.
         others: Names of the metrics after the primary one.
     """
     pandas = import_pandas()
-    names = ("trial", "epoch", "fold", "score", "loss", *others)
+    names = (*CURVE_COLUMNS, *others)
     parts = [_curve_columns(trial.number, trial.curve, others) for trial in trials if trial.curve.scores]
     empty = {name: np.zeros(0, np.int64 if name in ("trial", "epoch", "fold") else np.float64) for name in names}
     return pandas.DataFrame(
@@ -84,10 +90,34 @@ def _curve_columns(number: int, curve: LearningCurve, others: Sequence[str]) -> 
         "fold": np.tile(np.arange(folds), epochs),
         "score": scores.reshape(-1),
         "loss": np.array(curve.losses, dtype=np.float64).reshape(-1),
+        "held_out_loss": _measured(curve.held_out_losses, epochs, folds),
+        "training_score": _measured(curve.training_scores, epochs, folds),
     }
     for position, name in enumerate(others):
         columns[name] = np.array([epoch[position] for epoch in curve.others], dtype=np.float64).reshape(-1)
     return columns
+
+
+def _measured(rows: Sequence[Sequence[float]], epochs: int, folds: int) -> Array:
+    """Return the values (E * F,) of what is measured in some epochs only; NaN in the others."""
+    values = np.full((epochs, folds), np.nan)
+    for epoch, row in enumerate(rows[:epochs]):
+        values[epoch] = row or np.nan
+    return values.reshape(-1)
+
+
+def importance_series(importance: ParameterImportance) -> pd.Series:
+    """Return the importance of each parameter by its path, the most important first.
+
+    The attributes of the series name the evaluator, the epoch at which trials are compared, how many there are and how
+    many count as the best, and the reason where there is no importance.
+    """
+    shares = importance.shares
+    series = import_pandas().Series(
+        np.array([*shares.values()], dtype=np.float64), index=[*shares], name="importance", dtype=np.float64
+    )
+    series.attrs = {key: value for key, value in vars(importance).items() if key != "shares"}
+    return series
 
 
 def _parameter_column(pandas: ModuleType, values: Sequence[Scalar]) -> Any:

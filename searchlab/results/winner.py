@@ -24,9 +24,9 @@ from searchlab.engine.refit import (
 from searchlab.errors import WorldFault
 from searchlab.reporting.attention import AttentionMap
 from searchlab.reporting.formats import times
-from searchlab.reporting.predictions import Predictions
+from searchlab.reporting.predictions import NumberPredictions, Predictions
 from searchlab.results.baseline import Baseline, measure_baseline
-from searchlab.results.evaluation import attention_maps, gradient_norms, predict_classes
+from searchlab.results.evaluation import attention_maps, gradient_norms, predict_rows
 from searchlab.results.export import export, write_samples
 from searchlab.results.finalists import Finalist
 from searchlab.runs.events import EventHandler, Message, NullHandler
@@ -49,7 +49,7 @@ class Winner:
             were not opened.
         artifact_scores: The same for the float16 artifact.
         artifact: Folder with weights.npz and manifest.json.
-        predictions: Predictions of the artifact for the test rows, where these are rows with classes.
+        predictions: Predictions of the artifact for the test rows, where these are rows with classes or numbers.
         samples: File of what a language model, or a model of pairs of sequences, wrote after each epoch.
         gradient_norms: Norms (T,) of a recurrent model's gradient through time.
         attention_maps: Attention of the artifact for five training rows, of a model with attention.
@@ -67,7 +67,7 @@ class Winner:
     test_scores: Mapping[str, float]
     artifact_scores: Mapping[str, float]
     artifact: Path
-    predictions: Predictions | None = field(default=None, repr=False)
+    predictions: Predictions | NumberPredictions | None = field(default=None, repr=False)
     samples: Path | None = None
     gradient_norms: Array | None = field(default=None, repr=False)
     attention_maps: Sequence[AttentionMap] = field(default=(), repr=False)
@@ -150,7 +150,7 @@ def select_winner(
                 test_scores=exported.test_scores,
                 artifact_scores=exported.artifact_scores,
                 artifact=folder.artifact,
-                predictions=predict_classes(exported.artifact, test) if look else None,
+                predictions=predict_rows(exported.artifact, test) if look else None,
                 samples=write_samples(folder, refitted.texts),
                 gradient_norms=gradient_norms(exported.artifact, job.rows.load()),
                 attention_maps=attention_maps(exported.artifact, trainer.data),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from searchlab import artifact
+from searchlab.reporting.predictions import NumberPredictions
 from searchlab.results.winner import Winner
 from searchlab.results.word_map import word_map
 
@@ -14,7 +15,9 @@ def save_winner_figures(winner: Winner, folder: Path) -> tuple[Path, ...]:
     from searchlab.reporting import figures  # not at the top: matplotlib takes half a second to import
 
     paths, saved = list[Path](), artifact.load(winner.artifact)
-    if winner.predictions:
+    if isinstance(winner.predictions, NumberPredictions):
+        paths += figures.save_number_figures(folder, winner.predictions)
+    elif winner.predictions:
         paths += figures.save_prediction_figures(folder, winner.predictions, saved.predict)
     if winner.gradient_norms is not None:
         paths += figures.save_gradient_figure(folder, winner.gradient_norms)

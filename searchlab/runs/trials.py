@@ -11,7 +11,7 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.metrics import Goal
 from searchlab.runs.events import EpochFinished, EventHandler, TrialFinished, TrialStarted
-from searchlab.space.domains import Scalar
+from searchlab.space.domains import Domain, Scalar
 from searchlab.training import EpochReport
 
 State = Literal["RUNNING", "COMPLETE", "PRUNED", "FAIL", "INFEASIBLE"]
@@ -100,6 +100,8 @@ class TrialRecord:
         ended: When it ended, in seconds since 1970; None while it runs.
         values: Means over folds of every metric at the best epoch, the primary one first.
         traceback: Traceback of the exception in its code that failed it; None otherwise.
+        domains: What each of its parameters was suggested from, by path: a Float, an Int or a Choice of labels. Trials
+            are equal whatever their domains.
     """
 
     number: int
@@ -113,6 +115,7 @@ class TrialRecord:
     ended: float | None
     values: tuple[float, ...] = ()
     traceback: str | None = field(default=None, repr=False)
+    domains: Mapping[str, Domain] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.values and self.value is not None:  # with a single metric, `value` says it all

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
 from searchlab.runs.trials import LearningCurve, State, TrialRecord
+from searchlab.space.domains import Choice, Domain, Float, Int
 from searchlab.study.storage.attributes import END, PRIOR_TRIALS
 from searchlab.study.storage.opening import open_read_only
 
@@ -63,7 +66,20 @@ def to_record(trial: FrozenTrial, number: int, open_curve: LearningCurve | None)
         ended=to_timestamp(trial.datetime_complete) if trial.datetime_complete else None,
         values=curve.values(epoch) if epoch else (),
         traceback=end.get("traceback"),
+        domains={path: to_domain(distribution) for path, distribution in trial.distributions.items()},
     )
+
+
+@lru_cache(maxsize=1024)
+def to_domain(distribution: BaseDistribution) -> Domain:
+    """Return the domain of a stored distribution; a choice has labels as options, without their objects."""
+    if isinstance(distribution, FloatDistribution):
+        return Float(distribution.low, distribution.high, log=distribution.log, step=distribution.step)
+    if isinstance(distribution, IntDistribution):
+        return Int(distribution.low, distribution.high, log=distribution.log, step=distribution.step)
+    if isinstance(distribution, CategoricalDistribution):
+        return Choice(*distribution.choices)
+    raise TypeError(f"no domain is a {type(distribution).__name__}")
 
 
 def end_order(trial: FrozenTrial) -> tuple[int, float]:

@@ -50,26 +50,39 @@ def plot_fold_scores(trials: Sequence[PlottedTrial], metric: str, goal: str, bes
 
 
 def plot_parameter_scores(trials: Sequence[PlottedTrial], parameter: str, metric: str, goal: str) -> Figure:
-    """Plot the fold scores of the complete trials as a box for each value of the parameter.
+    """Plot the fold scores of the complete and pruned trials, at equal epochs, as a box for each value of a parameter.
 
     The parameter is a path, or the last part of several paths: "lr" is the learning rate of every optimizer.
     """
     grouped, title = group_by_value(trials, parameter, goal), f"Scores by {parameter_name(parameter)}"
     rows = [group.scores for group in grouped.groups]
     if not any(map(len, rows)):
-        return show_message(*new_figure(title, parameter, metric), f"no complete trial has {parameter}")
+        return show_message(*new_figure(title, parameter, metric), f"no trial with a score has {parameter}")
     low, high, log = _y_range(rows, goal)
-    points = [(x, y) for position, row in enumerate(rows, start=1) for x, y in _spread_points(position, row).tolist()]
-    notes = _notes(grouped, parameter, clipped=any(not low <= y <= high for _, y in points))
-    figure, axes = new_figure(title, parameter, metric, subtitle_lines=2 if notes else 1)
+    clipped = any(not low <= score <= high for row in rows for score in row.tolist())
+    until = grouped.judged.words
+    figure, axes = new_figure(title, parameter, f"best {metric}{until}" if until else metric, subtitle_lines=2)
     _draw_boxes(axes, rows)
-    many = max(map(len, rows)) > MAX_LARGE_POINTS
-    style = {"s": 11, "alpha": 0.45, "linewidth": 0} if many else {"s": 24, "edgecolor": "white", "linewidth": 0.5}
-    scatter_clipped(axes, points, low, high, color=COLORS[1], label=None, **style)
+    _draw_points(axes, grouped.groups, low, high)
     set_y_limits(axes, np.array([low, high]), log=log)
     _label_groups(axes, grouped.groups)
-    add_subtitle(axes, "\n".join([f"each point: one fold of one trial, {KEY}", *notes]))
+    points = f"points: folds of trials{f' at their best epoch{until}; hollow: pruned later' if until else ''}"
+    add_subtitle(axes, "\n".join([points, "; ".join([KEY, *_notes(grouped, parameter, clipped=clipped)])]))
     return figure
+
+
+def _draw_points(axes: Axes, groups: Sequence[ParameterGroup], low: float, high: float) -> None:
+    """Draw the fold scores of each group beside each other: filled for complete trials, hollow for pruned ones."""
+    many = max(len(group.scores) for group in groups) > MAX_LARGE_POINTS
+    size = {"s": 11, "alpha": 0.6} if many else {"s": 24}
+    filled = {"color": COLORS[1], "linewidth": 0 if many else 0.5, "edgecolor": "white"}
+    hollow = {"facecolor": "none", "edgecolor": COLORS[1], "linewidth": 0.7}
+    points = [_spread_points(place, group.scores).tolist() for place, group in enumerate(groups, start=1)]
+    counts = [len(group.complete_scores) for group in groups]
+    complete = [tuple(point) for row, number in zip(points, counts, strict=True) for point in row[:number]]
+    pruned = [tuple(point) for row, number in zip(points, counts, strict=True) for point in row[number:]]
+    scatter_clipped(axes, pruned, low, high, label=None, **size, **hollow)
+    scatter_clipped(axes, complete, low, high, label=None, **size, **filled)
 
 
 def _draw_boxes(axes: Axes, rows: Sequence[FloatArray]) -> None:
@@ -144,14 +157,16 @@ def _pad_lines(labels: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _trial_counts(group: ParameterGroup, *, brief: bool) -> list[str]:
-    trials = f"n = {group.complete}" if brief else count(group.complete, "trial")
-    return [trials, f"{group.failed} failed"] if group.failed else [trials]
+    judged = group.complete + group.pruned
+    trials = f"n = {judged}" if brief else count(judged, "trial")
+    return [
+        trials,
+        *(f"{number} {word}" for number, word in ((group.pruned, "pruned"), (group.failed, "failed")) if number),
+    ]
 
 
 def _notes(grouped: ParameterGroups, parameter: str, *, clipped: bool) -> list[str]:
-    """Return the second line of the subtitle, if any: which trials and points are not shown."""
-    omitted = [f"{grouped.without_parameter} without {parameter_name(parameter)}"] if grouped.without_parameter else []
-    omitted += [f"{grouped.pruned} pruned"] if grouped.pruned else []
-    notes = [f"trials left out: {', '.join(omitted)}"] if omitted else []
-    notes += ["triangles: outside the scale"] if clipped else []
-    return ["; ".join(notes)] if notes else []
+    """Return what else the subtitle says: how many trials have no such parameter, and whether points are outside."""
+    without = grouped.without_parameter
+    notes = [f"left out: {count(without, 'trial')} without {parameter_name(parameter)}"] if without else []
+    return notes + (["triangles: outside the scale"] if clipped else [])

@@ -37,7 +37,11 @@ def plot_confusion_matrix(
 ) -> Figure:
     """Plot how many rows of each true class (N,) were predicted as each class (N,), with a color scale for errors."""
     side = min(max(0.46 * classes, 3.4), 8.0)  # inches
-    figure, axes = new_figure("Confusion matrix", "predicted class", "true class", size=(side + 4.1, side + 1.5))
+    labeled = classes <= MAX_LABELED_CLASSES
+    size = (side + 4.1, side + 1.5)
+    figure, axes = new_figure(
+        "Confusion matrix", "predicted class", "true class", size=size, subtitle_lines=1 + labeled
+    )
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (np.ravel(labels).astype(np.int64), np.ravel(predicted).astype(np.int64)), 1)
     if not counts.sum():
@@ -46,14 +50,14 @@ def plot_confusion_matrix(
     errors = shares * (1 - np.eye(classes))
     darkest = max(float(errors.max()), MIN_DARKEST_SHARE)
     axes.imshow(_cell_colors(shares, errors / darkest), interpolation="nearest", aspect="equal")
-    labeled = classes <= MAX_LABELED_CLASSES
     if labeled:
         _label_classes(axes, [class_name(number, names) for number in range(classes)], side / classes)
         _write_counts(axes, counts, shares, errors / darkest, side / classes)
     else:
         _number_some_classes(axes)
     correct = int(np.trace(counts))
-    add_subtitle(axes, f"accuracy {correct / counts.sum():.4f}: {correct:,} of {counts.sum():,} {noun} correct")
+    text = f"accuracy {correct / counts.sum():.4f}: {correct:,} of {counts.sum():,} {noun} correct"
+    add_subtitle(axes, text + ("\n" if labeled else ""))  # the empty line has the precision of each class
     keys = [Patch(facecolor=CORRECT(0.75), label="correct")]
     if errors.any():
         keys.append(Patch(facecolor=WRONG(0.9), label=f"wrong; darkest:\n{_percent(darkest)} of a class"))
@@ -94,7 +98,10 @@ def _number_some_classes(axes: Axes) -> None:
 
 
 def _write_counts(axes: Axes, counts: Array, shares: FloatArray, errors: FloatArray, cell: float) -> None:
-    """Write each count into its cell, `cell` inches wide, and beside each row its share of correct predictions."""
+    """Write each count into its cell, `cell` inches wide, the recall beside each row, and the precision above a column.
+
+    Recall is the share of a class that is predicted as such, precision the share of its predictions that are right.
+    """
     classes, digits = len(counts), len(str(counts.max()))
     size = min(11.0, 72 * cell * min(0.85 / (0.62 * digits), 0.5))
     for row, column in np.argwhere(counts):
@@ -105,7 +112,12 @@ def _write_counts(axes: Axes, counts: Array, shares: FloatArray, errors: FloatAr
     for row in range(classes):
         text = _percent(shares[row, row]) if counts[row].any() else "no rows"
         axes.annotate(text, (classes - 0.5, row), (6, 0), va="center", **beside)
-    axes.annotate("correct", (classes - 0.5, classes - 0.5), (6, -4), va="top", **beside)
+    above = {**beside, "fontsize": min(beside["fontsize"], 72 * cell / 4.4)}
+    for column, predicted in enumerate(counts.sum(axis=0).tolist()):
+        text = _percent(counts[column, column] / predicted) if predicted else "none"
+        axes.annotate(text, (column, -0.5), (0, 4), ha="center", va="bottom", **above)
+    axes.annotate("precision", (classes - 0.5, -0.5), (6, 4), va="bottom", **beside)
+    axes.annotate("recall", (classes - 0.5, classes - 0.5), (6, -4), va="top", **beside)
 
 
 def _percent(share: float) -> str:

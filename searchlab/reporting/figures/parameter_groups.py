@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from searchlab.reporting.figures.plotted_trial import PlottedTrial, finite_values, fold_scores
+from searchlab.reporting.figures.plotted_trial import EqualEpochs, PlottedTrial, at_equal_epochs
 from searchlab.reporting.formats import parameter_name
 from searchlab.reporting.style import FloatArray
 
 MAX_VALUES = 12  # boxes in one figure; a numeric parameter with more values is divided into ranges
 RANGES = 5
-MIN_TRIALS = 4  # complete trials that a numeric parameter needs for a figure of its own
+MIN_TRIALS = 4  # with a score, that a numeric parameter needs for a figure of its own
 ABSENT = object()
 
 
@@ -25,34 +25,48 @@ class ParameterGroup:
 
     Attributes:
         label: The value, or the range of values.
-        scores: The score of every fold of the complete trials.
+        complete_scores: The score of every fold of the complete trials.
+        pruned_scores: The same of the pruned trials.
         complete: Number of complete trials.
+        pruned: Number of pruned trials.
         failed: Number of failed trials.
     """
 
     label: str
-    scores: FloatArray
+    complete_scores: FloatArray
+    pruned_scores: FloatArray
     complete: int
+    pruned: int
     failed: int
+
+    @property
+    def scores(self) -> FloatArray:
+        """The score of every fold of the complete and the pruned trials."""
+        joined: FloatArray = np.concatenate([self.complete_scores, self.pruned_scores])
+        return joined
 
 
 @dataclass(frozen=True)
 class ParameterGroups:
-    """The groups in the order in which they are shown, and the number of trials that are in none of them."""
+    """The groups in the order in which they are shown, how many trials are in none of them, and how all are judged."""
 
     groups: list[ParameterGroup]
     without_parameter: int
-    pruned: int
+    judged: EqualEpochs
 
 
 def group_by_value(trials: Iterable[PlottedTrial], parameter: str, goal: str) -> ParameterGroups:
-    """Group the trials that have ended by the value of a parameter, given as a path or the last part of paths."""
+    """Group the trials that have ended by the value of a parameter, given as a path or the last part of paths.
+
+    Complete and pruned trials are judged at equal epochs: a box of the complete ones alone would show only those that
+    were good enough not to be pruned, and a box of final scores would make a pruned trial seem worse than it was.
+    """
     ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED", "FAIL")]
     having = [trial for trial in ended if parameter_value_of(trial, parameter) is not ABSENT]
-    shown = [trial for trial in having if trial.state != "PRUNED"]
-    rows = rows_by_label([parameter_value_of(trial, parameter) for trial in shown])
-    groups = [_group(label, [shown[row] for row in members], goal) for label, members in rows.items()]
-    return ParameterGroups(groups, len(ended) - len(having), len(having) - len(shown))
+    rows = rows_by_label([parameter_value_of(trial, parameter) for trial in having])
+    judged = at_equal_epochs(ended, goal)
+    groups = [_group(label, [having[row] for row in members], judged) for label, members in rows.items()]
+    return ParameterGroups(groups, len(ended) - len(having), judged)
 
 
 def parameter_value_of(trial: PlottedTrial, parameter: str) -> Any:
@@ -72,33 +86,29 @@ def rows_by_label(values: Sequence[Any]) -> dict[str, list[int]]:
     return found
 
 
-def parameters_to_plot(trials: Iterable[PlottedTrial], limit: int = 6) -> list[str]:
+def parameters_to_plot(trials: Sequence[PlottedTrial], goal: str, limit: int = 6) -> list[str]:
     """Return the parameters that deserve a box plot, the one whose group means differ most first.
 
     A parameter that is not numeric needs 2 to 12 values. So does a numeric one, in at least 4 trials, where its values
     recur in several trials or where no other parameter varies: values that never recur were sampled from a range, and
     form no groups.
     """
-    finite = dict(finite_values(trials, "COMPLETE"))
-    complete = [trial for trial in trials if trial.number in finite and trial.state == "COMPLETE"]
-    columns = {name: _values_and_scores(complete, name) for name in _pooled_names(complete)}
+    judged = at_equal_epochs(trials, goal)
+    scored = [trial for trial in trials if trial.number in judged.folds]
+    columns = {name: _values_and_scores(scored, name, judged) for name in _pooled_names(scored)}
     varying = {name: column for name, column in columns.items() if len(set(map(str, column[0]))) > 1}
     chosen = [name for name, (values, _) in varying.items() if _forms_groups(values, alone=len(varying) == 1)]
     return sorted(chosen, key=lambda name: -_range_of_means(*varying[name]))[:limit]
 
 
-def _group(label: str, trials: Sequence[PlottedTrial], goal: str) -> ParameterGroup:
-    rows = [_scores(trial, goal) for trial in trials if trial.state == "COMPLETE"]
-    rows = [row for row in rows if len(row)]
-    scores = np.concatenate(rows) if rows else np.empty(0)
-    return ParameterGroup(label, scores, len(rows), sum(trial.state == "FAIL" for trial in trials))
-
-
-def _scores(trial: PlottedTrial, goal: str) -> FloatArray:
-    """Return the fold scores of a trial, or its value where the folds are not known."""
-    folds = fold_scores(trial, goal) if trial.curve else np.empty(0)
-    value = np.array([math.nan if trial.value is None else trial.value])
-    return folds if len(folds) else value[np.isfinite(value)]
+def _group(label: str, trials: Sequence[PlottedTrial], judged: EqualEpochs) -> ParameterGroup:
+    rows: dict[str, list[FloatArray]] = {"COMPLETE": [], "PRUNED": []}
+    for trial in trials:
+        if trial.number in judged.folds:
+            rows[trial.state].append(judged.folds[trial.number])
+    complete, pruned = (np.concatenate(found) if found else np.empty(0) for found in rows.values())
+    failed = sum(trial.state == "FAIL" for trial in trials)
+    return ParameterGroup(label, complete, pruned, len(rows["COMPLETE"]), len(rows["PRUNED"]), failed)
 
 
 def _rows_by_number(numbers: Mapping[int, float]) -> dict[str, list[int]]:
@@ -137,9 +147,11 @@ def _pooled_names(trials: Iterable[PlottedTrial]) -> list[str]:
     return [label for name, found in paths.items() for label in ([name] if name in pooled else sorted(found))]
 
 
-def _values_and_scores(trials: Iterable[PlottedTrial], parameter: str) -> tuple[list[Any], list[float]]:
+def _values_and_scores(
+    trials: Iterable[PlottedTrial], parameter: str, judged: EqualEpochs
+) -> tuple[list[Any], list[float]]:
     """Return the parameter's values and the scores of the trials that have the parameter."""
-    pairs = [(parameter_value_of(trial, parameter), trial.value or 0.0) for trial in trials]
+    pairs = [(parameter_value_of(trial, parameter), judged.mean(trial.number)) for trial in trials]
     pairs = [pair for pair in pairs if pair[0] is not ABSENT]
     return [value for value, _ in pairs], [score for _, score in pairs]
 

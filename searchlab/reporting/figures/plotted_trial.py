@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from searchlab.reporting.style import FloatArray
+from searchlab.runs.equal_epochs import common_epoch, folds_until
+from searchlab.space.domains import Domain
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class PlottedTrial:
         curve: Scores by epoch and fold.
         parameters: Values by path.
         values: Values of all metrics, `value` first, where there are several.
+        domains: What each parameter was suggested from, by path, where that is known.
     """
 
     number: int
@@ -31,6 +34,7 @@ class PlottedTrial:
     curve: list[list[float]] = field(default_factory=list)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     values: Sequence[float] = ()
+    domains: Mapping[str, Domain] = field(default_factory=dict)
 
 
 def finite_values(trials: Iterable[PlottedTrial], state: str) -> list[tuple[int, float]]:
@@ -60,3 +64,41 @@ def fold_scores(trial: PlottedTrial, goal: str) -> FloatArray:
     comparable = np.where(np.isnan(mean), -np.inf if goal == "max" else np.inf, mean)
     best: FloatArray = scores[int(comparable.argmax() if goal == "max" else comparable.argmin())]
     return best[np.isfinite(best)]
+
+
+@dataclass(frozen=True)
+class EqualEpochs:
+    """The trials that have scores, judged at equal epochs.
+
+    Attributes:
+        epoch: The epoch until which they are judged; None where only their values are known.
+        folds: The finite fold scores of each trial, complete or pruned, at its best epoch until then, by its number.
+        pruned: Number of those that were pruned.
+    """
+
+    epoch: int | None
+    folds: Mapping[int, FloatArray]
+    pruned: int
+
+    def mean(self, number: int) -> float:
+        """Return the mean over folds of a trial."""
+        return float(self.folds[number].mean())
+
+    @property
+    def words(self) -> str:
+        """Until which epoch trials are judged, as the end of a sentence; empty where none was stopped early."""
+        return f" until epoch {self.epoch}" if self.pruned and self.epoch else ""
+
+
+def at_equal_epochs(trials: Iterable[PlottedTrial], goal: str) -> EqualEpochs:
+    """Return the scores of the complete and pruned trials until the last epoch that three quarters of them reached."""
+    ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
+    lengths = [[len(trial.curve) for trial in ended if trial.state == state] for state in ("COMPLETE", "PRUNED")]
+    epoch, found = common_epoch(*lengths), dict[int, FloatArray]()
+    for trial in ended:
+        folds = folds_until(trial.curve, epoch or 0, goal)
+        if folds is None and not trial.curve and trial.value is not None and math.isfinite(trial.value):
+            folds = np.array([trial.value])
+        if folds is not None:
+            found[trial.number] = folds
+    return EqualEpochs(epoch, found, sum(trial.state == "PRUNED" and trial.number in found for trial in ended))

@@ -18,28 +18,42 @@ from searchlab.reporting.figures.box_plots import plot_fold_scores, plot_paramet
 from searchlab.reporting.figures.confusion_matrix import plot_confusion_matrix
 from searchlab.reporting.figures.decision_boundary import plot_decision_boundary
 from searchlab.reporting.figures.gradient_through_time import plot_gradient_through_time
+from searchlab.reporting.figures.importance_bars import ShownImportance, plot_importance
 from searchlab.reporting.figures.learning_curves import plot_learning_curves
 from searchlab.reporting.figures.misclassified_images import plot_misclassified_images
 from searchlab.reporting.figures.optimization_history import plot_optimization_history
+from searchlab.reporting.figures.parallel_coordinates import plot_parallel_coordinates
+from searchlab.reporting.figures.parameter_axis import varying_paths
 from searchlab.reporting.figures.parameter_groups import parameters_to_plot
+from searchlab.reporting.figures.parameter_heat_map import heat_map_pair, plot_parameter_heat_map
+from searchlab.reporting.figures.parameter_scatter import continuous_axes, plot_parameter_scatter
 from searchlab.reporting.figures.pareto_front import plot_pareto_front
-from searchlab.reporting.figures.plotted_trial import PlottedTrial
+from searchlab.reporting.figures.plotted_trial import PlottedTrial, at_equal_epochs
+from searchlab.reporting.figures.predicted_numbers import plot_predicted_numbers
+from searchlab.reporting.figures.ranking import differences_to_best, plot_ranking
 from searchlab.reporting.figures.word_map import plot_word_map
-from searchlab.reporting.predictions import Predictions
+from searchlab.reporting.predictions import NumberPredictions, Predictions
 
-DPI = 150
+DPI = 120
+MIN_TRIALS = 4  # with a score, for a figure of parameters
 
 Predict: TypeAlias = Callable[[Array], Array]
 NamedPlot: TypeAlias = tuple[str, Callable[[], Figure]]  # the name of the file without its ending, and what plots it
 
 
 def save_trial_figures(
-    trials: Sequence[PlottedTrial], metric: str, goal: str, folder: Path, other_goals: Mapping[str, str] | None = None
+    trials: Sequence[PlottedTrial],
+    metric: str,
+    goal: str,
+    folder: Path,
+    other_goals: Mapping[str, str] | None = None,
+    importance: ShownImportance | None = None,
 ) -> list[Path]:
     """Save the figures of a search into the folder as PNG files and return their paths.
 
     `other_goals` maps the name of each metric after the primary one to its goal; the first of them is the second axis
-    of the Pareto front.
+    of the Pareto front. By `importance`, the most important parameters are shown first. A figure that could only say
+    that there is too little to show is not saved.
     """
     plots: list[NamedPlot] = [
         ("learning-curves", partial(plot_learning_curves, trials, metric, goal)),
@@ -48,9 +62,10 @@ def save_trial_figures(
     ]
     if other_goals:
         plots.append(("pareto-front", partial(plot_pareto_front, trials, {metric: goal, **other_goals})))
+    plots += _parameter_plots(trials, metric, goal, importance or ShownImportance({}))
     for old in folder.glob("by-*.png"):  # an extended sweep may have a figure for other parameters than before
         old.unlink()
-    for name in parameters_to_plot(trials):
+    for name in parameters_to_plot(trials, goal):
         safe = re.sub(r"[^\w.-]", "_", name)
         plots.append((f"by-{safe}", partial(plot_parameter_scores, trials, name, metric, goal)))
     return _save(plots, folder)
@@ -63,6 +78,12 @@ def save_prediction_figures(folder: Path, predictions: Predictions, predict: Pre
     inputs are points in a plane and `predict` returns the scores (M, C) of points (M, 2).
     """
     return _save(_prediction_plots(predictions, predict), folder)
+
+
+def save_number_figures(folder: Path, predictions: NumberPredictions) -> list[Path]:
+    """Save the figure of predicted against true numbers into the folder and return its path in a list."""
+    plot = partial(plot_predicted_numbers, predictions.targets, predictions.predicted, predictions.names)
+    return _save([("predicted-numbers", plot)], folder)
 
 
 def save_gradient_figure(folder: Path, norms: Array) -> list[Path]:
@@ -81,6 +102,25 @@ def save_word_map(
     """Save the map of word classes into the folder and return its path in a list; name the classes left out."""
     subtitle = f"too few members in the vocabulary: {', '.join(left_out)}" if left_out else ""
     return _save([("word-map", partial(plot_word_map, words, points, subtitle))], folder)
+
+
+def _parameter_plots(
+    trials: Sequence[PlottedTrial], metric: str, goal: str, importance: ShownImportance
+) -> Iterator[NamedPlot]:
+    first, scored = list(importance.shares), at_equal_epochs(trials, goal).folds
+    judged = [trial for trial in trials if trial.number in scored]
+    if len(differences_to_best(trials, goal)) > 1:
+        yield "ranking", partial(plot_ranking, trials, metric, goal)
+    if first:
+        yield "importance", partial(plot_importance, importance)
+    if len(judged) < MIN_TRIALS:
+        return
+    if continuous_axes(judged):
+        yield "parameter-scatter", partial(plot_parameter_scatter, trials, metric, goal, first)
+    if heat_map_pair(judged, first):
+        yield "parameter-heat-map", partial(plot_parameter_heat_map, trials, metric, goal, first)
+    if len(varying_paths(judged)) > 1:
+        yield "parallel-coordinates", partial(plot_parallel_coordinates, trials, metric, goal, first)
 
 
 def _prediction_plots(predictions: Predictions, predict: Predict | None) -> Iterator[NamedPlot]:

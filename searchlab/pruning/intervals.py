@@ -51,7 +51,7 @@ def repeated_cv_interval(scores: Array, held_out_ratio: float, level: float = LE
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.results.intervals import repeated_cv_interval
+        >>> from searchlab.pruning.intervals import repeated_cv_interval
         >>> interval = repeated_cv_interval(np.array([[0.96, 0.98], [0.97, 0.97]]), held_out_ratio=1.0)
         >>> [round(value, 4) for value in (interval.mean, interval.low, interval.high)]
         [0.97, 0.941, 0.999]
