@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from searchlab.data import Spiral as Spiral
     from searchlab.data import StratifiedKFold as StratifiedKFold
     from searchlab.data import Text as Text
+    from searchlab.errors import SearchFailed as SearchFailed
     from searchlab.errors import UserMistake as UserMistake
     from searchlab.errors import WorldFault as WorldFault
     from searchlab.fit import Fit as Fit
@@ -182,7 +183,7 @@ _NAMES_BY_MODULE = {
         "Sweep",
         "TPE",
     ),
-    "errors": ("UserMistake", "WorldFault"),
+    "errors": ("SearchFailed", "UserMistake", "WorldFault"),
     "results.result": ("Result",),
     "results.stored_result": ("open",),
     "runner.resume": ("resume",),

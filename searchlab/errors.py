@@ -1,4 +1,11 @@
-"""The ways a run can end early: a mistake of the user, a fault outside of searchlab, or a request to stop."""
+"""The ways a run can end early: a mistake of the user, a fault outside of searchlab, a request to stop, or no trial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from searchlab.results.result import Result
 
 
 class UserMistake(ValueError):
@@ -38,3 +45,26 @@ class Interrupted(RuntimeError):
     """
 
     exit_code = 130
+
+
+class SearchFailed(RuntimeError):
+    """A search in which no trial could be trained, so that there is no winner; the message gives the reasons.
+
+    Attributes:
+        exit_code: Exit code of the command line, 1.
+        result: The result, with every trial.
+
+    Example:
+        >>> import searchlab
+        >>> try:
+        ...     raise searchlab.SearchFailed("all 6 trials failed")
+        ... except searchlab.SearchFailed as error:
+        ...     print(error, error.exit_code)
+        all 6 trials failed 1
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, result: Result | None = None) -> None:
+        super().__init__(message)
+        self.result = result

@@ -23,7 +23,8 @@ def graph() -> dict[str, set[str]]:
         modules = {name for name in imports_of(source, of_types=False) if name.startswith("searchlab.")}
         if room_of(path) in found:
             found[room_of(path)] |= {name.split(".")[1] for name in modules} & RANKS.keys() - {room_of(path)}
-    found["space"].discard("runner")  # Sweep.run, at call time
+    for room in ("space", "results"):  # Sweep.run and Result.resume, at call time
+        found[room].discard("runner")
     return found
 
 

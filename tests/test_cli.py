@@ -108,7 +108,9 @@ def test_a_partly_searched_grid_can_be_completed(home, tmp_path):
     error = error_message(run_cli_process("resume", "mine", "--trials", "10", home=home, cwd=tmp_path), 2)
     assert "9 combinations" in error
     assert "trials=10" in error
-    more = run_cli_process("resume", "mine", "--trials", "9", "--json", home=home, cwd=tmp_path)
+    wrong = run_cli_process("resume", "mine", "--trials", "more", home=home, cwd=tmp_path)
+    assert (wrong.returncode, "neither a number of trials nor +N" in wrong.stderr) == (2, True)
+    more = run_cli_process("resume", "mine", "--trials", "+5", "--json", home=home, cwd=tmp_path)
     assert json.loads(more.stdout)["trials"] == {"asked": 9, "complete": 9, "pruned": 0, "failed": 0}
 
 

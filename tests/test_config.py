@@ -53,7 +53,7 @@ def test_every_option_is_documented_and_reaches_the_command_line():
     flags = {option.name: option for option in run_command.params if isinstance(option, click.Option)}
     for field in fields(RunConfig):
         assert f"    {field.name}: " in docstring
-        if field.name not in ("values", "tracking"):  # these are --set and --no-tracking
+        if field.name not in ("values", "tracking", "progress"):  # --set, --no-tracking; a command always shows it
             assert flags[field.name].help, field.name
     assert {"settings", "no_tracking", "epochs", "time_budget"} <= flags.keys()
 

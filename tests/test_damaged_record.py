@@ -8,7 +8,6 @@ from mlflow import MlflowClient
 from searchlab.runner.resume import resume
 from searchlab.tracking.faults import damage_of, is_permanent, reason_of
 from tests.command_line import error_message, run_cli
-from tests.jobs import run
 from tests.mlflow_server import store_uri
 from tests.sweeps import spiral_sweep
 
@@ -31,7 +30,7 @@ def test_a_damaged_database_is_named_and_resume_makes_the_record_anew(home, dama
     database = home / "mlflow.db"
     database.write_bytes(DAMAGES[damage](database.read_bytes()))
     with pytest.warns(RuntimeWarning, match=r"mlflow\.db is not complete: its file is damaged .*; move that file away"):
-        damaged = run(spiral_sweep(2), engine="local", home=home, fuse=1, tracking="mlflow")
+        damaged = spiral_sweep(2).run(engine="local", home=home, fuse=1)
     assert (damaged.state, damaged.run_id) == ("FINISHED", None)
     database.rename(home / "damaged.db")
     whole = resume("spiral", home=home, sweep=spiral_sweep(2))

@@ -42,6 +42,7 @@ RANKS = {  # a room, a folder or module of searchlab, may import itself and room
     "monitor": 10,
     "estimate": 11,
     "reporting": 11,
+    "display": 12,
     "results": 12,
     "runner": 13,
     "cli": 14,
@@ -67,7 +68,10 @@ NUMERIC = {  # only NumPy: these run on a GPU machine without Ray, Optuna and ML
     "fit",
     "testing",
 }
-UPWARD_IMPORTS = {("space/sweep.py", "searchlab.runner.run")}  # when Sweep.run is called
+UPWARD_IMPORTS = {  # when Sweep.run and Result.resume are called
+    ("space/sweep.py", "searchlab.runner.run"),
+    ("results/result.py", "searchlab.runner.resume"),
+}
 ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all others may not
     "cupy": ("backend.py",),
     "optuna": ("study/",),
@@ -77,9 +81,10 @@ ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all oth
     "mlflow": ("tracking/",),
     "matplotlib": ("reporting/figures/", "reporting/style.py"),
     "click": ("cli/",),
-    "rich": ("cli/",),
+    "rich": ("cli/", "display/"),
+    "IPython": ("display/notebook.py",),  # where a notebook has loaded it
     "sklearn": (),
-    "pandas": ("artifact/pyfunc.py",),  # MLflow, which calls it, needs pandas
+    "pandas": ("artifact/pyfunc.py", "results/result.py", "results/trial_frames.py"),  # MLflow needs pandas
     "safetensors": ("artifact/safetensors_file.py",),
     "scipy": ("study/parzen_estimator.py", "study/samplers.py"),
     "boto3": ("engine/s3_store.py",),

@@ -80,9 +80,7 @@ def test_a_sweep_without_its_server_has_a_result_that_says_so(home, short_waits,
 @pytest.mark.slow
 def test_python_gets_the_result_and_a_warning(home, short_waits):
     with refusing_server() as address, pytest.warns(RuntimeWarning, match="is not complete: connection refused"):
-        result = run(
-            spiral_sweep(2), engine="local", home=home, fuse=1, tracking="mlflow", tracking_uri=f"http://{address}"
-        )
+        result = spiral_sweep(2).run(engine="local", home=home, fuse=1, tracking_uri=f"http://{address}")
     assert result.winner
 
 

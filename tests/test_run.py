@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+import pickle
+import re
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -41,7 +43,7 @@ from searchlab import (
 from searchlab.cli import searchlab as searchlab_command
 from searchlab.cli.summary import print_result
 from searchlab.engine import worker
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import SearchFailed, UserMistake, WorldFault
 from searchlab.optim import SGD
 from searchlab.reporting.formats import factors_text
 from searchlab.runner.resume import resume
@@ -211,7 +213,10 @@ def test_every_opening_of_the_test_rows_is_told(home):
     second = resume("spiral", home=home, sweep=sweep, trials=12, look_again=True, display=messages)
     assert second.best.number != first.best.number
     text = f"the test rows are opened for the second time, for trial {second.best.number}; the time before was for "
-    assert messages.texts[1:] == [f"{text}trial {first.best.number} of 'spiral'"]
+    assert messages.texts[1:] == [
+        "'spiral' is extended from 4 to 12 trials",
+        f"{text}trial {first.best.number} of 'spiral'",
+    ]
     assert searchlab.open("spiral", home=home).winner.test_look == second.winner.test_look == 2
     tags = MlflowClient(f"sqlite:///{home}/mlflow.db").get_run(second.run_id).data.tags
     assert tags["searchlab.test_look"] == "2"
@@ -302,6 +307,61 @@ def test_a_sweep_in_which_all_trials_fail_has_no_winner(home):
     assert result.to_json()["best"] is None
     assert result.count("FAIL") == 6
     assert MlflowClient(result.tracking_uri).get_run(result.run_id).info.status == "FAILED"
+
+
+def test_python_is_told_why_nothing_could_be_trained(home):
+    training = Space(Trainer, batch_size=10, epochs=2)
+    model = Space(MLP, hidden=Int(5, 20), activation=WrongInThirdStep)
+    sweep = spiral_sweep(3, model=model, optimizer=Space(SGD), training=training)
+    with pytest.raises(SearchFailed, match=r"of 3 trials, 3 failed") as failure:
+        sweep.run(engine="local", home=home, tracking=None)
+    message = str(failure.value)
+    assert "failed: ValueError: shapes (3, 2) and (5,) do not match" in message
+    assert "(3 trials, first 0)" in message
+    assert "raise ValueError(" in message, "the traceback holds the line"
+    assert f"searchlab.open('spiral', home={str(home)!r})" in message
+    opened = searchlab.open("spiral", home=home)
+    assert opened.to_json() == failure.value.result.to_json()
+    assert (opened.state, opened.report.exists()) == ("FAILED", True)
+    with pytest.raises(SearchFailed):
+        searchlab.resume("spiral", home=home, sweep=sweep)
+
+
+def test_a_search_failure_survives_pickling():
+    failure = pickle.loads(pickle.dumps(SearchFailed("no trial", None)))  # noqa: S301, written here
+    assert (str(failure), failure.result) == ("no trial", None)
+
+
+def test_a_result_is_extended_by_a_number_of_trials(home):
+    first = spiral_sweep(trials=4).run(engine="local", home=home, tracking=None)
+    assert len(first.resume(trials=+2).trials) == 6
+    assert len(first.resume(trials="+1").trials) == 7, "it is added to what the sweep has now"
+    assert len(searchlab.resume("spiral", home=home, sweep=spiral_sweep(), trials="+2").trials) == 9
+    assert len(searchlab.resume("spiral", home=home, sweep=spiral_sweep(), trials=10).trials) == 10
+    same = searchlab.open("spiral", home=home).resume()
+    assert [trial.to_json() for trial in same.trials[:4]] == [trial.to_json() for trial in first.trials]
+
+
+@pytest.mark.parametrize("trials", [0, -3, 2.5, True, "20", "+0", "+x"])
+def test_a_wrong_number_of_trials_to_add_is_refused(home, trials):
+    result = spiral_sweep(trials=2).run(engine="local", home=home, tracking=None)
+    before = files_of(home)
+    with pytest.raises(UserMistake, match=re.escape(repr(trials))):
+        result.resume(trials=trials)
+    assert files_of(home) == before
+
+
+def test_an_extension_is_told(home):
+    sweep, messages = spiral_sweep(trials=2), Recorded()
+    run_local(home, sweep)
+    resume("spiral", home=home, sweep=sweep, trials="+2", display=messages)
+    assert messages.texts[0] == "'spiral' is extended from 2 to 4 trials"
+
+
+def test_a_result_without_a_home_cannot_be_resumed(home):
+    result = run_local(home, trials=2)
+    with pytest.raises(UserMistake, match="home"):
+        replace(result, home=None).resume(trials=+1)
 
 
 @pytest.mark.parametrize("content", [None, b""], ids=["gone", "empty"])

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from searchlab.cli.output import Output
-from searchlab.cli.snapshot_view import SnapshotView
 from searchlab.cli.watch import show
+from searchlab.display.snapshot_view import SnapshotView
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.monitor import watch
 from searchlab.monitor.journal_tail import JournalTail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,26 @@ from searchlab.cli.run_options import parse_duration, run_options
 from searchlab.errors import UserMistake
 
 
+class TrialCount(click.ParamType):  # type: ignore[type-arg]  # no generic class before click 8.4
+    """A number of trials in all, such as 60, or how many are added, such as +20, which stays a text."""
+
+    name = "N|+N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return a whole number, or a plus sign with one."""
+        if isinstance(value, int) or re.fullmatch(r"\+\d+", str(value)):
+            return value  # type: ignore[no-any-return]
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of trials nor +N.", param, ctx)
+
+
 @click.command("resume")
 @click.argument("name")
-@click.option("--trials", type=int, help="Number of trials to extend the sweep to.")
+@click.option(
+    "--trials", type=TrialCount(), help="Number of trials to extend the sweep to, or +N for N more than it has."
+)
 @click.option("--time-budget", metavar="TIME", help="Limit of the search time of all runs: 90 (seconds), 30m, 1h30m.")
 @click.option(
     "--address", envvar="RAY_ADDRESS", help="Address of the sweep's cluster now; http:// resumes it there as a job."
@@ -37,7 +55,7 @@ from searchlab.errors import UserMistake
 @json_option
 def resume_command(
     name: str,
-    trials: int | None,
+    trials: int | str | None,
     time_budget: str | None,
     address: str | None,
     changed_code: bool,
@@ -57,13 +75,13 @@ def resume_command(
         words += [flag for flag, is_set in (("--changed-code", changed_code), ("--look-again", look_again)) if is_set]
         words += [] if register is None else [f"--register={register}"]
         return _resume_on_cluster(url, name, words, output)
-    from searchlab.cli.progress import Progress
-    from searchlab.runner.resume import resume
+    from searchlab.display.progress import Progress
+    from searchlab.runner.resume import resume_sweep
 
     options |= {"trials": trials, "seconds": seconds, "address": address, "changed_code": changed_code, "spec": spec}
     options |= {"look_again": look_again, "register": register}
     with hangup_ignored(), Progress(output.console) as progress:
-        result = resume(name, display=progress, **options)
+        result = resume_sweep(name, display=progress, **options)
     return print_outcome(result, output)
 
 

@@ -25,7 +25,7 @@ from searchlab.cli.run_options import config_from, run_options, time_budget_opti
 @json_option
 def run_command(spec: Path, as_json: bool, **options: Any) -> int:
     """Search the sweep file SPEC, refit and test the winner, and export it."""
-    from searchlab.cli.progress import Progress
+    from searchlab.display.progress import Progress
     from searchlab.runner.run import run
     from searchlab.space.loader import load
 

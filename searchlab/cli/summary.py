@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from searchlab.cli.hints import command
-from searchlab.cli.snapshot_view import reason_text
-from searchlab.monitor.reasons import count_reasons
+from searchlab.monitor.reasons import count_reasons, reason_text
 from searchlab.reporting.formats import (
     count,
     duration,

@@ -126,7 +126,7 @@ class _LiveDisplay:
         self._snapshot, self._time = snapshot, time.monotonic()
 
     def render(self) -> RenderableType:
-        from searchlab.cli.snapshot_view import SnapshotView
+        from searchlab.display.snapshot_view import SnapshotView
 
         return SnapshotView(self._snapshot, age=time.monotonic() - self._time) if self._snapshot else ""
 
@@ -139,7 +139,7 @@ class _LineDisplay:
         self._shown: tuple[str, int] | None = None
 
     def show(self, snapshot: Snapshot) -> None:
-        from searchlab.cli.snapshot_view import progress_step, progress_text, state_label
+        from searchlab.display.snapshot_view import progress_step, progress_text, state_label
 
         label = state_label(snapshot)
         if (label, progress_step(snapshot)) != self._shown:
@@ -174,7 +174,7 @@ def _display(output: Output) -> Iterator[_Display]:
 
 def _conclude(last: Snapshot | None, output: Output) -> int:
     """Print how the sweep ended, with a sentence on stderr where it has not finished, and return the exit code."""
-    from searchlab.cli.snapshot_view import SnapshotView
+    from searchlab.display.snapshot_view import SnapshotView
 
     if last is None:
         return output.error("the sweep could not be read; it is not affected by this.", 1)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from searchlab.wording import count
+
 if TYPE_CHECKING:
     from searchlab.runs.trials import State, TrialRecord
 
@@ -55,6 +57,14 @@ class ReasonCounter:
         """Return the reasons, the most frequent first; of two that are equally frequent, that of the earlier trial."""
         ordered = sorted(self._counts.values(), key=lambda counted: (-counted.count, counted.first_trial))
         return tuple(ordered[:limit])
+
+
+def reason_text(reason: ReasonCount) -> str:
+    """Return why trials failed or are infeasible, with their number: "failed: out of memory  (2 trials, first 1)"."""
+    trials = f"trial {reason.first_trial}"
+    if reason.count > 1:
+        trials = f"{count(reason.count, 'trial')}, first {reason.first_trial}"
+    return f"{reason.state}: {reason.reason}  ({trials})"
 
 
 def count_reasons(trials: Iterable[TrialRecord]) -> tuple[ReasonCount, ...]:

@@ -213,7 +213,7 @@ def render(page: Page) -> str:
     checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     figures = [{"data": _data_url(path), "caption": _caption(path.stem)} for path in _ordered(page.figures)]
     return (
-        _environment()
+        template_environment()
         .get_template("report.html.j2")
         .render(
             page=page,
@@ -224,7 +224,7 @@ def render(page: Page) -> str:
     )
 
 
-def _environment() -> Environment:
+def template_environment() -> Environment:
     """Return Jinja's environment.
 
     It escapes every value, since a reason, a parameter or a path may hold any text, and masks secrets in it.

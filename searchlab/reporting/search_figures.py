@@ -46,6 +46,32 @@ def box_plot(trials: Sequence[TrialRecord], parameter: str, metric: str, goal: G
     return plot_parameter_scores(_plotted(trials), parameter, metric, goal)
 
 
+def learning_curves_figure(trials: Sequence[TrialRecord], metric: str, goal: Goal, best: int = 5) -> Figure:
+    """Return a figure of the mean over folds after each epoch of the `best` best trials."""
+    from searchlab.reporting.figures import plot_learning_curves
+
+    return plot_learning_curves(_plotted(trials), metric, goal, best)
+
+
+def optimization_history_figure(trials: Sequence[TrialRecord], metric: str, goal: Goal) -> Figure:
+    """Return a figure of the score of every trial by its number, and of the best score so far."""
+    from searchlab.reporting.figures import plot_optimization_history
+
+    return plot_optimization_history(_plotted(trials), metric, goal)
+
+
+def pareto_front_figure(trials: Sequence[TrialRecord], goals: Mapping[str, Goal]) -> Figure:
+    """Return a figure of the complete trials by the first two of these metrics, and of the Pareto front.
+
+    Raises UserMistake when there is only one metric.
+    """
+    from searchlab.reporting.figures import plot_pareto_front
+
+    if len(goals) < 2:
+        raise UserMistake(f"a Pareto front needs several metrics, and this sweep has one: {', '.join(goals)}.")
+    return plot_pareto_front(_plotted(trials), goals)
+
+
 def importance_figure(trials: Sequence[TrialRecord], metric: str, goal: Goal) -> Figure:
     """Return a figure of the importance of each parameter."""
     from searchlab.reporting.figures import plot_importance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -15,12 +16,25 @@ TEXT_COLOR, MUTED_TEXT_COLOR, MUTED_LINE_COLOR, GRID_COLOR = "#222222", "#5f5f5f
 
 FloatArray: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 
+NOTEBOOK_DPI = 200  # dots per inch in a notebook, which shows them at half the size: sharp on every display
+
+
+class NotebookFigure(Figure):
+    """A matplotlib figure that a plain notebook shows, without pyplot and without `%matplotlib inline`."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the figure as a PNG image, with the size in pixels at which a notebook shows it."""
+        image = io.BytesIO()
+        self.savefig(image, format="png", dpi=NOTEBOOK_DPI)
+        width, height = self.get_size_inches()
+        return image.getvalue(), {"width": round(width * NOTEBOOK_DPI / 2), "height": round(height * NOTEBOOK_DPI / 2)}
+
 
 def new_figure(
     title: str, x_label: str, y_label: str, *, size: tuple[float, float] = (8.0, 4.5), subtitle_lines: int = 1
 ) -> tuple[Figure, Axes]:
     """Return a figure of `size` inches and its axes, with room for a subtitle of so many lines below the title."""
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = NotebookFigure(figsize=size, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold", color=TEXT_COLOR, pad=9 + 15 * subtitle_lines)
     axes.set_xlabel(x_label, fontsize=11, color=TEXT_COLOR)
@@ -39,7 +53,7 @@ def new_panels(title: str, subtitle: str, count: int, columns: int) -> tuple[Fig
     columns = min(columns, count)
     rows = -(-count // columns)
     width, height = max(3.0 * columns, 6.5) + 1.0, 2.4 * rows + 0.8  # inches
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = NotebookFigure(figsize=(width, height), layout="constrained", facecolor="white")
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.62 / height), w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr,call-arg]
     place: dict[str, Any] = {"x": 0.12 / width, "ha": "left", "va": "top"}
     figure.text(y=1 - 0.1 / height, s=title, fontsize=13, fontweight="bold", color=TEXT_COLOR, **place)

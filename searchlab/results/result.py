@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
+from searchlab.numeric_types import is_whole_number
 from searchlab.reporting import search_figures
+from searchlab.reporting.result_html import render_result
+from searchlab.results.result_text import headline, result_facts, result_text
+from searchlab.results.trial_frames import curve_frame, importance_series, trial_frame
 from searchlab.results.winner import Winner
-from searchlab.runs.trials import State, TrialRecord, pareto
+from searchlab.runs.trials import State, TrialRecord, pareto, ranked
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from searchlab.reporting.figures import Figure
+    from searchlab.space.sweep import Sweep
 
 ResultState: TypeAlias = Literal["FINISHED", "FAILED", "RUNNING", "INTERRUPTED"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Result:
     """The result of a sweep: every trial, the winner, and where everything is stored.
+
+    It prints itself in at most 12 lines. A notebook shows it with the winner, a table of the best trials, and the curve
+    of the best score so far.
 
     Attributes:
         sweep: Name of the sweep.
@@ -40,6 +52,8 @@ class Result:
         report: Path of the HTML report; None while there is none.
         registered: Name and alias of the winner in MLflow's model registry, as "digits@champion"; None where it was not
             registered.
+        home: The home folder, which holds the sweep; None where the result was made otherwise.
+        definition: The sweep itself, where it was run by this process; otherwise its file holds it.
 
     Example:
         >>> import tempfile
@@ -51,6 +65,8 @@ class Result:
         >>> result = sweep.run(engine="local", tracking=None, home=tempfile.mkdtemp())
         >>> result.state, len(result.trials), result.best.state
         ('FINISHED', 2, 'COMPLETE')
+        >>> result.frame()["model.hidden"].tolist()
+        [2, 4]
     """
 
     sweep: str
@@ -69,6 +85,21 @@ class Result:
     over: str | None = None
     report: Path | None = None
     registered: str | None = None
+    home: Path | None = None
+    definition: Sweep | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return result_text(self)
+
+    def _repr_html_(self) -> str:
+        """Return the result as HTML, which a notebook shows."""
+        best = self.front if self.others else ranked(self.trials, self.goal)
+        return render_result(headline(self), result_facts(self), best, self.trials, self.goals)
+
+    @property
+    def goals(self) -> dict[str, Goal]:
+        """The direction of each metric by name, the primary one first."""
+        return {self.metric: self.goal, **self.others}
 
     @property
     def best(self) -> TrialRecord | None:
@@ -78,7 +109,7 @@ class Result:
     @property
     def front(self) -> list[TrialRecord]:
         """The Pareto front: the complete trials that no other dominates, best first in the primary metric."""
-        return pareto(self.trials, (self.goal, *self.others.values()))
+        return pareto(self.trials, list(self.goals.values()))
 
     @property
     def beats_baseline(self) -> bool:
@@ -109,12 +140,83 @@ class Result:
         """Return how many trials are complete, pruned and failed, and infeasible where there are any."""
         return {word: n for word, state in _COUNTED.items() if (n := self.count(state)) or state != "INFEASIBLE"}
 
+    def frame(self) -> pd.DataFrame:
+        """Return a pandas frame with one row per trial, the complete trials first, the best of them on top.
+
+        Returns:
+            Columns "rank" (of a complete trial, from 1), "trial" and "state"; a column for each parameter by its path,
+            with its type, where NA means that the trial has no such parameter; "mean" and "std" over the folds and
+            "folds" (a list) of the primary metric at the best epoch; the mean of each other metric by its name;
+            "epoch" (the best one, from 1), "seconds" (training time) and "reason" (why the trial was pruned, failed or
+            is infeasible).
+
+        Raises:
+            UserMistake: When pandas is not installed.
+        """
+        ranks = {trial.number: rank for rank, trial in enumerate(ranked(self.trials, self.goal), start=1)}
+        return trial_frame(self.trials, ranks, list(self.others))
+
+    def curves(self) -> pd.DataFrame:
+        """Return a pandas frame of all learning curves in the long form, with one row per trial, epoch and fold.
+
+        Returns:
+            Columns "trial", "epoch" (from 1), "fold" (from 0), "score" (the primary metric on the held-out rows),
+            "loss" (mean training loss), "held_out_loss", "training_score" (the primary metric on a sample of the
+            training rows), and each other metric by its name. What was not measured in an epoch is NaN.
+
+        Raises:
+            UserMistake: When pandas is not installed.
+        """
+        return curve_frame(self.trials, list(self.others))
+
+    def importance(self) -> pd.Series:
+        """Return a pandas series with the importance of each parameter by its path, the most important first.
+
+        It is computed by Optuna's PED-ANOVA over the complete and the pruned trials, which are compared at equal
+        epochs.
+
+        Returns:
+            Shares that add up to 1; empty where there are too few trials. Its `attrs` hold the "evaluator", the
+            "epoch" at which the trials are compared, the number of "trials" and of those that count as the "best", and
+            the "reason" where there is no importance.
+
+        Raises:
+            UserMistake: When pandas is not installed.
+        """
+        from searchlab.study.importance import parameter_importance
+
+        return importance_series(parameter_importance(self.trials, self.goal))
+
     def boxes(self, parameter: str) -> Figure:
         """Return a figure with a box of scores for each value of a parameter, such as "optimizer" or "lr".
 
-        Raises UserMistake where no trial has such a parameter.
+        This and the other figures are matplotlib figures that a notebook shows; `savefig` writes them as PNG, SVG or
+        PDF.
+
+        Raises:
+            UserMistake: When no trial has such a parameter.
         """
         return search_figures.box_plot(self.trials, parameter, self.metric, self.goal)
+
+    def learning_curves_figure(self, best: int = 5) -> Figure:
+        """Return a figure of the held-out score after each epoch, as the mean over folds, of the best trials.
+
+        Args:
+            best: Number of trials; default 5.
+        """
+        return search_figures.learning_curves_figure(self.trials, self.metric, self.goal, best)
+
+    def optimization_history_figure(self) -> Figure:
+        """Return a figure of the score of every trial by its number, and of the best score so far."""
+        return search_figures.optimization_history_figure(self.trials, self.metric, self.goal)
+
+    def pareto_front_figure(self) -> Figure:
+        """Return a figure of the complete trials by the first two metrics, and of the Pareto front.
+
+        Raises:
+            UserMistake: When the sweep has only one metric.
+        """
+        return search_figures.pareto_front_figure(self.trials, self.goals)
 
     def importance_figure(self) -> Figure:
         """Return a figure of the importance of each parameter, by Optuna's PED-ANOVA, at equal epochs."""
@@ -138,6 +240,61 @@ class Result:
     def ranking_figure(self) -> Figure:
         """Return a figure of the difference of each of the best trials to the best one, with 95 % intervals."""
         return search_figures.ranking_figure(self.trials, self.metric, self.goal)
+
+    def resume(
+        self,
+        *,
+        trials: int | str | None = None,
+        seconds: float | None = None,
+        sweep: Sweep | None = None,
+        address: str | None = None,
+        storage: str | None = None,
+        tracking_uri: str | None = None,
+        changed_code: bool = False,
+        look_again: bool = False,
+        register: str | None = None,
+        progress: bool = True,
+    ) -> Result:
+        """Continue the sweep where it was interrupted, or add trials to it, and return the new result.
+
+        Args:
+            trials: Number of trials to add, as in `resume(trials=+20)`; default: none. It is how many there are in all
+                for `searchlab.resume` and the command line, which know no result to add to.
+            seconds: Time budget of the search in seconds, all runs together; default: as before.
+            sweep: The sweep; default: the one that this process has run, or else its file.
+            address: Address of the Ray cluster now, for a sweep that was started on one; default: as before.
+            storage: URL of the study's database with its password; default: without a password.
+            tracking_uri: URL of the MLflow server with its password; default: without a password.
+            changed_code: Go on although the code has changed, which the record then says; default: refuse.
+            look_again: Test the winner even on test rows that were opened before; default: no.
+            register: Name in MLflow's model registry to register the winner by, "" for that of the sweep; default:
+                as before.
+            progress: Show the run: a board in a terminal, one line in a notebook; default: yes.
+
+        Raises:
+            UserMistake: When the sweep is not where it was, its code or data have changed, or `trials` is no number
+                above 0.
+            WorldFault: When the search had to stop early.
+            SearchFailed: When no trial could be trained.
+        """
+        if self.home is None:
+            raise UserMistake(f"this result of {self.sweep!r} has no home folder; searchlab.open gives one that has.")
+        # imported here: it points up, as in `Sweep.run`
+        result: Result = importlib.import_module("searchlab.runner.resume").resume(
+            self.sweep,
+            home=self.home,
+            trials=_added(trials),
+            seconds=seconds,
+            sweep=sweep or self.definition,
+            address=address,
+            storage=storage,
+            tracking_uri=tracking_uri,
+            changed_code=changed_code,
+            look_again=look_again,
+            register=register,
+            progress=progress,
+        )
+        return result
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values, as `searchlab run --json` prints them."""
@@ -179,6 +336,15 @@ class Result:
     def _plain_point(self, trial: TrialRecord) -> dict[str, Any]:
         scores = dict(zip((self.metric, *self.others), trial.values, strict=True))
         return {"trial": trial.number, "scores": scores, "params": dict(trial.parameters)}
+
+
+def _added(trials: int | str | None) -> str | None:
+    """Return a number of trials that are added as `searchlab.resume` takes it: "+20" for 20 and for "+20"."""
+    if trials is None or isinstance(trials, str):
+        return trials
+    if not is_whole_number(trials) or trials < 1:
+        raise UserMistake(f"trials is a number of trials to add, at least 1; got {trials!r}.")
+    return f"+{trials}"
 
 
 _COUNTED: Mapping[str, State] = {

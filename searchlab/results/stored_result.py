@@ -71,6 +71,7 @@ def open(name: str, *, home: str | os.PathLike[str] = ".searchlab", storage: str
         others={other: goal for other, goal in manifest.goals.items() if other != manifest.metric},
         over=stored.get("over"),
         report=report if report.exists() else None,
+        home=workspace.path,
     )
 
 

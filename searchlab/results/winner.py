@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +67,10 @@ class Winner:
     test_scores: Mapping[str, float]
     artifact_scores: Mapping[str, float]
     artifact: Path
-    predictions: Predictions | NumberPredictions | None = None
+    predictions: Predictions | NumberPredictions | None = field(default=None, repr=False)
     samples: Path | None = None
-    gradient_norms: Array | None = None
-    attention_maps: Sequence[AttentionMap] = ()
+    gradient_norms: Array | None = field(default=None, repr=False)
+    attention_maps: Sequence[AttentionMap] = field(default=(), repr=False)
     test_look: int | None = 1
     learning_rate_factors: Sequence[float] = ()
     finalists: Sequence[Finalist] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -158,13 +157,13 @@ class SweepPipeline:
             figures=figures,
             others=others,
             over=found.over,
+            home=self.workspace.path,
+            definition=self.sweep,
         )
         state: SweepState = "finished" if winner else "failed"
         report = write_report(manifest, self.workspace, found.trials, state, draft.to_json(), figures)
         recorder.log_artifact(report, "report")
         run_id, fault = conclude_record(recorder, draft.state, winner, list(manifest.goals), found.over)
-        if fault and not self.display:
-            warnings.warn(fault, RuntimeWarning, stacklevel=2)
         result = replace(draft, seconds=self._seconds(), run_id=run_id, record_fault=fault, report=report)
         result = replace(result, registered=recorder.registered)
         if fault:  # the report that is recorded does not say so

@@ -12,6 +12,7 @@ from searchlab.backend import unavailable_reason
 from searchlab.cluster.address import validate_address
 from searchlab.cluster.temporary_folder import validate_temporary_folder
 from searchlab.data.training_rows import TrainingRows
+from searchlab.display.python_display import python_display
 from searchlab.engine.blob_store import validate_location
 from searchlab.engine.memory_limits import default_workers, validate_memory, worker_memory
 from searchlab.errors import UserMistake
@@ -19,6 +20,7 @@ from searchlab.fusion.trial_check import validate_trials
 from searchlab.nn.import_paths import import_path
 from searchlab.project import project_root
 from searchlab.results.result import Result
+from searchlab.runner.outcome import require_winner
 from searchlab.runner.pipeline import SweepPipeline
 from searchlab.runs.config import RunConfig
 from searchlab.runs.events import EventHandler, Message
@@ -68,8 +70,14 @@ def run(sweep: Sweep, config: RunConfig, *, spec: Path | None = None, display: E
 
 
 def run_with_options(sweep: Sweep, options: Mapping[str, Any]) -> Result:
-    """Run a sweep with options by name, as `Sweep.run` takes them."""
-    return run(sweep, RunConfig.of(options))
+    """Run a sweep with options by name, as `Sweep.run` takes them, and show its progress.
+
+    Raises SearchFailed where no trial could be trained, besides what `run` raises.
+    """
+    config = RunConfig.of(options)
+    with python_display(sweep.primary_metric, progress=config.progress) as display:
+        result = run(sweep, config, display=display)
+    return require_winner(result, stacklevel=3)  # the line that calls Sweep.run
 
 
 def validate_run(sweep: Sweep, config: RunConfig, rows: TrainingRows) -> None:

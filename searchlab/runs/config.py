@@ -52,6 +52,7 @@ class RunConfig:
         warm_start: Name of an earlier sweep whose trials the sampler learns from; default: none.
         look_again: Test the winner even on test rows that were opened before, by any sweep of the home; default: no.
         register: Name in MLflow's model registry to register the winner by, "" for that of the sweep; default: none.
+        progress: Show the run from Python: a board in a terminal, one line in a notebook; default: yes.
 
     Raises:
         UserMistake: When a value has the wrong type or is out of range.
@@ -87,6 +88,7 @@ class RunConfig:
     warm_start: str | None = field(default=None, metadata=_flag(str, metavar="NAME"))
     look_again: bool = field(default=False, metadata=_flag(bool))
     register: str | None = field(default=None, metadata=_flag(str, metavar="[NAME]", value_if_omitted=""))
+    progress: bool = True  # of Python alone: the command line has a display of its own
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -21,6 +21,7 @@ NOT_SHOWN = (
     "storage",
     "checkpoints",
     "register",
+    "progress",
 )
 
 

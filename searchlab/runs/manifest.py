@@ -137,6 +137,7 @@ class SweepManifest:
         for secret in URLS:
             config[secret] = config[secret] and without_password(config[secret])
         del config["home"], config["name"], config["trials"]  # what the folder and the manifest themselves say
+        del config["progress"]  # of this call alone
         folder.path.mkdir(parents=True, exist_ok=True)
         here = {SPEC_HERE: os.path.relpath(self.spec, folder.path)} if self.spec else {}
         folder.write("sweep", asdict(self) | {"config": config, "description": mask_all(self.description)} | here)

@@ -110,11 +110,11 @@ class TrialRecord:
     value: float | None
     epoch: int | None
     reason: str | None
-    curve: LearningCurve
+    curve: LearningCurve = field(repr=False)
     started: float
     ended: float | None
     values: tuple[float, ...] = ()
-    traceback: str | None = None
+    traceback: str | None = field(default=None, repr=False)
     domains: Mapping[str, Domain] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:

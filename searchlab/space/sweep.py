@@ -317,6 +317,8 @@ class Sweep:
             Raises:
                 UserMistake: When the options or the sweep make no sense; nothing is written then.
                 WorldFault: When the search had to stop early; `searchlab.resume` continues it.
+                SearchFailed: When no trial could be trained; the message gives the reasons, and `searchlab.open` the
+                    result.
             """
             # imported here, so that a sweep file itself loads no engine: the one import that points up
             return importlib.import_module("searchlab.runner.run").run_with_options(self, options)

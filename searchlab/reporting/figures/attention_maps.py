@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 
 from searchlab.backend import Array
 from searchlab.reporting.attention import AttentionMap
-from searchlab.reporting.style import TEXT_COLOR, new_figure, show_message
+from searchlab.reporting.style import TEXT_COLOR, NotebookFigure, new_figure, show_message
 
 CELL = 0.19  # inches of a cell
 MIN_PANEL = 2.0  # inches of the width and height of a small map, with its labels
@@ -34,7 +34,8 @@ def plot_attention_maps(maps: Sequence[AttentionMap]) -> Figure:
     rows = -(-len(panels) // columns)
     width = max(MIN_PANEL, CELL * max(len(each.source) for each in maps) + LABELS)
     height = max(MIN_PANEL, CELL * max(len(each.target) for each in maps) + LABELS)
-    figure = Figure(figsize=(width * columns + 0.9, height * rows + 0.6), layout="constrained", facecolor="white")
+    size = (width * columns + 0.9, height * rows + 0.6)
+    figure = NotebookFigure(figsize=size, layout="constrained", facecolor="white")
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=TEXT_COLOR)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:

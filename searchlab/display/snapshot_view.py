@@ -6,7 +6,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from searchlab.monitor.reasons import ReasonCount
+from searchlab.monitor.reasons import reason_text
 from searchlab.monitor.snapshot import Snapshot
 from searchlab.reporting.formats import (
     count,
@@ -113,11 +113,3 @@ def progress_text(snapshot: Snapshot) -> str:
 def progress_step(snapshot: Snapshot) -> int:
     """Return how many tenths of the trials have ended; without a terminal, a line is printed when this changes."""
     return snapshot.ended // max(1, snapshot.requested // PROGRESS_LINES)
-
-
-def reason_text(reason: ReasonCount) -> str:
-    """Return why trials failed or are infeasible, with their number: "failed: out of memory  (2 trials, first 1)"."""
-    trials = f"trial {reason.first_trial}"
-    if reason.count > 1:
-        trials = f"{count(reason.count, 'trial')}, first {reason.first_trial}"
-    return f"{reason.state}: {reason.reason}  ({trials})"
