@@ -162,7 +162,7 @@ class SweepPipeline:
         state: SweepState = "finished" if winner else "failed"
         report = write_report(manifest, self.workspace, found.trials, state, draft.to_json(), figures)
         recorder.log_artifact(report, "report")
-        run_id, fault = conclude_record(recorder, draft.state, winner, list(manifest.goals), found.over)
+        run_id, fault = conclude_record(recorder, manifest, draft)
         if fault and not self.display:
             warnings.warn(fault, RuntimeWarning, stacklevel=2)
         result = replace(draft, seconds=self._seconds(), run_id=run_id, record_fault=fault, report=report)
