@@ -66,7 +66,7 @@ def artifact_sizes(home, name):
 
 def download_from_ui(home, port, run_id, expected):
     """Download every artifact of a run from `searchlab ui`, and compare the sizes."""
-    command = [sys.executable, "-m", "searchlab.cli", "ui", "--port", str(port), "--home", str(home)]
+    command = [sys.executable, "-m", "searchlab.cli", "ui", "--no-browser", "--port", str(port), "--home", str(home)]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: is_healthy(port))

@@ -75,6 +75,7 @@ UPWARD_IMPORTS = {  # when Sweep.run and Result.resume are called
 ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all others may not
     "cupy": ("backend.py",),
     "optuna": ("study/",),
+    "optuna_dashboard": ("study/dashboard.py",),
     "ray": ("engine/", "cluster/"),
     "pooch": ("data/download.py",),  # imported only when a file is downloaded
     "cloudpickle": ("engine/payload.py", "estimate/timing.py"),

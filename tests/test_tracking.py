@@ -28,7 +28,7 @@ from tests.mlflow_server import mlflow_server, store_uri
 from tests.waiting import wait_for
 
 STATES = ("COMPLETE", "PRUNED", "FAIL")
-STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
 EPOCHS = 4
 POINTS_PER_TRIAL = EPOCHS * 6 + 3  # mean, std, three folds and loss; at the end seconds, best score and best epoch
 
@@ -213,14 +213,14 @@ def test_the_run_of_a_trial_has_its_points_parameters_and_tags(home):
     run, status = runs_of(home)["7"]
     points = {(k, s): (v, t) for k, v, t, s in query(home, "select key, value, timestamp, step from metrics")}
     assert points["accuracy", 1] == (pytest.approx(0.55), 101_500)
-    assert points["accuracy_std", 1][0] == pytest.approx(statistics.pstdev([0.25, 0.5, 0.9]))
-    assert points["accuracy_fold_1", 1][0] == 0.5
+    assert points["folds/accuracy_std", 1][0] == pytest.approx(statistics.pstdev([0.25, 0.5, 0.9]))
+    assert points["folds/accuracy_1", 1][0] == 0.5
     assert points["loss", 1][0] == 2.0
-    assert points["accuracy_fold_0", 2] == (0.5, 102_500)
+    assert points["folds/accuracy_0", 2] == (0.5, 102_500)
     assert points["seconds", 0][0] == 2.5
     assert status == "FAILED"
     assert query(home, "select name, start_time, end_time from runs where run_uuid = ?", run) == [
-        ("trial 7", 100_000, 103_000)
+        ("#7 hidden 64 tied None", 100_000, 103_000)
     ]
     assert dict(query(home, "select key, value from params where run_uuid = ?", run))["model.tied"] == "None"
     tags = dict(query(home, "select key, value from tags where run_uuid = ?", run))
@@ -240,23 +240,25 @@ def test_every_metric_of_a_trial_is_recorded(home):
         recorder.conclude("FINISHED", {}, {})
     run, _ = runs_of(home)["0"]
     points = dict(query(home, "select key, value from metrics where run_uuid = ?", run))
-    first = {"accuracy": 0.5, "accuracy_std": 0.25, "accuracy_fold_0": 0.25, "accuracy_fold_1": 0.75}
-    second = {"parameters": 100.0, "parameters_std": 0.0, "parameters_fold_0": 100.0, "parameters_fold_1": 100.0}
-    third = {"uncertainty": 1.5, "uncertainty_std": 0.5, "uncertainty_fold_0": 1.0, "uncertainty_fold_1": 2.0}
-    best = {"best_accuracy": 0.5, "best_parameters": 100.0, "best_uncertainty": 1.5, "best_epoch": 1.0}
+    first = {"accuracy": 0.5, "folds/accuracy_std": 0.25, "folds/accuracy_0": 0.25, "folds/accuracy_1": 0.75}
+    second = {"parameters": 100.0, "folds/parameters_std": 0.0}
+    second |= {"folds/parameters_0": 100.0, "folds/parameters_1": 100.0}
+    third = {"uncertainty": 1.5, "folds/uncertainty_std": 0.5, "folds/uncertainty_0": 1.0, "folds/uncertainty_1": 2.0}
+    best = {"best_accuracy": 0.5, "best_parameters": 100.0, "best_uncertainty": 1.5, "epoch_of_best": 1.0}
     assert points == first | second | third | best | {"loss": 1.0, "seconds": 1.0}
 
 
 @pytest.mark.slow
-def test_an_infeasible_trial_is_recorded_as_killed(home):
+def test_an_infeasible_trial_is_finished_with_its_reason(home):
     with recording(store_uri(home), record_of(home)) as recorder:
         recorder.handle(TrialStarted(0, {"model.hidden": 64}, 100.0))
         recorder.handle(TrialFinished(0, "INFEASIBLE", None, None, "too large", 0.0, 100.0))
         recorder.conclude("FINISHED", {}, {})
     run, status = runs_of(home)["0"]
-    assert status == "KILLED"
+    assert status == "FINISHED"
     tags = dict(query(home, "select key, value from tags where run_uuid = ?", run))
     assert (tags["searchlab.state"], tags["searchlab.reason"]) == ("INFEASIBLE", "too large")
+    assert (tags["state"], tags["reason"]) == ("infeasible", "too large")
 
 
 @pytest.mark.slow

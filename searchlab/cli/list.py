@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +34,7 @@ def list_command(names: bool, address: str | None, storage: str | None, home: st
         for status in statuses:
             if status.error:
                 output.console.print(f"{status.sweep}: {status.error}", markup=False, soft_wrap=True)
+        _print_links(statuses, output)
     else:
         text = f"there are no sweeps in {place} yet; `searchlab run SPEC` starts one"
         output.console.print(text, markup=False, soft_wrap=True)
@@ -58,9 +60,21 @@ def _print_names(url: str | None, home: str, output: Output) -> None:
 def _local_statuses(home: str, storage: str | None) -> tuple[str, list[SweepStatus]]:
     from searchlab.monitor.status import all_statuses
     from searchlab.runs.workspace import Workspace
+    from searchlab.tracking.links import sweep_link
 
     workspace = Workspace.at(home, storage)
-    return str(workspace.path), all_statuses(workspace)
+    statuses = all_statuses(workspace)
+    links = {folder.name: sweep_link(workspace, folder) for folder in workspace.sweeps()}
+    return str(workspace.path), [replace(status, link=links.get(status.sweep)) for status in statuses]
+
+
+def _print_links(statuses: list[SweepStatus], output: Output) -> None:
+    """Print where MLflow shows the trials of each sweep."""
+    linked = [status for status in statuses if status.link]
+    if linked:
+        output.console.print("\nin MLflow, while `searchlab ui` serves it:", markup=False)
+    for status in linked:
+        output.console.print(f"{status.sweep}  {status.link}", markup=False, soft_wrap=True)
 
 
 def _statuses_from_cluster(url: str) -> tuple[str, list[SweepStatus]]:

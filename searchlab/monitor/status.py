@@ -27,6 +27,7 @@ class SweepStatus:
         trial: Number of the trial with that score.
         created: When the sweep was created, in seconds since 1970.
         error: Why it is unreadable; None otherwise.
+        link: Its trials in MLflow, best first, while `searchlab ui` serves them; None where this is not known.
     """
 
     sweep: str
@@ -40,6 +41,7 @@ class SweepStatus:
     trial: int | None
     created: float
     error: str | None = None
+    link: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as JSON values; the number of requested trials is called "asked", as by every command."""

@@ -163,7 +163,7 @@ class SweepPipeline:
         state: SweepState = "finished" if winner else "failed"
         report = write_report(manifest, self.workspace, found.trials, state, draft.to_json(), figures)
         recorder.log_artifact(report, "report")
-        run_id, fault = conclude_record(recorder, draft.state, winner, list(manifest.goals), found.over)
+        run_id, fault = conclude_record(recorder, manifest, draft)
         result = replace(draft, seconds=self._seconds(), run_id=run_id, record_fault=fault, report=report)
         result = replace(result, registered=recorder.registered)
         if fault:  # the report that is recorded does not say so

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from searchlab.errors import WorldFault
 from searchlab.reporting.formats import factors_text
+from searchlab.results.result import Result
 from searchlab.results.winner import Winner
-from searchlab.runs.describe import code_changes_of
+from searchlab.runner.description import run_description, start_description
+from searchlab.runs.describe import arguments_of, code_changes_of
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
 from searchlab.runs.secrets import mask, mask_all
@@ -17,6 +19,8 @@ from searchlab.space.sweep import Sweep
 from searchlab.tracking.recorder import Recorder
 from searchlab.tracking.run_recorder import NullRecorder, RunRecorder
 from searchlab.tracking.sweep_record import SweepRecord
+
+NOTE = "mlflow.note.content"  # the tag that MLflow shows as the description of a run
 
 
 def open_recorder(
@@ -51,13 +55,14 @@ def log_results(
         recorder.log_artifact(winner.samples, "samples")
 
 
-def conclude_record(
-    recorder: RunRecorder, state: str, winner: Winner | None, metrics: Sequence[str], over: str | None
-) -> tuple[str | None, str | None]:
+def conclude_record(recorder: RunRecorder, manifest: SweepManifest, result: Result) -> tuple[str | None, str | None]:
     """Return the id of the sweep's run in MLflow, or why the record is not complete: the results are whole."""
-    tags = {"searchlab.over": over or "", **_winner_tags(winner)}
+    winner, over = result.winner, result.over
+    description = mask(run_description(manifest, winner, result.counts(), over))
+    tags = {"searchlab.over": over or "", NOTE: description, **_winner_tags(winner)}
+    scores = winner.scores(list(manifest.goals)) if winner else {}
     try:
-        return recorder.conclude(state, winner.scores(metrics) if winner else {}, tags) or None, None
+        return recorder.conclude(result.state, scores, tags) or None, None
     except WorldFault as error:
         return None, mask(str(error))
 
@@ -81,12 +86,14 @@ def _sweep_record(
         "sampler": sweep.sampler,
     }
     settings |= {"early_stopping": sweep.early_stopping} if sweep.early_stopping else {}
-    arguments = {path: str(value) for path, value in manifest.description["arguments"].items()}
+    # under a prefix, because a trial's own value has the name alone, and MLflow draws runs with equal names on one axis
+    arguments = {f"space.{path}": str(value) for path, value in manifest.description["arguments"].items()}
     origin = provenance(root).items()
     tags = {name if name.startswith("mlflow.") else f"searchlab.{name}": value for name, value in origin}
     tags["searchlab.trials"] = str(manifest.trials)  # a tag, because a resumed sweep may have more
     tags["searchlab.data_checksum"] = checksum
     tags["searchlab.fingerprint"] = manifest.fingerprint
+    tags[NOTE] = start_description(manifest)
     if manifest.code_changes:
         tags["searchlab.code_changes"] = "; ".join(code_changes_of(manifest))
     return SweepRecord(
@@ -99,4 +106,8 @@ def _sweep_record(
         files=[Path(manifest.spec)] if manifest.spec and Path(manifest.spec).is_file() else [],
         study=manifest.id,
         others=[metric.name for metric in sweep.metrics[1:]],
+        searched=mask_all(
+            {path: text for path, (text, is_searched) in arguments_of(manifest.description).items() if is_searched}
+        ),
+        data=mask_all({"name": type(sweep.data).__name__, "checksum": checksum, "source": repr(sweep.data)}),
     )

@@ -10,8 +10,8 @@ from searchlab.errors import UserMistake
 
 MLFLOW_LENGTH = 250  # the longest name that MLflow takes
 MAX_LENGTH = 200  # of the name of a metric, to which the record appends
-OWN_KEYS = frozenset({"loss", "seconds", "best_epoch"})  # what the record holds besides the metrics
-FOLD = re.compile(r"_fold_\d+$")
+OWN_KEYS = frozenset({"loss", "seconds", "epoch_of_best"})  # what the record holds besides the metrics
+FOLD = re.compile(r"^(folds/.*)_\d+$")
 
 
 def record_key(name: str) -> str:
@@ -20,10 +20,10 @@ def record_key(name: str) -> str:
 
 
 def record_keys(name: str) -> set[str]:
-    """Return the names under which the record holds a metric; those of its folds all count as `NAME_fold_0`."""
+    """Return the names under which the record holds a metric; those of its folds all count as `folds/NAME_0`."""
     key = record_key(name)
     of_winner = {f"{word}_{key}" for word in ("best", "reseeded", "baseline", "test")}
-    return {key, f"{key}_std", f"{key}_fold_0", *of_winner, f"test_{key}_float16"}
+    return {key, f"folds/{key}_std", f"folds/{key}_0", *of_winner, f"test_{key}_float16"}
 
 
 def validate_metric_names(names: Sequence[str]) -> None:
@@ -35,10 +35,10 @@ def validate_metric_names(names: Sequence[str]) -> None:
         if posixpath.normpath(name) != name or name.startswith(("/", "..")) or name == ".":
             raise UserMistake(f"the name of a metric cannot be a path with '//', '..' or an outer '/': {name!r}.")
         for key in sorted(record_keys(name)):
-            comparable = FOLD.sub("_fold_0", key)
+            comparable = FOLD.sub(r"\1_0", key)
             if comparable in holders:
                 raise UserMistake(
                     f"the metric {name!r} is recorded as {key!r}, which is also a name of {holders[comparable]}; "
                     "give the metric another name."
                 )
-        holders |= dict.fromkeys((FOLD.sub("_fold_0", key) for key in record_keys(name)), f"the metric {name!r}")
+        holders |= dict.fromkeys((FOLD.sub(r"\1_0", key) for key in record_keys(name)), f"the metric {name!r}")

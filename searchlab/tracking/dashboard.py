@@ -8,6 +8,8 @@ import sqlite3
 import sys
 from pathlib import Path
 
+from searchlab.tracking.writer_process import python_path
+
 
 def command(home: Path, port: int) -> list[str]:
     """Return the command of a server for the store of a home folder, on loopback only, with one worker for one person.
@@ -35,4 +37,5 @@ def damage_of(database: Path) -> str | None:
 
 def environment() -> dict[str, str]:
     """Return this process's environment with MLflow's telemetry and its job runner (half a gigabyte) off."""
-    return {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    off = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return {**os.environ, **off, "PYTHONPATH": python_path()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
@@ -85,3 +86,16 @@ def experiment_id(client: MlflowClient, uri: str, name: str, home: Path) -> str:
         if fault.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
         return experiment_id(client, uri, name, home)  # another process was faster
+
+
+def use_store(uri: str) -> None:
+    """Let MLflow's registry look up "models:/ID" in this store, in this process.
+
+    The environment keeps its URL, from which the secrets are known that must not be logged; MLflow would replace it.
+    """
+    kept = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(uri)
+    if kept is None:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = kept

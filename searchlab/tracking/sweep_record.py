@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class SweepRecord:
         files: Files that are logged at the start.
         study: Distinguishes searches of one name, as when two people run the same sweep file against one server.
         others: Names of the metrics after the primary one.
+        searched: What is searched, as text by path, in the order of the space.
+        data: Facts of the training rows: their name, checksum and source; empty where they are not recorded.
     """
 
     name: str
@@ -33,12 +35,15 @@ class SweepRecord:
     files: Sequence[Path] = ()
     study: str = ""
     others: Sequence[str] = ()
+    searched: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values, with absolute paths."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         paths = {"home": str(self.home.absolute()), "files": [str(file.absolute()) for file in self.files]}
-        return {**values, **paths, "params": dict(self.params), "tags": dict(self.tags), "others": list(self.others)}
+        mappings = {name: dict(values[name]) for name in ("params", "tags", "searched", "data")}
+        return {**values, **paths, **mappings, "others": list(self.others)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SweepRecord:

@@ -33,11 +33,7 @@ def environment(uri: str) -> dict[str, str]:
 
     The credentials of a web address are in MLflow's own variables: MLflow repeats the address in its errors.
     """
-    root = Path(searchlab.__file__).parents[1]
-    paths = [os.environ.get("PYTHONPATH", "")]
-    if root != Path(sysconfig.get_path("purelib")):
-        paths.insert(0, str(root))
-    variables = {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    variables = {**os.environ, **ENVIRONMENT, "PYTHONPATH": python_path()}
     user, password = web_credentials(uri)
     if user or password:
         variables.pop("MLFLOW_TRACKING_TOKEN", None)  # as in a browser, the address's credentials come first
@@ -45,3 +41,12 @@ def environment(uri: str) -> dict[str, str]:
         variables["MLFLOW_TRACKING_USERNAME"] = user
         variables["MLFLOW_TRACKING_PASSWORD"] = password or variables.get("MLFLOW_TRACKING_PASSWORD", "")
     return variables
+
+
+def python_path() -> str:
+    """Return PYTHONPATH for a process in any folder, with searchlab also where it is not installed."""
+    root = Path(searchlab.__file__).parents[1]
+    paths = [os.environ.get("PYTHONPATH", "")]
+    if root != Path(sysconfig.get_path("purelib")):
+        paths.insert(0, str(root))
+    return os.pathsep.join(filter(None, paths))

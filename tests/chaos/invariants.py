@@ -14,7 +14,7 @@ from searchlab.runs.trials import TrialRecord
 from tests.chaos.experiment import ChaosExperiment, Kill
 from tests.chaos.observed_sweep import NAME
 
-STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED"}
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED"}
 RecordedCurves: TypeAlias = dict[int, dict[int, tuple[float, float]]]  # by trial and epoch: first end, and score
 
 
