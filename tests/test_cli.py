@@ -126,7 +126,7 @@ def test_run_list_and_resume_print_json(home):
         "registered", "record_fault",
     }  # fmt: skip
     assert {"trial", "score", "std", "folds", "params"} <= set(result["best"])
-    assert set(result["seconds"]) == {"total", "start", "search", "finalists", "winner"}
+    assert set(result["seconds"]) == {"total", "start", "search", "finalists", "winner", "record"}
     assert (Path(result["artifact"]) / "weights.npz").exists()
     assert "winner" in finished.stderr
     assert "searchlab ui" in finished.stderr

@@ -34,8 +34,10 @@ from searchlab import (
 )
 from searchlab.cli import execute
 from searchlab.cli.plan import summary
+from searchlab.engine.auto import FIRST_ESTIMATE_SECONDS, RAY_START_SECONDS
 from searchlab.errors import UserMistake
 from searchlab.estimate import structures
+from searchlab.estimate.engine_simulation import simulate_engine
 from searchlab.estimate.estimate import estimate
 from searchlab.estimate.point_sample import MAX_SAMPLE_POINTS, MIN_SAMPLE_POINTS, sample_points
 from searchlab.estimate.simulation import (
@@ -82,6 +84,24 @@ def test_two_workers_halve_the_time_and_train_every_trial():
     one, two = (simulated(workers=workers) for workers in (1, 2))
     assert two.epochs == one.epochs == 360
     assert two.seconds == pytest.approx(one.seconds / 2.0, rel=0.02)
+
+
+def engine_result(engine, trials, workers=2):
+    config = SimulationConfig([NO_GAIN] * trials, trials=trials, workers=workers, folds=3, cores_are_busy=False)
+    return simulate_engine(engine, config, NoPruning())
+
+
+def test_a_short_search_of_the_automatic_engine_stays_in_its_process():
+    assert engine_result("auto", 2) == (1, simulated(trials=2))
+    assert engine_result("tune", 2) == (2, simulated(trials=2, workers=2))
+
+
+def test_a_long_search_of_the_automatic_engine_trains_alone_until_ray_has_started():
+    workers, result = engine_result("auto", 40)
+    alone = FIRST_ESTIMATE_SECONDS + RAY_START_SECONDS
+    assert workers == 2
+    assert result.seconds == pytest.approx(engine_result("tune", 40)[1].seconds + alone / 2)
+    assert engine_result("auto", 40, workers=1) == (1, simulated())
 
 
 def test_study_proposes_one_trial_at_a_time():

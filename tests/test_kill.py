@@ -20,7 +20,8 @@ from tests.waiting import DEADLINE
 pytestmark = pytest.mark.slow
 
 TRIALS = 12
-OPTIONS = ["--trials", str(TRIALS), "--epochs", "60", "--workers", "2", "--fuse", "2", "--set", "model.hidden=128"]
+OPTIONS = ["--engine", "tune", "--workers", "2", "--fuse", "2", "--trials", str(TRIALS), "--epochs", "60"]
+OPTIONS += ["--set", "model.hidden=128"]
 
 
 class DigitsSweep:

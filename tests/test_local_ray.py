@@ -151,7 +151,7 @@ def terminal(home):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["raylet", "gcs", "agent"])
 def test_a_process_of_ray_that_is_killed_costs_one_sentence_and_resume_continues(terminal, kind):
-    run = terminal.start("run", SPEC, "--workers", 1, "--trials", 4, "--no-tracking")
+    run = terminal.start("run", SPEC, "--engine", "tune", "--workers", 1, "--trials", 4, "--no-tracking")
     terminal.wait_until(run, lambda: of_kind(kind, run.pid) and "searching" in terminal.stderr(run))
     os.kill(of_kind(kind, run.pid)[0], signal.SIGKILL)
     assert run.wait(DEADLINE) == 1, terminal.stderr(run)
@@ -183,9 +183,11 @@ os.execv(sys.executable, [sys.executable, "-m", "searchlab.cli", *sys.argv[2:]])
 def test_a_run_whose_parent_is_process_1_says_that_its_raylet_died(home, tmp_path):
     """Without RAY_RAYLET_PID, Ray's library ends such a process before it has said anything."""
     pid, err = tmp_path / "pid", tmp_path / "err"
-    arguments = ["run", str(SPEC), "--workers", "1", "--trials", "200", "--no-tracking", "--home", str(home), "--json"]
+    options = ["--engine", "tune", "--workers", "1", "--trials", "200", "--no-tracking", "--home", str(home), "--json"]
     with err.open("wb") as file:
-        subprocess.run([sys.executable, "-c", ORPHAN, str(pid), *arguments], cwd=ROOT, stderr=file, check=True)
+        subprocess.run(
+            [sys.executable, "-c", ORPHAN, str(pid), "run", str(SPEC), *options], cwd=ROOT, stderr=file, check=True
+        )
     wait_for(lambda: pid.exists() and pid.read_text() and "searching" in err.read_text())
     session = int(pid.read_text())
     os.kill(of_kind("raylet", session)[0], signal.SIGKILL)

@@ -14,7 +14,7 @@ import pytest
 
 from searchlab.cli.streams import LenientFile
 from searchlab.runner.pipeline import SweepPipeline
-from searchlab.runs.events import Message
+from searchlab.runs.events import EventBuffer, Message, PhaseStarted
 from tests.conftest import ROOT
 from tests.jobs import run
 from tests.sweeps import spiral_sweep
@@ -150,3 +150,15 @@ def test_a_run_from_python_goes_on_without_its_display(home):
         spiral_sweep(2), engine="local", home=home, fuse=1, display=FailingDisplay(OSError(errno.ENOSPC, "full"))
     )
     assert result.winner
+
+
+def test_the_winner_is_told_before_the_phase_of_figures_and_record(home):
+    display = EventBuffer()
+    result = run(spiral_sweep(2), engine="local", home=home, fuse=1, display=display)
+    events = display.drain()
+    phases = [event.phase for event in events if isinstance(event, PhaseStarted)]
+    assert phases == ["start", "search", "winner", "record"]
+    (told,) = [i for i, event in enumerate(events) if isinstance(event, Message) and "the winner is" in event.text]
+    assert f"trial {result.best.number}" in events[told].text
+    assert events[told + 1].phase == "record"
+    assert result.seconds["record"] > 0.0

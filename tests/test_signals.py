@@ -15,7 +15,7 @@ from searchlab.runs.events import EventBuffer
 from searchlab.space.loader import load
 from tests.jobs import make_job
 from tests.terminal import SPEC, Terminal, write_endless_sweep
-from tests.waiting import DEADLINE
+from tests.waiting import DEADLINE, wait_for
 
 TRIALS = 8
 
@@ -116,6 +116,25 @@ def test_a_foreign_abort_signal_stops_nothing():
     with signals.interruptible(stop):
         signal.raise_signal(signals.ABORT_SIGNAL)
     assert not stop.is_set()
+
+
+def test_a_thread_restores_the_handler_that_a_library_has_replaced():
+    stop = threading.Event()
+    with signals.interruptible(stop):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        thread = threading.Thread(target=signals.restore_handlers)
+        thread.start()
+        thread.join()
+        wait_for(lambda: callable(signal.getsignal(signal.SIGTERM)))
+        assert not stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.is_set()
+
+
+def test_outside_of_a_search_no_handler_is_restored():
+    before = signal.getsignal(signal.SIGTERM)
+    signals.restore_handlers()
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def facts(trials):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -12,7 +13,14 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-from tenacity import Retrying, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_fixed
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_fixed,
+)
 
 from searchlab.cluster.local_ray import (
     Abort,
@@ -84,6 +92,30 @@ def connected(job: Job, abort: Abort | None = None, report: Report | None = None
 
 
 @contextmanager
+def local_cluster(job: Job, processes: list[GroupLeader], canceled: threading.Event) -> Iterator[None]:
+    """Within the block this process is connected to a new Ray of this machine, which ends with the block.
+
+    It may be entered outside of the main thread, which then has to restore its handler of SIGTERM.
+
+    Args:
+        job: The job.
+        processes: Gets the processes of Ray as they are started.
+        canceled: When it is set, a start that fails is not tried again.
+
+    Raises:
+        RayError: When it does not start.
+    """
+    withheld = secret_variables(os.environ, _needed_variables(job))
+    with _environment(job), quiet_ray(withheld, processes):
+        try:
+            start_ray(processes, canceled, num_cpus=_cpus(job))
+            yield
+        finally:
+            ray.shutdown()
+            end_processes(processes)
+
+
+@contextmanager
 def _environment(job: Job) -> Iterator[None]:
     """Within the block, the environment has the variables that Ray reads; its new processes inherit it."""
     before, local = dict(os.environ), {} if job.config.address else LOCAL_ENVIRONMENT
@@ -92,9 +124,10 @@ def _environment(job: Job) -> Iterator[None]:
         os.environ.update(token_variables())
     try:
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    finally:  # the variables that are the same stay: another thread may read them now
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
 
 
 def _needed_variables(job: Job) -> tuple[str, ...]:
@@ -118,20 +151,27 @@ def _connect(job: Job, processes: list[GroupLeader]) -> None:
         workers = worker_environment(job.sweep.resources.blas_threads)
         _join(job, job.config.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
         return
-    start_ray(processes, num_cpus=math.ceil((job.config.workers or 1) * job.sweep.resources.cpus))
+    start_ray(processes, num_cpus=_cpus(job))
 
 
-def start_ray(processes: list[GroupLeader], **resources: Any) -> None:
+def _cpus(job: Job) -> int:
+    """Return the number of cores of a Ray of this machine: what its workers take together."""
+    return math.ceil((job.config.workers or 1) * job.sweep.resources.cpus)
+
+
+def start_ray(processes: list[GroupLeader], canceled: threading.Event | None = None, **resources: Any) -> None:
     """Start a Ray of this machine with these resources, and try again where it does not start.
 
     Args:
         processes: The list that `quiet_ray` gave, which holds the processes of Ray then.
+        canceled: When it is set, a start that fails is not tried again; default: it always is.
         resources: Options of `ray.init`, such as `num_cpus=2`.
 
     Raises:
         RayError: When it has not started after `START_ATTEMPTS` attempts; none leaves a process.
     """
-    attempts = Retrying(retry=retry_if_exception_type(RayError), stop=stop_after_attempt(START_ATTEMPTS), reraise=True)
+    stop = stop_after_attempt(START_ATTEMPTS) | stop_when_event_set(canceled or threading.Event())
+    attempts = Retrying(retry=retry_if_exception_type(RayError), stop=stop, reraise=True)
     attempts(_start_once, processes, resources)
 
 

@@ -38,12 +38,14 @@ class GroupLeader(subprocess.Popen[bytes]):
 
 
 @contextmanager
-def quiet_ray(withheld: Collection[str] = ()) -> Iterator[list[GroupLeader]]:
+def quiet_ray(
+    withheld: Collection[str] = (), processes: list[GroupLeader] | None = None
+) -> Iterator[list[GroupLeader]]:
     """Within the block, Ray prints nothing, sets no signal handler, and starts processes in groups of their own.
 
-    These processes do not inherit the withheld variables. The block gets the list of them.
+    These processes do not inherit the withheld variables. The block gets the list of them: `processes`, where given.
     """
-    started: list[GroupLeader] = []
+    started: list[GroupLeader] = [] if processes is None else processes
 
     def start(command: Sequence[str], env: Mapping[str, str], **options: Any) -> GroupLeader:
         inherited = {name: value for name, value in env.items() if name not in (RAYLET_VARIABLE, *withheld)}
@@ -71,7 +73,7 @@ def early_failure(processes: Sequence[GroupLeader]) -> Iterator[None]:
     get_node: Any = services.get_node  # which Ray calls until the raylet is ready
 
     def checked(*arguments: Any) -> Any:
-        if dead := _dead_processes(processes):
+        if dead := dead_processes(processes):
             raise RayError(_death(dead))
         return get_node(*arguments)
 
@@ -93,7 +95,7 @@ def watched(name: str, processes: Sequence[GroupLeader], abort: Abort, report: R
 
     def run() -> None:
         while not done.wait(WATCH_INTERVAL):
-            dead = _dead_processes(processes)
+            dead = dead_processes(processes)
             if dead:
                 errors.append(RayError(_death(dead)))
                 abort()
@@ -133,7 +135,7 @@ def end_processes(processes: Sequence[GroupLeader]) -> None:
             process.wait()
 
 
-def _dead_processes(processes: Sequence[GroupLeader]) -> list[str]:
+def dead_processes(processes: Sequence[GroupLeader]) -> list[str]:
     """Return the names of the essential processes that have died, also of a Ray that was started before."""
     started = [process.name for process in processes if process.poll() is not None]
     node: Any = ray._private.worker._global_node  # None, or without processes, for a cluster elsewhere

@@ -21,6 +21,7 @@ PHASE_LABELS = {
     "search": "searching",
     "finalists": "running the best trials again",
     "winner": "training and testing the winner",
+    "record": "drawing the figures and completing the record",
 }
 
 

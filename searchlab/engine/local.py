@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import TypeAlias
 
 from threadpoolctl import threadpool_limits
 
@@ -22,19 +23,21 @@ from searchlab.runs.trials import TrialRecord, ended, replay_events
 from searchlab.study.study import Study
 from searchlab.training import EpochReport
 
+PauseReason: TypeAlias = Callable[[], str | None]  # why the group is to be saved after its epoch; None to go on
+
 
 class LocalStudy:
     """The study as a worker in the same process sees it: every decision is ready at once."""
 
-    def __init__(self, study: Study, stop: threading.Event) -> None:
+    def __init__(self, study: Study, pause_reason: PauseReason) -> None:
         self.running, self.restore_reports = study.running, study.restore_reports
         self.finish, self.fail, self.notify = study.finish, study.fail, study.notify
         self.grow, self.return_survivors = study.grow, study.return_survivors
-        self._study, self._stop = study, stop
+        self._study, self._pause_reason = study, pause_reason
 
     def report(self, numbers: Sequence[int], report: EpochReport, *, urgent: bool) -> PendingDecision:
-        if self._stop.is_set():
-            self._study.notify("pause", STOP_MESSAGE)
+        if reason := self._pause_reason():
+            self._study.notify("pause", reason)
             self._study.pause()
         decision = self._study.report(numbers, report)
         return lambda: decision
@@ -64,20 +67,30 @@ def _search(job: Job, handler: EventHandler) -> SearchResult:
     study, stop = Study(job, handler), threading.Event()
     try:
         replay_events(ended(study.records()), handler)
-        worker = Worker(
-            sweep=job.sweep,
-            rows=job.rows,
-            study=LocalStudy(study, stop),
-            checkpoints=CheckpointStore(job.checkpoints),
-            device=available_device(job.config.device),
-            memory=job.memory,
-        )
-        # NumPy is imported already, so environment variables no longer set its number of threads
-        with threadpool_limits(job.sweep.resources.blas_threads), interruptible(stop):
-            while not stop.is_set() and (group := study.ask()):
-                if not isinstance(group, Group):
-                    raise RuntimeError("the only worker was told to wait for other groups")
-                worker.train(group)
+        with interruptible(stop):
+            train_groups(study, lambda: STOP_MESSAGE if stop.is_set() else None)
         return SearchResult(study.records(), study.end_reason, stop.is_set())
     finally:
         study.close()
+
+
+def train_groups(study: Study, pause_reason: PauseReason) -> None:
+    """Train the study's groups in this process until it has no more, or there is a reason to pause.
+
+    The reason is asked for before each group, and after each epoch, which it has saved.
+    """
+    job = study.job
+    worker = Worker(
+        sweep=job.sweep,
+        rows=job.rows,
+        study=LocalStudy(study, pause_reason),
+        checkpoints=CheckpointStore(job.checkpoints),
+        device=available_device(job.config.device),
+        memory=job.memory,
+    )
+    # NumPy is imported already, so environment variables no longer set its number of threads
+    with threadpool_limits(job.sweep.resources.blas_threads):
+        while not pause_reason() and (group := study.ask()):
+            if not isinstance(group, Group):
+                raise RuntimeError("the only worker was told to wait for other groups")
+            worker.train(group)

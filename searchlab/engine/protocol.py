@@ -19,7 +19,7 @@ FollowUp: TypeAlias = Callable[[SearchResult], tuple[Job, EventHandler] | None]
 
 
 class Engine(Protocol):
-    """A module that carries out a search: `searchlab.engine.local` and `searchlab.engine.ray_tune`."""
+    """A module that carries out a search: `local`, `ray_tune` and `auto` of `searchlab.engine`."""
 
     def session(self, job: Job) -> AbstractContextManager[None]:
         """Return a context in which `search` and `refit` share resources such as a connection."""
@@ -41,6 +41,10 @@ def engine_named(name: EngineName) -> Engine:
         from searchlab.engine import local
 
         return local
+    if name == "auto":
+        from searchlab.engine import auto
+
+        return auto
     for variable, value in driver_environment().items():
         os.environ.setdefault(variable, value)  # before Ray is imported, which reads it once
     from searchlab.engine import ray_tune

@@ -57,14 +57,17 @@ def session(job: Job) -> AbstractContextManager[None]:
     return connected(job) if job.config.address else nullcontext()
 
 
-def search(job: Job, handler: EventHandler, follow_up: FollowUp | None = None) -> SearchResult:
+def search(
+    job: Job, handler: EventHandler, follow_up: FollowUp | None = None, stop: threading.Event | None = None
+) -> SearchResult:
     """Train groups on the workers of a Ray cluster until the study has no more, or a signal stops this process.
 
-    A search of the follow-up is carried out on the same cluster. Raises WorldFault when a search had to stop early; its
-    study keeps what was reached. Raises UserMistake when another process owns the study.
+    A signal sets `stop`, an event of its own unless given. A search of the follow-up is carried out on the same
+    cluster. Raises WorldFault when a search had to stop early; its study keeps what was reached. Raises UserMistake
+    when another process owns the study.
     """
     try:
-        return _search(job, handler, follow_up)
+        return _search(job, handler, follow_up, stop or threading.Event())
     except (RayError, TuneError) as error:
         raise as_searchlab_error(job.name, error) from error
 
@@ -92,8 +95,7 @@ def refit(job: Job, trial: TrialRecord) -> RefitState:
         raise as_searchlab_error(job.name, error) from error
 
 
-def _search(job: Job, handler: EventHandler, follow_up: FollowUp | None) -> SearchResult:
-    stop = threading.Event()
+def _search(job: Job, handler: EventHandler, follow_up: FollowUp | None, stop: threading.Event) -> SearchResult:
     with (
         exit_message(job.name, job.config.home) as report,
         interruptible(stop) as abort,

@@ -36,6 +36,7 @@ def interruptible(stop: threading.Event) -> Iterator[Callable[[], None]]:
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal first_signal
         if number == ABORT_SIGNAL and not is_aborted:
+            signal.signal(signal.SIGTERM, handle)  # for `restore_handlers`
             return
         stop.set()
         first_signal = min(first_signal, time.monotonic())
@@ -55,3 +56,12 @@ def interruptible(stop: threading.Event) -> Iterator[Callable[[], None]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def restore_handlers() -> None:
+    """Have the main thread, in an `interruptible` block, install its handler of SIGTERM again; from any thread.
+
+    Ray's library replaces it by one that ends the process.
+    """
+    if callable(signal.getsignal(ABORT_SIGNAL)):
+        signal.pthread_kill(threading.main_thread().ident or 0, ABORT_SIGNAL)

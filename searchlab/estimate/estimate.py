@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import fsum
@@ -16,8 +16,9 @@ from searchlab.backend import Device
 from searchlab.data.training_rows import TrainingRows
 from searchlab.engine.memory_limits import available_cores, default_workers, validate_memory, worker_memory
 from searchlab.errors import UserMistake
+from searchlab.estimate.engine_simulation import START_SECONDS, simulate_engine
 from searchlab.estimate.point_sample import PointSample, sample_points
-from searchlab.estimate.simulation import SimulationConfig, SimulationResult, simulate
+from searchlab.estimate.simulation import SimulationConfig, SimulationResult
 from searchlab.estimate.structures import Structure, StructureEstimates
 from searchlab.fusion.groups import FuseOption, group_size
 from searchlab.fusion.trial_check import validate_trials
@@ -25,8 +26,6 @@ from searchlab.pruning.pruner import NoPruning
 from searchlab.runs.config import EngineName, RunConfig
 from searchlab.space.sweep import Sweep
 
-# seconds until the first trial: Ray and the tracking store have to start
-START_SECONDS: Mapping[EngineName, float] = {"tune": 6.0, "local": 1.0}
 FINISH_SECONDS = 3.0  # of figures and recording, once the winner is refitted
 
 
@@ -39,7 +38,7 @@ class Estimate:
     Attributes:
         sweep: Name of the sweep.
         trials: Number of trials.
-        workers: Number of workers.
+        workers: Number of workers that train at the end of the search.
         machine: The machine that was measured.
         structures: The structures of the space, the most frequent first.
         search: The search from its first trial to its last, with its pruner.
@@ -110,6 +109,8 @@ def estimate(sweep: Sweep, config: RunConfig) -> Estimate:
         memory_limit=memory_limit,
     )
     simulation = _simulation_config(sweep, sample, estimates, trials=trials, workers=workers, fuse=fuse)
+    engine: EngineName = "tune" if config.engine == "auto" and device != "cpu" else config.engine
+    last_workers, search = simulate_engine(engine, simulation, sweep.effective_pruner)
     structures = estimates.by_frequency
     mean_trial_seconds = fsum(
         structure.share * structure.kind.epochs * structure.kind.epoch_seconds(1)
@@ -119,13 +120,13 @@ def estimate(sweep: Sweep, config: RunConfig) -> Estimate:
     return Estimate(
         sweep=sweep.name,
         trials=trials,
-        workers=workers,
+        workers=last_workers,
         machine=_machine_text(device, workers),
         structures=structures,
-        search=simulate(simulation, sweep.effective_pruner),
-        unpruned_search=simulate(simulation, NoPruning()),
+        search=search,
+        unpruned_search=simulate_engine(engine, simulation, NoPruning())[1],
         slowdown=estimates.slowdown,
-        start_seconds=estimates.slowdown * START_SECONDS[config.engine],
+        start_seconds=estimates.slowdown * START_SECONDS[engine],
         finalist_seconds=_finalist_seconds(sweep, structures, trials=trials, workers=workers),
         winner_seconds=estimates.slowdown * FINISH_SECONDS + mean_trial_seconds,
         has_early_stopping=sweep.early_stopping is not None,

@@ -42,7 +42,8 @@ class Result:
         winner: The winner with its test scores; None while there is none.
         metric: Name of the primary metric.
         goal: Its direction, "max" or "min".
-        seconds: Seconds of each phase ("start", "search", "winner") and "total"; empty while the sweep is not over.
+        seconds: Seconds of each phase ("start", "search", "finalists", "winner", "record") and "total"; empty while the
+            sweep is not over.
         tracking_uri: URL of the MLflow store, without a password; None where no record is kept.
         run_id: Id of the sweep's MLflow run; None where no record is kept, or it is not complete.
         record_fault: Why the record in MLflow is not complete, and how to complete it; None where nothing is missing.

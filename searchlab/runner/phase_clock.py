@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from typing import get_args
 
 from searchlab.runs.events import Phase
 
@@ -35,4 +36,4 @@ class PhaseClock:
         marks = [*self._phases, ("end", time.perf_counter())]
         phases = {name: later - began for (name, began), (_, later) in pairwise(marks)}
         total = marks[-1][1] - marks[0][1]
-        return {"total": total, "start": 0.0, "search": 0.0, "finalists": 0.0, "winner": 0.0, **phases}
+        return {"total": total, **dict.fromkeys(get_args(Phase), 0.0), **phases}

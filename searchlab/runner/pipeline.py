@@ -28,7 +28,7 @@ from searchlab.results.winner_figures import save_winner_figures
 from searchlab.runner.finalists import FinalistsRun
 from searchlab.runner.finished import stored_winner
 from searchlab.runner.phase_clock import PhaseClock
-from searchlab.runner.record import conclude_record, log_results, open_recorder
+from searchlab.runner.record import conclude_record, log_winner, open_recorder, winner_text
 from searchlab.runs.events import (
     Event,
     EventHandler,
@@ -141,8 +141,14 @@ class SweepPipeline:
         """Draw the figures, write the report, and conclude the record."""
         metric, manifest = self.sweep.primary_metric, self.manifest
         others: dict[str, Goal] = {other.name: other.goal for other in self.sweep.metrics[1:]}
+        if winner and not self._reused:
+            self._tell(winner_text(winner, metric.name))
+        self._enter("record")
+        if winner:
+            log_winner(recorder, winner, manifest.config.register)  # which takes as long as to draw the figures
         figures = self._draw_figures(found.trials, winner, others)
-        log_results(recorder, winner, figures, manifest.config.register)
+        for figure in figures:
+            recorder.log_artifact(figure, "figures")
         draft = Result(
             sweep=manifest.name,
             state="FINISHED" if winner else "FAILED",

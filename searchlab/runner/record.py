@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from searchlab.errors import WorldFault
-from searchlab.reporting.formats import factors_text
+from searchlab.reporting.formats import factors_text, score
 from searchlab.results.result import Result
 from searchlab.results.winner import Winner
 from searchlab.runner.description import run_description, start_description
@@ -42,16 +42,11 @@ def open_recorder(
     return Recorder(uri, _sweep_record(sweep, manifest, workspace, root, checksum), tell)
 
 
-def log_results(
-    recorder: RunRecorder, winner: Winner | None, figures: Sequence[Path], register: str | None = None
-) -> None:
-    """Attach the figures and what the winner left to the sweep's run, and log the winner as a model."""
-    for figure in figures:
-        recorder.log_artifact(figure, "figures")
-    if winner:
-        recorder.log_artifact(winner.artifact, "winner")
-        recorder.log_model(winner.artifact, register)
-    if winner and winner.samples:
+def log_winner(recorder: RunRecorder, winner: Winner, register: str | None = None) -> None:
+    """Attach what the winner left to the sweep's run, and log the winner as a model."""
+    recorder.log_artifact(winner.artifact, "winner")
+    recorder.log_model(winner.artifact, register)
+    if winner.samples:
         recorder.log_artifact(winner.samples, "samples")
 
 
@@ -65,6 +60,12 @@ def conclude_record(recorder: RunRecorder, manifest: SweepManifest, result: Resu
         return recorder.conclude(result.state, scores, tags) or None, None
     except WorldFault as error:
         return None, mask(str(error))
+
+
+def winner_text(winner: Winner, metric: str) -> str:
+    """Return the sentence that tells the winner as soon as it is known, before any figure is drawn."""
+    test = "" if winner.test_score is None else f", test {metric} {score(winner.test_score)}"
+    return f"the winner is trial {winner.trial.number}: {metric} {score(winner.cross_validated_score)}{test}"
 
 
 def _winner_tags(winner: Winner | None) -> dict[str, str]:

@@ -98,11 +98,11 @@ def validate_run(sweep: Sweep, config: RunConfig, rows: TrainingRows) -> None:
 
 def _resolved(config: RunConfig, sweep: Sweep) -> RunConfig:
     """Return the configuration with its defaults that depend on the sweep and the machine."""
-    address = config.address if config.engine == "tune" else None
-    workers = config.workers
+    address = None if config.engine == "local" else config.address
+    engine, workers = "tune" if address else config.engine, config.workers
     if workers is None and address is None:
         workers = default_workers(sweep.resources)
-    return replace(config, address=address, workers=workers)
+    return replace(config, engine=engine, address=address, workers=workers)
 
 
 def keep_project(spec: Path | None, folder: SweepFolder) -> Path | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # `searchlab list` reads configurations, and NumPy takes half
     from searchlab.fusion.groups import FuseOption
     from searchlab.space.resources import DeviceOption
 
-EngineName: TypeAlias = Literal["tune", "local"]
+EngineName: TypeAlias = Literal["auto", "tune", "local"]
 DEVICE_OPTIONS = ("cpu", "cuda", "either")
 MAX_NAME = 64  # letters
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")
@@ -39,7 +39,7 @@ class RunConfig:
         workers: Number of workers that train at the same time; default: one per core, on a cluster its fair share.
         device: Where groups train: "cpu", "cuda", or "either", which prefers GPUs; default: "cpu".
         fuse: Number of trials that train fused in a group, or "auto", which measures what is fastest; default: "auto".
-        engine: "tune" runs workers on Ray Tune, "local" trains in this process; default: "tune".
+        engine: "tune" trains on Ray Tune, "local" in this process, "auto" first here, then on Ray; default: "tune".
         address: Address of a Ray cluster, such as "auto" or "ray://HEAD:10001"; default: a Ray of this machine.
         home: Folder of studies, checkpoints, artifacts and the MLflow store; default: ".searchlab".
         tracking: "mlflow" keeps a record in MLflow, None keeps none; default: "mlflow".
@@ -124,8 +124,8 @@ class RunConfig:
 
     @property
     def processes(self) -> int | None:
-        """How many processes train at the same time; None for as many as a cluster has."""
-        return self.workers if self.engine == "tune" else 1
+        """How many processes train at the same time at most; None for as many as a cluster has."""
+        return 1 if self.engine == "local" else self.workers
 
     def changed(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""

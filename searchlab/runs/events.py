@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the process that writes the record needs no NumPy
     from searchlab.runs.trials import State
 
 Scalar: TypeAlias = bool | int | float | str | None
-Phase: TypeAlias = Literal["start", "search", "finalists", "winner"]
+Phase: TypeAlias = Literal["start", "search", "finalists", "winner", "record"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class PhaseStarted:
     """A run has entered a phase; the first phase comes before any trial.
 
     Attributes:
-        phase: "start" (Ray, data and the record are prepared), "search", "finalists" (the best trials are run again) or
-            "winner" (refit, test, export).
+        phase: "start" (Ray, data and the record are prepared), "search", "finalists" (the best trials are run again),
+            "winner" (refit, test, export) or "record" (figures, report, and the end of the record in MLflow).
         sweep: Name of the sweep.
         trials: Number of trials requested.
         metric: Name of the primary metric.

@@ -91,6 +91,10 @@ class Study:
             return False
         return bool(self._ready) or bool(self._survivors) or self._proposer.trials_left() > 0
 
+    def is_unfinished(self) -> bool:
+        """Return whether trials are left to train, now or when a study that is paused is opened again."""
+        return not self.end_reason and (bool(self.store.open_trials) or self._proposer.trials_left() > 0)
+
     def ask(self) -> Group | NoGroupYet | None:
         """Return the next group to train: first interrupted groups, then survivors that are ready, then new trials.
 

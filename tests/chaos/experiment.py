@@ -67,7 +67,8 @@ class ChaosExperiment(ObservedSweep):
     def run(self, kills: int) -> dict[str, Any]:
         """Kill this many times, then let the sweep end, and return the result that `--json` prints."""
         self.requested = TRIALS_PER_KILL * kills
-        run = self.start("run", str(FOLDER / self.spec), "--workers", "2", "--trials", str(self.requested))
+        options = ["--engine", "tune", "--workers", "2", "--trials", str(self.requested)]
+        run = self.start("run", str(FOLDER / self.spec), *options)
         for number, kind in zip(range(kills), draw_kinds(self.rng), strict=False):
             run = self.wait_random_time(run, kills - number)
             run = self.kill_and_recover(run, kind)
