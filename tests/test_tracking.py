@@ -203,7 +203,9 @@ def test_events_that_are_repeated_are_recorded_once(home, tmp_path):
 def test_the_run_of_a_trial_has_its_points_parameters_and_tags(home):
     with recording(store_uri(home), record_of(home)) as recorder:
         recorder.handle(TrialStarted(7, {"model.hidden": 64, "model.tied": None}, 100.0))
-        recorder.handle(EpochFinished(7, 1, [0.25, 0.5, 0.9], [1.0, 2.0, 3.0], 101.5))
+        recorder.handle(
+            EpochFinished(7, 1, [0.25, 0.5, 0.9], [1.0, 2.0, 3.0], 101.5, (), [2.0, 2.0, 5.0], [0.5, 0.75, 1.0])
+        )
         recorder.handle(EpochFinished(7, 2, [0.5, math.nan, 0.9], [math.inf, 1.0, 1.0], 102.5))
         recorder.handle(
             EpochFinished(7, 2, [0.6, 0.6, 0.9], [1.0, 1.0, 1.0], 109.0)
@@ -216,6 +218,9 @@ def test_the_run_of_a_trial_has_its_points_parameters_and_tags(home):
     assert points["accuracy_std", 1][0] == pytest.approx(statistics.pstdev([0.25, 0.5, 0.9]))
     assert points["accuracy_fold_1", 1][0] == 0.5
     assert points["loss", 1][0] == 2.0
+    assert points["held_out_loss", 1][0] == 3.0
+    assert points["training_accuracy", 1][0] == 0.75
+    assert not {("held_out_loss", 2), ("training_accuracy", 2)} & points.keys()  # not measured after this epoch
     assert points["accuracy_fold_0", 2] == (0.5, 102_500)
     assert points["seconds", 0][0] == 2.5
     assert status == "FAILED"

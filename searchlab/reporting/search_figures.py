@@ -47,4 +47,7 @@ def box_plot(trials: Sequence[TrialRecord], parameter: str, metric: str, goal: G
 def _plotted(trials: Sequence[TrialRecord]) -> list[PlottedTrial]:
     from searchlab.reporting.figures import PlottedTrial
 
-    return [PlottedTrial(t.number, t.state, t.value, t.curve.scores, t.parameters, t.values) for t in trials]
+    return [
+        PlottedTrial(t.number, t.state, t.value, t.curve.scores, t.parameters, t.values, t.curve.training_scores)
+        for t in trials
+    ]
