@@ -231,6 +231,7 @@ def test_the_run_of_a_trial_has_its_points_parameters_and_tags(home):
     tags = dict(query(home, "select key, value from tags where run_uuid = ?", run))
     assert tags["searchlab.state"] == "FAIL"
     assert tags["searchlab.reason"] == "diverged in epoch 2"
+    assert "overfitted" not in tags
     assert runs_of(home, "searchlab.sweep")["demo"] == (tags["mlflow.parentRunId"], "KILLED")
 
 
@@ -239,7 +240,7 @@ def test_every_metric_of_a_trial_is_recorded(home):
     buffer, curve = EventBuffer(), [[0.25, 0.75], [100.0, 100.0], [1.0, 2.0]]
     buffer.handle(TrialStarted(0, {}, 100.0))
     buffer.handle(EpochFinished(0, 1, curve[0], [1.0, 1.0], 101.0, curve[1:]))
-    buffer.handle(TrialFinished(0, "COMPLETE", 0.5, 1, None, 1.0, 102.0, (100.0, 1.5)))
+    buffer.handle(TrialFinished(0, "COMPLETE", 0.5, 1, None, 1.0, 102.0, (100.0, 1.5), overfitted=True))
     with recording(store_uri(home), record_of(home, others=("parameters", "uncertainty"))) as recorder:
         forward(buffer.drain(), recorder)
         recorder.conclude("FINISHED", {}, {})
@@ -250,6 +251,7 @@ def test_every_metric_of_a_trial_is_recorded(home):
     third = {"uncertainty": 1.5, "uncertainty_std": 0.5, "uncertainty_fold_0": 1.0, "uncertainty_fold_1": 2.0}
     best = {"best_accuracy": 0.5, "best_parameters": 100.0, "best_uncertainty": 1.5, "best_epoch": 1.0}
     assert points == first | second | third | best | {"loss": 1.0, "seconds": 1.0}
+    assert dict(query(home, "select key, value from tags where run_uuid = ?", run))["overfitted"] == "true"
 
 
 @pytest.mark.slow

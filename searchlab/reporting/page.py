@@ -63,6 +63,7 @@ class TrialRow:
         seconds: Training time in seconds.
         parameters: Values by path.
         reason: Why it was pruned, failed or is infeasible.
+        overfitted: Whether its held-out score fell while the gap to its score on training rows grew.
     """
 
     number: int
@@ -75,6 +76,7 @@ class TrialRow:
     seconds: float
     parameters: Mapping[str, Scalar]
     reason: str | None
+    overfitted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

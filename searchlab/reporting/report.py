@@ -146,6 +146,7 @@ def _row(trial: TrialRecord) -> TrialRow:
         seconds=trial.curve.seconds,
         parameters=trial.parameters,
         reason=trial.reason,
+        overfitted=trial.overfitted,
     )
 
 

@@ -137,6 +137,7 @@ class MlflowRecord:
         others = zip(self.sweep.others, event.other_values, strict=True) if event.other_values else ()
         self._add_points(pending, values | {f"best_{name}": value for name, value in others}, 0, event.time)
         pending.tags |= {"searchlab.state": event.state, "searchlab.reason": event.reason or ""}
+        pending.tags |= {"overfitted": "true"} if event.overfitted else {}
         pending.traceback, pending.end = event.traceback, (STATUS[event.state], _ms(event.time))
 
     def _pending_of(self, trial: int, time: float) -> PendingWrite:
