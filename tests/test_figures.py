@@ -85,6 +85,24 @@ def test_pruned_trials_are_drawn_as_thin_gray_lines():
     assert not any("gray" in text.get_text() for text in whole.texts)
 
 
+def test_the_score_on_training_rows_is_a_dashed_line_where_it_was_measured():
+    """The training scores of the best trial are measured after epochs 2 and 4, and lie above all others."""
+    trials = [PlottedTrial(n, "COMPLETE", 0.9 - 0.1 * n, [[0.5 - 0.1 * n, 0.7 - 0.1 * n]] * 5) for n in range(2)]
+    training = [[], [0.9, 1.0], [math.nan, 1.0], [1.0, 1.0], []]
+    axes = plot_learning_curves([replace(trials[0], training_curve=training), trials[1]], "accuracy", "max").axes[0]
+    solid = [line for line in axes.get_lines() if len(line.get_xdata()) == 5]
+    (dashed,) = [line for line in axes.get_lines() if line.is_dashed() and len(line.get_xdata())]
+    assert dashed.get_xdata().tolist() == [2, 4]
+    assert dashed.get_ydata().tolist() == [0.95, 1.0]
+    assert dashed.get_color() == solid[0].get_color() != solid[1].get_color()
+    assert axes.get_ylim()[1] >= 1.0
+    assert any("dashed" in text.get_text() for text in axes.texts)
+    for without in (trials, [replace(trial, training_curve=[[]] * 5) for trial in trials]):
+        axes = plot_learning_curves(without, "accuracy", "max").axes[0]
+        assert not any("dashed" in text.get_text() for text in axes.texts)
+        assert not any(line.is_dashed() and len(line.get_xdata()) for line in axes.get_lines())
+
+
 GOALS = {"accuracy": "max", "parameters": "min"}
 
 

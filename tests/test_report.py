@@ -457,3 +457,11 @@ def test_the_wheel_has_the_templates(tmp_path):
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     packed = set(zipfile.ZipFile(wheel).namelist())
     assert {f"searchlab/reporting/templates/report.{end}" for end in ("html.j2", "css", "js")} <= packed
+
+
+def test_the_table_of_all_trials_says_which_are_overfitted(workspace):
+    scores = [0.5, 0.7, 0.9, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
+    overfitted, other = record(0, scores=scores), record(1, scores=scores)
+    overfitted.curve.training_scores += [[1.0, 1.0]] * 10
+    page = write_report(manifest_of(), workspace, [overfitted, other], "interrupted", None, []).read_text()
+    assert page.count("<td>complete, overfitted</td>") == page.count("<td>complete</td>") == 1

@@ -203,7 +203,9 @@ def test_events_that_are_repeated_are_recorded_once(home, tmp_path):
 def test_the_run_of_a_trial_has_its_points_parameters_and_tags(home):
     with recording(store_uri(home), record_of(home)) as recorder:
         recorder.handle(TrialStarted(7, {"model.hidden": 64, "model.tied": None}, 100.0))
-        recorder.handle(EpochFinished(7, 1, [0.25, 0.5, 0.9], [1.0, 2.0, 3.0], 101.5))
+        recorder.handle(
+            EpochFinished(7, 1, [0.25, 0.5, 0.9], [1.0, 2.0, 3.0], 101.5, (), [2.0, 2.0, 5.0], [0.5, 0.75, 1.0])
+        )
         recorder.handle(EpochFinished(7, 2, [0.5, math.nan, 0.9], [math.inf, 1.0, 1.0], 102.5))
         recorder.handle(
             EpochFinished(7, 2, [0.6, 0.6, 0.9], [1.0, 1.0, 1.0], 109.0)
@@ -216,6 +218,9 @@ def test_the_run_of_a_trial_has_its_points_parameters_and_tags(home):
     assert points["folds/accuracy_std", 1][0] == pytest.approx(statistics.pstdev([0.25, 0.5, 0.9]))
     assert points["folds/accuracy_1", 1][0] == 0.5
     assert points["loss", 1][0] == 2.0
+    assert points["held_out_loss", 1][0] == 3.0
+    assert points["training_accuracy", 1][0] == 0.75
+    assert not {("held_out_loss", 2), ("training_accuracy", 2)} & points.keys()  # not measured after this epoch
     assert points["folds/accuracy_0", 2] == (0.5, 102_500)
     assert points["seconds", 0][0] == 2.5
     assert status == "FAILED"
@@ -226,6 +231,7 @@ def test_the_run_of_a_trial_has_its_points_parameters_and_tags(home):
     tags = dict(query(home, "select key, value from tags where run_uuid = ?", run))
     assert tags["searchlab.state"] == "FAIL"
     assert tags["searchlab.reason"] == "diverged in epoch 2"
+    assert "overfitted" not in tags
     assert runs_of(home, "searchlab.sweep")["demo"] == (tags["mlflow.parentRunId"], "KILLED")
 
 
@@ -234,7 +240,7 @@ def test_every_metric_of_a_trial_is_recorded(home):
     buffer, curve = EventBuffer(), [[0.25, 0.75], [100.0, 100.0], [1.0, 2.0]]
     buffer.handle(TrialStarted(0, {}, 100.0))
     buffer.handle(EpochFinished(0, 1, curve[0], [1.0, 1.0], 101.0, curve[1:]))
-    buffer.handle(TrialFinished(0, "COMPLETE", 0.5, 1, None, 1.0, 102.0, (100.0, 1.5)))
+    buffer.handle(TrialFinished(0, "COMPLETE", 0.5, 1, None, 1.0, 102.0, (100.0, 1.5), overfitted=True))
     with recording(store_uri(home), record_of(home, others=("parameters", "uncertainty"))) as recorder:
         forward(buffer.drain(), recorder)
         recorder.conclude("FINISHED", {}, {})
@@ -246,6 +252,7 @@ def test_every_metric_of_a_trial_is_recorded(home):
     third = {"uncertainty": 1.5, "folds/uncertainty_std": 0.5, "folds/uncertainty_0": 1.0, "folds/uncertainty_1": 2.0}
     best = {"best_accuracy": 0.5, "best_parameters": 100.0, "best_uncertainty": 1.5, "epoch_of_best": 1.0}
     assert points == first | second | third | best | {"loss": 1.0, "seconds": 1.0}
+    assert dict(query(home, "select key, value from tags where run_uuid = ?", run))["overfitted"] == "true"
 
 
 @pytest.mark.slow

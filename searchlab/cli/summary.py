@@ -126,6 +126,9 @@ def _facts(result: Result) -> Table:
     table.add_column(overflow="fold")
     table.add_row("", "")
     winner = result.winner
+    if overfitted := [trial.number for trial in result.trials if trial.overfitted]:
+        also = ", the winner among them" if winner and winner.trial.number in overfitted else ""
+        table.add_row("overfitted", f"{count(len(overfitted), 'trial')}{also or f', such as trial {overfitted[0]}'}")
     if winner:
         training = winner_training(winner.networks, winner.trial.epoch or 0)
         table.add_row("winner", f"trial {winner.trial.number}, {training}")

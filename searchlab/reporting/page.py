@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 CAPTIONS = {  # by the name of the figure's file, in the order in which figures are shown
-    "learning-curves": "Learning curves of the best trials: mean over folds after each epoch ± one standard deviation.",
+    "learning-curves": "Learning curves of the best trials: mean over folds after each epoch ± one standard deviation; "
+    "dashed, where it was measured, the score on a sample of training rows.",
     "optimization-history": "The score of every trial by its number, and the best score so far.",
     "pareto-front": "The complete trials by the first two metrics, and the Pareto front.",
     "fold-boxes": "Fold scores of the best trials.",
@@ -73,6 +74,7 @@ class TrialRow:
         reason: Why it was pruned, failed or is infeasible.
         options: Its parameters as `--set` options.
         python: Its parameters as an argument of `sweep.run`.
+        overfitted: Whether its held-out score fell while the gap to its score on training rows grew.
     """
 
     number: int
@@ -87,6 +89,7 @@ class TrialRow:
     reason: str | None
     options: str
     python: str
+    overfitted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

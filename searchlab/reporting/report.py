@@ -160,6 +160,7 @@ def _row(trial: TrialRecord) -> TrialRow:
         reason=trial.reason,
         options=set_options_of(trial.parameters),
         python=python_values_of(trial.parameters),
+        overfitted=trial.overfitted,
     )
 
 

@@ -140,4 +140,9 @@ def _most_important(trials: Sequence[TrialRecord], goal: Goal) -> list[str]:
 def _plotted(trials: Sequence[TrialRecord]) -> list[PlottedTrial]:
     from searchlab.reporting.figures import PlottedTrial
 
-    return [PlottedTrial(t.number, t.state, t.value, t.curve.scores, t.parameters, t.values, t.domains) for t in trials]
+    return [
+        PlottedTrial(
+            t.number, t.state, t.value, t.curve.scores, t.parameters, t.values, t.domains, t.curve.training_scores
+        )
+        for t in trials
+    ]

@@ -92,6 +92,7 @@ class TrialFinished:
         time: When it ended, in seconds since 1970.
         other_values: Values of the metrics after the primary one, at the same epoch.
         traceback: Traceback of the exception in its code that failed it; None otherwise.
+        overfitted: Whether its held-out score fell while the gap to its score on training rows grew.
     """
 
     trial: int
@@ -103,6 +104,7 @@ class TrialFinished:
     time: float
     other_values: Sequence[float] = ()
     traceback: str | None = None
+    overfitted: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.metrics import Goal
 from searchlab.runs.events import EpochFinished, EventHandler, TrialFinished, TrialStarted
+from searchlab.runs.overfitting import is_overfitted
 from searchlab.space.domains import Domain, Scalar
 from searchlab.training import EpochReport
 
@@ -131,6 +132,15 @@ class TrialRecord:
         """The standard deviation over the n folds at the best epoch, divided by n and not by n - 1."""
         return float(np.std(self.folds)) if self.epoch else float("nan")
 
+    @property
+    def overfitted(self) -> bool:
+        """Whether its held-out score fell after its best epoch, while the gap to its score on training rows grew."""
+        if not self.epoch:
+            return False
+        best_score, means = np.mean(self.folds), np.mean(self.curve.scores, axis=1)
+        goal: Goal = "max" if best_score >= means.max() else "min"  # the best epoch says which way is better
+        return is_overfitted(self.curve.scores, self.curve.training_scores, goal)
+
     def finished_event(self, time: float) -> TrialFinished:
         """Return the event of its end at this time, in seconds since 1970."""
         return TrialFinished(
@@ -143,6 +153,7 @@ class TrialRecord:
             time,
             self.values[1:],
             self.traceback,
+            self.overfitted,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -157,6 +168,7 @@ class TrialRecord:
             "params": dict(self.parameters),
             "seconds": self.curve.seconds,
             "reason": self.reason,
+            "overfitted": self.overfitted,
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -12,6 +13,7 @@ from searchlab.metrics import Goal
 from searchlab.pruning.learning_curves import LearningCurves
 from searchlab.runs.events import EventHandler, Message, TrialFinished, TrialStarted
 from searchlab.runs.job import Job
+from searchlab.runs.overfitting import is_overfitted
 from searchlab.runs.secrets import mask
 from searchlab.runs.trials import LearningCurve, State, TrialRecord
 from searchlab.space.budget import BudgetUsage
@@ -230,9 +232,9 @@ class TrialStore:
         elif state == "FAIL":
             self.learning_curves.mark_failed(number)
         self._best.add(number, state, value)
-        self._handler.handle(
-            TrialFinished(number, state, value, epoch, reason, curve.seconds, time.time(), values[1:], traceback)
-        )
+        overfitted = bool(epoch) and is_overfitted(curve.scores, curve.training_scores, self.goal)
+        ended = TrialFinished(number, state, value, epoch, reason, curve.seconds, time.time(), values[1:], traceback)
+        self._handler.handle(replace(ended, overfitted=overfitted))
         for duplicate in self._duplicates.pop(number, []):
             if duplicate in self.open_trials:
                 self._end_as(duplicate, number)

@@ -113,10 +113,12 @@ class MlflowRecord:
         self.client.set_terminated(self.run_id, state, end_time=_ms(time))
 
     def _add_epoch(self, event: EpochFinished) -> None:
-        """Add mean, spread and folds of every metric, and the mean training loss."""
+        """Add mean, spread and folds of every metric, and the means of what else was measured."""
         values = _by_fold(self.sweep.metric, event.scores) | {"loss": _mean_and_std(event.losses)[0]}
         for name, folds in zip(self.sweep.others, event.other_scores, strict=True) if event.other_scores else ():
             values |= _by_fold(name, folds)
+        values["held_out_loss"] = _mean_and_std(event.held_out_losses)[0]  # NaN, which is left out, where not measured
+        values[f"training_{self.sweep.metric}"] = _mean_and_std(event.training_scores)[0]
         self._add_points(self._pending_of(event.trial, event.time), values, event.epoch, event.time)
 
     def _add_end(self, event: TrialFinished) -> None:
@@ -126,6 +128,7 @@ class MlflowRecord:
         self._add_points(pending, values | {f"best_{name}": value for name, value in others}, 0, event.time)
         pending.tags |= {"searchlab.state": event.state, "searchlab.reason": event.reason or ""}
         pending.tags |= {"state": STATE_TAG[event.state]} | ({"reason": event.reason} if event.reason else {})
+        pending.tags |= {"overfitted": "true"} if event.overfitted else {}
         pending.traceback, pending.end = event.traceback, (STATUS[event.state], _ms(event.time))
         pending.score = event.value
 

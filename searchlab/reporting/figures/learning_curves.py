@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from searchlab.reporting.figures.plotted_trial import PlottedTrial, best_first, curve_scores
+from searchlab.reporting.figures.plotted_trial import PlottedTrial, best_first, curve_scores, training_means
 from searchlab.reporting.formats import count, score
 from searchlab.reporting.style import (
     COLORS,
@@ -26,7 +26,8 @@ from searchlab.reporting.style import (
 def plot_learning_curves(trials: Sequence[PlottedTrial], metric: str, goal: str, best: int = 5) -> Figure:
     """Plot the mean over folds after each epoch of the best trials, with a band of one standard deviation.
 
-    Thin gray lines behind them show the trials that were stopped early.
+    A dashed line of the same color shows the score on training rows, where it was measured: far from the solid line,
+    the network has learned what does not hold for other rows. Thin gray lines show the trials that were stopped early.
     """
     chosen = [trial for trial in best_first(trials, goal) if trial.curve][:best]
     figure, axes = new_figure("Learning curves of the best trials", "epoch", metric)
@@ -40,7 +41,8 @@ def plot_learning_curves(trials: Sequence[PlottedTrial], metric: str, goal: str,
     last = max(len(trial.curve) for trial in chosen)
     margin = max(0.01 * last, 0.5 if last < 3 else 0.0)
     axes.set_xlim(1 - margin, last + margin)
-    add_subtitle(axes, _subtitle(len(chosen[0].curve[0]), len(stopped)))
+    has_training = any(len(training_means(trial)[0]) for trial in chosen)
+    add_subtitle(axes, _subtitle(len(chosen[0].curve[0]), len(stopped), has_training=has_training))
     add_legend(axes, metric)
     return figure
 
@@ -57,7 +59,21 @@ def _draw_curve(axes: Axes, trial: PlottedTrial, rank: int) -> FloatArray:
     axes.fill_between(epochs, mean - std, mean + std, color=color, alpha=0.13, linewidth=0)
     axes.plot(epochs, mean, color=color, linewidth=1.8, marker=marker, label=label, zorder=10 - rank)
     first = len(scores) // 5
-    band: FloatArray = np.concatenate([mean[first:] - std[first:], mean[first:] + std[first:]])
+    measured, training = training_means(trial)
+    dot = "o" if len(measured) == 1 else ""
+    axes.plot(
+        measured,
+        training,
+        color=color,
+        linewidth=1.2,
+        linestyle=(0, (4, 2)),
+        marker=dot,
+        markersize=3,
+        zorder=10 - rank,
+    )
+    band: FloatArray = np.concatenate(
+        [mean[first:] - std[first:], mean[first:] + std[first:], training[measured > first]]
+    )
     return band
 
 
@@ -69,6 +85,8 @@ def _draw_stopped(axes: Axes, stopped: Sequence[PlottedTrial]) -> None:
         axes.plot(np.arange(1, len(mean) + 1), mean, markevery=[len(mean) - 1], **style)  # type: ignore[arg-type]
 
 
-def _subtitle(folds: int, stopped: int) -> str:
+def _subtitle(folds: int, stopped: int, *, has_training: bool) -> str:
     text = f"mean over {folds} folds, band: one standard deviation" if folds > 1 else "one fold"
+    if has_training:  # shorter, so that all of it fits
+        text = (f"mean ± std over {folds} folds" if folds > 1 else text) + "; dashed: on training rows"
     return f"{text}; gray: {count(stopped, 'trial')} stopped early" if stopped else text

@@ -26,6 +26,7 @@ class PlottedTrial:
         parameters: Values by path.
         values: Values of all metrics, `value` first, where there are several.
         domains: What each parameter was suggested from, by path, where that is known.
+        training_curve: Scores on training rows by epoch and fold; those of an epoch are empty where not measured.
     """
 
     number: int
@@ -35,6 +36,7 @@ class PlottedTrial:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     values: Sequence[float] = ()
     domains: Mapping[str, Domain] = field(default_factory=dict)
+    training_curve: list[list[float]] = field(default_factory=list)
 
 
 def finite_values(trials: Iterable[PlottedTrial], state: str) -> list[tuple[int, float]]:
@@ -55,6 +57,14 @@ def curve_scores(trial: PlottedTrial) -> FloatArray:
     scores = np.array(trial.curve, dtype=np.float64)
     scores[~np.isfinite(scores)] = np.nan
     return scores
+
+
+def training_means(trial: PlottedTrial) -> tuple[FloatArray, FloatArray]:
+    """Return the epochs (n,) with finite scores on training rows, and the means over folds of these scores (n,)."""
+    measured = [(epoch, scores) for epoch, scores in enumerate(trial.training_curve, start=1) if scores]
+    finite = [(epoch, float(np.mean(scores))) for epoch, scores in measured if np.isfinite(scores).all()]
+    points = np.array(finite, dtype=np.float64).reshape(-1, 2)
+    return points[:, 0], points[:, 1]
 
 
 def fold_scores(trial: PlottedTrial, goal: str) -> FloatArray:
