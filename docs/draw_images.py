@@ -1,4 +1,6 @@
-"""Draw the images of README.md and of the documentation: `python docs/draw_images.py`, about a minute.
+"""Draw the images of README.md and of the documentation: `python docs/draw_images.py`, about two minutes.
+
+The picture of the report is taken in Chromium; where that is not installed, it stays as it is.
 
 `python -m bench.reference spiral` draws spiral-boundary.png; docs/own_model.md shows the sweep of own-model-moons.png.
 All images of the folder are reduced to a palette, which makes them a third as large.
@@ -7,6 +9,7 @@ All images of the folder are reduced to a palette, which makes them a third as l
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,11 +19,17 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 COLORS = 192  # of a palette
+REPORT_OF = "digits_mlp"  # the sweep whose report is photographed
+CHROMIUM_FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
+CHROMIUM_FLAGS += ("--disable-background-networking", "--disable-component-update", "--disable-sync")
+CHROMIUM_FLAGS += ("--hide-scrollbars", "--window-size=1100,795")
 DRAWN = {  # by sweep: its figures, and the names of the images
     "digits_mlp": {
         "learning-curves": "learning-curves",
         "fold-boxes": "fold-boxes",
         "optimization-history": "optimization-history",
+        "parameter-scatter": "parameter-scatter",
+        "ranking": "ranking",
     },
     "grid_168": {"by-optimizer": "boxes-by-optimizer"},
 }
@@ -34,9 +43,21 @@ def draw(sweep_name: str, figures: dict[str, str]) -> None:
     fuse = "auto" if sweep.sampler.exhaustive else 1  # one by one, so that every run draws the same trials
     with tempfile.TemporaryDirectory() as home:
         result = sweep.run(home=home, engine="local", fuse=fuse, tracking=None)
+        if sweep_name == REPORT_OF:
+            photograph(result.report, IMAGES / "report.png")
         for path in result.figures:
             if path.stem in figures:
                 shutil.copy(path, IMAGES / f"{figures[path.stem]}.png")
+
+
+def photograph(report: Path, image: Path) -> None:
+    """Store a picture of the top of a report, as Chromium shows it."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        return
+    with tempfile.TemporaryDirectory() as profile:
+        command = [chromium, *CHROMIUM_FLAGS, f"--user-data-dir={profile}", f"--screenshot={image}", report.as_uri()]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 
 def reduce_palette(path: Path) -> None:

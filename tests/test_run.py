@@ -137,6 +137,7 @@ def test_features_are_standardized_in_the_search_and_by_the_artifact(home):
     assert accuracy > 0.75
 
 
+@pytest.mark.figures
 def test_a_regression_can_be_searched(home):
     generator = np.random.default_rng(0)
     x = generator.standard_normal((150, 2))
@@ -145,7 +146,12 @@ def test_a_regression_can_be_searched(home):
     result = run_local(home, spiral_sweep(4, 20, data=data, metric=RootMeanSquaredError(), model=space))
     assert result.best.value == min(trial.value for trial in result.trials if trial.state == "COMPLETE")
     assert result.winner.artifact_score < 2.0, "predicting the mean has an error of 2.2"
-    assert result.winner.predictions is None, "a regression has no confusion matrix"
+    assert result.winner.predictions.predicted.shape == result.winner.predictions.targets.shape
+    errors = result.winner.predictions.predicted - result.winner.predictions.targets
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(result.winner.artifact_score, rel=1e-4)
+    names = {figure.stem for figure in result.figures}
+    assert "predicted-numbers" in names
+    assert "confusion-matrix" not in names
 
 
 def test_the_artifact_has_the_test_score_of_the_result(home):
