@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import shlex
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 from hatchling.builders.wheel import WheelBuilder
 from mlflow import MlflowClient
 
-from searchlab import Budget, Halving
+from searchlab import Budget, Float, Halving
 from searchlab.cli import searchlab
 from searchlab.cli.run import run_command
 from searchlab.cli.run_options import fixed_values, parse_fuse
@@ -26,19 +27,21 @@ from searchlab.reporting import report as report_module
 from searchlab.reporting.formats import score, score_with_std
 from searchlab.reporting.pruning_savings import compute_pruning_savings
 from searchlab.reporting.report import create_report, write_report
+from searchlab.reporting.sentences import sentences
 from searchlab.reporting.svg_charts import best_score_chart, round_ticks, training_trials_chart
 from searchlab.runs.describe import arguments_of, command_of, settings_of
 from searchlab.runs.events import EventBuffer
 from searchlab.runs.file_lock import FileLock
 from searchlab.runs.trials import LearningCurve, TrialRecord
 from searchlab.runs.workspace import Workspace
+from searchlab.space.domains import Domain
 from searchlab.study.study import Study
 from searchlab.training import EpochReport
 from tests.conftest import ROOT
 from tests.jobs import make_job, make_manifest, run
 from tests.sweeps import spiral_sweep
 
-VOID_TAGS = {"meta", "img", "br", "line", "path", "circle"}  # these are not closed
+VOID_TAGS = {"meta", "img", "br", "line", "path", "circle", "input"}  # these are not closed
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +73,7 @@ class ParsedPage(HTMLParser):
             assert self._open.pop() == tag
 
     def handle_data(self, data):
-        if not self._open or self._open[-1] != "style":
+        if not self._open or self._open[-1] not in ("style", "script"):
             self.text += f"{data} "
 
 
@@ -144,18 +147,84 @@ def test_values_are_escaped(workspace):
     _, page = create_page(workspace)
     assert "worse than <b>the others</b>" in page.text
     assert "diverged: <script>alert('no')</script> & more" in page.text
-    assert not {"script", "b"} & set(page.tags[page.tags.index("h2") :])
+    assert not {"script", "b"} & set(page.tags[page.tags.index("h2") : page.tags.index("footer")])
 
 
 def test_the_page_loads_no_other_file(workspace):
     run_six_trials(workspace)
     _, page = create_page(workspace)
-    assert not {"script", "link"} & set(page.tags)
+    assert "link" not in page.tags
+    assert page.tags.count("script") == 1
     sources = [value for _, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
     assert all(value.startswith("data:") for value in sources)
     style = (workspace.sweep("spiral").path / "report.html").read_text().partition("</style>")[0]
     assert "url(" not in style
     assert "@import" not in style
+
+
+def test_the_policy_allows_the_script_of_the_page_alone(workspace):
+    run_six_trials(workspace)
+    _, page = create_page(workspace)
+    html = (workspace.sweep("spiral").path / "report.html").read_text(encoding="utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(value for tag, name, value in page.attributes if tag == "meta" and "default-src" in (value or ""))
+    assert f"script-src 'sha256-{checksum}'" in policy
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")], "no script in an attribute"
+
+
+def test_every_table_has_a_caption_and_every_heading_a_scope(workspace):
+    run_six_trials(workspace)
+    _, page = create_page(workspace)
+    assert page.tags.count("table") == page.tags.count("caption") > 4
+    assert page.tags.count("th") == sum(tag == "th" and name == "scope" for tag, name, _ in page.attributes)
+
+
+def test_each_trial_can_be_copied_as_options_and_in_python(workspace):
+    parameters = {"optimizer": "Adam", "optimizer.Adam.lr": 0.05, "model.hidden": 6}
+    page = write_page(workspace, [replace(record(0), parameters=parameters)])
+    options, python = (value for _, name, value in page.attributes if name == "data-copy")
+    settings = [word for word in shlex.split(options) if word != "--set"]
+    sweep = spiral_sweep()
+    for values in (fixed_values(settings), eval(python.removeprefix("values="))):  # noqa: S307, of this test
+        fixed = sweep.with_values(values)
+        open_paths = {path for path, value, _ in fixed.iter_arguments() if isinstance(value, Domain)}
+        assert not open_paths & set(parameters), "they are all fixed"
+        assert fixed.optimizer.arguments["lr"] == 0.05
+        assert fixed.model.arguments["hidden"] == 6
+
+
+def test_the_report_says_what_happened_in_three_sentences(workspace):
+    lr = Float(1e-3, 1.0, log=True)
+    trials = [
+        replace(record(n, scores=[0.5 + n / 100], lr=0.01 * 1.2**n), domains={"lr": lr}) for n in range(20)
+    ]  # fmt: skip
+    finalists = [{"is_tied": True}, {"is_tied": True}, {"is_tied": False}]
+    best = {"trial": 19, "score": 0.69, "test": 0.7, "params": {"lr": 0.3194}, "finalists": finalists}
+    found = sentences(manifest_of(), trials, {"best": best, "seconds": {"total": 75.0}})
+    assert len(found) == 3
+    assert "20 trials ended in 1 min 15 s" in found[0]
+    assert "20 trained to the end" in found[0]
+    assert "Trial 19 won with lr 0.319" in found[1]
+    assert "0.6900 and of 0.7000 on the test rows; 1 other finalist may be as good" in found[1]
+    assert "PED-ANOVA, was lr (100%)" in found[2]
+    assert sentences(manifest_of(), [], {}) == []
+    assert len(sentences(manifest_of(), trials[:3], {})) == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "link"),
+    [
+        ("http://ann:secret@mlflow:5000/", "http://mlflow:5000/#/runs/abc"),
+        ("https://mlflow.example", "https://mlflow.example/#/runs/abc"),
+        (None, None),
+    ],
+)
+def test_the_report_links_to_the_run_on_an_mlflow_server(workspace, uri, link):
+    manifest = manifest_of(tracking="mlflow", **({"tracking_uri": uri} if uri else {}))
+    page = write_page(workspace, [record(0)], manifest=manifest, state="failed", result={"run_id": "abc"})
+    assert [value for _, name, value in page.attributes if name == "href"] == ([link] if link else [])
+    assert ("searchlab ui spiral" in page.text) == (link is None)
 
 
 def test_report_of_a_sweep_without_trials(workspace):
@@ -387,4 +456,4 @@ def test_ticks_are_round_numbers_within_the_limits():
 def test_the_wheel_has_the_templates(tmp_path):
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     packed = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"searchlab/reporting/templates/report.{end}" for end in ("html.j2", "css")} <= packed
+    assert {f"searchlab/reporting/templates/report.{end}" for end in ("html.j2", "css", "js")} <= packed

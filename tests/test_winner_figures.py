@@ -41,9 +41,9 @@ def test_cells_have_the_numbers_of_rows():
     figure = plot_confusion_matrix(np.array([0, 0, 0, 2, 2]), np.array([0, 0, 1, 2, 0]), 3, CLOTHES)
     cells = {t.get_position(): t.get_text() for t in figure.axes[0].texts if t.get_text().isdigit()}
     assert cells == {(0, 0): "2", (1, 0): "1", (2, 2): "1", (0, 2): "1"}  # (predicted, true)
-    assert {"66.7 %", "50.0 %", "no rows", "recall"} <= set(texts(figure))
+    assert {"66.7%", "50.0%", "no rows", "recall"} <= set(texts(figure))
     above = [text.get_text() for text in figure.axes[0].texts if text.get_verticalalignment() == "bottom"]
-    assert above[:4] == ["66.7 %", "0.0 %", "100.0 %", "precision"], "the share of each column that is right"
+    assert above[:4] == ["66.7%", "0.0%", "100.0%", "precision"], "the share of each column that is right"
     assert any("accuracy 0.6000: 3 of 5 rows" in text for text in texts(figure))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(CLOTHES)
 

@@ -56,6 +56,11 @@ def score_with_std(value: float | None, std: float | None) -> str:
     return f"{score(value)} ± {score(std)}" if score(std) else score(value)
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share as percent: "70%", with one digit "66.7%"."""
+    return f"{share:.{digits}%}"
+
+
 def interval_text(low: float | None, high: float | None) -> str:
     """Return the ends of an interval: "0.9650 to 0.9832"; an empty string where there is none."""
     return f"{score(low)} to {score(high)}" if score(low) and score(high) else ""

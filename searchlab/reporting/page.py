@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from searchlab.reporting.pruning_savings import PruningSavings
 from searchlab.reporting.svg_charts import StepChart
 from searchlab.runs.events import Scalar
 from searchlab.runs.secrets import masker
+from searchlab.space.byte_size import format_bytes
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,7 +27,7 @@ CAPTIONS = {  # by the name of the figure's file, in the order in which figures 
     "optimization-history": "The score of every trial by its number, and the best score so far.",
     "pareto-front": "The complete trials by the first two metrics, and the Pareto front.",
     "fold-boxes": "Fold scores of the best trials.",
-    "ranking": "The difference of each of the best trials to the best one, fold by fold, with 95 % intervals.",
+    "ranking": "The difference of each of the best trials to the best one, fold by fold, with 95% intervals.",
     "importance": "Importance of each parameter for being among the best trials, by Optuna's PED-ANOVA.",
     "parameter-scatter": "The score of each trial by each continuous parameter; pruned trials are hollow.",
     "parameter-heat-map": "Mean scores by two important parameters, of complete and pruned trials at equal epochs.",
@@ -49,7 +50,9 @@ FILTERS = {
     "times": formats.times,
     "factors_text": formats.factors_text,
     "network_scores": formats.network_scores,
+    "percent": formats.percent,
     "interval_text": formats.interval_text,
+    "format_bytes": format_bytes,
 }
 
 
@@ -68,6 +71,8 @@ class TrialRow:
         seconds: Training time in seconds.
         parameters: Values by path.
         reason: Why it was pruned, failed or is infeasible.
+        options: Its parameters as `--set` options.
+        python: Its parameters as an argument of `sweep.run`.
     """
 
     number: int
@@ -80,6 +85,8 @@ class TrialRow:
     seconds: float
     parameters: Mapping[str, Scalar]
     reason: str | None
+    options: str
+    python: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +122,10 @@ class Page:
         created: When the sweep was created, in seconds since 1970.
         written: When the report was written, in seconds since 1970.
         figures: Paths of the figures, as PNG files.
+        happened: What happened, in up to three sentences.
+        artifact_bytes: Size of the winner's artifact, None without one.
+        loading: Python code that loads the artifact; empty without one.
+        dashboard: URL of the sweep's run on an MLflow server; None where the record is in a file or there is none.
         samples: What a language model, or a model of pairs of sequences, wrote after each epoch.
     """
 
@@ -147,6 +158,10 @@ class Page:
     figures: Sequence[Path] = ()
     samples: str | None = None
     code_changes: Sequence[str] = ()
+    happened: Sequence[str] = ()
+    artifact_bytes: int | None = None
+    loading: str = ""
+    dashboard: str | None = None
 
     @property
     def finalists(self) -> Sequence[Mapping[str, Any]]:
@@ -161,32 +176,52 @@ class Page:
         return next((each for each in self.finalists if each["trial"] == winner and each["scores"]), None)
 
     @property
+    def winner_row(self) -> TrialRow | None:
+        """The winner's row of a table; None where there is none."""
+        winner = (self.best or {}).get("trial")
+        return next((row for row in (*self.top, *self.trials) if row.number == winner), None)
+
+    @property
     def training(self) -> str:
         """How the winner was trained, as part of a sentence."""
         best = self.best or {}
         return formats.winner_training(best.get("networks", 1), best.get("epoch") or 0)
 
-    @cached_property
-    def columns(self) -> dict[str, str]:
-        """The heading of each parameter's column, by path: the last part of the path, unless a trial has two of it."""
-        paths = [[*trial.parameters] for trial in (*self.top, *self.front)]
+    def columns(self, trials: Sequence[TrialRow]) -> dict[str, str]:
+        """Return the heading of each parameter's column, by path: its last part, unless a trial has two of it."""
+        paths = [[*trial.parameters] for trial in trials]
         counts = [Counter(map(formats.parameter_name, of_trial)) for of_trial in paths]
         ambiguous = {name for counted in counts for name, count in counted.items() if count > 1}
         headings = {path: formats.parameter_name(path) for of_trial in paths for path in of_trial}
         return {path: path if heading in ambiguous else heading for path, heading in headings.items()}
 
-    @cached_property
-    def numeric_columns(self) -> set[str]:
-        """The headings of the columns that hold only numbers, which are right-aligned."""
-        pairs = [pair for trial in (*self.top, *self.front) for pair in trial.parameters.items()]
-        with_text = {self.columns[path] for path, value in pairs if isinstance(value, (str, bool)) or value is None}
-        return set(self.columns.values()) - with_text
+    def numeric_columns(self, trials: Sequence[TrialRow], columns: Mapping[str, str]) -> set[str]:
+        """Return the headings of the columns that hold only numbers, which are right-aligned."""
+        pairs = [pair for trial in trials for pair in trial.parameters.items()]
+        with_text = {columns[path] for path, value in pairs if isinstance(value, (str, bool)) or value is None}
+        return set(columns.values()) - with_text
 
 
 def render(page: Page) -> str:
-    """Return the page as HTML that loads nothing: figures, style and charts are inside, and it has no scripts."""
+    """Return the page as HTML that loads nothing: figures, style, charts and a script are inside.
+
+    The page's policy allows that script alone, by its checksum; the page is complete where no script runs.
+    """
+    from markupsafe import Markup
+
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    checksum = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     figures = [{"data": _data_url(path), "caption": _caption(path.stem)} for path in _ordered(page.figures)]
-    return template_environment().get_template("report.html.j2").render(page=page, figures=figures)
+    return (
+        template_environment()
+        .get_template("report.html.j2")
+        .render(
+            page=page,
+            figures=figures,
+            script=Markup(script),  # noqa: S704, a file of this package
+            script_checksum=checksum,
+        )
+    )
 
 
 def template_environment() -> Environment:

@@ -17,8 +17,16 @@ from searchlab.monitor.status import status_of
 from searchlab.reporting.page import Page, TrialRow, render
 from searchlab.reporting.pruning_savings import compute_pruning_savings
 from searchlab.reporting.search_figures import save_search_figures
+from searchlab.reporting.sentences import sentences
 from searchlab.reporting.svg_charts import StepChart, best_score_chart
-from searchlab.runs.describe import arguments_of, code_changes_of, command_of, settings_of
+from searchlab.runs.describe import (
+    arguments_of,
+    code_changes_of,
+    command_of,
+    python_values_of,
+    set_options_of,
+    settings_of,
+)
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
 from searchlab.runs.trials import State, TrialRecord, pareto, winner_candidates
@@ -125,6 +133,10 @@ def _page(
         written=time.time(),
         figures=figures,
         samples=_samples(folder) if result.get("best") else None,
+        happened=sentences(manifest, trials, result),
+        artifact_bytes=_size(folder.artifact) if result.get("artifact") else None,
+        loading=_loading(folder) if result.get("artifact") else "",
+        dashboard=_dashboard(manifest, result),
     )
 
 
@@ -146,6 +158,8 @@ def _row(trial: TrialRecord) -> TrialRow:
         seconds=trial.curve.seconds,
         parameters=trial.parameters,
         reason=trial.reason,
+        options=set_options_of(trial.parameters),
+        python=python_values_of(trial.parameters),
     )
 
 
@@ -181,6 +195,26 @@ def _charts(trials: Sequence[TrialRecord], metric: str, goal: Goal) -> list[Step
         best_score_chart(over_trials, "trials that have ended", metric, goal, float(len(ended))),
     )
     return [chart for chart in charts if chart]
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all files of a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _loading(folder: SweepFolder) -> str:
+    """Return Python code that loads the artifact."""
+    path = str(folder.artifact)
+    return f"from searchlab import artifact\n\nwinner = artifact.load({path!r})  # winner.predict(x) asks it"
+
+
+def _dashboard(manifest: SweepManifest, result: Mapping[str, Any]) -> str | None:
+    """Return the URL of the sweep's run on an MLflow server, without a password; None without a server."""
+    server = manifest.config.tracking_uri if manifest.config.tracking else None
+    if not server or not server.startswith(("http://", "https://")):
+        return None
+    run = f"/#/runs/{result['run_id']}" if result.get("run_id") else ""
+    return without_password(server).rstrip("/") + run
 
 
 def _samples(folder: SweepFolder) -> str | None:

@@ -44,6 +44,23 @@ def command_of(manifest: SweepManifest) -> str:
     return shlex.join(words)
 
 
+def set_options_of(parameters: Mapping[str, Any]) -> str:
+    """Return options of `searchlab run` that fix the parameters of a trial."""
+    return shlex.join(
+        word for path, value in _inner_first(parameters) for word in ("--set", f"{path}={_literal(value)}")
+    )
+
+
+def python_values_of(parameters: Mapping[str, Any]) -> str:
+    """Return the argument of `sweep.run` that fixes the parameters of a trial."""
+    return f"values={dict(_inner_first(parameters))!r}"
+
+
+def _inner_first(parameters: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return paths and values, those of an option before the choice of it, which replaces all options by that one."""
+    return sorted(parameters.items(), key=lambda pair: -pair[0].count("."))
+
+
 def arguments_of(description: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     """Return every argument of the described space by path: its domain or value, and whether it is searched."""
     return {path: _argument(value) for path, value in description["arguments"].items()}

@@ -17,6 +17,7 @@ from searchlab.runs.trials import LearningCurve, State, TrialRecord
 from searchlab.space.budget import BudgetUsage
 from searchlab.space.domains import Scalar
 from searchlab.study.best_score import BestScore
+from searchlab.study.intermediate_values import report_curve
 from searchlab.study.optuna_study import add_prior_trials, load_study
 from searchlab.study.reading import end_order, to_record, to_timestamp
 from searchlab.study.storage import opening
@@ -214,8 +215,8 @@ class TrialStore:
         trial, curve = self.open_trials.pop(number), self.open_curves.pop(number)
         epoch, value = curve.best(self.goal) if curve.scores and state in ("COMPLETE", "PRUNED") else (None, None)
         values = curve.values(epoch) if epoch else ()
-        if state == "PRUNED" and value is not None and len(self.sweep.metrics) == 1:
-            trial.report(value, len(curve.scores))  # for Optuna this is the value of a stopped trial
+        if value is not None and len(self.sweep.metrics) == 1:
+            report_curve(trial, number, curve, value if state == "PRUNED" else None)
         # the curve is stored as text: Optuna copies what it stores deeply, and text is not parsed with the journal
         curve_text = json.dumps(vars(curve))
         end = {"state": state, "order": self._best.ended, "epoch": epoch, "reason": reason, "curve": curve_text}

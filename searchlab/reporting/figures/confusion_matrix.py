@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from searchlab.backend import Array
+from searchlab.reporting.formats import percent
 from searchlab.reporting.predictions import class_name
 from searchlab.reporting.style import (
     COLORS,
@@ -121,4 +122,4 @@ def _write_counts(axes: Axes, counts: Array, shares: FloatArray, errors: FloatAr
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return percent(share, 1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from searchlab.reporting.formats import percent
 from searchlab.reporting.style import COLORS, TEXT_COLOR, add_subtitle, new_figure, show_message
 
 MAX_BARS = 15
@@ -38,7 +39,7 @@ def plot_importance(importance: ShownImportance) -> Figure:
     axes.barh(places, [share for _, share in shown], height=0.62, color=COLORS[0])
     for place, (_, share) in zip(places, shown, strict=True):
         axes.annotate(
-            f"{share:.0%}" if share >= 0.005 else "<1%",
+            percent(share) if share >= 0.005 else "<1%",
             (share, place), (4, 0), textcoords="offset points", va="center", fontsize=10, color=TEXT_COLOR,
         )  # fmt: skip
     axes.set_yticks(places, [path for path, _ in shown])

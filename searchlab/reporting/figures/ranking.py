@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from searchlab.pruning.intervals import LEVEL, Interval, repeated_cv_interval
 from searchlab.reporting.figures.plotted_trial import PlottedTrial, best_first, fold_scores
-from searchlab.reporting.formats import score
+from searchlab.reporting.formats import percent, score
 from searchlab.reporting.style import (
     COLORS,
     MUTED_LINE_COLOR,
@@ -54,7 +54,7 @@ def plot_ranking(trials: Sequence[PlottedTrial], metric: str, goal: str) -> Figu
     axes.set_yticks(places, [str(trial.number) for trial, _ in differences])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
-    text = f"lines: {LEVEL:.0%} intervals of the difference, fold by fold; at the right: {metric}\n"
+    text = f"lines: {percent(LEVEL)} intervals of the difference, fold by fold; at the right: {metric}\n"
     text += f"{ties} of {len(differences) - 1} others may be as good (blue); chance alone favors the first of many"
     add_subtitle(axes, text)
     return figure
