@@ -243,8 +243,16 @@ def test_the_script_of_python_prints_what_the_page_says(project):
     text, call = script.read_text(), "sweep.run(seed=1)"
     assert call in text
     script.write_text(text.replace(call, 'sweep.run(seed=1, engine="local", tracking=None)'))
-    ((command, output),) = shell_and_output("python.md")
+    command, output = shell_and_output("python.md")[0]
     assert run_shell(command, folder, variables=MODELS) == output
+
+
+@pytest.mark.slow
+def test_the_loop_of_ones_own_prints_what_the_page_says(project):
+    folder = project("python.md")
+    _, (command, output) = shell_and_output("python.md")
+    assert run_shell(command, folder, variables=MODELS) == output
+    assert "sklearn-digits" in run_shell("searchlab list", folder, variables=MODELS)
 
 
 def test_spaces_on_the_page_of_the_books_can_be_built():

@@ -68,8 +68,9 @@ NUMERIC = {  # only NumPy: these run on a GPU machine without Ray, Optuna and ML
     "fit",
     "testing",
 }
-UPWARD_IMPORTS = {  # when Sweep.run and Result.resume are called
+UPWARD_IMPORTS = {  # when Sweep.run, Sweep.study and Result.resume are called
     ("space/sweep.py", "searchlab.runner.run"),
+    ("space/sweep.py", "searchlab.runner.ask_tell"),
     ("results/result.py", "searchlab.runner.resume"),
 }
 ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all others may not

@@ -83,8 +83,8 @@ class SweepPipeline:
         to stop early, and Interrupted when it was told to stop.
         """
         self._enter("start")
-        with _locked(self.folder):
-            checksum = self._validate_data()
+        with sweep_locked(self.folder):
+            checksum = self.validate_data()
             self.manifest.save(self.folder)
             recorder = open_recorder(self.sweep, self.manifest, self.workspace, self._root(), checksum, self._tell)
             self._recorder = recorder
@@ -247,7 +247,7 @@ class SweepPipeline:
     def _root(self) -> Path:
         return self.manifest.project_root(self.folder)
 
-    def _validate_data(self) -> str:
+    def validate_data(self) -> str:
         """Return the checksum of the training rows; raise UserMistake where it is not that of the earlier trials."""
         checksum, stored = self.rows.load().checksum(), self.folder.read("data")
         if stored is None:
@@ -285,7 +285,7 @@ class SweepPipeline:
 
 
 @contextmanager
-def _locked(folder: SweepFolder) -> Iterator[None]:
+def sweep_locked(folder: SweepFolder) -> Iterator[None]:
     """Hold the sweep's lock for the length of the block; raise UserMistake when another process runs the sweep."""
     folder.path.mkdir(parents=True, exist_ok=True)
     try:

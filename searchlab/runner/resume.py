@@ -124,6 +124,8 @@ def resume_sweep(
     """
     workspace = Workspace.at(home, storage)
     manifest = SweepManifest.load(workspace.sweep(name))
+    if manifest.own_loop:
+        raise UserMistake(f"{name!r} is trained by a loop of your own; sweep.study(name={name!r}) continues it there.")
     trials = total_trials(trials, manifest.trials)
     _require_study(manifest, workspace.sweep(name))
     finished = seconds is None and trials in (None, manifest.trials) and is_finished(manifest, workspace)

@@ -29,6 +29,7 @@ from searchlab.runs.project_archive import copy_project
 from searchlab.runs.sweep_code import hash_code
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space.domains import Choice
+from searchlab.space.own_loop import MISSING, OwnLoop
 from searchlab.space.resources import allowed_devices
 from searchlab.space.space import Space
 from searchlab.space.sweep import Sweep
@@ -82,6 +83,8 @@ def run_with_options(sweep: Sweep, options: Mapping[str, Any]) -> Result:
 
 def validate_run(sweep: Sweep, config: RunConfig, rows: TrainingRows) -> None:
     """Raise UserMistake for what cannot work. Which devices a cluster has, only the cluster can tell."""
+    if sweep.training.target is OwnLoop:
+        raise UserMistake(MISSING)
     missing = None if config.address else unavailable_reason(allowed_devices(config.device)[-1])
     if missing:
         raise UserMistake(f"device {config.device!r} cannot be used here: {missing}.")

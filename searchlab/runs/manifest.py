@@ -45,6 +45,7 @@ class SweepManifest:
         id: Distinguishes sweeps of the same name on a shared server.
         code: Hash of each source file and function of the sweep by name; empty where they are not known.
         code_changes: Each resumption with other code: how many trials had ended ("ended"), and what differed ("names").
+        own_loop: Whether the trials are trained by a loop of the user's, by `Sweep.study`.
         created: When the sweep was started, in seconds since 1970.
         version: Version of searchlab that started it.
     """
@@ -61,6 +62,7 @@ class SweepManifest:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     code: Mapping[str, str] = field(default_factory=dict)
     code_changes: Sequence[Mapping[str, Any]] = ()
+    own_loop: bool = False
     created: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))
 
@@ -106,6 +108,10 @@ class SweepManifest:
 
         Raises UserMistake for a sweep that was started from Python, and where the file is gone.
         """
+        if self.own_loop:
+            raise UserMistake(
+                f"the trials of {self.name!r} are trained by a loop of your own, so searchlab cannot train them again."
+            )
         if self.spec is None:
             raise UserMistake(
                 f"{self.name!r} was started from Python, so no file holds it; call searchlab.resume({self.name!r}, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
@@ -26,6 +27,7 @@ from searchlab.space.fingerprint import to_json_value
 from searchlab.space.grid import GridPoints
 from searchlab.space.initial_points import enqueued_points
 from searchlab.space.overrides import lists_to_tuples, resolve_option, set_argument
+from searchlab.space.own_loop import OwnLoop
 from searchlab.space.resources import Resources
 from searchlab.space.samplers import TPE, OptunaSampler, Sampler, is_optuna_sampler
 from searchlab.space.space import BoundConstructor, Space, Suggest, iter_option_arguments, suggest_argument
@@ -35,6 +37,7 @@ from searchlab.wording import count
 
 if TYPE_CHECKING:
     from searchlab.results.result import Result
+    from searchlab.runner.ask_tell import AskTellStudy
     from searchlab.runs.config import RunConfig
     from searchlab.space.constraints import Constraint
 
@@ -81,7 +84,7 @@ class Sweep:
         model: Space of the model's constructor, or a Choice of such spaces.
         optimizer: Space of the optimizer's constructor, or a Choice of such spaces; leave it out with `Space(Fit)`.
         training: Space of `Trainer`: batch size, epochs, gradient clipping and so on; or `Space(Fit)`, for models that
-            are fitted in one pass.
+            are fitted in one pass. Default: a loop of one's own, which `study` proposes trials to.
         trials: Number of trials; a sweep with `Grid` or `BruteForce` may leave it out and tries every combination.
         sampler: Sampler that draws the points, or a sampler object of Optuna; default `TPE()`.
         early_stopping: Rule that ends a trial whose score has stopped improving; default None, no rule.
@@ -128,7 +131,7 @@ class Sweep:
     metric: Metric | tuple[Metric, ...]
     model: Space | Choice
     optimizer: Space | Choice = field(default_factory=lambda: Space(NoOptimizer))
-    training: Space
+    training: Space = field(default_factory=lambda: Space(OwnLoop))
     trials: int | None = None
     sampler: Sampler = field(default_factory=TPE)
     early_stopping: EarlyStopping | None = None
@@ -322,6 +325,39 @@ class Sweep:
             """
             # imported here, so that a sweep file itself loads no engine: the one import that points up
             return importlib.import_module("searchlab.runner.run").run_with_options(self, options)
+
+    def study(
+        self,
+        *,
+        name: str | None = None,
+        trials: int | None = None,
+        values: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        home: str | os.PathLike[str] = ".searchlab",
+        storage: str | None = None,
+    ) -> AskTellStudy:
+        """Open a study for a training loop of one's own: it proposes trials, and is told their scores by fold.
+
+        The sampler, the pruner, the early stopping and the budget are those of the sweep. Nothing is trained: there is
+        no winner, no artifact and no record in MLflow. A study that was closed or killed is continued by the same call.
+
+        Args:
+            name: Name of the study; default: that of the sweep.
+            trials: Number of trials; more than before extends a study. Default: the sweep's own, or as before.
+            values: Arguments to fix by path, such as `{"model.hidden": 64}`; default none.
+            seed: Random seed of the sampler; default 0.
+            home: Folder that holds the study; default ".searchlab".
+            storage: URL of a database for the study; default: a journal file in the home folder.
+
+        Raises:
+            UserMistake: When the name is that of another sweep, the data have changed, or another process has the study
+                open; nothing is written then.
+        """
+        ask_tell = importlib.import_module("searchlab.runner.ask_tell")
+        opened: AskTellStudy = ask_tell.AskTellStudy.open(
+            self, name=name, trials=trials, values=values or {}, seed=seed, home=home, storage=storage
+        )
+        return opened
 
     def _spaces(self) -> list[tuple[str, Space | Choice]]:
         return [(part, getattr(self, part)) for part in self.parts]

@@ -79,7 +79,8 @@ def validate_parts(sweep: Sweep) -> None:
             raise UserMistake(f"Sweep({part}=...) takes {accepted}, got {value!r}.")
     has_optimizer = not isinstance(sweep.optimizer, Space) or sweep.optimizer.target is not NoOptimizer
     trainer = sweep.training.target
-    if has_optimizer != getattr(trainer, "needs_optimizer", True):
+    needs_optimizer = getattr(trainer, "needs_optimizer", True)
+    if needs_optimizer is not None and has_optimizer != needs_optimizer:
         raise UserMistake(
             f"Sweep(optimizer=...) is set, and {trainer.__name__} uses no optimizer; leave it out."
             if has_optimizer
