@@ -248,7 +248,17 @@ def test_ui_without_an_mlflow_store_is_rejected(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ui_serves_the_dashboard_until_a_signal_stops_it(home, free_port, number):
-    command = [sys.executable, "-m", "searchlab.cli", "ui", "--no-browser", "--port", str(free_port), "--home", str(home)]
+    command = [
+        sys.executable,
+        "-m",
+        "searchlab.cli",
+        "ui",
+        "--no-browser",
+        "--port",
+        str(free_port),
+        "--home",
+        str(home),
+    ]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + DEADLINE

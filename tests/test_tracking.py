@@ -269,6 +269,18 @@ def test_an_infeasible_trial_is_finished_with_its_reason(home):
 
 
 @pytest.mark.slow
+def test_the_winner_alone_is_tagged_and_the_best_score_so_far_has_a_step_per_trial(home):
+    for winner in ("0", "3"):  # an extended sweep may have another winner
+        with recording(store_uri(home), record_of(home)) as recorder:
+            forward(events(range(6)), recorder)
+            run_id = recorder.conclude("FINISHED", {"best_accuracy": 0.5}, {"searchlab.winner": winner})
+        tagged = [run for (run,) in query(home, "select run_uuid from tags where key = 'winner' and value = 'yes'")]
+        assert tagged == [runs_of(home)[winner][0]]
+    points = query(home, "select step, value from metrics where run_uuid = ? and key = 'best_accuracy'", run_id)
+    assert sorted(points) == [(trial, 0.914) for trial in range(6)]
+
+
+@pytest.mark.slow
 def test_nothing_is_lost_when_the_recording_process_is_killed_repeatedly(home):
     trials = range(60)
     with recording(store_uri(home), record_of(home)) as recorder:
