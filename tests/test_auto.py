@@ -103,6 +103,25 @@ def test_where_ray_cannot_start_the_search_goes_on_in_this_process(tmp_path, mon
     assert handler.messages.count("Ray cannot be used here (RAY_TMPDIR is") == 1
 
 
+def test_a_ray_that_dies_while_the_study_is_paused_for_it_ends_no_search(tmp_path, monkeypatch):
+    handler = Waiting(lambda: True)
+
+    class Dying(BackgroundRay):
+        @property
+        def is_ready(self):
+            """Whether it is ready: when it is asked for the first time after the third trial."""
+            is_first = self.fault is None and len(handler.of(TrialFinished)) == 3
+            self.fault = "it died" if is_first else self.fault
+            return is_first
+
+    monkeypatch.setattr(auto, "BackgroundRay", Dying)
+    here = local.search(spiral_job(tmp_path / "local", fuse=1), EventBuffer()).trials
+    found = auto.search(spiral_job(tmp_path / "auto", fuse=1), handler)
+    assert facts(found.trials) == facts(here)
+    assert sorted(event.trial for event in handler.of(TrialFinished)) == list(range(6))
+    assert "Ray cannot be used here (it died)" in handler.messages
+
+
 def test_an_address_means_ray_tune():
     sweep = spiral_sweep()
     assert _resolved(RunConfig(engine="auto", address="auto"), sweep).engine == "tune"

@@ -142,7 +142,9 @@ def facts(trials):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("engine", "stop"), [("tune", ctrl_c), ("tune", terminate_group), ("local", terminate)])
+@pytest.mark.parametrize(
+    ("engine", "stop"), [("tune", ctrl_c), ("tune", terminate_group), ("local", terminate), ("auto", ctrl_c)]
+)
 def test_after_one_signal_every_group_is_saved_and_resume_ends_as_if_uninterrupted(
     terminal, uninterrupted, engine, stop
 ):

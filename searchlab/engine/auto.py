@@ -72,27 +72,32 @@ def _search(
         with interruptible(stop):
             if is_interrupted:
                 ray.wait(stop)
-            train_groups(study, lambda: _pause_reason(study, stop, ray))
-            if not (ray.is_ready and study.is_unfinished()) or stop.is_set():
+            reasons: list[str] = []
+            train_groups(study, lambda: _pause_reason(study, stop, ray, reasons))
+            if stop.is_set() or not reasons or not study.is_unfinished():
                 return SearchResult(study.records(), study.end_reason, stop.is_set()), False
-            study.notify("pause", _change_message(job))
+            is_ready = ray.is_ready  # not any more where it has died since the study was paused for it
+            if is_ready:
+                study.notify("pause", _change_message(job))
+                ray.stop_watching()
             study.close()
-            ray.stop_watching()
-            tune: Any = engine_named("tune")
-            return tune.search(job, progress, follow_up, stop), True
+            if is_ready:
+                tune: Any = engine_named("tune")
+                return tune.search(job, progress, follow_up, stop), True
+        return _search(job, progress, follow_up, ray)
     finally:
         study.close()
 
 
-def _pause_reason(study: Study, stop: threading.Event, ray: BackgroundRay) -> str | None:
-    """Return why the group at work is to be saved; None to go on."""
-    if stop.is_set():
-        return STOP_MESSAGE
+def _pause_reason(study: Study, stop: threading.Event, ray: BackgroundRay, reasons: list[str]) -> str | None:
+    """Return why the group at work is to be saved, and add that to the reasons; None to go on."""
     if ray.fault:
         study.notify("ray", f"Ray cannot be used here ({ray.fault}); the search goes on in this process")
+    if stop.is_set():
+        reasons.append(STOP_MESSAGE)
     elif ray.is_ready:
-        return _change_message(study.job)
-    return None
+        reasons.append(_change_message(study.job))
+    return reasons[-1] if reasons else None
 
 
 def _change_message(job: Job) -> str:
