@@ -189,4 +189,5 @@ def test_files_named_for_contributors_exist():
 def test_markers_named_for_contributors_are_those_of_pyproject(pytestconfig):
     text = section((ROOT / "CONTRIBUTING.md").read_text(), "## Tests")
     own = {line.partition(":")[0] for line in pytestconfig.getini("markers")}
-    assert set(re.findall(r"^\| `(\w+)` ", text, re.MULTILINE)) == own & {"slow", "cluster", "gpu", "figures"}
+    named = set(re.findall(r"^\| `(\w+)` ", text, re.MULTILINE))
+    assert named == own & {"slow", "cluster", "gpu", "figures", "browser"}
