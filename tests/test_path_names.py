@@ -89,7 +89,7 @@ def test_a_temporary_folder_that_is_too_long_for_rays_sockets_is_told_before_any
     with monkeypatch.context() as patch:
         patch.setenv("TMPDIR", str(long))
         patch.delenv("RAY_TMPDIR", raising=False)
-        message = error_message(run_cli("run", path, home=tmp_path / "home"), 2)
+        message = error_message(run_cli("run", path, "--engine", "tune", home=tmp_path / "home"), 2)
         assert "RAY_TMPDIR=/tmp" in message
         assert "bytes" in message
         assert not list((tmp_path / "home").glob("*/*"))

@@ -39,7 +39,7 @@ class RunConfig:
         workers: Number of workers that train at the same time; default: one per core, on a cluster its fair share.
         device: Where groups train: "cpu", "cuda", or "either", which prefers GPUs; default: "cpu".
         fuse: Number of trials that train fused in a group, or "auto", which measures what is fastest; default: "auto".
-        engine: "tune" trains on Ray Tune, "local" in this process, "auto" first here, then on Ray; default: "tune".
+        engine: "tune" trains on Ray Tune, "local" in this process, "auto" first here, then on Ray; default: "auto".
         address: Address of a Ray cluster, such as "auto" or "ray://HEAD:10001"; default: a Ray of this machine.
         home: Folder of studies, checkpoints, artifacts and the MLflow store; default: ".searchlab".
         tracking: "mlflow" keeps a record in MLflow, None keeps none; default: "mlflow".
@@ -60,7 +60,7 @@ class RunConfig:
     Example:
         >>> from searchlab.runs.config import RunConfig
         >>> RunConfig(workers=2, fuse=4).engine
-        'tune'
+        'auto'
         >>> RunConfig(device="gpu")
         Traceback (most recent call last):
         searchlab.errors.UserMistake: device is 'cpu', 'cuda' or 'either', got 'gpu'.
@@ -73,7 +73,7 @@ class RunConfig:
     workers: int | None = field(default=None, metadata=_flag(int))
     device: DeviceOption = field(default="cpu", metadata=_flag(str, choices=DEVICE_OPTIONS))
     fuse: FuseOption = field(default="auto", metadata=_flag(str, metavar="auto|N"))
-    engine: EngineName = field(default="tune", metadata=_flag(str, choices=get_args(EngineName)))
+    engine: EngineName = field(default="auto", metadata=_flag(str, choices=get_args(EngineName)))
     address: str | None = field(default=None, metadata=_flag(str, metavar="ADDRESS", env="RAY_ADDRESS"))
     home: str | os.PathLike[str] = field(
         default=".searchlab", metadata=_flag(str, metavar="FOLDER", env="SEARCHLAB_HOME")
