@@ -1,4 +1,4 @@
-"""How large the report of a sweep is, how long it takes to write, and how long Chromium takes to open it.
+"""How long Chromium takes to open MLflow's page of a sweep and its report, and what the report costs.
 
 python -m bench.dashboard [--trials N] [--home FOLDER] [--name NAME]
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: skip
 
+from bench import mlflow_page
 from searchlab.reporting.report import create_report
 from searchlab.reporting.search_figures import save_search_figures
 from searchlab.runs.manifest import SweepManifest
@@ -37,7 +38,7 @@ CLOCK = "<script>addEventListener('load', () => { document.title = 'loaded ' + p
 def run_sweep(trials: int, home: Path) -> str:
     """Run a sweep of so many trials, and return its name."""
     sweep = load(ROOT / "search_spaces" / "digits_mlp.py").sweep.with_values({"training.epochs": 5})
-    return replace(sweep, trials=trials).run(home=home, engine="local", tracking=None).sweep
+    return replace(sweep, trials=trials).run(home=home, engine="local").sweep
 
 
 def opening_seconds(report: Path, folder: Path) -> float:
@@ -74,7 +75,11 @@ def measure(name: str, home: Path, scratch: Path) -> None:
         print("Chromium is not installed: not opened")
         return
     seconds = [opening_seconds(report, scratch) for _ in range(ROUNDS)]
-    print(f"opened in Chromium in {statistics.median(seconds):.2f} s, the median of {ROUNDS}")
+    print(f"opened in Chromium in {statistics.median(seconds):.2f} s, the median of {ROUNDS}", flush=True)
+    if workspace.path.joinpath("mlflow.db").exists():
+        with mlflow_page.served_link(workspace.path, name) as link:
+            seconds = [mlflow_page.opening_seconds(link, scratch / "page") for _ in range(ROUNDS)]
+        print(f"MLflow's page lists trials after {statistics.median(seconds):.2f} s, the median of {ROUNDS}")
 
 
 def main() -> None:

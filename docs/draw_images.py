@@ -1,6 +1,6 @@
 """Draw the images of README.md and of the documentation: `python docs/draw_images.py`, about two minutes.
 
-The picture of the report is taken in Chromium; where that is not installed, it stays as it is.
+The pictures of the report and of MLflow's page are taken in Chromium; without it, they stay as they are.
 
 `python -m bench.reference spiral` draws spiral-boundary.png; docs/own_model.md shows the sweep of own-model-moons.png.
 All images of the folder are reduced to a palette, which makes them a third as large.
@@ -37,14 +37,17 @@ DRAWN = {  # by sweep: its figures, and the names of the images
 
 def draw(sweep_name: str, figures: dict[str, str]) -> None:
     """Run a sweep of the project in this process, in a folder of its own, and copy its figures."""
+    from bench import mlflow_page
     from searchlab.space.loader import load
 
     sweep = load(ROOT / "search_spaces" / f"{sweep_name}.py").sweep
     fuse = "auto" if sweep.sampler.exhaustive else 1  # one by one, so that every run draws the same trials
     with tempfile.TemporaryDirectory() as home:
-        result = sweep.run(home=home, engine="local", fuse=fuse, tracking=None)
-        if sweep_name == REPORT_OF:
+        result = sweep.run(home=home, engine="local", fuse=fuse)
+        if sweep_name == REPORT_OF and shutil.which("chromium"):
             photograph(result.report, IMAGES / "report.png")
+            with mlflow_page.served_link(Path(home), result.sweep) as link, tempfile.TemporaryDirectory() as profile:
+                mlflow_page.opening_seconds(link, Path(profile), IMAGES / "mlflow-runs.png")
         for path in result.figures:
             if path.stem in figures:
                 shutil.copy(path, IMAGES / f"{figures[path.stem]}.png")
@@ -52,11 +55,8 @@ def draw(sweep_name: str, figures: dict[str, str]) -> None:
 
 def photograph(report: Path, image: Path) -> None:
     """Store a picture of the top of a report, as Chromium shows it."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        return
     with tempfile.TemporaryDirectory() as profile:
-        command = [chromium, *CHROMIUM_FLAGS, f"--user-data-dir={profile}", f"--screenshot={image}", report.as_uri()]
+        command = ["chromium", *CHROMIUM_FLAGS, f"--user-data-dir={profile}", f"--screenshot={image}", report.as_uri()]
         subprocess.run(command, check=True, capture_output=True, timeout=300)
 
 
