@@ -37,7 +37,7 @@ def session(job: Job) -> AbstractContextManager[None]:
 
 def refit(job: Job, trial: TrialRecord) -> RefitState:
     """Train the trial once more on all training rows, in this process."""
-    return refit_locally(job, trial, available_device(job.config.device))
+    return refit_locally(job, trial, available_device(job.config.device), measures_layers=True)
 
 
 def search(job: Job, handler: EventHandler, follow_up: FollowUp | None = None) -> SearchResult:

@@ -78,7 +78,7 @@ def refit(job: Job, trial: TrialRecord) -> RefitState:
     Raises WorldFault when the cluster cannot, and UserMistake when its worker raises one.
     """
     if job.config.address is None:
-        return refit_locally(job, trial, available_device(job.config.device))
+        return refit_locally(job, trial, available_device(job.config.device), measures_layers=True)
     try:
         with connected(job), reserve_one_slot(job):
             device = _cluster_device(job)
@@ -193,4 +193,4 @@ def _cluster_device(job: Job) -> Device:
 
 def _refit_payload(payload: JobPayload, trial: TrialRecord, device: Device) -> RefitState:
     """Return the refit that a worker of the cluster carries out, without what cannot travel."""
-    return refit_locally(payload.open(), trial, device).without_trainer()
+    return refit_locally(payload.open(), trial, device, measures_layers=True).without_trainer()

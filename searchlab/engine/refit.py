@@ -18,6 +18,7 @@ from searchlab.optim.replayed_schedule import ReplayedSchedule, is_adaptive
 from searchlab.replicas import Replicas
 from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord
+from searchlab.scoring import LayerProbe, LayerStatistics
 from searchlab.space.resources import DeviceOption, allowed_devices
 from searchlab.space.structure import fuse_configurations
 from searchlab.space.winner_rule import FoldEnsemble
@@ -35,12 +36,14 @@ class RefitState:
         state: The trainer's state as host arrays (1, ...) or (K, ...) by name; empty where training diverged.
         texts: What a language model, or a model of pairs of sequences, wrote after each epoch.
         failure: Why training diverged; None where it did not.
+        layers: Gradients and outputs of each layer by epoch; None where they were not measured.
         trainer: The trainer itself, where it was trained in this process.
     """
 
     state: Mapping[str, Array]
     texts: tuple[str, ...] = ()
     failure: str | None = None
+    layers: LayerStatistics | None = None
     trainer: Trainer | None = field(default=None, repr=False, compare=False)
 
     def without_trainer(self) -> RefitState:
@@ -51,20 +54,30 @@ class RefitState:
 RefitTrial = Callable[[TrialRecord], RefitState]
 
 
-def refit_locally(job: Job, trial: TrialRecord, device: Device) -> RefitState:
-    """Train the trial in this process, by the sweep's rule, for as many epochs as cross-validation found best."""
+def refit_locally(job: Job, trial: TrialRecord, device: Device, *, measures_layers: bool = False) -> RefitState:
+    """Train the trial in this process, by the sweep's rule, for as many epochs as cross-validation found best.
+
+    Args:
+        job: The sweep.
+        trial: The trial.
+        device: The device to train on.
+        measures_layers: Whether gradients and outputs are measured by layer, before training and after each epoch; not
+            of an ensemble, nor of a model that learns without dense gradients. The state is the same.
+    """
     data, seed = job.rows.load().to(device), job.config.seed
     trainer = _new_trainer(job, trial, data, device)
     texts: list[str] = []
     with threadpool_limits(job.sweep.resources.blas_threads):
+        probe = _measured(_new_probe(job, trial, trainer) if measures_layers else None, trainer)
         for _ in range(trial.epoch or 0):
             report = trainer.advance()
             if any(report.failures):
                 return RefitState({}, tuple(texts), next(failure for failure in report.failures if failure))
+            probe = _measured(probe, trainer)
             sample = None if is_ensemble(job) else write_sample(trainer.model, data, seed)
             if sample is not None:
                 texts.append(sample)
-    return RefitState(trainer.state(), tuple(texts), trainer=trainer)
+    return RefitState(trainer.state(), tuple(texts), layers=probe.statistics if probe else None, trainer=trainer)
 
 
 def restore_trainer(refit: RefitState, job: Job, trial: TrialRecord, device: Device) -> Trainer:
@@ -121,3 +134,30 @@ def _new_trainer(job: Job, trial: TrialRecord, data: LoadedDataset, device: Devi
     trainer = build_trainer(job.sweep, [trial.parameters], data, EveryRow().split(data), seed, device)
     trainer.schedule = replayed_schedule(job, trial) or trainer.schedule
     return trainer
+
+
+def _new_probe(job: Job, trial: TrialRecord, trainer: Trainer) -> LayerProbe | None:
+    """Return what measures the layers of the trainer's network while it is trained; None where there is none.
+
+    The batch is the first one that replicas with the network's seed draw.
+    """
+    if is_ensemble(job) or not trainer.needs_optimizer or trainer.parameters.sparse:
+        return None
+    replicas = Replicas(trainer.replicas.seeds.tolist(), device=trainer.replicas.device)
+    batch = next(iter(trainer.data.training_batches(trainer.split, replicas, trainer.batch_size)))
+    build = fuse_configurations([job.sweep.configuration(trial.parameters)], 1).model.build
+    try:
+        probe = LayerProbe(build(replicas, *trainer.data.sizes), replicas, batch)
+    except MemoryError:  # of a second network; the winner needs only the first
+        return None
+    return probe if probe.has_layers else None
+
+
+def _measured(probe: LayerProbe | None, trainer: Trainer) -> LayerProbe | None:
+    """Measure the layers of the trainer's network, and return the probe; None where memory runs out."""
+    try:
+        if probe:
+            probe.measure(trainer.parameters)
+    except MemoryError:
+        return None
+    return probe

@@ -39,6 +39,8 @@ CAPTIONS = {  # by the name of the figure's file, in the order in which figures 
     "decision-boundary": "Decision boundary of the winner.",
     "attention-maps": "Attention of the winner for five training rows.",
     "word-map": "Vectors of word classes in the winner, on their first two principal axes.",
+    "layer-statistics": "Gradient norm and standard deviation of the outputs of each layer of the winner, on one batch "
+    "of training rows, before its training and after each epoch.",
     "gradient-through-time": "Gradient norm of the winner by time steps before the last one.",
 }
 FILTERS = {

@@ -31,6 +31,7 @@ from searchlab.runs.job import Job
 from searchlab.runs.source_files import read_imports
 from searchlab.runs.trials import TrialRecord
 from searchlab.runs.workspace import SweepFolder
+from searchlab.scoring import LayerStatistics
 from searchlab.space.sweep import Sweep
 from searchlab.training import Trainer
 
@@ -166,6 +167,20 @@ def write_samples(folder: SweepFolder, texts: Sequence[str]) -> Path | None:
             f"{folder.samples} could not be written ({error}); `searchlab resume {folder.name}` tries again."
         ) from error
     return folder.samples
+
+
+def write_layer_statistics(folder: SweepFolder, layers: LayerStatistics | None) -> LayerStatistics | None:
+    """Write the gradients and outputs by layer, in place of those of an earlier winner, and return them."""
+    try:
+        if layers is None:
+            folder.layer_statistics.unlink(missing_ok=True)
+        else:
+            folder.write(folder.layer_statistics.stem, layers.to_json())
+    except OSError as error:
+        raise WorldFault(
+            f"{folder.layer_statistics} could not be written ({error}); `searchlab resume {folder.name}` tries again."
+        ) from error
+    return layers
 
 
 def _network(job: Job, trainer: Trainer) -> Model:

@@ -16,6 +16,7 @@ from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.trials import TrialRecord
 from searchlab.runs.urls import without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
+from searchlab.scoring import LayerStatistics
 from searchlab.study.reading import read_trials
 
 STATES: Mapping[str, ResultState] = {
@@ -86,6 +87,7 @@ def winner_of(
     """Return the winner that `result.json` holds, without predictions and gradient norms, which are not stored."""
     by_metric: dict[str, Any] = {manifest.metric: best, **best.get("others", {})}
     tested = {name: scores for name, scores in by_metric.items() if scores["test"] is not None}
+    layers = folder.read(folder.layer_statistics.stem)
     samples: Path | None = folder.samples if folder.samples.exists() else None
     return Winner(
         trial=next(trial for trial in trials if trial.number == best["trial"]),
@@ -93,6 +95,7 @@ def winner_of(
         artifact_scores={name: scores["test_float16"] for name, scores in tested.items()},
         artifact=folder.artifact,
         samples=samples,
+        layer_statistics=LayerStatistics.from_json(layers) if layers else None,
         test_look=best.get("test_look", 1),
         learning_rate_factors=best.get("learning_rate_factors", ()),
         baseline=Baseline(**best["baseline"]) if best.get("baseline") else None,

@@ -27,13 +27,14 @@ from searchlab.reporting.formats import times
 from searchlab.reporting.predictions import NumberPredictions, Predictions
 from searchlab.results.baseline import Baseline, measure_baseline
 from searchlab.results.evaluation import attention_maps, gradient_norms, predict_rows
-from searchlab.results.export import export, write_samples
+from searchlab.results.export import export, write_layer_statistics, write_samples
 from searchlab.results.finalists import Finalist
 from searchlab.runs.events import EventHandler, Message, NullHandler
 from searchlab.runs.job import Job
 from searchlab.runs.look_ledger import Look, LookLedger
 from searchlab.runs.trials import TrialRecord, winner_candidates
 from searchlab.runs.workspace import SweepFolder
+from searchlab.scoring import LayerStatistics
 from searchlab.space.sweep import Sweep
 
 MAX_CANDIDATES = 3  # trials that are refitted, one after another, where the refit of a better one diverges
@@ -52,6 +53,7 @@ class Winner:
         predictions: Predictions of the artifact for the test rows, where these are rows with classes or numbers.
         samples: File of what a language model, or a model of pairs of sequences, wrote after each epoch.
         gradient_norms: Norms (T,) of a recurrent model's gradient through time.
+        layer_statistics: Gradients and outputs of each layer of the refit, by epoch; None where they were not measured.
         attention_maps: Attention of the artifact for five training rows, of a model with attention.
         test_look: Number of this look at the test rows, counted over all sweeps of the home; None where they were
             opened before and were not opened again.
@@ -70,6 +72,7 @@ class Winner:
     predictions: Predictions | NumberPredictions | None = field(default=None, repr=False)
     samples: Path | None = None
     gradient_norms: Array | None = field(default=None, repr=False)
+    layer_statistics: LayerStatistics | None = field(default=None, repr=False)
     attention_maps: Sequence[AttentionMap] = field(default=(), repr=False)
     test_look: int | None = 1
     learning_rate_factors: Sequence[float] = ()
@@ -134,7 +137,7 @@ def select_winner(
     """
     device, failures = available_device(job.config.device), []
     for trial in _candidates(job.sweep, trials, finalists)[:MAX_CANDIDATES]:
-        refitted = refit(trial) if refit else refit_locally(job, trial, device)
+        refitted = refit(trial) if refit else refit_locally(job, trial, device, measures_layers=True)
         if refitted.failure is None:
             trainer = restore_trainer(refitted, job, trial, device)
             schedule = replayed_schedule(job, trial)
@@ -153,6 +156,7 @@ def select_winner(
                 predictions=predict_rows(exported.artifact, test) if look else None,
                 samples=write_samples(folder, refitted.texts),
                 gradient_norms=gradient_norms(exported.artifact, job.rows.load()),
+                layer_statistics=write_layer_statistics(folder, refitted.layers),
                 attention_maps=attention_maps(exported.artifact, trainer.data),
                 test_look=look,
                 learning_rate_factors=factors,

@@ -1,4 +1,4 @@
-"""The figures of a winner: predictions, gradient norms through time, maps of attention, a map of word classes."""
+"""The figures of a winner: predictions, gradient norms by layer and through time, attention, a map of word classes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def save_winner_figures(winner: Winner, folder: Path) -> tuple[Path, ...]:
         paths += figures.save_prediction_figures(folder, winner.predictions, saved.predict)
     if winner.gradient_norms is not None:
         paths += figures.save_gradient_figure(folder, winner.gradient_norms)
+    if winner.layer_statistics is not None:
+        paths += figures.save_layer_figure(folder, winner.layer_statistics)
     if winner.attention_maps:
         paths += figures.save_attention_figure(folder, winner.attention_maps)
     if found := word_map(saved):

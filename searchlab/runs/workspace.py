@@ -63,6 +63,11 @@ class SweepFolder:
         return self.path / "samples.txt"
 
     @property
+    def layer_statistics(self) -> Path:
+        """The file of gradients and outputs by layer of the winner while it was trained."""
+        return self.path / "layer_statistics.json"
+
+    @property
     def project(self) -> Path:
         """A copy of the project that the sweep was started with, where processes of other machines train."""
         return self.path / "project"

@@ -8,6 +8,7 @@ from searchlab.reporting.figures.confusion_matrix import plot_confusion_matrix
 from searchlab.reporting.figures.decision_boundary import plot_decision_boundary
 from searchlab.reporting.figures.gradient_through_time import plot_gradient_through_time
 from searchlab.reporting.figures.importance_bars import ShownImportance, plot_importance
+from searchlab.reporting.figures.layer_statistics import plot_layer_statistics
 from searchlab.reporting.figures.learning_curves import plot_learning_curves
 from searchlab.reporting.figures.misclassified_images import plot_misclassified_images
 from searchlab.reporting.figures.optimization_history import plot_optimization_history
@@ -22,6 +23,7 @@ from searchlab.reporting.figures.ranking import plot_ranking
 from searchlab.reporting.figures.save import (
     save_attention_figure,
     save_gradient_figure,
+    save_layer_figure,
     save_number_figures,
     save_prediction_figures,
     save_trial_figures,
@@ -40,6 +42,7 @@ __all__ = [
     "plot_fold_scores",
     "plot_gradient_through_time",
     "plot_importance",
+    "plot_layer_statistics",
     "plot_learning_curves",
     "plot_misclassified_images",
     "plot_optimization_history",
@@ -53,6 +56,7 @@ __all__ = [
     "plot_word_map",
     "save_attention_figure",
     "save_gradient_figure",
+    "save_layer_figure",
     "save_number_figures",
     "save_prediction_figures",
     "save_trial_figures",

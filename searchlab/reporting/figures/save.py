@@ -19,6 +19,7 @@ from searchlab.reporting.figures.confusion_matrix import plot_confusion_matrix
 from searchlab.reporting.figures.decision_boundary import plot_decision_boundary
 from searchlab.reporting.figures.gradient_through_time import plot_gradient_through_time
 from searchlab.reporting.figures.importance_bars import ShownImportance, plot_importance
+from searchlab.reporting.figures.layer_statistics import plot_layer_statistics
 from searchlab.reporting.figures.learning_curves import plot_learning_curves
 from searchlab.reporting.figures.misclassified_images import plot_misclassified_images
 from searchlab.reporting.figures.optimization_history import plot_optimization_history
@@ -33,6 +34,7 @@ from searchlab.reporting.figures.predicted_numbers import plot_predicted_numbers
 from searchlab.reporting.figures.ranking import differences_to_best, plot_ranking
 from searchlab.reporting.figures.word_map import plot_word_map
 from searchlab.reporting.predictions import NumberPredictions, Predictions
+from searchlab.scoring import LayerStatistics
 
 DPI = 120
 MIN_TRIALS = 4  # with a score, for a figure of parameters
@@ -89,6 +91,11 @@ def save_number_figures(folder: Path, predictions: NumberPredictions) -> list[Pa
 def save_gradient_figure(folder: Path, norms: Array) -> list[Path]:
     """Save the figure of a recurrent network's gradient norms (T,) into the folder and return its path in a list."""
     return _save([("gradient-through-time", partial(plot_gradient_through_time, {"winner": norms}))], folder)
+
+
+def save_layer_figure(folder: Path, layers: LayerStatistics) -> list[Path]:
+    """Save the figure of gradients and outputs by layer into the folder and return its path in a list."""
+    return _save([("layer-statistics", partial(plot_layer_statistics, layers))], folder)
 
 
 def save_attention_figure(folder: Path, maps: Sequence[AttentionMap]) -> list[Path]:
