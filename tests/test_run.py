@@ -235,6 +235,16 @@ def test_every_opening_of_the_test_rows_is_told(home):
     assert "opened for the second time: each look" in " ".join(console.export_text().split())
 
 
+@pytest.mark.figures
+def test_figures_of_an_earlier_winner_of_another_kind_are_removed(home):
+    first = run_local(home, spiral_sweep(trials=2))
+    stale = first.figures[0].with_name("gradient-through-time.png")
+    stale.write_bytes(first.figures[0].read_bytes())
+    second = resume("spiral", home=home, sweep=spiral_sweep(trials=2), trials=4)
+    assert not stale.exists()
+    assert sorted(second.figures) == sorted(stale.parent.glob("*.png"))
+
+
 def files_of(home):
     """Return content and time of every file below a folder."""
     return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in home.rglob("*") if path.is_file()}

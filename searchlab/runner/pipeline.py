@@ -187,7 +187,10 @@ class SweepPipeline:
         if self._reused:
             return tuple(sorted(folder.glob("*.png")))
         drawn = save_search_figures(trials, metric.name, metric.goal, folder, others)
-        return drawn + (save_winner_figures(winner, folder) if winner else ())
+        drawn += save_winner_figures(winner, folder) if winner else ()
+        for path in set(folder.glob("*.png")) - set(drawn):  # of an earlier winner of another kind
+            path.unlink()
+        return drawn
 
     def _select_winner(
         self, job: Job, trials: list[TrialRecord], finalists: Sequence[Finalist], refit: RefitTrial
