@@ -13,6 +13,7 @@ from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstim
 from optuna.samplers._tpe.sampler import default_weights
 from optuna.trial import TrialState, create_trial
 
+from searchlab.study import tpe_observations
 from searchlab.study.observation_table import ObservationTable
 from searchlab.study.optuna_samplers import ConditionalTPESampler
 from searchlab.study.parzen_estimator import ParzenEstimator
@@ -139,14 +140,19 @@ def test_a_restarted_sampler_draws_as_a_new_one():
     assert pair.draw(used) == pair.draw(ConditionalTPESampler(77, startup_trials=5))
 
 
-def test_more_startup_trials_than_a_view_holds_end():
-    """A view holds some hundred trials, and the start is counted in all trials."""
-    pair = Pair("minimize")
-    view = pair.observations.view(pair.study, create_trial(value=0.0))
-    assert view.ended_count == 0
-    for _ in range(3):
-        pair.study.add_trial(create_trial(params={"x": 0.5}, distributions={"x": SPACE["dropout"]}, value=1.0))
-    assert TPEObservations().view(pair.study, create_trial(value=0.0)).ended_count == 3
+def test_random_draws_end_although_a_view_holds_fewer_trials_than_are_drawn_at_random(monkeypatch):
+    monkeypatch.setattr(tpe_observations, "MAX_LATEST", 5)
+    pair, drawn = Pair("minimize"), []
+    sample = ConditionalTPESampler._sample
+    monkeypatch.setattr(
+        ConditionalTPESampler, "_sample", lambda self, *rest: drawn.append(number) or sample(self, *rest)
+    )
+    for number in range(45):
+        pair.study.sampler = ConditionalTPESampler(number, startup_trials=40, observations=pair.observations)
+        trial = pair.study.ask()
+        pair.study.tell(trial, pair.suggest(trial))
+    assert min(drawn) == 40, "more than the 30 trials that a view holds"
+    assert set(drawn) == set(range(40, 45))
 
 
 def test_a_table_forgets_and_replaces_trials():

@@ -84,7 +84,7 @@ class BackgroundRay:
             self._settled.set()
 
     def _run_ray(self) -> None:
-        """Start Ray, and end it when the search is over any more, or when one of its processes has died."""
+        """Start Ray, and end it when the search is over, or when one of its processes has died."""
         validate_temporary_folder()
         for variable, value in driver_environment().items():
             os.environ.setdefault(variable, value)  # before Ray is imported, which reads it once
