@@ -197,7 +197,8 @@ def test_a_full_or_read_only_disk_is_reported_and_loses_no_trial(tmp_path, home)
         rm "$1/ballast"; mount -o remount,size=200m "$1"
         mount --bind "$J" "$J"; mount -o remount,bind,ro "$J"
         searchlab resume spiral-mlp 2> "$OUT/journal.err"; echo $? >> "$OUT/codes"
-        umount "$J"; mount -o remount,ro "$1"
+        umount "$J"
+        until mount -o remount,ro "$1"; do sleep 0.2; done  # busy until the processes of the failed command have ended
         searchlab resume spiral-mlp 2> "$OUT/home.err"; echo $? >> "$OUT/codes"
         mount -o remount,rw "$1"
         searchlab resume spiral-mlp --json > "$OUT/result.json"; echo $? >> "$OUT/codes"
