@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from searchlab.data import GaussianNoise as GaussianNoise
     from searchlab.data import GroupKFold as GroupKFold
     from searchlab.data import Holdout as Holdout
+    from searchlab.data import Images as Images
     from searchlab.data import KFold as KFold
     from searchlab.data import Mnist as Mnist
     from searchlab.data import Npz as Npz
     from searchlab.data import Pairs as Pairs
     from searchlab.data import PennTreebank as PennTreebank
+    from searchlab.data import RandomAffine as RandomAffine
     from searchlab.data import Shift as Shift
     from searchlab.data import Spiral as Spiral
     from searchlab.data import StratifiedKFold as StratifiedKFold
@@ -118,11 +120,13 @@ _NAMES_BY_MODULE = {
         "GaussianNoise",
         "GroupKFold",
         "Holdout",
+        "Images",
         "KFold",
         "Mnist",
         "Npz",
         "Pairs",
         "PennTreebank",
+        "RandomAffine",
         "Shift",
         "Spiral",
         "StratifiedKFold",

@@ -13,6 +13,7 @@ import numpy as np
 from searchlab.backend import Array, to_device, to_host, xp_of
 from searchlab.data.augmentation import Augmentation
 from searchlab.data.batch import IGNORED, Batch
+from searchlab.data.image_shape import ImageShape
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Split
 from searchlab.errors import UserMistake
@@ -27,7 +28,7 @@ from searchlab.scoring import EpochScorer, EpochScores
 BuildModel: TypeAlias = Callable[..., Model]
 BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
 BuildSchedule: TypeAlias = Callable[[Replicas, int], Schedule]
-BuildAugmentation: TypeAlias = Callable[[Replicas, tuple[int, int] | None], Augmentation]
+BuildAugmentation: TypeAlias = Callable[[Replicas, ImageShape | None], Augmentation]
 
 DEFAULT_EPOCHS = 20
 MAX_LOSS_GROWTH = 100.0  # loss of an epoch relative to the reference loss: a run that learns never has a larger one

@@ -205,7 +205,7 @@ def x_with(value, *indices):
         ({"x": X[:0], "y": Y[:0]}, "x is empty"),
         ({"x": X[:, :0]}, r"x is empty: its shape is \(60, 0\)"),
         ({"x": X[:, 0]}, r"x must be \(rows, features\), .* got \(60,\)"),
-        ({"x": X.reshape(60, 3, 1, 1)}, "x must be .*images; got"),
+        ({"x": X.reshape(60, 3, 1, 1, 1)}, "x must be .*images .*; got"),
         ({"y": Y[:, None]}, r"y must be one class per row, .* got \(60, 1\)"),
         ({"y": numbers()[:, None, None]}, "y must be one class per row"),
         ({"y": numbers(targets=2)[:, :0]}, "y must be one class per row"),

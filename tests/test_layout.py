@@ -86,6 +86,7 @@ ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all oth
     "rich": ("cli/", "display/"),
     "IPython": ("display/notebook.py",),  # where a notebook has loaded it
     "sklearn": (),
+    "PIL": ("data/image_files.py",),
     "pandas": ("artifact/pyfunc.py", "results/result.py", "results/trial_frames.py"),  # MLflow needs pandas
     "safetensors": ("artifact/safetensors_file.py",),
     "scipy": ("study/parzen_estimator.py", "study/samplers.py"),
@@ -109,6 +110,7 @@ LARGE_PACKAGES = (
     "matplotlib",
     "sklearn",
     "pandas",
+    "PIL",
     "scipy",
     "cupy",
     "torch",

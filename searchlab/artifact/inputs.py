@@ -19,8 +19,8 @@ def as_rows_of(manifest: Mapping[str, Any], x: Any, dtype: Any) -> Array:
 
     Args:
         manifest: The manifest; `inputs.features` has the names of the columns, where they have any.
-        x: Inputs (B, features), images (B, height, width), or a pandas frame with the columns of the training data in
-            any order.
+        x: Inputs (B, features), images (B, height, width) or (B, height, width, channels), or a pandas frame with the
+            columns of the training data in any order.
         dtype: Type of the numbers.
 
     Raises:
@@ -33,7 +33,7 @@ def as_rows_of(manifest: Mapping[str, Any], x: Any, dtype: Any) -> Array:
         rows: Array = np.array(x, dtype=dtype)  # a copy
     except (TypeError, ValueError) as error:
         raise UserMistake(f"the inputs are not an array of numbers ({error}).") from error
-    if rows.ndim == 3 and rows.shape[1] * rows.shape[2] == width:
+    if rows.ndim in (3, 4) and np.prod(rows.shape[1:]) == width:
         rows = rows.reshape(len(rows), -1)
     if rows.ndim != 2 or rows.shape[1] != width:
         columns = f": {_listed(names)}" if names else ""

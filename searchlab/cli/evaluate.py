@@ -16,9 +16,9 @@ from searchlab.errors import UserMistake
 @click.argument("name")
 @click.option(
     "--data",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="New data: .csv, .tsv, .npz or .txt; default: the test rows of the sweep.",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="PATH",
+    help="New data: .csv, .tsv, .npz, .txt, or a folder of images by class; default: the test rows of the sweep.",
 )
 @click.option("--look-again", is_flag=True, help="Measure on test rows that were opened before, for another winner.")
 @storage_option
@@ -34,7 +34,7 @@ def evaluate_command(
     output = Output(as_json)
     if (Path(name) / "manifest.json").is_file():
         if data is None:
-            raise UserMistake("the folder of an artifact has no test rows; --data FILE names new data.")
+            raise UserMistake("the folder of an artifact has no test rows; --data PATH names new data.")
         folder, root = find_artifact(name, home)
         sys.path.insert(0, str(root))
         found = evaluate_artifact(folder, data)

@@ -6,7 +6,7 @@ import csv
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 
 @click.command("predict")
 @click.argument("name")
-@click.argument("input", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("input", type=click.Path(exists=True, path_type=Path))
 @click.option("--probabilities", is_flag=True, help="Print the probability of every class, not of the likeliest alone.")
 @home_option
 @json_option
 def predict_command(name: str, input: Path, probabilities: bool, home: str, as_json: bool) -> None:
     """Print as CSV what the network NAME, a sweep or an artifact's folder, predicts for the rows of INPUT.
 
-    INPUT is a .csv or .tsv file with a header, an .npy file with rows, or a .txt file with a source on each line.
+    INPUT is a .csv or .tsv file with a header, an .npy file with rows, a .txt file with a source on each line, or an
+    image or a folder of images.
     """
+    from searchlab.results.new_images import holds_images
+
     output, saved = Output(as_json), load_artifact(name, home)
-    if input.suffix == ".txt":
+    if holds_images(input):
+        header, rows = _predict_images(saved, input, probabilities)
+    elif input.suffix == ".txt":
         header, rows = _translations(saved, input)
     else:
         from searchlab.artifact.prediction_table import prediction_table
@@ -43,6 +48,16 @@ def predict_command(name: str, input: Path, probabilities: bool, home: str, as_j
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
+
+
+def _predict_images(saved: Artifact, path: Path, probabilities: bool) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+    """Return the table of the predictions for image files, whose first column is the file."""
+    from searchlab.artifact.prediction_table import prediction_table
+    from searchlab.results.new_images import read_image_inputs
+
+    files, pixels = read_image_inputs(saved, path)
+    header, rows = prediction_table(saved, pixels, probabilities=probabilities)
+    return ["file", *header], [[str(file), *row] for file, row in zip(files, rows, strict=True)]
 
 
 def _read_rows(saved: Artifact, path: Path, output: Output) -> Array:
@@ -59,7 +74,7 @@ def _read_rows(saved: Artifact, path: Path, output: Output) -> Array:
     from searchlab.data.csv_columns import DELIMITERS, CsvColumns
 
     if path.suffix not in DELIMITERS:
-        raise UserMistake(f"{path} is neither .csv, .tsv, .npy nor .txt.")
+        raise UserMistake(f"{path} is neither .csv, .tsv, .npy, .txt nor an image.")
 
     columns = CsvColumns.read(path, DELIMITERS[path.suffix])
     names = feature_names(saved.manifest) or columns.header

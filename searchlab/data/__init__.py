@@ -1,9 +1,9 @@
 """Data sets, validation schemes that cut their rows into folds, and the batches that models are given.
 
 A `Dataset` is a small description of data: `Digits`, `Mnist`, `FashionMnist`, `Spiral`, `PennTreebank`, `Addition`,
-`Dates`, or a user's own `Arrays`, `Npz`, `Csv`, `Text` and `Pairs`. It loads a `LoadedDataset`: `Examples` for
-independent rows, `TokenStream` for text, `SequencePairs` for pairs of sequences. A `Validation` scheme such as `KFold`
-cuts the training rows into a `Split`. Trainers read a `Batch` at a time.
+`Dates`, or a user's own `Arrays`, `Npz`, `Csv`, `Images`, `Text` and `Pairs`. It loads a `LoadedDataset`: `Examples`
+for independent rows, `TokenStream` for text, `SequencePairs` for pairs of sequences. A `Validation` scheme such as
+`KFold` cuts the training rows into a `Split`. Trainers read a `Batch` at a time.
 """
 
 from searchlab.data.addition import Addition
@@ -18,10 +18,12 @@ from searchlab.data.digits import Digits
 from searchlab.data.examples import Examples
 from searchlab.data.fashion_mnist import FashionMnist
 from searchlab.data.holdout import EveryRow, Holdout
+from searchlab.data.image_folder import Images
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.mnist import Mnist
 from searchlab.data.pairs import Pairs
 from searchlab.data.penn_treebank import PennTreebank
+from searchlab.data.random_affine import RandomAffine
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat, SequencePairs
 from searchlab.data.spiral import Spiral
@@ -50,12 +52,14 @@ __all__ = [
     "GaussianNoise",
     "GroupKFold",
     "Holdout",
+    "Images",
     "KFold",
     "LoadedDataset",
     "Mnist",
     "Npz",
     "Pairs",
     "PennTreebank",
+    "RandomAffine",
     "Rows",
     "Scaling",
     "SequenceFormat",

@@ -16,7 +16,7 @@ MAX_ROUNDING = 1e-5  # of float32, as a share of the standard deviation of a col
 
 
 def validate_inputs(x: Any, name: str) -> Array:
-    """Return a read-only copy of inputs (N, F) or (N, H, W).
+    """Return a read-only copy of inputs (N, F), (N, H, W) or (N, H, W, C).
 
     Raises:
         UserMistake: When they are not finite numbers of such a shape.
@@ -24,8 +24,11 @@ def validate_inputs(x: Any, name: str) -> Array:
     array = _as_array(x, name)
     if array.dtype.kind not in "iubf":
         raise UserMistake(f"{name} must be numeric; its dtype is {array.dtype}.")
-    if array.ndim not in (2, 3):
-        raise UserMistake(f"{name} must be (rows, features), or (rows, height, width) for images; got {array.shape}.")
+    if array.ndim not in (2, 3, 4):
+        raise UserMistake(
+            f"{name} must be (rows, features), or for images (rows, height, width) or (rows, height, width, channels); "
+            f"got {array.shape}."
+        )
     if not array.size:
         raise UserMistake(f"{name} is empty: its shape is {array.shape}.")
     as_finite_float32(array, name)

@@ -19,6 +19,7 @@ from searchlab.data.array_validation import (
     validate_targets,
 )
 from searchlab.data.examples import Examples
+from searchlab.data.image_shape import ImageShape
 from searchlab.data.train_test_split import draw_test_rows
 from searchlab.errors import UserMistake
 from searchlab.wording import count
@@ -33,7 +34,7 @@ class Arrays:
     class.
 
     Args:
-        x: Inputs, (N, F) or images (N, H, W).
+        x: Inputs, (N, F), or images (N, H, W) or (N, H, W, C) with C channels.
         y: Targets: classes (N,), or floats (N,) or (N, T) to predict.
         x_test: Inputs of the test rows; default None draws test rows from x. Given together with `y_test`.
         y_test: Targets of the test rows.
@@ -47,7 +48,7 @@ class Arrays:
         standardize_targets: Whether each replica trains on numbers to predict with mean 0 and scale 1 on its own
             training rows; scores and predictions stay in the unit of y. Default None: unless all numbers are 0 or 1, or
             each row of several numbers is a distribution, as the cross-entropy losses need.
-        image_shape: (height, width) where rows of shape (F,) are images; default None.
+        image_shape: (height, width) or (height, width, channels) where rows of shape (F,) are images; default None.
         seed: Seed of the draw of test rows, default 0.
 
     Raises:
@@ -75,7 +76,7 @@ class Arrays:
     groups: Array | None = None
     standardize: bool = True
     standardize_targets: bool | None = None
-    image_shape: tuple[int, int] | None = None
+    image_shape: ImageShape | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -123,7 +124,7 @@ class Arrays:
             as_rows(x[rows], precise_float_type(self.x) if self.standardize else np.float32),
             self._encoded_targets(y, classes, y_name)[rows],
             _output_count(self.y, classes),
-            image_shape=self.x.shape[1:] if self.x.ndim == 3 else self.image_shape,
+            image_shape=self.x.shape[1:] if self.x.ndim > 2 else self.image_shape,
             target_names=target_names,
             feature_names=self.feature_names,
             groups=None if groups is None else np.unique(groups, return_inverse=True)[1][rows],
@@ -196,11 +197,14 @@ class Arrays:
         if image_shape is None:
             return
         if (
-            len(image_shape) != 2
+            len(image_shape) not in (2, 3)
             or np.prod(image_shape) != np.prod(row_shape)
-            or (len(row_shape) == 2 and image_shape != row_shape)
+            or (len(row_shape) > 1 and image_shape != row_shape)
         ):
-            raise UserMistake(f"image_shape={image_shape} is not (height, width) of rows of shape {row_shape}.")
+            raise UserMistake(
+                f"image_shape={image_shape} is not (height, width) or (height, width, channels) of rows of shape "
+                f"{row_shape}."
+            )
 
     def _test_mask(self) -> Array:
         """Return which rows of x are test rows, booleans (N,): none where test rows are given."""

@@ -1,4 +1,7 @@
-"""Training inputs that are changed at random in every step: noise for any numbers, shifts for images."""
+"""Training inputs that are changed at random in every step: noise for any numbers, shifts for images.
+
+Rotation, zoom and flips are in `searchlab.data.random_affine`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from searchlab.backend import Array, to_host
+from searchlab.data.image_shape import ImageShape
 from searchlab.errors import UserMistake
 from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
 
@@ -21,7 +25,7 @@ class Augmentation(HasReplicaAxis, ABC):
 
     Args:
         replicas: The R replicas, which draw the random numbers.
-        image_shape: (height, width) where each row is an image; None otherwise.
+        image_shape: (height, width) or (height, width, channels) where each row is an image; None otherwise.
 
     Example:
         >>> import numpy as np
@@ -34,7 +38,7 @@ class Augmentation(HasReplicaAxis, ABC):
         [[[-1.0, -1.0, -1.0], [-1.0, -1.0, -1.0]]]
     """
 
-    def __init__(self, replicas: Replicas, image_shape: tuple[int, int] | None) -> None:
+    def __init__(self, replicas: Replicas, image_shape: ImageShape | None) -> None:
         self.replicas, self.image_shape = replicas, image_shape
 
     @abstractmethod
@@ -65,7 +69,7 @@ class GaussianNoise(Augmentation):
         [0.0, 0.5]
     """
 
-    def __init__(self, replicas: Replicas, image_shape: tuple[int, int] | None, *, scale: PerReplica = 0.1) -> None:
+    def __init__(self, replicas: Replicas, image_shape: ImageShape | None, *, scale: PerReplica = 0.1) -> None:
         super().__init__(replicas, image_shape)
         self.scale = replicas.vector(scale)  # (R,)
         if not (to_host(self.scale) >= 0.0).all():
@@ -77,7 +81,7 @@ class GaussianNoise(Augmentation):
         Box and Muller (1958): each random 32-bit word gives a radius and an angle, and so two normal numbers.
         """
         xp, size = self.replicas.xp, math.prod(x.shape[1:])
-        first, second = _half_words(self.replicas, (size + 1) // 2)
+        first, second = half_words(self.replicas, (size + 1) // 2)
         radius = xp.sqrt(-2.0 * xp.log((first + 0.5) / HALF_WORD_VALUES)) * self.scale[:, None]
         angle = second * (2.0 * math.pi / HALF_WORD_VALUES)
         noise = xp.concatenate([radius * xp.cos(angle), radius * xp.sin(angle)], axis=1)
@@ -90,7 +94,7 @@ class Shift(Augmentation):
 
     Args:
         replicas: The R replicas, which draw the shifts.
-        image_shape: (height, width) of the images.
+        image_shape: (height, width) or (height, width, channels) of the images.
         pixels: Largest shift in each direction, a whole number of pixels, one per replica allowed; default 2.
 
     Raises:
@@ -106,29 +110,27 @@ class Shift(Augmentation):
         [[4.0, 5.0, 6.0], [7.0, 8.0, 9.0], [0.0, 0.0, 0.0]]
     """
 
-    def __init__(self, replicas: Replicas, image_shape: tuple[int, int] | None, *, pixels: PerReplica = 2) -> None:
-        if image_shape is None:
-            raise UserMistake("Shift needs images, and this data set does not give the height and width of its rows.")
+    def __init__(self, replicas: Replicas, image_shape: ImageShape | None, *, pixels: PerReplica = 2) -> None:
+        self.height, self.width, self.channels = image_sides(image_shape, "Shift")
         super().__init__(replicas, image_shape)
-        self.height, self.width = image_shape
         self.pixels = replicas.vector(pixels)  # (R,)
         shifts = to_host(self.pixels)
-        if not ((shifts >= 0) & (shifts == shifts.round()) & (shifts <= min(image_shape))).all():
+        if not ((shifts >= 0) & (shifts == shifts.round()) & (shifts <= min(self.height, self.width))).all():
             raise UserMistake(
-                f"Shift takes whole numbers of pixels from 0 to {min(image_shape)}, got {shifts.tolist()}."
+                f"Shift takes whole numbers of pixels from 0 to {min(self.height, self.width)}, got {shifts.tolist()}."
             )
         self.border = int(shifts.max())
 
     def apply(self, x: Array) -> Array:
-        """Return the shifted images (R, B, height * width)."""
+        """Return the shifted images (R, B, height * width * channels)."""
         xp, height, width, border = self.replicas.xp, self.height, self.width, self.border
         R, B = x.shape[:2]
-        padded = xp.zeros((R, B, height + 2 * border, width + 2 * border), dtype=x.dtype)
-        padded[:, :, border : border + height, border : border + width] = x.reshape(R, B, height, width)
+        padded = xp.zeros((R, B, height + 2 * border, width + 2 * border, self.channels), dtype=x.dtype)
+        padded[:, :, border : border + height, border : border + width] = x.reshape(R, B, height, width, -1)
         top, left = (
             xp.floor(half / HALF_WORD_VALUES * (2.0 * self.pixels + 1.0)[:, None]).astype(xp.intp)
             + (border - self.pixels.astype(xp.intp))[:, None]
-            for half in _half_words(self.replicas, B)
+            for half in half_words(self.replicas, B)
         )  # (R, B): where in the padded image each window begins
         replica, image = xp.arange(R)[:, None, None, None], xp.arange(B)[:, None, None]
         rows = (top[:, :, None] + xp.arange(height))[:, :, :, None]
@@ -137,7 +139,17 @@ class Shift(Augmentation):
         return shifted
 
 
-def _half_words(replicas: Replicas, count: int) -> tuple[Any, Any]:
+def image_sides(image_shape: ImageShape | None, augmentation: str) -> tuple[int, int, int]:
+    """Return the height, width and channels of images; raise UserMistake where rows are no images."""
+    if image_shape is None:
+        raise UserMistake(
+            f"{augmentation} needs images, and this data set does not give the height and width of its rows."
+        )
+    height, width, channels = (*image_shape, 1)[:3]
+    return height, width, channels
+
+
+def half_words(replicas: Replicas, count: int) -> tuple[Any, Any]:
     """Return two arrays (R, count) of the replicas' float dtype with whole values in [0, 65,536)."""
     words = replicas.random_uint32(count)
     low, high = words & replicas.xp.uint32(0xFFFF), words >> replicas.xp.uint32(16)

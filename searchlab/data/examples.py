@@ -9,6 +9,7 @@ import numpy as np
 
 from searchlab.backend import Array, Device, select_rows, to_device, to_host, xp_of
 from searchlab.data.batch import Batch
+from searchlab.data.image_shape import ImageShape
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling, mean_and_scale
 from searchlab.data.shuffled_rows import ShuffledRows
@@ -25,7 +26,7 @@ class Examples(ShuffledRows):
         y: Targets: classes (N,), whole numbers in [0, outputs), or numbers (N, outputs) of float32; with
             `standardize_targets` also of float64.
         outputs: Number of classes, or of numbers to predict for each row.
-        image_shape: (height, width) where each row is an image; default None.
+        image_shape: (height, width) or (height, width, channels) where each row is an image; default None.
         target_names: The name of each class or of each number to predict, (outputs,); default None.
         feature_names: The name of each input, (features,); default None.
         groups: The group of each row, whole numbers (N,); default None for independent rows.
@@ -52,7 +53,7 @@ class Examples(ShuffledRows):
         y: Array,
         outputs: int,
         *,
-        image_shape: tuple[int, int] | None = None,
+        image_shape: ImageShape | None = None,
         target_names: tuple[str, ...] | None = None,
         feature_names: tuple[str, ...] | None = None,
         groups: Array | None = None,

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from searchlab.backend import Device
 from searchlab.data.batch import Batch
+from searchlab.data.image_shape import ImageShape
 from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split, Splittable
 from searchlab.data.vocabulary import Vocabulary
@@ -36,8 +37,8 @@ class LoadedDataset(Splittable, Protocol):
         """The sizes that a model's constructor takes after the replicas: (features, outputs), or (V,) for text."""
 
     @property
-    def image_shape(self) -> tuple[int, int] | None:
-        """Height and width where each row is an image; None otherwise."""
+    def image_shape(self) -> ImageShape | None:
+        """(height, width) or (height, width, channels) where each row is an image; None otherwise."""
 
     @property
     def scaling(self) -> Scaling | None:

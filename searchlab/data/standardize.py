@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from searchlab.backend import Array, Device
 from searchlab.data.batch import Batch
+from searchlab.data.image_shape import ImageShape
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split
@@ -53,7 +54,7 @@ class Standardized(HasReplicaAxis):
         return self.data.groups
 
     @property
-    def image_shape(self) -> tuple[int, int] | None:
+    def image_shape(self) -> ImageShape | None:
         """The image shape of the wrapped data."""
         return self.data.image_shape
 

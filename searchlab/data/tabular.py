@@ -16,6 +16,7 @@ from searchlab.data.arrays import Arrays
 from searchlab.data.csv_columns import CsvColumns, parse_number
 from searchlab.data.data_folder import find_file
 from searchlab.data.examples import Examples
+from searchlab.data.image_shape import ImageShape
 from searchlab.data.npz_file import load_npz
 from searchlab.errors import UserMistake
 
@@ -43,7 +44,7 @@ class Npz:
         standardize_targets: Whether each replica trains on numbers to predict with mean 0 and scale 1 on its own
             training rows; scores and predictions stay in the unit of the targets. Default None: unless all numbers
             are 0 or 1, or each row of several numbers is a distribution, as the cross-entropy losses need.
-        image_shape: (height, width) where rows are images; default None.
+        image_shape: (height, width) or (height, width, channels) where rows are images; default None.
         seed: Seed of the draw of test rows, default 0.
 
     Raises:
@@ -70,7 +71,7 @@ class Npz:
     target_names: tuple[str, ...] | None = None
     standardize: bool = True
     standardize_targets: bool | None = None
-    image_shape: tuple[int, int] | None = None
+    image_shape: ImageShape | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

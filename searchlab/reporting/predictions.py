@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from searchlab.backend import Array
+from searchlab.data.image_shape import ImageShape
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,14 @@ class Predictions:
         x: Inputs (N, F).
         labels: True classes (N,).
         scores: Scores (N, C) of the network, before the softmax.
-        image_shape: Height and width of an input that is an image, else None.
+        image_shape: (height, width) or (height, width, channels) of an input that is an image, else None.
         class_names: Names of the classes, where they have any.
     """
 
     x: Array
     labels: Array
     scores: Array
-    image_shape: tuple[int, int] | None = None
+    image_shape: ImageShape | None = None
     class_names: tuple[str, ...] | None = None
 
 

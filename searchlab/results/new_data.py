@@ -19,6 +19,7 @@ from searchlab.data.text import Text
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import tokenize
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.results.new_images import load_labeled_images
 
 
 def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
@@ -26,13 +27,15 @@ def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
 
     Args:
         saved: The artifact, whose manifest describes the data of its sweep.
-        path: A .csv or .tsv file with the columns of the sweep's, an .npz file with `x` and `y`, or a .txt file for a
-            language model.
+        path: A .csv or .tsv file with the columns of the sweep's, an .npz file with `x` and `y`, a .txt file for a
+            language model, or a folder of images that has a folder for each class.
 
     Raises:
         UserMistake: When the file does not fit the artifact, such as a class or a column that it does not know.
         WorldFault: When the file cannot be read.
     """
+    if path.is_dir():
+        return load_labeled_images(saved, path)
     task, described = saved.manifest.get("task"), saved.manifest.get("data") or {}
     if path.suffix == ".txt" and task == "language model":
         return _read_text(saved, path, described.get("window", Text.window))
@@ -49,8 +52,8 @@ def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
             return _examples(saved, arrays["x"], arrays["y"])
     kind = f"{described.get('kind', 'other data')} with a network for {task or 'data of another kind'}"
     raise UserMistake(
-        f"{path} cannot be used: new data is a .csv or .tsv for a sweep with Csv, an .npz with x and y for rows, or a "
-        f".txt for a language model; this sweep has {kind}."
+        f"{path} cannot be used: new data is a .csv or .tsv for a sweep with Csv, an .npz with x and y for rows, a "
+        f".txt for a language model, or a folder of images for a sweep with Images; this sweep has {kind}."
     )
 
 

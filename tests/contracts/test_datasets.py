@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import searchlab.data as data
 from searchlab.data import (
@@ -17,6 +18,7 @@ from searchlab.data import (
     EveryRow,
     Examples,
     FashionMnist,
+    Images,
     Mnist,
     Npz,
     Pairs,
@@ -68,6 +70,7 @@ CASES = {
         Pairs("pairs.tsv", unit="word", min_count=2),
         Pairs("pairs.tsv", shared_vocabulary=True, padding="learned", test_size=0.3),
     ],
+    Images: [Images("shapes", image_size=4), Images("shapes", image_size=(3, 5), color_mode="rgb", standardize=True)],
     Csv: [Csv("data.csv", target="kind", groups="group"), Csv("data.csv", target="b", ignore=("kind", "group"))],
 }
 
@@ -87,6 +90,9 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "data.csv").write_text("\n".join(["a,b,c,kind,group", *lines]))
     numbers = np.random.default_rng(0).integers(40, size=(150, 2))  # some sources occur twice
     (tmp_path / "pairs.tsv").write_text("".join(f"{a} and {b}\t{a + b} in all\n" for a, b in numbers))
+    for number in range(40):
+        (folder := tmp_path / "shapes" / ANSWERS[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[number]).save(folder / f"{number}.png")
     words = np.random.default_rng(0).integers(30, size=2000)
     (tmp_path / "data.txt").write_text("".join("\n" if word == 0 else f"{ANSWERS[word % 2]}{word} " for word in words))
 

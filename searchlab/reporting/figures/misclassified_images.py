@@ -31,7 +31,7 @@ def plot_misclassified_images(predictions: Predictions, limit: int = 24) -> Figu
     """Plot the images that were assigned to a wrong class with the highest probability, the highest first."""
     if predictions.image_shape is None:
         raise ValueError("these predictions are not of images")
-    height, width = predictions.image_shape
+    height, width = predictions.image_shape[:2]
     labels, shares = np.ravel(predictions.labels).astype(np.int64), softmax(predictions.scores)
     errors = most_confident_errors(labels, shares)
     rows = errors[:limit]
@@ -42,7 +42,7 @@ def plot_misclassified_images(predictions: Predictions, limit: int = 24) -> Figu
     figure, axes = _new_image_figure(images_height)
     if not len(rows):
         return show_message(figure, axes, "no errors" if len(labels) else "no images")
-    images = np.asarray(predictions.x, dtype=np.float64)[rows].reshape(-1, height, width)
+    images = np.asarray(predictions.x, dtype=np.float64)[rows].reshape(-1, *predictions.image_shape)
     _draw_images(axes, images, [("  " if columns == 8 else "\n").join(caption) for caption in captions], columns)
     some = f"{len(rows)} of {len(errors):,} errors" if len(rows) < len(errors) else f"all {len(rows)} errors"
     add_subtitle(axes, f"{some} in {len(labels):,} images; captions: true → predicted class, and its probability")
@@ -78,8 +78,11 @@ def _caption(label: int, shares: FloatArray, names: Sequence[str] | None) -> tup
 
 
 def _draw_images(axes: Axes, images: FloatArray, captions: Sequence[str], columns: int) -> None:
-    """Draw the images (n, H, W) row by row from the top left, each below its caption; their longer side is 1 long."""
-    height, width = (side / max(images.shape[1:]) for side in images.shape[1:])
+    """Draw the images (n, H, W) or (n, H, W, 3) row by row from the top left, each below its caption.
+
+    Their longer side is 1 long.
+    """
+    height, width = (side / max(images.shape[1:3]) for side in images.shape[1:3])
     low, high = float(np.nanmin(images)), float(np.nanmax(images))
     dark_on_white = np.mean(images == low) > DARK_SHARE
     look: dict[str, Any] = {"cmap": "gray_r" if dark_on_white else "gray", "vmin": low, "vmax": high}
