@@ -13,6 +13,7 @@ from tests.chaos.observed_sweep import NAME, ObservedSweep
 from tests.chaos.processes import of_kind
 from tests.terminal import SPEC
 from tests.waiting import wait_for
+from tests.without_figures import PROGRAM
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,7 @@ CHANGE = "the search continues on Ray Tune"
 
 @pytest.fixture
 def sweep(home):
-    observed = ObservedSweep(home)
+    observed = ObservedSweep(home, PROGRAM)
     yield observed
     observed.clear()
 
