@@ -93,6 +93,15 @@ def home(tmp_path, fresh_store):
     return folder
 
 
+@pytest.fixture(scope="module")
+def shared_ray():
+    """A Ray with two cores for all tests of a file: to start one takes ten times as long as a small sweep."""
+    from tests.local_cluster import local_ray
+
+    with local_ray(num_cpus=2):
+        yield
+
+
 @pytest.fixture
 def free_port():
     """A free TCP port of the loopback interface."""

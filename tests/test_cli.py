@@ -244,9 +244,31 @@ def test_ui_without_an_mlflow_store_is_rejected(tmp_path):
     assert "no record" in error_message(run_cli("ui", home=tmp_path / "home"), 2)
 
 
-@pytest.mark.slow
+SERVE = """
+import os, sys
+from pathlib import Path
+from searchlab.cli.servers import serve
+port, folder = sys.argv[1], Path(sys.argv[2])
+command = [sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"]
+url, ready = f"http://127.0.0.1:{port}/", lambda: print("ready", flush=True)
+serve([command], dict(os.environ), folder, folder / "log", url, ready)
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_ui_serves_the_dashboard_until_a_signal_stops_it(home, free_port, number):
+def test_servers_end_with_a_signal_to_the_command(tmp_path, free_port, number):
+    command = [sys.executable, "-c", SERVE, str(free_port), str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.communicate(timeout=DEADLINE) == ("", "")
+        assert process.returncode == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", free_port)) != 0
+
+
+@pytest.mark.slow
+def test_ui_serves_the_dashboard_until_a_signal_stops_it(home, free_port):
     command = [
         sys.executable,
         "-m",
@@ -272,7 +294,7 @@ def test_ui_serves_the_dashboard_until_a_signal_stops_it(home, free_port, number
                 time.sleep(0.3)
         second = run_cli("ui", "--port", free_port, home=home)
         assert "is taken" in error_message(second, 1)
-        server.send_signal(number)
+        server.send_signal(signal.SIGHUP)  # as when the terminal is closed
         assert server.wait(DEADLINE) == 0
         with socket.socket() as probe:  # the server that it started has ended too
             assert probe.connect_ex(("127.0.0.1", free_port)) != 0
