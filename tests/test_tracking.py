@@ -295,7 +295,7 @@ def test_nothing_is_lost_when_the_recording_process_is_killed_repeatedly(home):
     trials = range(30)
     with recording(store_uri(home), record_of(home)) as recorder:
         forward(events(trials), recorder)
-        for count in (0, 8, 20):
+        for count in (0, 12):
             wait_for(lambda count=count: len(runs_of(home)) > count)
             killed = recorder.pid
             os.kill(killed, signal.SIGKILL)
