@@ -16,23 +16,39 @@ from searchlab.data import mnist, penn_treebank
 from searchlab.data.data_folder import data_folder
 
 ROOT = Path(__file__).parents[1]
+LONG = (  # files and folders whose slow tests take minutes, the longest first
+    "tests/cluster/", "tests/chaos/", "tests/test_engines.py", "tests/test_local_ray.py", "tests/test_signals.py",
+    "tests/test_auto.py", "tests/test_kill.py", "tests/test_stop.py", "tests/test_tracking.py",
+    "tests/test_world_faults.py", "tests/test_logged_model.py", "tests/browser/", "tests/test_damaged_record.py",
+    "tests/test_secrets.py", "tests/test_mlflow_away.py",
+)  # fmt: skip
 
 np.seterr(all="raise")  # floating-point errors are failures; the trainer itself handles NaN and overflow
 
 
-def pytest_collection_modifyitems(items):
-    """Skip GPU tests where there is no CUDA device."""
+def pytest_collection_modifyitems(config, items):
+    """Skip GPU tests where there is no CUDA device; with several processes, the files that take long come first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _position(item.nodeid))
     reason = unavailable_reason("cuda")
     for item in items:
         if reason and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def _position(nodeid):
+    return next((position for position, name in enumerate(LONG) if nodeid.startswith(name)), len(LONG))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `--dist loadfile`, run all files of tests/cluster in one process, because they share one cluster."""
+    """With `--dist loadfile`, run all files of tests/cluster in one process, because they share one cluster.
+
+    The files keep the order of the collection: by default, the ones with the most tests come first.
+    """
     if config.getvalue("dist") != "loadfile":
         return None
+    config.option.loadscopereorder = False
     from xdist.scheduler import LoadFileScheduling
 
     class ClusterInOneProcess(LoadFileScheduling):
@@ -91,6 +107,15 @@ def home(tmp_path, fresh_store):
     folder.mkdir()
     shutil.copy(fresh_store, folder / "mlflow.db")
     return folder
+
+
+@pytest.fixture(scope="module")
+def shared_ray():
+    """A Ray with two cores for all tests of a file: to start one takes ten times as long as a small sweep."""
+    from tests.local_cluster import local_ray
+
+    with local_ray(num_cpus=2):
+        yield
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""A terminal for tests, which runs `searchlab` commands as processes, each in a session of its own."""
+"""A terminal for tests, which runs `searchlab` commands as processes, each in a session of its own.
+
+A sweep that ends there has no figures: no test looks at them, and they take longer than these sweeps.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 from searchlab.study.reading import read_trials
 from tests.chaos.processes import kill, members
 from tests.conftest import ROOT
 from tests.waiting import DEADLINE
+from tests.without_figures import PROGRAM
 
 SPEC = ROOT / "tests" / "chaos" / "sweep.py"
 
@@ -57,7 +60,7 @@ class Terminal:
 
     def start(self, *arguments):
         """Start `searchlab` with these arguments, and --json."""
-        command = [sys.executable, "-m", "searchlab.cli", *map(str, arguments), "--home", str(self.home), "--json"]
+        command = [*PROGRAM, *map(str, arguments), "--home", str(self.home), "--json"]
         number = len(self.processes)
         with (self.home / f"{number}.out").open("wb") as out, (self.home / f"{number}.err").open("wb") as err:
             process = subprocess.Popen(

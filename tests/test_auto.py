@@ -200,7 +200,6 @@ def check_change(starts, handler, trials):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"fuse": 1},
         {"fuse": 3},
         {"generation": 6},
         {"fuse": 1, "sweep": spiral_sweep(pruner=Halving(reduction_factor=2, first_rung=1, min_survivors=1), epochs=8)},

@@ -98,19 +98,18 @@ def test_an_invalid_grid_is_rejected_before_anything_is_written(tmp_path, lr, tr
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.slow
 def test_a_partly_searched_grid_can_be_completed(home, tmp_path):
     path = write_sweep_file(tmp_path, GRID_FILE.format(lr="0.1", trials=""))
-    finished = run_cli_process(
+    finished = run_cli(
         "run", path, "--engine", "local", "--trials", "4", "--no-tracking", "--json", home=home, cwd=tmp_path
     )
     assert json.loads(finished.stdout)["trials"]["complete"] == 4
-    error = error_message(run_cli_process("resume", "mine", "--trials", "10", home=home, cwd=tmp_path), 2)
+    error = error_message(run_cli("resume", "mine", "--trials", "10", home=home, cwd=tmp_path), 2)
     assert "9 combinations" in error
     assert "trials=10" in error
-    wrong = run_cli_process("resume", "mine", "--trials", "more", home=home, cwd=tmp_path)
+    wrong = run_cli("resume", "mine", "--trials", "more", home=home, cwd=tmp_path)
     assert (wrong.returncode, "neither a number of trials nor +N" in wrong.stderr) == (2, True)
-    more = run_cli_process("resume", "mine", "--trials", "+5", "--json", home=home, cwd=tmp_path)
+    more = run_cli("resume", "mine", "--trials", "+5", "--json", home=home, cwd=tmp_path)
     assert json.loads(more.stdout)["trials"] == {"asked": 9, "complete": 9, "pruned": 0, "failed": 0}
 
 
@@ -131,17 +130,17 @@ def test_run_list_and_resume_print_json(home):
     assert "winner" in finished.stderr
     assert "searchlab ui" in finished.stderr
 
-    (sweep,) = json.loads(run_cli_process("list", "--json", home=home).stdout)["sweeps"]
+    (sweep,) = json.loads(run_cli("list", "--json", home=home).stdout)["sweeps"]
     assert (sweep["sweep"], sweep["state"], sweep["complete"]) == ("spiral-mlp", "finished", 2)
 
-    more = run_cli_process("resume", "spiral-mlp", "--trials", "3", "--json", home=home)
+    more = run_cli("resume", "spiral-mlp", "--trials", "3", "--json", home=home)
     extended = json.loads(more.stdout)
     assert extended["trials"]["complete"] == 3
     assert extended["run_id"] == result["run_id"]
 
 
 def test_run_prints_the_best_trials_the_winner_and_its_files(home):
-    finished = run_cli_process("run", SPIRAL, *QUICK, "--name", "named", home=home)
+    finished = run_cli("run", SPIRAL, *QUICK, "--name", "named", home=home)
     assert finished.returncode == 0, finished.stderr
     for word in ("named: 2 trials", "accuracy", "hidden", "winner", "test accuracy", "artifact", "report"):
         assert word in finished.stdout
@@ -245,9 +244,31 @@ def test_ui_without_an_mlflow_store_is_rejected(tmp_path):
     assert "no record" in error_message(run_cli("ui", home=tmp_path / "home"), 2)
 
 
-@pytest.mark.slow
+SERVE = """
+import os, sys
+from pathlib import Path
+from searchlab.cli.servers import serve
+port, folder = sys.argv[1], Path(sys.argv[2])
+command = [sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"]
+url, ready = f"http://127.0.0.1:{port}/", lambda: print("ready", flush=True)
+serve([command], dict(os.environ), folder, folder / "log", url, ready)
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_ui_serves_the_dashboard_until_a_signal_stops_it(home, free_port, number):
+def test_servers_end_with_a_signal_to_the_command(tmp_path, free_port, number):
+    command = [sys.executable, "-c", SERVE, str(free_port), str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.communicate(timeout=DEADLINE) == ("", "")
+        assert process.returncode == 0
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", free_port)) != 0
+
+
+@pytest.mark.slow
+def test_ui_serves_the_dashboard_until_a_signal_stops_it(home, free_port):
     command = [
         sys.executable,
         "-m",
@@ -271,9 +292,9 @@ def test_ui_serves_the_dashboard_until_a_signal_stops_it(home, free_port, number
                 assert server.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.3)
-        second = run_cli_process("ui", "--port", free_port, home=home)
+        second = run_cli("ui", "--port", free_port, home=home)
         assert "is taken" in error_message(second, 1)
-        server.send_signal(number)
+        server.send_signal(signal.SIGHUP)  # as when the terminal is closed
         assert server.wait(DEADLINE) == 0
         with socket.socket() as probe:  # the server that it started has ended too
             assert probe.connect_ex(("127.0.0.1", free_port)) != 0

@@ -181,7 +181,7 @@ def test_trial_stops_at_the_same_epoch_in_any_group(tmp_path):
 
 
 @pytest.mark.slow
-def test_both_engines_stop_the_same_trials(tmp_path):
+def test_both_engines_stop_the_same_trials(shared_ray, tmp_path):
     """With Ray Tune the study decides an epoch late, and ignores the epochs of trials that have stopped."""
     assert results_of(search(tmp_path / "tune", ray_tune, fuse=3)) == results_of(search(tmp_path / "local", fuse=3))
     learning = stopping_sweep(sampler=TPE(), trials=16)

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
@@ -16,8 +15,6 @@ import ray
 from models.mlp import MLP
 from searchlab import SGD, Choice, Float, Resources, Space, Trainer
 from searchlab.backend import unavailable_reason
-from searchlab.cluster import connection
-from searchlab.cluster.local_ray import end_processes, quiet_ray
 from searchlab.data import Examples
 from searchlab.engine import local, ray_tune
 from searchlab.errors import WorldFault
@@ -26,32 +23,10 @@ from searchlab.runs.events import EpochFinished, EventBuffer, TrialFinished
 from searchlab.study.reading import read_trials
 from tests.conftest import ROOT
 from tests.jobs import make_job
+from tests.local_cluster import local_ray
 from tests.sweeps import spiral_sweep
 
 pytestmark = pytest.mark.slow
-
-
-@contextmanager
-def local_ray(**resources):
-    """A Ray of this machine within the block."""
-    before = dict(os.environ)
-    os.environ.update(connection.DRIVER_ENVIRONMENT)
-    with quiet_ray() as processes:
-        try:
-            connection.start_ray(processes, **resources)
-            yield
-        finally:
-            ray.shutdown()
-            end_processes(processes)
-            os.environ.clear()
-            os.environ.update(before)
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """A local Ray for all tests of this file: the engine uses the one that its process is connected to."""
-    with local_ray(num_cpus=2):
-        yield
 
 
 def spiral_job(folder, sweep=None, **changes):
@@ -65,7 +40,7 @@ def facts(records):
 
 
 @pytest.mark.parametrize("fuse", [1, 3])
-def test_both_engines_give_the_same_trials_with_one_group_at_a_time(cluster, tmp_path, fuse):
+def test_both_engines_give_the_same_trials_with_one_group_at_a_time(shared_ray, tmp_path, fuse):
     in_process = local.search(spiral_job(tmp_path / "local", fuse=fuse), local_events := EventBuffer()).trials
     on_ray = ray_tune.search(spiral_job(tmp_path / "tune", fuse=fuse), ray_events := EventBuffer()).trials
     assert facts(on_ray) == facts(in_process)
@@ -73,14 +48,14 @@ def test_both_engines_give_the_same_trials_with_one_group_at_a_time(cluster, tmp
     assert not list((tmp_path / "tune" / "checkpoints").iterdir())
 
 
-def test_two_workers_end_every_trial_once(cluster, tmp_path):
+def test_two_workers_end_every_trial_once(shared_ray, tmp_path):
     records = ray_tune.search(spiral_job(tmp_path, trials=12, fuse=2, workers=2), events := EventBuffer()).trials
     assert [record.state for record in records] == ["COMPLETE"] * 12
     ends = [event.trial for event in events.drain() if isinstance(event, TrialFinished)]
     assert sorted(ends) == list(range(12))
 
 
-def test_workers_end_with_a_sampler_that_has_no_more_points(cluster, tmp_path):
+def test_workers_end_with_a_sampler_that_has_no_more_points(shared_ray, tmp_path):
     sampler = optuna.samplers.GridSampler({"model.hidden": [5, 10], "training.clip_norm": [0.5, 1.0, 2.0]}, seed=0)
     space = {"model": Space(MLP, hidden=Choice(5, 10)), "optimizer": Space(SGD, lr=0.5)}
     training = Space(Trainer, batch_size=10, epochs=3, clip_norm=Choice(0.5, 1.0, 2.0))
@@ -91,7 +66,7 @@ def test_workers_end_with_a_sampler_that_has_no_more_points(cluster, tmp_path):
     assert len({tuple(record.parameters.values()) for record in found.trials}) == 6
 
 
-def test_a_diverged_trial_fails_and_the_others_continue(cluster, tmp_path):
+def test_a_diverged_trial_fails_and_the_others_continue(shared_ray, tmp_path):
     sweep = spiral_sweep(optimizer=Space(SGD, lr=Float(1e-2, 1e8, log=True)))
     records = ray_tune.search(spiral_job(tmp_path, sweep, trials=10, fuse=5, workers=2), EventBuffer()).trials
     states = {record.state for record in records}
@@ -99,7 +74,7 @@ def test_a_diverged_trial_fails_and_the_others_continue(cluster, tmp_path):
     assert all("diverged" in record.reason for record in records if record.state == "FAIL")
 
 
-def test_a_reproducible_search_is_the_same_with_any_number_of_workers(cluster, tmp_path):
+def test_a_reproducible_search_is_the_same_with_any_number_of_workers(shared_ray, tmp_path):
     def search(name, engine, workers):
         job = spiral_job(tmp_path / name, sweep, trials=20, workers=workers, generation=6)
         return facts(engine.search(job, EventBuffer()).trials)
@@ -111,7 +86,7 @@ def test_a_reproducible_search_is_the_same_with_any_number_of_workers(cluster, t
     assert search("two", ray_tune, 2) == in_process
 
 
-def test_the_pruner_compares_the_trials_of_two_workers(cluster, tmp_path):
+def test_the_pruner_compares_the_trials_of_two_workers(shared_ray, tmp_path):
     sweep = spiral_sweep(pruner=Halving(race=None), epochs=12)
     records = ray_tune.search(spiral_job(tmp_path, sweep, trials=30, workers=2, fuse=3), events := EventBuffer()).trials
     states = [record.state for record in records]
@@ -137,7 +112,7 @@ class MissingData:
     testing = training
 
 
-def test_a_world_fault_ends_the_search_and_leaves_the_trials_open(cluster, tmp_path):
+def test_a_world_fault_ends_the_search_and_leaves_the_trials_open(shared_ray, tmp_path):
     with pytest.raises(WorldFault, match=r"spiral\.csv is missing"):
         ray_tune.search(spiral_job(tmp_path, spiral_sweep(data=MissingData()), workers=2), EventBuffer())
     trials = ray_tune.search(spiral_job(tmp_path, workers=2), EventBuffer()).trials
@@ -168,7 +143,7 @@ class SlowSpiral:
     testing = training
 
 
-def test_a_killed_worker_is_restarted_and_its_group_continues_from_its_checkpoint(cluster, tmp_path):
+def test_a_killed_worker_is_restarted_and_its_group_continues_from_its_checkpoint(shared_ray, tmp_path):
     pids = tmp_path / "pids"
     sweep = spiral_sweep(
         data=SlowSpiral(str(pids)), training=Space(Trainer, batch_size=10, epochs=12, clip_norm=Float(0.5, 5.0))
@@ -206,7 +181,7 @@ class DriverOnlyData:
     testing = training
 
 
-def test_shipped_rows_are_read_by_the_driver_only_and_give_the_same_trials(cluster, tmp_path):
+def test_shipped_rows_are_read_by_the_driver_only_and_give_the_same_trials(shared_ray, tmp_path):
     sweep = spiral_sweep(data=DriverOnlyData(os.getpid()))
     with pytest.raises(WorldFault, match="only the driver has the rows"):
         ray_tune.search(spiral_job(tmp_path / "read", sweep, fuse=3), EventBuffer())
@@ -215,13 +190,13 @@ def test_shipped_rows_are_read_by_the_driver_only_and_give_the_same_trials(clust
     assert facts(shipped) == facts(in_process)
 
 
-def test_a_machine_too_small_for_a_group_is_a_fault_with_the_numbers(cluster, tmp_path):
+def test_a_machine_too_small_for_a_group_is_a_fault_with_the_numbers(shared_ray, tmp_path):
     sweep = spiral_sweep(resources=Resources(cpus=64))
     with pytest.raises(WorldFault, match=r"64 CPU.* 2 CPU and .* GB"):
         ray_tune.search(spiral_job(tmp_path, sweep, workers=None), EventBuffer())
 
 
-def test_groups_that_need_two_cores_train_one_at_a_time_on_two_cores(cluster, tmp_path):
+def test_groups_that_need_two_cores_train_one_at_a_time_on_two_cores(shared_ray, tmp_path):
     sweep = spiral_sweep(resources=Resources(cpus=2))
     records = ray_tune.search(spiral_job(tmp_path, sweep, workers=None), EventBuffer()).trials
     assert [record.state for record in records] == ["COMPLETE"] * 6

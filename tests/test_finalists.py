@@ -264,7 +264,7 @@ def test_the_rule_can_be_set_and_does_not_make_another_sweep():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds_here", [0.0, 1e6])
-def test_ray_runs_the_same_finalists(home, tmp_path, monkeypatch, seconds_here):
+def test_ray_runs_the_same_finalists(shared_ray, home, tmp_path, monkeypatch, seconds_here):
     """On its workers, and in this process."""
     monkeypatch.setattr(finalists_run, "MAX_SECONDS_HERE", seconds_here)
     local = run_local(home)

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -16,6 +15,7 @@ from searchlab.study.reading import read_trials
 from tests.chaos.processes import kill, members
 from tests.conftest import ROOT
 from tests.waiting import DEADLINE
+from tests.without_figures import PROGRAM
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ class DigitsSweep:
         self.sessions = []
 
     def start(self, *arguments):
-        command = [sys.executable, "-m", "searchlab.cli", *arguments, "--home", str(self.home), "--json"]
+        command = [*PROGRAM, *arguments, "--home", str(self.home), "--json"]
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )

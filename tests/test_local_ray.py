@@ -161,9 +161,10 @@ def test_a_process_of_ray_that_is_killed_costs_one_sentence_and_resume_continues
     assert "`searchlab resume chaos" in sentence
     assert "Traceback" not in output
     assert ".cc:" not in output, "no line of Ray's own reaches the terminal"
-    resumed = terminal.start("resume", "chaos")
-    assert resumed.wait(DEADLINE) == 0, terminal.stderr(resumed)
-    assert terminal.result(resumed)["trials"]["asked"] == 4
+    if kind == "gcs":  # after the others, tests/chaos resumes
+        resumed = terminal.start("resume", "chaos")
+        assert resumed.wait(DEADLINE) == 0, terminal.stderr(resumed)
+        assert terminal.result(resumed)["trials"]["asked"] == 4
 
 
 ORPHAN = """

@@ -19,14 +19,14 @@ from tests.conftest import ROOT
 from tests.jobs import run
 from tests.sweeps import spiral_sweep
 from tests.waiting import DEADLINE
+from tests.without_figures import PROGRAM
 
-COMMAND = [sys.executable, "-m", "searchlab.cli"]
 RUN = ["run", "search_spaces/spiral_mlp.py", "--engine", "local", "--trials", "2", "--epochs", "2", "--no-tracking"]
 
 
 def call(*arguments, home, **options):
     """Run a command in a process of its own."""
-    command = [*COMMAND, *map(str, arguments), "--home", str(home)]
+    command = [*PROGRAM, *map(str, arguments), "--home", str(home)]
     return subprocess.run(command, cwd=ROOT, text=True, timeout=DEADLINE, **options)
 
 
@@ -113,7 +113,7 @@ def test_a_run_whose_terminal_is_closed_ends_with_its_winner(tmp_path):
     process, terminal = pty.fork()
     if not process:
         os.chdir(ROOT)
-        os.execv(sys.executable, [*COMMAND, *RUN, "--set", "training.epochs=200", "--home", str(tmp_path)])  # noqa: S606, this program itself
+        os.execv(sys.executable, [*PROGRAM, *RUN, "--set", "training.epochs=200", "--home", str(tmp_path)])  # noqa: S606, this program itself
     assert os.read(terminal, 100)
     os.close(terminal)
     deadline, ended = time.monotonic() + DEADLINE, (0, 0)

@@ -15,6 +15,7 @@ import re
 import subprocess
 import textwrap
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,6 @@ DOCUMENTED_MODULES = {
     "sqlalchemy.engine", "sqlalchemy.exc", "sqlalchemy.orm", "sqlalchemy.pool", "tenacity",
 }  # fmt: skip
 
-SOURCES = {path: ast.parse(path.read_text()) for path in sorted(LIBRARY.rglob("*.py"))}
-
 
 def is_foreign(module):
     return module.split(".")[0] in PACKAGES
@@ -124,17 +123,21 @@ def inherited_private_names(path, tree):
     return found
 
 
-FOREIGN_FILES = {path: tree for path, tree in SOURCES.items() if imported_modules(tree)}
+@cache
+def foreign_files():
+    """The files that import modules of other packages; not read before a test needs them, as every process collects."""
+    sources = {path: ast.parse(path.read_text()) for path in sorted(LIBRARY.rglob("*.py"))}
+    return {path: tree for path, tree in sources.items() if imported_modules(tree)}
 
 
 def test_no_other_private_name_is_used():
-    found = set().union(*map(private_attributes, FOREIGN_FILES.values()))
-    found |= set().union(*(inherited_private_names(path, tree) for path, tree in FOREIGN_FILES.items()))
+    found = set().union(*map(private_attributes, foreign_files().values()))
+    found |= set().union(*(inherited_private_names(path, tree) for path, tree in foreign_files().items()))
     assert found == set(PRIVATE_NAMES)
 
 
 def test_no_other_undocumented_module_is_imported():
-    found = set().union(*map(imported_modules, FOREIGN_FILES.values()))
+    found = set().union(*map(imported_modules, foreign_files().values()))
     assert found - DOCUMENTED_MODULES == set(UNDOCUMENTED_MODULES)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import pytest
@@ -18,13 +16,13 @@ from searchlab.runs.events import Message, TrialFinished, masked
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.secrets import mask, mask_all
 from searchlab.runs.workspace import Workspace
+from searchlab.tracking import patience, recorder
 from searchlab.tracking.probe import authorization
 from searchlab.tracking.writer_process import environment
-from tests.conftest import ROOT
+from tests.command_line import run_cli
 from tests.jobs import make_manifest, run
 from tests.mlflow_faults import answering_server, hanging_server, refusing_server, vanishing_server
 from tests.sweeps import spiral_sweep
-from tests.waiting import DEADLINE
 
 USER, PASSWORD = "us3rt0ken", "pa$$&w0rd/+"
 QUOTED = "pa%24%24%26w0rd%2F%2B"
@@ -173,18 +171,22 @@ SERVERS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("credentials", [f"{USER}:{QUOTED}", f"{USER}{QUOTED}"])
 @pytest.mark.parametrize("kind", SERVERS)
-def test_no_file_of_a_run_and_no_line_of_its_terminal_has_the_secret(tmp_path, kind, credentials):
+def test_no_file_of_a_run_and_no_line_of_its_terminal_has_the_secret(tmp_path, monkeypatch, capfd, kind, credentials):
+    """Among them what the recording process prints, which inherits the descriptors of this one."""
     home = tmp_path / "home"
-    command = [sys.executable, "-m", "searchlab.cli", "run", "search_spaces/spiral_mlp.py", "--engine", "local"]
-    command += ["--trials", "2", "--epochs", "2", "--json", "--home", str(home)]
+    arguments = ["search_spaces/spiral_mlp.py", "--engine", "local", "--trials", "2", "--epochs", "2", "--json"]
+    monkeypatch.setattr(recorder, "FINAL_SECONDS", 1.0)
+    monkeypatch.setattr(patience, "IDLE_SECONDS", 3.0)
     with SERVERS[kind]() as address:
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": f"http://{credentials}@{address}"}
-        finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{credentials}@{address}")
+        finished = run_cli("run", *arguments, home=home)
     assert finished.returncode == 0, finished.stderr
     assert f"http://{address} is not complete" in json.loads(finished.stdout.splitlines()[-1])["record_fault"]
     files = [file for file in home.rglob("*") if file.is_file()]
     assert {"mlflow.log", "sweep.json", "result.json", "report.html"} <= {file.name for file in files}
-    texts = {file: file.read_bytes() for file in files} | {"terminal": (finished.stdout + finished.stderr).encode()}
+    texts = {file: file.read_bytes() for file in files} | {
+        "terminal": "".join((finished.stdout, finished.stderr, *capfd.readouterr())).encode()
+    }
     token = base64.b64encode(f"{USER}{PASSWORD}:".encode()).decode()
     for place, text in texts.items():
         for spelling in (USER, token, *SPELLINGS):

@@ -197,7 +197,8 @@ def terminal(home):
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "tune"])
 def test_a_stopped_and_resumed_sweep_has_exactly_the_trials_requested(terminal, engine):
-    run = terminal.start("run", SPEC, "--engine", engine, "--workers", 1, "--fuse", 1, "--trials", TRIALS)
+    options = ["--engine", engine, "--workers", 1, "--fuse", 1, "--trials", TRIALS, "--no-tracking"]
+    run = terminal.start("run", SPEC, *options)
     terminal.wait_until(run, lambda: sum(trial.state != "RUNNING" for trial in terminal.trials()) >= 2)
     watch = terminal.start("watch", "chaos", "--interval", 0.1)
     stop = terminal.start("stop", "chaos")
@@ -227,7 +228,7 @@ def test_a_stopped_and_resumed_sweep_has_exactly_the_trials_requested(terminal, 
 @pytest.mark.slow
 def test_an_endless_epoch_is_not_ended_however_often_the_sweep_is_stopped(terminal, tmp_path):
     spec, progress = write_endless_sweep(tmp_path)
-    run = terminal.start("run", spec, "--engine", "local", "--workers", 1, "--fuse", 1)
+    run = terminal.start("run", spec, "--engine", "local", "--workers", 1, "--fuse", 1, "--no-tracking")
     terminal.wait_until(run, progress.exists)
     for _ in range(2):
         stop = terminal.start("stop", "endless", "--timeout", 1)

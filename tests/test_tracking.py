@@ -178,15 +178,17 @@ def test_events_that_are_repeated_are_recorded_once(home, tmp_path):
     picture.parent.mkdir()
     picture.write_bytes(b"png")
     dumps, record = [], record_of(home, files=(sweep_file,))
-    for tags in ({"seed": "1"}, {"seed": "1", "resumed": "yes"}):
+    for winner, tags in (("0", {"seed": "1"}), ("3", {"seed": "1", "resumed": "yes"})):
         started = time.perf_counter()
         with recording(store_uri(home), replace(record, tags=tags)) as recorder:
             forward(events(range(9)), recorder)
             recorder.log_artifact(picture.parent, "pictures")
             assert time.perf_counter() - started < 1, "recording must not delay training"
-            run_id = recorder.conclude("FINISHED", {"best": 0.914, "nothing": math.nan}, {"winner": "3"})
+            run_id = recorder.conclude("FINISHED", {"best": 0.914, "nothing": math.nan}, {"searchlab.winner": winner})
             assert recorder.run_id == run_id
         check_complete(home, range(9))
+        tagged = [run for (run,) in query(home, "select run_uuid from tags where key = 'winner' and value = 'yes'")]
+        assert tagged == [runs_of(home)[winner][0]], "the winner alone is tagged, also where another one won before"
         assert runs_of(home, "searchlab.sweep")["demo"] == (run_id, "FINISHED")
         tables = ("select * from metrics", "select * from params")
         dumps.append([sorted(query(home, statement)) for statement in tables])
@@ -195,25 +197,54 @@ def test_events_that_are_repeated_are_recorded_once(home, tmp_path):
     assert (artifacts / "sweep.py").exists()
     assert (artifacts / "pictures" / "a.png").read_bytes() == b"png"
     tags = dict(query(home, "select key, value from tags where run_uuid = ?", run_id))
-    assert tags["winner"] == "3"
+    assert tags["searchlab.winner"] == "3"
     assert tags["resumed"] == "yes"
+    points = query(home, "select step, value from metrics where run_uuid = ? and key = 'best_accuracy'", run_id)
+    assert sorted(points) == [(trial, 0.914) for trial in range(9)], "the best score so far has a step per trial"
+
+
+def diverged_trial():
+    """Yield the events of trial 7, which diverges in its second epoch."""
+    yield TrialStarted(7, {"model.hidden": 64, "model.tied": None}, 100.0)
+    others = [[1.0] * 3, [1.0] * 3]
+    yield EpochFinished(7, 1, [0.25, 0.5, 0.9], [1.0, 2.0, 3.0], 101.5, others, [2.0, 2.0, 5.0], [0.5, 0.75, 1.0])
+    yield EpochFinished(7, 2, [0.5, math.nan, 0.9], [math.inf, 1.0, 1.0], 102.5, others)
+    yield EpochFinished(7, 2, [0.6, 0.6, 0.9], [1.0, 1.0, 1.0], 109.0, others)  # again, after a crash of the worker
+    yield TrialFinished(7, "FAIL", None, None, "diverged in epoch 2", 2.5, 103.0)
+
+
+def trial_with_three_metrics():
+    """Yield the events of trial 0, which is complete and has overfitted."""
+    curve = [[0.25, 0.75], [100.0, 100.0], [1.0, 2.0]]
+    yield TrialStarted(0, {}, 100.0)
+    yield EpochFinished(0, 1, curve[0], [1.0, 1.0], 101.0, curve[1:])
+    yield TrialFinished(0, "COMPLETE", 0.5, 1, None, 1.0, 102.0, (100.0, 1.5), overfitted=True)
+
+
+def infeasible_trial():
+    """Yield the events of trial 1, which is too large."""
+    yield TrialStarted(1, {"model.hidden": 64}, 100.0)
+    yield TrialFinished(1, "INFEASIBLE", None, None, "too large", 0.0, 100.0)
+
+
+@pytest.fixture(scope="module")
+def unequal_trials(store, tmp_path_factory):
+    """A home folder with the record of three trials that have ended in different ways."""
+    home = tmp_path_factory.mktemp("unequal")
+    shutil.copy(store, home / "mlflow.db")
+    with recording(store_uri(home), record_of(home, others=("parameters", "uncertainty"))) as recorder:
+        for trial in (diverged_trial(), trial_with_three_metrics(), infeasible_trial()):
+            forward(trial, recorder)
+        recorder.conclude("KILLED", {}, {})
+    return home
 
 
 @pytest.mark.slow
-def test_the_run_of_a_trial_has_its_points_parameters_and_tags(home):
-    with recording(store_uri(home), record_of(home)) as recorder:
-        recorder.handle(TrialStarted(7, {"model.hidden": 64, "model.tied": None}, 100.0))
-        recorder.handle(
-            EpochFinished(7, 1, [0.25, 0.5, 0.9], [1.0, 2.0, 3.0], 101.5, (), [2.0, 2.0, 5.0], [0.5, 0.75, 1.0])
-        )
-        recorder.handle(EpochFinished(7, 2, [0.5, math.nan, 0.9], [math.inf, 1.0, 1.0], 102.5))
-        recorder.handle(
-            EpochFinished(7, 2, [0.6, 0.6, 0.9], [1.0, 1.0, 1.0], 109.0)
-        )  # reported again after a crash of the worker
-        recorder.handle(TrialFinished(7, "FAIL", None, None, "diverged in epoch 2", 2.5, 103.0))
-        recorder.conclude("KILLED", {}, {})
+def test_the_run_of_a_trial_has_its_points_parameters_and_tags(unequal_trials):
+    home = unequal_trials
     run, status = runs_of(home)["7"]
-    points = {(k, s): (v, t) for k, v, t, s in query(home, "select key, value, timestamp, step from metrics")}
+    found = query(home, "select key, value, timestamp, step from metrics where run_uuid = ?", run)
+    points = {(k, s): (v, t) for k, v, t, s in found}
     assert points["accuracy", 1] == (pytest.approx(0.55), 101_500)
     assert points["folds/accuracy_std", 1][0] == pytest.approx(statistics.pstdev([0.25, 0.5, 0.9]))
     assert points["folds/accuracy_1", 1][0] == 0.5
@@ -236,14 +267,8 @@ def test_the_run_of_a_trial_has_its_points_parameters_and_tags(home):
 
 
 @pytest.mark.slow
-def test_every_metric_of_a_trial_is_recorded(home):
-    buffer, curve = EventBuffer(), [[0.25, 0.75], [100.0, 100.0], [1.0, 2.0]]
-    buffer.handle(TrialStarted(0, {}, 100.0))
-    buffer.handle(EpochFinished(0, 1, curve[0], [1.0, 1.0], 101.0, curve[1:]))
-    buffer.handle(TrialFinished(0, "COMPLETE", 0.5, 1, None, 1.0, 102.0, (100.0, 1.5), overfitted=True))
-    with recording(store_uri(home), record_of(home, others=("parameters", "uncertainty"))) as recorder:
-        forward(buffer.drain(), recorder)
-        recorder.conclude("FINISHED", {}, {})
+def test_every_metric_of_a_trial_is_recorded(unequal_trials):
+    home = unequal_trials
     run, _ = runs_of(home)["0"]
     points = dict(query(home, "select key, value from metrics where run_uuid = ?", run))
     first = {"accuracy": 0.5, "folds/accuracy_std": 0.25, "folds/accuracy_0": 0.25, "folds/accuracy_1": 0.75}
@@ -256,12 +281,9 @@ def test_every_metric_of_a_trial_is_recorded(home):
 
 
 @pytest.mark.slow
-def test_an_infeasible_trial_is_finished_with_its_reason(home):
-    with recording(store_uri(home), record_of(home)) as recorder:
-        recorder.handle(TrialStarted(0, {"model.hidden": 64}, 100.0))
-        recorder.handle(TrialFinished(0, "INFEASIBLE", None, None, "too large", 0.0, 100.0))
-        recorder.conclude("FINISHED", {}, {})
-    run, status = runs_of(home)["0"]
+def test_an_infeasible_trial_is_finished_with_its_reason(unequal_trials):
+    home = unequal_trials
+    run, status = runs_of(home)["1"]
     assert status == "FINISHED"
     tags = dict(query(home, "select key, value from tags where run_uuid = ?", run))
     assert (tags["searchlab.state"], tags["searchlab.reason"]) == ("INFEASIBLE", "too large")
@@ -269,23 +291,11 @@ def test_an_infeasible_trial_is_finished_with_its_reason(home):
 
 
 @pytest.mark.slow
-def test_the_winner_alone_is_tagged_and_the_best_score_so_far_has_a_step_per_trial(home):
-    for winner in ("0", "3"):  # an extended sweep may have another winner
-        with recording(store_uri(home), record_of(home)) as recorder:
-            forward(events(range(6)), recorder)
-            run_id = recorder.conclude("FINISHED", {"best_accuracy": 0.5}, {"searchlab.winner": winner})
-        tagged = [run for (run,) in query(home, "select run_uuid from tags where key = 'winner' and value = 'yes'")]
-        assert tagged == [runs_of(home)[winner][0]]
-    points = query(home, "select step, value from metrics where run_uuid = ? and key = 'best_accuracy'", run_id)
-    assert sorted(points) == [(trial, 0.914) for trial in range(6)]
-
-
-@pytest.mark.slow
 def test_nothing_is_lost_when_the_recording_process_is_killed_repeatedly(home):
-    trials = range(60)
+    trials = range(30)
     with recording(store_uri(home), record_of(home)) as recorder:
         forward(events(trials), recorder)
-        for count in (0, 15, 40):
+        for count in (0, 12):
             wait_for(lambda count=count: len(runs_of(home)) > count)
             killed = recorder.pid
             os.kill(killed, signal.SIGKILL)
@@ -388,18 +398,18 @@ def test_a_missing_artifact_is_reported_and_the_rest_is_recorded(home, tmp_path)
 def test_nothing_is_lost_when_the_server_is_killed_and_started_again(home, tmp_path, free_port):
     picture = tmp_path / "a.png"
     picture.write_bytes(b"png")
-    all_events = events(range(40))
+    all_events = events(range(20))
     with recording(f"http://127.0.0.1:{free_port}", record_of(home)) as recorder:
         with mlflow_server(home, free_port):
             forward(all_events[: len(all_events) // 2], recorder)
             assert recorder.run_id
-            wait_for(lambda: len(runs_of(home)) > 5)
+            wait_for(lambda: len(runs_of(home)) > 3)
         forward(all_events[len(all_events) // 2 :], recorder)
         recorder.log_artifact(picture, "pictures")
         time.sleep(1)
         with mlflow_server(home, free_port):
             run_id = recorder.conclude("FINISHED", {"best": 0.9}, {})
-    check_complete(home, range(40))
+    check_complete(home, range(20))
     assert runs_of(home, "searchlab.sweep")["demo"] == (run_id, "FINISHED")
     assert next((home / "served").rglob("a.png")).read_bytes() == b"png"
 

@@ -40,7 +40,7 @@ RUNNING = Snapshot(
     (ReasonCount("failed", "diverged: the loss is nan", 1, 4),),
     seconds=75.0, trials_per_second=0.25, seconds_left=88.0,
 )  # fmt: skip
-RUN = [str(ROOT / "tests" / "chaos" / "sweep.py"), "--engine", "local", "--fuse", "1", "--trials", "8"]
+RUN = [str(ROOT / "tests" / "chaos" / "sweep.py"), "--engine", "local", "--fuse", "1", "--trials", "8", "--no-tracking"]
 
 
 @pytest.fixture

@@ -40,9 +40,10 @@ def terminal(home):
 
 def test_a_running_sweep_is_locked_until_its_process_ends(terminal, tmp_path):
     spec, progress = write_endless_sweep(tmp_path)
-    owner = terminal.start("run", spec, "--engine", "local", "--fuse", 1)
+    run = ["run", spec, "--engine", "local", "--fuse", 1, "--no-tracking"]
+    owner = terminal.start(*run)
     terminal.wait_until(owner, progress.exists)
-    for arguments in (["resume", "endless"], ["run", spec, "--engine", "local", "--fuse", 1, "--name", "endless"]):
+    for arguments in (["resume", "endless"], [*run, "--name", "endless"]):
         second = terminal.start(*arguments)
         assert second.wait(120) == 2
         (error,) = [line for line in terminal.stderr(second).splitlines() if "endless: " not in line]

@@ -9,7 +9,6 @@ from math import ceil
 
 import numpy as np
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, create_trial
 
 from searchlab.metrics import Goal
@@ -134,6 +133,8 @@ def _observed_domain(values: Sequence[Scalar]) -> Domain:
 
 def _evaluate(trials: Sequence[FrozenTrial], goal: Goal, quantile: float) -> dict[str, float]:
     """Return the importances, which add up to 1, the largest first; none where all are 0."""
+    from optuna.importance import PedAnovaImportanceEvaluator  # not at the top: it takes a second, for scikit-learn
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction=DIRECTIONS[goal])
     study.add_trials(trials)

@@ -46,6 +46,7 @@ class ObservedSweep:
     """The sweep in a home folder, and every process of searchlab that was started on it."""
 
     home: Path
+    program: tuple[str, ...] = (sys.executable, "-m", "searchlab.cli")
     runs: list[Run] = field(default_factory=list)
 
     @property
@@ -57,7 +58,7 @@ class ObservedSweep:
         """Start `searchlab run` or `resume` in a session of its own."""
         count = len(self.runs)
         out, err = self.home / f"run-{count}.out", self.home / f"run-{count}.err"
-        command = [sys.executable, "-m", "searchlab.cli", *arguments, "--home", str(self.home), "--json"]
+        command = [*self.program, *arguments, "--home", str(self.home), "--json"]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(

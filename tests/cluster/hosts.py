@@ -156,7 +156,7 @@ class Host:
         except subprocess.TimeoutExpired:
             return None
 
-    def _command_line(self, command: Sequence[str], **changes: str) -> list[str]:
+    def command_line(self, command: Sequence[str], **changes: str) -> list[str]:
         """Return the command line that runs a command on this host, as the host's user and with its environment."""
         assert self.pid is not None, f"{self.name} is not running"
         variables = [f"{key}={value}" for key, value in {**self.environment, **changes}.items()]
@@ -167,7 +167,7 @@ class Host:
 
     def run(self, *command: str, seconds: float = DEADLINE, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run a command on this host to its end."""
-        return subprocess.run(self._command_line(command, **changes), capture_output=True, text=True, timeout=seconds)
+        return subprocess.run(self.command_line(command, **changes), capture_output=True, text=True, timeout=seconds)
 
     def pids(self, text: str) -> list[int]:
         """Return the ids, on this machine, of the host's processes whose command line contains this text."""

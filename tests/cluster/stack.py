@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.compose import Service, outside_networks, services
 from tests.cluster.hosts import Host, Switch
+from tests.cluster.reader import Reader
 from tests.conftest import ROOT
 from tests.waiting import DEADLINE
 
@@ -48,6 +50,7 @@ class Stack:
         self._switch = Switch(f"sl{os.getpid()}", networks)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._readers: dict[tuple[str, str], Reader] = {}
 
     def up(self, workers: int = 2) -> None:
         """Start all services in order, each when those that it depends on are healthy."""
@@ -129,6 +132,11 @@ class Stack:
         """Set a host's link to the other nodes of the cluster up or down."""
         self._switch.set_link(self.hosts[name].addresses["cluster"], up=up)
 
+    def ask(self, name: str, program: str, question: Any, **environment: str) -> Any:
+        """Return what a program on a host answers; it stays there for the next question, see `Reader`."""
+        new = Reader(self.hosts[name], program, environment)
+        return self._readers.setdefault((name, program), new).ask(question)
+
     def logs(self) -> dict[str, str]:
         """Return the output of every host, and the logs of Ray and searchlab on it, by host and file."""
         texts = {}
@@ -144,6 +152,8 @@ class Stack:
     def down(self) -> None:
         """End every host that was started here, and nothing else."""
         self._stopping.set()
+        for reader in self._readers.values():
+            reader.close()
         for host in self.hosts.values():
             host.clear()
         for thread in self._threads:

@@ -72,7 +72,9 @@ def test_workers_and_the_database_have_no_way_out_and_published_services_have(cl
     assert {name for name, answer in found.items() if answer == "a way out"} == {"ray-head", "mlflow-auth"}
 
 
-def test_services_use_less_than_half_of_their_processes(cluster, user):
+@pytest.fixture(scope="module")
+def most_threads(cluster, user):
+    """The largest number of threads of each service while the sweep `threads` runs to its end."""
     user.submit("threads", "--trials", "4")
     most = dict.fromkeys(SERVICES, 0)
     deadline = time.monotonic() + DEADLINE
@@ -81,8 +83,12 @@ def test_services_use_less_than_half_of_their_processes(cluster, user):
         for name in SERVICES:
             most[name] = max(most[name], threads_of(cluster.hosts[f"{name}-1"]))
     user.wait_until_finished("threads")
+    return most
+
+
+def test_services_use_less_than_half_of_their_processes(cluster, most_threads):
     limits = {name: cluster.services[name].pids_limit for name in SERVICES}
-    assert all(0 < most[name] < limits[name] / 2 for name in SERVICES), most
+    assert all(0 < most_threads[name] < limits[name] / 2 for name in SERVICES), most_threads
 
 
 def test_mlflow_cannot_read_studies_and_the_head_cannot_read_the_record(cluster):
@@ -99,13 +105,14 @@ def test_mlflow_cannot_read_studies_and_the_head_cannot_read_the_record(cluster)
         assert "permission denied" in refused
 
 
+@pytest.mark.usefixtures("most_threads")
 def test_the_dashboard_shows_studies_and_changes_none(cluster, user):
-    user.wait_until_finished(user.submit("shown", "--trials", "2"))
+    """The study is that of the sweep `threads`."""
     host = cluster.add("optuna-dashboard")
     studies = "http://127.0.0.1:8080/api/studies"
     shown = json.loads(host.run("python", "-c", REQUEST, "GET", studies).stdout)["study_summaries"]
-    (number,) = [study["study_id"] for study in shown if study["study_name"] == "shown"]
+    (number,) = [study["study_id"] for study in shown if study["study_name"] == "threads"]
     assert host.run("python", "-c", REQUEST, "DELETE", f"{studies}/{number}").stdout.strip() == "500"
-    assert {trial.state for trial in user.trials("shown")} == {"COMPLETE"}
+    assert {trial.state for trial in user.trials("threads")} == {"COMPLETE"}
     client = cluster.hosts["ray-worker-1"].run("python", "-c", REQUEST, "GET", "http://optuna-dashboard:8080/")
     assert client.returncode != 0, "a worker does not reach the dashboard"

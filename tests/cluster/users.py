@@ -22,26 +22,28 @@ BLOCK_PAUSE = 4.0  # after them: 20 groups of 12 epochs on three workers outlast
 
 PROJECT = ROOT / "tests" / "cluster" / "project"
 READ_TRIALS = """
-import json, os
+import os
 from searchlab.study.reading import read_trials
-trials = read_trials(os.environ["SEARCHLAB_STORAGE"], {name!r})
-rows = [[t.number, t.state, t.value, t.ended, t.curve.scores, t.curve.times, t.curve.seconds] for t in trials]
-print(json.dumps(rows))
+
+def answer(name):
+    trials = read_trials(os.environ["SEARCHLAB_STORAGE"], name)
+    return [[t.number, t.state, t.value, t.ended, t.curve.scores, t.curve.times, t.curve.seconds] for t in trials]
 """
 READ_RUNS = """
-import json, sys
 from mlflow import MlflowClient
-client = MlflowClient()
-experiment = client.get_experiment_by_name({name!r})
-runs = client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
-print(json.dumps([
-    dict(
-        id=run.info.run_id, parent="mlflow.parentRunId" not in run.data.tags, status=run.info.status,
-        tags=run.data.tags, params=run.data.params,
-        steps=[m.step for m in client.get_metric_history(run.info.run_id, "accuracy")],
-    )
-    for run in runs
-]))
+
+def answer(name):
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name(name)
+    runs = client.search_runs([experiment.experiment_id], max_results=1000) if experiment else []
+    return [
+        dict(
+            id=run.info.run_id, parent="mlflow.parentRunId" not in run.data.tags, status=run.info.status,
+            tags=run.data.tags, params=run.data.params,
+            steps=[m.step for m in client.get_metric_history(run.info.run_id, "accuracy")],
+        )
+        for run in runs
+    ]
 """
 LOAD_ARTIFACT = """
 import json, sys
@@ -50,14 +52,16 @@ loaded = artifact.load(sys.argv[1])
 print(json.dumps(loaded.predict([[0.0, 0.0], [0.5, 0.5]]).shape))
 """
 LIST_BUCKET = """
-import json, sys
 from pyarrow import fs
+
 store = fs.S3FileSystem(
     endpoint_override="store:9000", scheme="http", region="us-east-1", allow_bucket_creation=True
 )
 store.create_dir("checkpoints")
-files = store.get_file_info(fs.FileSelector("checkpoints", recursive=True))
-print(json.dumps([file.path for file in files if file.size]))
+
+def answer(bucket):
+    files = store.get_file_info(fs.FileSelector(bucket, recursive=True))
+    return [file.path for file in files if file.size]
 """
 
 
@@ -105,8 +109,7 @@ class User:
 
     def trials(self, name: str) -> list[Trial]:
         """Return every trial of the study, as the head reads it from PostgreSQL."""
-        finished = self.stack.hosts["ray-head-1"].run("python", "-c", READ_TRIALS.format(name=name))
-        return [Trial(*row) for row in _last_line_json(finished)]
+        return [Trial(*row) for row in self.stack.ask("ray-head-1", READ_TRIALS, name)]
 
     def ended(self, name: str) -> dict[int, Trial]:
         """Return the trials that have ended, by number."""
@@ -114,10 +117,7 @@ class User:
 
     def runs(self, name: str) -> list[dict[str, Any]]:
         """Return every run of the experiment, as this client reads it from MLflow."""
-        host = self.stack.hosts[self.host]
-        runs: list[dict[str, Any]] = _last_line_json(
-            host.run("python", "-c", READ_RUNS.format(name=name), **self.environment)
-        )
+        runs: list[dict[str, Any]] = self.stack.ask(self.host, READ_RUNS, name, **self.environment)
         return runs
 
     def download_winner(self, name: str) -> list[int]:
@@ -194,7 +194,7 @@ class User:
 
     def bucket_keys(self) -> list[str]:
         """Return the keys in the bucket `checkpoints`, which is created if necessary, as the head sees it."""
-        keys: list[str] = _last_line_json(self.stack.hosts["ray-head-1"].run("python", "-c", LIST_BUCKET))
+        keys: list[str] = self.stack.ask("ray-head-1", LIST_BUCKET, "checkpoints")
         return keys
 
     def folder(self, name: str) -> Path:
