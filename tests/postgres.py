@@ -9,12 +9,14 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.waiting import DEADLINE
+from tests.waiting import DEADLINE, wait_for
 
 USER, PASSWORD = "study", "a secret/%word"  # needs %20, %2F and %25 in a URL
 FAST_SETTINGS = ("fsync=off", "shared_buffers=16MB", "max_connections=30", "unix_socket_directories=")
@@ -32,8 +34,8 @@ def unavailable_reason() -> str | None:
 class Postgres:
     """A server in a folder of its own for the length of a `with` block; it ends with this process."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int | None = None) -> None:
-        self.host, self.port = host, port or _free_port(host)
+    def __init__(self, host: str = "127.0.0.1", port: int | None = None, settings: Sequence[str] = ()) -> None:
+        self.host, self.port, self._settings = host, port or _free_port(host), (*FAST_SETTINGS, *settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = Path()
         self._starter = ThreadPoolExecutor(1)  # the server ends with the thread that started it, so this one stays
@@ -69,7 +71,7 @@ class Postgres:
         """Start the server where it does not run, and wait until it answers."""
         if self._process is not None and self._process.poll() is None:
             return
-        settings = [word for setting in (f"listen_addresses={self.host}", *FAST_SETTINGS) for word in ("-c", setting)]
+        settings = [word for setting in (f"listen_addresses={self.host}", *self._settings) for word in ("-c", setting)]
         command = self._as_user("postgres", "-D", str(self._data), "-p", str(self.port), *settings)
         with (self._folder / "log").open("ab") as log:
             start = partial(subprocess.Popen, command, cwd=self._folder, stdout=log, stderr=log)
@@ -87,6 +89,18 @@ class Postgres:
             self._process.send_signal(number)
             self._process.wait(DEADLINE)
             self._process = None
+
+    def kill(self) -> None:
+        """Kill every process of the server with SIGKILL."""
+        if self._process is None:
+            return
+        pid = self._process.pid
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        self.stop(signal.SIGKILL)
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        wait_for(lambda: not any(_is_alive(child) for child in children))  # they hold the server's shared memory
 
     @property
     def _data(self) -> Path:
@@ -120,6 +134,13 @@ def _program_folder() -> Path:
 
 def _is_user(name: str) -> bool:
     return any(line.startswith(f"{name}:") for line in Path("/etc/passwd").read_text().splitlines())
+
+
+def _is_alive(pid: int) -> bool:
+    """Return whether the process exists and is no zombie."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def _free_port(host: str) -> int:

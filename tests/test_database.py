@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import itertools
-import re
-import sqlite3
-import subprocess
-import sys
 import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 
 import optuna
+import psycopg
 import pytest
-import sqlalchemy
 
 from searchlab.engine import local
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.runs import retry
 from searchlab.runs.events import EventBuffer, TrialFinished, TrialStarted
 from searchlab.study.reading import read_trials
-from searchlab.study.storage import database, ownership
-from searchlab.study.storage.opening import close, open_owned, open_read_only, record_owner
+from searchlab.study.storage import postgres_journal, postgres_reader
+from searchlab.study.storage.opening import open_owned, open_read_only
+from searchlab.study.storage.postgres_reader import StudyReader
 from searchlab.study.study import Study
 from tests import postgres
 from tests.jobs import make_job
 from tests.postgres import PASSWORD, Postgres
 from tests.relay import relay
 from tests.sweeps import spiral_sweep
-from tests.waiting import DEADLINE, wait_for
+from tests.waiting import wait_for
 
 COUNT = itertools.count()
 ABSENT = "postgresql://study:secret%2Fword@127.0.0.1:{}/study"  # here, because a traceback shows the lines of a test
-ORACLE = "oracle+oracledb://u:secret@h/d"
+LAZY_DISK = "wal_writer_delay=10s"  # what waits for no disk is lost by a kill of the server, for 10 s and not for 0.2
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +43,7 @@ def quiet():
 def running():
     if reason := postgres.unavailable_reason():
         pytest.skip(reason)
-    with Postgres() as server:
+    with Postgres(settings=[LAZY_DISK]) as server:
         yield server
 
 
@@ -66,12 +62,12 @@ def url(server):
 
 @pytest.fixture
 def open_database():
-    """Opens databases, and closes them at the end of the test."""
+    """Opens the study `s` in databases, and closes them at the end of the test."""
     with ExitStack() as stack:
 
-        def opened(url, notify=None):
-            storage = open_owned(url, notify)
-            stack.callback(close, storage)
+        def opened(url, notify=None, study="s"):
+            storage = open_owned(url, study, notify)
+            stack.callback(storage.close)
             return storage
 
         yield opened
@@ -81,8 +77,16 @@ def load_study(storage):
     return optuna.create_study(study_name="s", storage=storage, load_if_exists=True)
 
 
-def stored_trials(url):
-    return optuna.load_study(study_name="s", storage=open_read_only(url)).trials
+def stored_trials(url, study="s"):
+    storage = open_read_only(url, study)
+    return optuna.load_study(study_name=study, storage=storage).trials if storage.get_all_studies() else []
+
+
+def execute(url, statement, *values):
+    """Execute a statement, and return its rows."""
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        cursor = connection.execute(statement, values)
+        return cursor.fetchall() if cursor.description else []
 
 
 def run_trial(study):
@@ -91,6 +95,7 @@ def run_trial(study):
     rate = trial.suggest_float("rate", 0.001, 1.0, log=True)
     trial.suggest_categorical("optimizer", ["SGD", "Adam"])
     trial.set_constraint("constraint", rate - 2.0)
+    study._storage.flush()
     trial.report(rate / 2, 1)
     trial.set_user_attr("end", {"scores": [[0.25, rate]]})
     study.tell(trial, rate)
@@ -110,7 +115,7 @@ def check_whole(trials, count):
 
 
 @pytest.mark.slow
-def test_restarts_of_the_server_lose_and_repeat_nothing(server, url, open_database):
+def test_kills_of_the_server_lose_and_repeat_nothing(server, url, open_database):
     study, done, stop = load_study(open_database(url)), [], threading.Event()
 
     def run_trials():
@@ -122,7 +127,7 @@ def test_restarts_of_the_server_lose_and_repeat_nothing(server, url, open_databa
         try:
             for count in (4, 12, 20):
                 wait_for(lambda count=count: len(done) >= count or any(thread.done() for thread in threads))
-                server.stop()
+                server.kill()
                 time.sleep(0.3)
                 server.start()
             wait_for(lambda: len(done) >= 30 or any(thread.done() for thread in threads))
@@ -134,26 +139,73 @@ def test_restarts_of_the_server_lose_and_repeat_nothing(server, url, open_databa
     check_whole(stored_trials(url), len(done))
 
 
+@pytest.mark.slow
+def test_what_a_killed_server_did_not_have_on_its_disk_is_sent_again(server, url, open_database, monkeypatch):
+    monkeypatch.setattr(postgres_journal, "SYNC_INTERVAL", 600.0)
+    monkeypatch.setattr(postgres_journal, "CHECK_INTERVAL", 600.0)
+    storage = open_database(url)
+    study = load_study(storage)
+    for _ in range(3):
+        run_trial(study)
+    assert len(stored_trials(url)) == 3
+    server.kill()
+    server.start()
+    assert len(stored_trials(url)) < 3, "the server has lost what it had confirmed"
+    run_trial(study)
+    check_whole(stored_trials(url), 4)
+    storage.close()  # which waits for the disk
+    server.kill()
+    server.start()
+    check_whole(stored_trials(url), 4)
+
+
+@pytest.mark.slow
+def test_an_idle_owner_sends_what_a_killed_server_has_lost(server, url, open_database, monkeypatch):
+    monkeypatch.setattr(postgres_journal, "CHECK_INTERVAL", 0.2)
+    monkeypatch.setattr(postgres_journal, "SYNC_INTERVAL", 600.0)
+    run_trial(load_study(open_database(url)))
+    server.kill()
+    server.start()
+    wait_for(lambda: stored_trials(url))
+    check_whole(stored_trials(url), 1)
+
+
+@pytest.mark.slow
+def test_the_disk_is_waited_for_once_a_second(server, url, open_database, monkeypatch):
+    monkeypatch.setattr(postgres_journal, "SYNC_INTERVAL", 0.0)
+    monkeypatch.setattr(postgres_journal, "CHECK_INTERVAL", 600.0)
+    storage = open_database(url)
+    run_trial(load_study(storage))
+    assert not storage._journal._unsynced, "nothing is kept that the disk has"
+    server.kill()
+    server.start()
+    check_whole(stored_trials(url), 1)
+
+
 def through(relay, url):
     return url.replace(f":{relay.target}/", f":{relay.port}/")
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("drops_request", [False, True], ids=["the answer", "the request"])
 @pytest.mark.parametrize(
-    "statement",
+    "marker",
     [
-        b"INSERT INTO studies",
-        b"INSERT INTO study_user_attributes",
-        b"INSERT INTO trials",
-        b"INSERT INTO trial_params",
-        b"INSERT INTO trial_system_attributes",
-        b"INSERT INTO trial_user_attributes",
-        b"INSERT INTO trial_intermediate_values",
-        b"INSERT INTO trial_values",
+        b"INSERT INTO searchlab_studies",
+        b'{"op_code":0,',  # a study is created
+        b'{"op_code":2,',  # an attribute of it is set
+        b'{"op_code":4,',  # a trial is created
+        b'{"op_code":6,',  # it ends
+        b"synchronous_commit = on",
+        b"synchronous_commit = off",
     ],
 )
-def test_a_lost_answer_repeats_nothing(server, url, open_database, statement):
-    with relay(server.port, drop_commit_of=statement) as proxy:
+def test_a_connection_that_is_lost_in_an_append_loses_and_repeats_nothing(
+    server, url, open_database, monkeypatch, marker, drops_request
+):
+    if b"commit" in marker:
+        monkeypatch.setattr(postgres_journal, "SYNC_INTERVAL", 0.0)
+    with relay(server.port, drop=marker, drops_request=drops_request) as proxy:
         study = load_study(open_database(through(proxy, url)))
         study.set_user_attr("known trials", 0)
         for _ in range(2):
@@ -161,27 +213,27 @@ def test_a_lost_answer_repeats_nothing(server, url, open_database, statement):
         assert proxy.dropped == 1
         check_whole(study.trials, 2)
     check_whole(stored_trials(url), 2)
+    numbers = [number for (number,) in execute(url, "SELECT number FROM searchlab_journal ORDER BY number")]
+    assert numbers == list(range(len(numbers)))
 
 
 @pytest.mark.slow
-def test_a_study_whose_creation_lost_its_answer_is_not_another_one_of_its_name(server, url, open_database):
-    with relay(server.port, drop_commit_of=b"INSERT INTO studies") as proxy:
-        optuna.create_study(study_name="s", storage=open_database(through(proxy, url)))
-        assert proxy.dropped == 1
-        with pytest.raises(optuna.exceptions.DuplicatedStudyError):
-            optuna.create_study(study_name="s", storage=open_database(url))
+def test_a_trial_takes_two_appends(url, open_database):
+    study = load_study(open_database(url))
+    (before,), = execute(url, "SELECT count(*) FROM searchlab_journal")
+    run_trial(study)
+    assert execute(url, "SELECT count(*) FROM searchlab_journal") == [(before + 2,)]
 
 
 @pytest.mark.slow
-def test_a_finished_trial_is_added_once(server, url, open_database):
-    with relay(server.port, drop_commit_of=b"INSERT INTO trials") as proxy:
-        study = load_study(open_database(through(proxy, url)))
-        distribution = optuna.distributions.FloatDistribution(0.0, 1.0)
-        study.add_trial(optuna.create_trial(params={"rate": 0.5}, distributions={"rate": distribution}, value=0.25))
-        assert proxy.dropped == 1
-    assert [(trial.state.name, trial.value, trial.params) for trial in stored_trials(url)] == [
-        ("COMPLETE", 0.25, {"rate": 0.5})
-    ]
+def test_a_handed_out_trial_is_stored_with_its_parameters(url, tmp_path):
+    """A kill of the owner at any later moment keeps it."""
+    study = Study(make_job(spiral_sweep(trials=4), "s", url, tmp_path, 4, fuse=2), EventBuffer())
+    group = study.ask()
+    trials = stored_trials(url)
+    assert [trial.params for trial in trials] == [dict(parameters) for parameters in group.parameters]
+    assert [trial.user_attrs["group"]["group"] for trial in trials] == [group.id] * 2
+    study.close()
 
 
 class ServerKiller(EventBuffer):
@@ -200,7 +252,7 @@ class ServerKiller(EventBuffer):
         self.join()
         if self.kills_left:
             self.kills_left -= 1
-            self.server.stop()
+            self.server.kill()
             self.restarts = [threading.Timer(0.2, self.server.start)]
             self.restarts[0].start()
 
@@ -227,49 +279,143 @@ def test_a_search_gives_the_same_results_when_its_database_is_killed(server, url
 
 
 @pytest.mark.slow
+def test_a_sweep_runs_and_is_extended_in_a_database(url, tmp_path):
+    options = {"engine": "local", "home": tmp_path, "tracking": None, "storage": url, "progress": False}
+    result = spiral_sweep(epochs=2, trials=3).run(**options)
+    assert len(result.trials) == 3
+    assert len(result.resume(trials=5, storage=url).trials) == 5
+    assert not list(tmp_path.rglob("*.journal"))
+    studies = [study.name for study in StudyReader(url).studies()]
+    assert studies[0] == "spiral"
+    assert all(name.startswith("spiral-finalists") for name in studies[1:])
+    storage = open_read_only(url)
+    assert sorted(study.study_name for study in storage.get_all_studies()) == sorted(studies)
+
+
+@pytest.mark.slow
 def test_a_long_outage_is_waited_for_once_and_the_study_continues_later(server, url, open_database, monkeypatch):
-    monkeypatch.setattr(database, "OUTAGE_TIMEOUT", 1.5)
+    monkeypatch.setattr(postgres_journal, "OUTAGE_TIMEOUT", 1.5)
     monkeypatch.setattr(retry, "NOTIFY_AFTER", 0.2)
     messages = []
     study = load_study(open_database(url, messages.append))
     run_trial(study)
     server.stop()
+    trial = study.ask()
     with pytest.raises(WorldFault, match=r"not answered for 1.5 seconds .*is kept.*resume"):
-        run_trial(study)
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
     before = time.monotonic()
     with pytest.raises(WorldFault, match="has not answered"):
-        run_trial(study)
+        study.set_user_attr("a", 1)
     assert time.monotonic() - before < 1.0, "one outage is waited for once"
     assert [text.partition(" does not answer")[1] for text in messages] == [" does not answer"]
     server.start()
-    run_trial(study)
+    study.set_user_attr("a", 2)
     assert len(messages) == 2
     assert "answers again" in messages[1]
-    check_whole(study.trials, 2)
+    assert [trial.state.name for trial in stored_trials(url)] == ["COMPLETE", "FAIL"]
 
 
 @pytest.mark.slow
-def test_several_owners_can_create_the_tables_at_the_same_time(server, url):
-    barrier = threading.Barrier(4)
+def test_two_owners_at_once_write_two_studies_and_a_reader_sees_no_gap(url, open_database):
+    """Each study is a line of appends of its own; whatever a reader sees, it sees from the first to some append."""
+    barrier, reader, done = threading.Barrier(4), StudyReader(url), threading.Event()
 
-    def create(number):
-        barrier.wait()
-        storage = open_owned(url)
-        optuna.create_study(study_name=f"s{number}", storage=storage)
-        close(storage)
+    def write(number):
+        barrier.wait()  # all find a database without tables
+        storage = open_database(url, study=f"s{number}")
+        study = optuna.create_study(study_name=f"s{number}", storage=storage)
+        for _ in range(10):
+            run_trial(study)
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(create, range(4)))
-    assert sorted(optuna.get_all_study_names(open_read_only(url))) == ["s0", "s1", "s2", "s3"]
+    def read():
+        counts = []
+        while not done.is_set():
+            for study in reader.studies():
+                numbers = [append.number for append in reader.appends(study, 0)]
+                assert numbers[: study.appends] == list(range(study.appends))
+                counts.append(len(numbers))
+        return counts
+
+    with ThreadPoolExecutor(5) as pool:
+        reading, writers = pool.submit(read), [pool.submit(write, number) for number in range(4)]
+        try:
+            for writer in writers:
+                writer.result()
+        finally:
+            done.set()
+        assert reading.result()
+    together = open_read_only(url)
+    studies = {study.study_name: study._study_id for study in together.get_all_studies()}
+    assert sorted(studies) == ["s0", "s1", "s2", "s3"]
+    for name, study in studies.items():
+        check_whole(stored_trials(url, name), 10)
+        check_whole(together.get_all_trials(study), 10)
+        assert [trial.params for trial in stored_trials(url, name)] == [
+            trial.params for trial in together.get_all_trials(study)
+        ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("opener", [open_owned, open_read_only])
+def test_all_studies_together_follow_what_is_written_and_deleted(url, open_database):
+    together = open_read_only(url)
+    assert together.get_all_studies() == []
+    storages = {name: open_database(url, study=name) for name in ("a", "b")}
+    studies = {name: optuna.create_study(study_name=name, storage=storage) for name, storage in storages.items()}
+    for name in "abba":
+        run_trial(studies[name])
+        trials = [len(together.get_all_trials(study._study_id)) for study in together.get_all_studies()]
+        assert trials == [len(study.trials) for study in studies.values()]
+    storages["a"].close()
+    execute(url, "DELETE FROM searchlab_studies WHERE name = 'a'")
+    assert [study.study_name for study in together.get_all_studies()] == ["b"]
+    again = optuna.create_study(study_name="a", storage=open_database(url, study="a"))
+    run_trial(again)
+    run_trial(studies["b"])
+    found = {study.study_name: study._study_id for study in together.get_all_studies()}
+    check_whole(together.get_all_trials(found["a"]), 1)
+    check_whole(together.get_all_trials(found["b"]), 3)
+    with pytest.raises(PermissionError):
+        together.delete_study(found["a"])
+
+
+@pytest.mark.slow
+def test_a_study_whose_rows_are_deleted_is_no_longer_written(url, open_database):
+    study = load_study(open_database(url))
+    execute(url, "DELETE FROM searchlab_studies")
+    with pytest.raises(WorldFault, match=r"refuses an operation .*foreign key.*`searchlab resume`"):
+        run_trial(study)
+
+
+@pytest.mark.slow
+def test_a_damaged_row_is_named(url, open_database):
+    storage = open_database(url)
+    run_trial(load_study(storage))
+    storage.close()
+    execute(url, "UPDATE searchlab_journal SET lines = substr(lines, 1, 20) WHERE number = 1")
+    for opener in (lambda: open_database(url), lambda: open_read_only(url)):
+        with pytest.raises(WorldFault, match=r"row 1 of the study 's' .*damaged"):
+            opener()
+
+
+@pytest.mark.slow
+def test_a_study_in_optunas_own_tables_is_refused_and_stays(url, open_database):
+    theirs = optuna.storages.RDBStorage(url)
+    optuna.create_study(study_name="s", storage=theirs)
+    with pytest.raises(UserMistake, match=r"'s' in Optuna's own tables.*--name"):
+        open_database(url)
+    open_database(url, study="another")
+    assert [study.study_name for study in theirs.get_all_studies()] == ["s"]
+    theirs.engine.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opener", [lambda url: open_owned(url, "s"), open_read_only], ids=["owner", "reader"])
 def test_a_refusal_is_raised_at_once_without_the_password(server, opener):
     for url, reason in (
         (server.url(password="wrong" + PASSWORD), "password authentication failed"),
         (server.url("nowhere"), 'database "nowhere" does not exist'),
         (f"{server.url()}?sslmode=require", "does not support SSL"),
+        (f"{server.url()}?sslmode=never", "invalid sslmode"),
     ):
         before = time.monotonic()
         with pytest.raises(WorldFault, match=reason) as caught:
@@ -287,16 +433,40 @@ def check_secret(error, *secrets):
 
 
 @pytest.mark.slow
-def test_reading_creates_nothing_and_an_empty_database_has_no_study(server, url):
+def test_a_password_with_any_characters_is_read_as_it_is(server, url):
+    for password in ("with@an/at:and?more#", "quoted%40"):
+        execute(url, psycopg.sql.SQL("ALTER ROLE study PASSWORD {}").format(password.replace("%40", "@")))
+        try:
+            written = f"postgresql://study:{password}@127.0.0.1:{server.port}/{url.rpartition('/')[2]}"
+            assert open_read_only(written).get_all_studies() == []
+        finally:
+            execute(written, psycopg.sql.SQL("ALTER ROLE study PASSWORD {}").format(PASSWORD))
+
+
+@pytest.mark.slow
+def test_a_role_that_may_only_read_reads_and_cannot_own(server, url, open_database):
+    run_trial(load_study(storage := open_database(url)))
+    storage.close()
+    role = f"reader_{next(COUNT)}"
+    execute(url, f"CREATE ROLE {role} LOGIN PASSWORD 'reads'")
+    execute(url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
+    theirs = f"postgresql://{role}:reads@127.0.0.1:{server.port}/{url.rpartition('/')[2]}"
+    check_whole(stored_trials(theirs), 1)
+    with pytest.raises(WorldFault, match=r"permission denied for table searchlab_"):
+        load_study(open_database(theirs))
+    with pytest.raises(WorldFault, match=r"permission denied.*nothing in it was changed"):
+        open_database(theirs, study="new")
+
+
+@pytest.mark.slow
+def test_reading_creates_nothing_and_an_empty_database_has_no_study(url):
     assert read_trials(url, "s") == []
-    engine = sqlalchemy.create_engine(url)
-    assert sqlalchemy.inspect(engine).get_table_names() == []
-    engine.dispose()
+    assert execute(url, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
 
 
 def test_a_missing_database_is_an_error_within_seconds(free_port, monkeypatch):
-    assert database.READ_TIMEOUT <= 5.0
-    monkeypatch.setattr(database, "READ_TIMEOUT", 0.5)
+    assert postgres_reader.READ_TIMEOUT <= 5.0
+    monkeypatch.setattr(postgres_reader, "READ_TIMEOUT", 0.5)
     before = time.monotonic()
     with pytest.raises(WorldFault, match=r"\*\*\*@127.0.0.1.*Connection refused") as caught:
         read_trials(ABSENT.format(free_port), "s")
@@ -305,75 +475,43 @@ def test_a_missing_database_is_an_error_within_seconds(free_port, monkeypatch):
 
 
 def test_opening_waits_shorter_than_an_outage(free_port, monkeypatch):
-    assert database.OPEN_TIMEOUT < database.OUTAGE_TIMEOUT
-    monkeypatch.setattr(database, "OPEN_TIMEOUT", 0.5)
+    assert postgres_journal.OPEN_TIMEOUT < postgres_journal.OUTAGE_TIMEOUT
+    monkeypatch.setattr(postgres_journal, "OPEN_TIMEOUT", 0.5)
     with pytest.raises(WorldFault, match=r"has not answered for 0\.5 seconds") as caught:
-        open_owned(ABSENT.format(free_port))
+        open_owned(ABSENT.format(free_port), "s")
     check_secret(caught.value, "secret")
 
 
 @pytest.mark.parametrize(
     "url",
-    ["study.db", "postgres://u:secret@h/d", "postgresql://u:secret@h:secret/d", "postgresql:/u:secret@h", "sqlite"],
+    [
+        "study.db",
+        "sqlite:///study.db",
+        "mysql://u:secret@h/d",
+        "postgresql://u:secret@h:secret/d",
+        "postgresql:/u:secret@h",
+        "postgresql://u:secret@h/d?secret=1",
+        "postgresql://u:secret@[h/d",
+    ],
 )
-@pytest.mark.parametrize("opener", [open_owned, open_read_only])
+@pytest.mark.parametrize("opener", [lambda url: open_owned(url, "s"), open_read_only], ids=["owner", "reader"])
 def test_a_url_that_is_no_databases_is_a_mistake_and_not_repeated(url, opener):
     with pytest.raises(UserMistake, match="postgresql://USER:PASSWORD@HOST") as caught:
         opener(url)
     check_secret(caught.value, "secret")
 
 
-def test_a_missing_driver_is_named():
-    with pytest.raises(UserMistake, match=r"driver that is not installed here.*oracledb") as caught:
-        open_owned(ORACLE)
-    check_secret(caught.value, "secret")
+def test_a_storage_that_is_no_database_is_refused_before_anything_is_written(tmp_path):
+    for start in (spiral_sweep().run, spiral_sweep().study):
+        with pytest.raises(UserMistake, match="PostgreSQL"):
+            start(home=tmp_path / "home", storage="sqlite:///study.db")
+    assert not (tmp_path / "home").exists()
 
 
-def test_a_missing_file_is_not_created_by_reading(tmp_path):
-    assert read_trials(f"sqlite:///{tmp_path / 'study.db'}", "s") == []
-    (tmp_path / "study.db").touch()
-    assert read_trials(f"sqlite:///{tmp_path / 'study.db'}", "s") == []
-    assert (tmp_path / "study.db").stat().st_size == 0
-
-
-def test_a_file_that_cannot_be_opened_is_an_error_at_once(tmp_path):
-    with pytest.raises(WorldFault, match=r"unable to open database file.*--storage"):
-        open_owned(f"sqlite:///{tmp_path / 'nowhere' / 'study.db'}")
-
-
-def test_a_locked_file_is_waited_for(tmp_path, open_database):
-    study = load_study(open_database(f"sqlite:///{tmp_path / 'study.db'}?timeout=0.05"))
-    run_trial(study)
-    other = sqlite3.connect(tmp_path / "study.db", check_same_thread=False)
-    other.execute("BEGIN EXCLUSIVE")
-    unlock = threading.Timer(0.5, other.rollback)
-    unlock.start()
-    before = time.monotonic()
-    run_trial(study)
-    assert time.monotonic() - before > 0.3
-    unlock.join()
-    other.close()
-    check_whole(study.trials, 2)
-
-
-def test_a_dropped_table_is_an_error(tmp_path, open_database):
-    study = load_study(open_database(f"sqlite:///{tmp_path / 'study.db'}"))
-    with sqlite3.connect(tmp_path / "study.db") as other:
-        other.execute("DROP TABLE trial_params")
-    other.close()
-    with pytest.raises(WorldFault, match=r"no such table: trial_params.*`searchlab resume`"):
-        run_trial(study)
-
-
-def test_a_database_of_another_version_of_optuna_is_left_as_it_is(tmp_path, open_database):
-    url = f"sqlite:///{tmp_path / 'study.db'}"
-    open_database(url)
-    with sqlite3.connect(tmp_path / "study.db") as other:
-        other.execute("UPDATE alembic_version SET version_num = 'v3.0.0.d'")
-    other.close()
-    for opener in (open_owned, open_read_only):
-        with pytest.raises(WorldFault, match=r"another version of Optuna.*`optuna storage upgrade`"):
-            opener(url)
+def test_a_missing_driver_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    with pytest.raises(UserMistake, match=r"psycopg.*searchlab\[cluster\]"):
+        open_owned(ABSENT.format(1), "s")
 
 
 def test_a_short_outage_is_not_reported(monkeypatch):
@@ -387,163 +525,3 @@ def test_a_short_outage_is_not_reported(monkeypatch):
 
     assert retry.RetryPolicy(60.0, "it", "kept", messages.append).call(action) == 7
     assert not messages
-
-
-@pytest.fixture
-def short_timeouts(monkeypatch):
-    """An owned study is waited for only shortly."""
-    monkeypatch.setattr(ownership, "OWNER_TIMEOUT", 0.5)
-    monkeypatch.setattr(ownership, "NOTIFY_AFTER", 0.1)
-    monkeypatch.setattr(ownership, "POLL_INTERVAL", 0.05)
-
-
-TAKEN = "'mine' is being run by another process on 127.0.0.1; "
-LOST = "another process.* has taken the study 'mine' over while this one was cut off from its database"
-OWNER = """
-import sys, time
-from searchlab.study.storage.opening import open_owned
-storage = open_owned(sys.argv[1], None, "mine")
-print("owned", flush=True)
-time.sleep(600)
-"""
-
-
-@pytest.fixture
-def open_mine(url):
-    """Opens the study `mine` as its owner, and closes it at the end of the test."""
-    with ExitStack() as stack:
-
-        def opened(notify=None):
-            storage = open_owned(url, notify, "mine")
-            stack.callback(close, storage)
-            study = optuna.create_study(study_name="mine", storage=storage, load_if_exists=True)
-            record_owner(storage, study)
-            return study, storage
-
-        yield opened
-
-
-def cut(storage, url):
-    """End the connection that holds the lock, and no other one."""
-    engine = sqlalchemy.create_engine(url)
-    with engine.connect() as connection:
-        connection.execute(
-            sqlalchemy.text("SELECT pg_terminate_backend(:pid)"), {"pid": storage.ownership._known_as.pid}
-        )
-    engine.dispose()
-
-
-def states(url):
-    return [trial.state.name for trial in optuna.load_study(study_name="mine", storage=open_read_only(url)).trials]
-
-
-@pytest.mark.slow
-def test_a_study_has_one_owner_at_a_time_wherever_it_runs(short_timeouts, url, open_mine):
-    _, first = open_mine()
-    messages = []
-    with pytest.raises(UserMistake) as caught:
-        open_mine(messages.append)
-    assert str(caught.value).startswith(TAKEN)
-    assert len(messages) == 1
-    assert re.search(r"another process.*'mine'.*0\.5 seconds", messages[0])
-    other = open_owned(url, None, "another")  # of the same database
-    close(first)
-    open_mine()
-    close(other)
-
-
-@pytest.mark.slow
-def test_a_refused_owner_leaves_no_connection(short_timeouts, url, open_mine):
-    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
-    count = sqlalchemy.text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
-    with engine.connect() as connection:
-        open_mine()
-        before = connection.scalar(count)
-        with pytest.raises(UserMistake):
-            open_mine()
-        deadline = time.monotonic() + DEADLINE
-        while connection.scalar(count) > before and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert connection.scalar(count) == before
-    engine.dispose()
-
-
-@pytest.mark.slow
-def test_a_killed_owner_releases_the_study(monkeypatch, url, open_mine):
-    process = subprocess.Popen([sys.executable, "-c", OWNER, url], stdout=subprocess.PIPE)
-    try:
-        assert process.stdout.readline() == b"owned\n"
-        monkeypatch.setattr(ownership, "OWNER_TIMEOUT", 0.5)
-        with pytest.raises(UserMistake):
-            open_mine()
-    finally:
-        process.kill()
-        process.communicate()
-    monkeypatch.setattr(ownership, "OWNER_TIMEOUT", 10.0)
-    open_mine()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("lost", ["server", "connection", "connection unknown to the server"])
-def test_an_owner_that_was_cut_off_keeps_the_study(short_timeouts, server, url, open_mine, lost):
-    study, storage = open_mine()
-    before, connection = storage.ownership._known_as, None
-    if lost == "server":
-        server.stop()
-        server.start()
-    elif lost == "connection":
-        cut(storage, url)
-    else:
-        connection, storage.ownership._connection = storage.ownership._connection, None
-    run_trial(study)
-    assert storage.ownership._known_as[:2] != before[:2]
-    with pytest.raises(UserMistake) as caught:
-        open_mine()
-    assert str(caught.value).startswith(TAKEN)
-    if connection:
-        connection.close()
-
-
-@pytest.mark.slow
-def test_an_idle_owner_takes_its_lock_again(monkeypatch, url, open_mine):
-    monkeypatch.setattr(ownership, "CHECK_INTERVAL", 0.2)
-    _, storage = open_mine()
-    before = storage.ownership._known_as
-    cut(storage, url)
-    deadline = time.monotonic() + DEADLINE
-    while storage.ownership._known_as[:2] == before[:2] and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert storage.ownership._known_as[:2] != before[:2]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("is_closed", [False, True], ids=["which owns it still", "which has closed it"])
-def test_an_owner_that_was_cut_off_writes_nothing_after_another_owner(short_timeouts, url, open_mine, is_closed):
-    """What it knows of the study is out of date: it never owns it again."""
-    study, storage = open_mine()
-    trial = study.ask()
-    cut(storage, url)
-    second, other = open_mine()
-    second_trial = second.ask()
-    if is_closed:
-        close(other)
-    started = time.monotonic()
-    for write in (lambda: study.tell(trial, 1.0), lambda: trial.set_user_attr("end", 1), study.ask, study.ask):
-        with pytest.raises(WorldFault, match=LOST):
-            write()
-    assert time.monotonic() - started < 5, "each call fails at once"
-    assert states(url) == ["RUNNING", "RUNNING"]
-    if not is_closed:
-        second.tell(second_trial, 1.0)
-        assert states(url) == ["RUNNING", "COMPLETE"]
-
-
-@pytest.mark.slow
-def test_a_refused_study_is_not_owned(short_timeouts, url, tmp_path):
-    """It is another sweep's: a traceback that is kept, as in a notebook, does not keep the study open."""
-    job = make_job(spiral_sweep(trials=4), "mine", url, tmp_path / "c", 4, id="one")
-    Study(job, EventBuffer()).close()
-    with pytest.raises(UserMistake, match=r"of another.*sweep") as caught:
-        Study(replace(job, id="another", lock=tmp_path / "lock"), EventBuffer())
-    Study(replace(job, lock=tmp_path / "lock"), EventBuffer()).close()
-    assert caught.traceback

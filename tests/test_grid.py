@@ -209,11 +209,10 @@ def job(tmp_path):
     return make_job(grid(), "grid", tmp_path / "study.journal", tmp_path / "checkpoints", trials=72)
 
 
-@pytest.fixture(params=["journal", "sqlite"])
-def stored(request, job, tmp_path):
-    """A job of 12 trials, in either kind of storage."""
-    short = replace(job, trials=12)
-    return short if request.param == "journal" else replace(short, storage=f"sqlite:///{tmp_path / 'study.db'}")
+@pytest.fixture
+def short(job):
+    """A job of 12 trials."""
+    return replace(job, trials=12)
 
 
 def with_options(job, **options):
@@ -287,7 +286,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("values", [1, 2, 4, 5, 6, 10, 11, 14])
-def test_study_killed_while_proposing_continues_with_the_same_points(stored, values, monkeypatch):
+def test_study_killed_while_proposing_continues_with_the_same_points(short, values, monkeypatch):
     """The process dies before the nth value of a group is stored: its trials are stored in full, in part or not."""
     suggest, count = trial_proposer.suggest, iter(range(1, 1000))
 
@@ -297,7 +296,7 @@ def test_study_killed_while_proposing_continues_with_the_same_points(stored, val
         return suggest(*arguments)
 
     monkeypatch.setattr(trial_proposer, "suggest", until)
-    job, study = stored, Study(stored, EventBuffer())
+    job, study = short, Study(short, EventBuffer())
     with pytest.raises(Killed):
         next_group(study)
     study.close()

@@ -14,7 +14,7 @@ import pytest
 
 from searchlab.errors import WorldFault
 from searchlab.study.storage import journal
-from searchlab.study.storage.opening import close, open_owned, open_read_only
+from searchlab.study.storage.opening import open_owned, open_read_only
 from tests.conftest import ROOT
 
 
@@ -57,7 +57,7 @@ def syncs(monkeypatch):
 
 
 def test_readers_see_at_once_what_the_owner_writes(path):
-    study = load_study(open_owned(path))
+    study = load_study(open_owned(path, "s"))
     end_trial(study, start_trial(study), 1 / 3)
     start_trial(study)
     assert read_trials(path) == study.trials
@@ -68,18 +68,18 @@ def test_readers_see_at_once_what_the_owner_writes(path):
 
 
 def test_the_next_owner_continues_where_the_last_one_stopped(path):
-    first = load_study(storage := open_owned(path))
+    first = load_study(storage := open_owned(path, "s"))
     end_trial(first, start_trial(first))
     unfinished = start_trial(first)
-    close(storage)
-    again = load_study(open_owned(path))
+    storage.close()
+    again = load_study(open_owned(path, "s"))
     assert again.trials == first.trials
     again.tell(unfinished.number, 0.25)
     assert [trial.value for trial in read_trials(path)] == [0.5, 0.25]
 
 
 def test_an_owner_reads_its_file_once(path):
-    study = load_study(open_owned(path))
+    study = load_study(open_owned(path, "s"))
     end_trial(study, start_trial(study))
     path.rename(path.with_name("elsewhere"))
     end_trial(study, start_trial(study))
@@ -88,32 +88,32 @@ def test_an_owner_reads_its_file_once(path):
 
 def test_many_ends_wait_for_the_disk_once_and_the_last_one_when_the_study_is_closed(path, monkeypatch, syncs):
     monkeypatch.setattr(journal, "SYNC_INTERVAL", 1e9)
-    study = load_study(storage := open_owned(path))
+    study = load_study(storage := open_owned(path, "s"))
     start_trial(study)
     assert not syncs, "the start of a trial is not waited for"
     for _ in range(20):
         end_trial(study, start_trial(study))
     assert len(syncs) == 1
-    close(storage)
-    close(storage)
+    storage.close()
+    storage.close()
     assert len(syncs) == 2
 
 
 def test_ends_with_time_between_them_wait_for_the_disk_each(path, monkeypatch, syncs):
     monkeypatch.setattr(journal, "SYNC_INTERVAL", 0.0)
-    study = load_study(storage := open_owned(path))
+    study = load_study(storage := open_owned(path, "s"))
     for _ in range(5):
         end_trial(study, start_trial(study))
     assert len(syncs) == 5
-    close(storage)
+    storage.close()
     assert len(syncs) == 5
 
 
 def test_a_closed_journal_accepts_nothing_and_does_not_disturb_the_next_owner(path):
-    first = load_study(storage := open_owned(path))
+    first = load_study(storage := open_owned(path, "s"))
     trial = start_trial(first)
-    close(storage)
-    second = load_study(open_owned(path))
+    storage.close()
+    second = load_study(open_owned(path, "s"))
     end_trial(second, start_trial(second))
     with pytest.raises(ValueError, match="closed"):
         first.tell(trial, 0.5)
@@ -121,7 +121,7 @@ def test_a_closed_journal_accepts_nothing_and_does_not_disturb_the_next_owner(pa
 
 
 def test_a_failing_disk_removes_the_line_again(path, monkeypatch):
-    study = load_study(open_owned(path))
+    study = load_study(open_owned(path, "s"))
     trial, size = start_trial(study), path.stat().st_size
 
     def fail(_file):
@@ -139,20 +139,20 @@ def test_a_failing_disk_removes_the_line_again(path, monkeypatch):
 
 @pytest.mark.parametrize("rest", [b'{"op_code":5,"trial_id":0,"par', b"\0" * 4096])
 def test_an_incomplete_line_is_ignored_by_readers_and_deleted_by_the_owner(path, rest):
-    study = load_study(storage := open_owned(path))
+    study = load_study(storage := open_owned(path, "s"))
     end_trial(study, start_trial(study))
-    close(storage)
+    storage.close()
     whole = path.read_bytes()
     path.write_bytes(whole + rest)
     assert read_trials(path) == study.trials
     assert path.read_bytes() == whole + rest, "a reader changes nothing"
-    open_owned(path)
+    open_owned(path, "s")
     assert path.read_bytes() == whole
 
 
-@pytest.mark.parametrize("opener", [open_owned, open_read_only])
+@pytest.mark.parametrize("opener", [lambda path: open_owned(path, "s"), open_read_only], ids=["owner", "reader"])
 def test_a_damaged_line_is_named(path, opener):
-    study = load_study(open_owned(path))
+    study = load_study(open_owned(path, "s"))
     end_trial(study, start_trial(study))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:2], b"\xff" + lines[2][7:], *lines[3:]]))
@@ -163,13 +163,7 @@ def test_a_damaged_line_is_named(path, opener):
 @pytest.mark.parametrize("name", ["missing/study.journal", "."])
 def test_a_path_that_cannot_be_written_is_an_error(tmp_path, name):
     with pytest.raises(WorldFault, match="cannot be written"):
-        open_owned(tmp_path / name)
-
-
-def test_a_database_is_closed_as_well(tmp_path):
-    storage = open_owned(f"sqlite:///{tmp_path / 'study.db'}")
-    load_study(storage)
-    close(storage)
+        open_owned(tmp_path / name, "s")
 
 
 WRITER = """
@@ -178,7 +172,7 @@ from pathlib import Path
 import optuna
 from searchlab.study.storage.opening import open_owned
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-study = optuna.create_study(study_name="s", storage=open_owned(Path(sys.argv[1])), load_if_exists=True)
+study = optuna.create_study(study_name="s", storage=open_owned(Path(sys.argv[1]), "s"), load_if_exists=True)
 while True:
     trial = study.ask()
     trial.suggest_float("rate", 0.0, 1.0)
@@ -197,5 +191,5 @@ def test_a_kill_loses_no_trial_that_has_ended(path):
             ended |= {int(line) for line in writer.stdout.read().split()}
         assert ended <= {trial.number for trial in read_trials(path) if trial.state.name == "COMPLETE"}
     assert len(ended) >= 43, "the second process continued the study of the first"
-    close(open_owned(path))
+    open_owned(path, "s").close()
     assert all(json.loads(line) for line in path.read_text().splitlines())

@@ -90,6 +90,7 @@ ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all oth
     "pandas": ("artifact/pyfunc.py", "results/result.py", "results/trial_frames.py"),  # MLflow needs pandas
     "safetensors": ("artifact/safetensors_file.py",),
     "scipy": ("study/parzen_estimator.py", "study/samplers.py"),
+    "psycopg": ("study/storage/",),
     "boto3": ("engine/s3_store.py",),
     "botocore": ("engine/s3_store.py",),
     "torch": (),

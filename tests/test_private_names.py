@@ -22,32 +22,25 @@ import numpy as np
 import optuna
 import pytest
 import ray
-from optuna.storages import RDBStorage
 from optuna.storages.journal._storage import JournalOperation
 from optuna.study import Study
 from optuna.trial import TrialState
-from sqlalchemy import inspect as inspect_database
 
 from searchlab.cluster import connection, jobs, local_ray
 from searchlab.environment import RAYLET_VARIABLE
 from searchlab.study import optuna_samplers, trial_proposer
-from searchlab.study.storage import advisory_lock, attributes, journal_format
-from searchlab.study.storage.database_storage import DatabaseStorage
-from searchlab.study.storage.opening import close, open_owned
+from searchlab.study.storage import attributes, journal_format
+from searchlab.study.storage.opening import open_owned
 
 LIBRARY = Path(__file__).parents[1] / "searchlab"
-PACKAGES = ("boto3", "botocore", "cmaes", "mlflow", "optuna", "pyarrow", "ray", "sqlalchemy", "tenacity")
+PACKAGES = ("boto3", "botocore", "cmaes", "mlflow", "optuna", "psycopg", "pyarrow", "ray", "sqlalchemy", "tenacity")
 
 PRIVATE_NAMES = {  # attributes and methods, with what the library does with them
     # Optuna
-    "_create_new_trial": "RDBStorage: repeated in an outage so that a lost answer creates no second trial",
-    "_get_best_trial_id": "RDBStorage: repeated while the database is unavailable",
-    "_get_prepared_new_trial": "RDBStorage: returns the trial of an attempt whose answer was lost",
-    "_get_trials": "Study, RDBStorage, CmaEsSampler: trials without a copy; a view gives TPE and CMA-ES only some",
+    "_get_trials": "Study, CmaEsSampler: trials without a copy; a view gives TPE and CMA-ES only some",
     "_random_sampler": "TPESampler: replaced by one that draws each argument from a stream of its own",
     "_rng": "RandomSampler, TPESampler: seeded for each argument",
     "_sample": "TPESampler: draws the arguments that always occur together, from arrays that are kept between draws",
-    "_set_trial_param": "RDBStorage: repeated while the database is unavailable",
     "_storage": "Study: one trial is read without reading all",
     "_study_id": "Study: the study's id in its storage",
     "_thread_local": "Study: its cache of trials is cleared for each new trial, as `Study.ask` does",
@@ -60,7 +53,6 @@ PRIVATE_NAMES = {  # attributes and methods, with what the library does with the
 UNDOCUMENTED_MODULES = {
     "mlflow.store.tracking.sqlalchemy_store": "creates MLflow's tables in a file that is renamed when it is complete",
     "mlflow.tracking.request_header.registry": "takes the header of a user without a password, without an entry point",
-    "optuna.storages._rdb": "`models.TrialModel`, which `_get_prepared_new_trial` returns",
     "ray._private": "`services`, `utils`, `worker`, of which some names are replaced while Ray is used",
     "ray.tune.error": "`TuneError`, which `Tuner.fit` raises",
     "ray.tune.execution": "`class_cache.ENV_VARS_TO_PROPAGATE`, from which the keys of a store are removed",
@@ -72,8 +64,7 @@ DOCUMENTED_MODULES = {
     "optuna", "optuna.distributions", "optuna.exceptions", "optuna.importance", "optuna.samplers", "optuna.storages",
     "optuna.storages.journal", "optuna.study", "optuna.trial", "optuna_dashboard", "ray", "ray.autoscaler.sdk",
     "ray.exceptions", "ray.job_submission", "ray.tune", "ray.tune.search", "ray.util.scheduling_strategies",
-    "sqlalchemy",
-    "sqlalchemy.engine", "sqlalchemy.exc", "sqlalchemy.orm", "sqlalchemy.pool", "tenacity",
+    "psycopg", "psycopg.conninfo", "sqlalchemy.exc", "tenacity",
 }  # fmt: skip
 
 
@@ -233,9 +224,9 @@ def write_trials(storage):
 
 def test_the_lines_of_the_journal(tmp_path):
     """What is read without Optuna is what Optuna stores."""
-    storage = open_owned(tmp_path / "study.journal")
+    storage = open_owned(tmp_path / "study.journal", "s")
     study = write_trials(storage)
-    close(storage)
+    storage.close()
     with (tmp_path / "study.journal").open("rb") as file:
         lines = [line for line in map(journal_format.read_trial_line, journal_format.complete_lines(file)) if line]
     starts = [line for line in lines if isinstance(line, journal_format.TrialStart)]
@@ -260,60 +251,6 @@ def test_the_lines_of_the_journal(tmp_path):
 def test_a_damaged_line_is_an_error():
     with pytest.raises(ValueError, match="line 1"):
         journal_format.read_trial_line(b'{"op_code":6,"trial_id":0,"sta\n')
-
-
-# Optuna: the database
-
-NEVER_CALLED = {"delete_study", "record_heartbeat", "_get_stale_trial_ids"}  # by this library
-
-
-def test_every_call_of_the_database_is_repeated_in_an_outage():
-    """Methods that open a session of their own; the others get one from these."""
-    opens_session = {
-        name for name, method in vars(RDBStorage).items()
-        if inspect.isfunction(method) and "_create_scoped_session(" in inspect.getsource(method)
-    }  # fmt: skip
-    assert len(opens_session) > 15
-    missing = opens_session - set(vars(DatabaseStorage)) - NEVER_CALLED
-    assert not missing
-
-
-@pytest.mark.parametrize(
-    ("method", "parameters"),
-    [
-        ("_create_new_trial", ["study_id", "template_trial"]),
-        ("_get_prepared_new_trial", ["study_id", "template_trial", "session"]),
-        (
-            "_set_trial_param",
-            ["trial_id", "param_name", "param_value_internal", "distribution", "previous_distribution"],
-        ),
-        ("_get_trials", ["study_id", "states", "included_trial_ids", "trial_id_greater_than"]),
-        ("_get_best_trial_id", ["study_id", "direction"]),
-        ("create_new_study", ["directions", "study_name"]),
-        ("set_trial_state_values", ["trial_id", "state", "values"]),
-    ],
-)
-def test_the_methods_of_optunas_database_storage(method, parameters):
-    assert parameters_of(getattr(RDBStorage, method)) == parameters
-    assert parameters_of(getattr(DatabaseStorage, method)) == parameters
-
-
-def test_a_new_trial_is_prepared_while_the_study_is_locked():
-    """Otherwise an attempt whose answer was lost could still be running when it is repeated."""
-    source = inspect.getsource(RDBStorage._create_new_trial)
-    lock = "models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)"
-    assert source.index(lock) < source.index("self._get_prepared_new_trial(study_id, template_trial, session)")
-
-
-def test_the_tables_of_optunas_database(tmp_path):
-    storage = open_owned(f"sqlite:///{tmp_path / 'study.db'}")
-    tables = {table: {column["name"] for column in inspect_database(storage.engine).get_columns(table)}
-              for table in ("studies", "study_user_attributes", "trials")}  # fmt: skip
-    close(storage)
-    assert {"study_id", "key", "value_json"} <= tables["study_user_attributes"]
-    assert {"study_id", "study_name"} <= tables["studies"]
-    assert {"trial_id", "datetime_start"} <= tables["trials"]
-    assert all(name in advisory_lock.SELECT_OWNER for name in ("study_user_attributes", "value_json", "study_name"))
 
 
 # Optuna: the samplers

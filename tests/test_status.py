@@ -14,7 +14,6 @@ import pytest
 from searchlab.cli import execute
 from searchlab.errors import WorldFault
 from searchlab.monitor.journal_tail import JournalTail
-from searchlab.monitor.leaderboard import leaderboard_of
 from searchlab.monitor.status import SweepStatus, all_statuses, status_of
 from searchlab.runs.events import EventBuffer
 from searchlab.runs.file_lock import FileLock
@@ -24,6 +23,7 @@ from searchlab.study.study import Study
 from searchlab.training import EpochReport
 from tests.conftest import ROOT
 from tests.jobs import make_job, make_manifest
+from tests.leaderboards import leaderboard_of
 from tests.sweeps import spiral_sweep
 
 END_STATES = ("COMPLETE", "PRUNED", "FAIL", "INFEASIBLE")
@@ -192,16 +192,6 @@ def test_a_status_survives_json(workspace):
     values = json.loads(json.dumps(status.to_json()))
     assert (values["asked"], values["complete"], values["best"], values["trial"]) == (7, 2, 0.625, 0)
     assert SweepStatus.from_json(values) == status
-
-
-def test_a_sweep_in_a_database_has_the_same_status(workspace, tmp_path):
-    end_in_every_state(job_in(workspace))
-    (embedded,) = all_statuses(workspace)
-    url = f"sqlite:///{tmp_path / 'study.db'}"
-    spiral_manifest(storage=url).save(workspace.sweep("spiral"))
-    end_in_every_state(job_in(workspace, storage=url))
-    workspace.sweep("spiral").study.unlink()
-    assert all_statuses(workspace) == [embedded]
 
 
 LIST_COMMAND = """

@@ -214,12 +214,6 @@ def test_proposed_values_do_not_depend_on_restarts(open_study, job, tmp_path):
     assert len({tuple(one.items()) for one in whole}) == 16, "a restarted sampler repeats no point"
 
 
-@pytest.fixture(params=["journal", "database"])
-def stored_job(request, job, tmp_path):
-    """The same job, with its study in the journal or in a database."""
-    return job if request.param == "journal" else changed(job, storage=f"sqlite:///{tmp_path / 'study.db'}")
-
-
 @pytest.fixture
 def count_reads(monkeypatch):
     """Counts how often all trials of a study are read."""
@@ -234,9 +228,9 @@ def count_reads(monkeypatch):
 
 
 @pytest.mark.parametrize(("sampler", "max_reads"), [(Random(), 0), (TPE(), 1)])
-def test_proposing_and_ending_a_trial_does_not_read_the_others(open_study, stored_job, count_reads, sampler, max_reads):
+def test_proposing_and_ending_a_trial_does_not_read_the_others(open_study, job, count_reads, sampler, max_reads):
     sweep = spiral_sweep(sampler=sampler, trials=30)
-    study = open_study(changed(stored_job, sweep=sweep, trials=30, fuse=1))
+    study = open_study(changed(job, sweep=sweep, trials=30, fuse=1))
     reads = count_reads(study, [])
     while group := study.ask():
         study.finish(group.trials, epoch(1, [0.5 + 0.01 * group.trials[0]] * 2))
@@ -244,9 +238,9 @@ def test_proposing_and_ending_a_trial_does_not_read_the_others(open_study, store
     assert states(study.job) == ["COMPLETE"] * 30
 
 
-def test_ending_a_duplicate_does_not_read_the_other_trials(open_study, stored_job, count_reads):
+def test_ending_a_duplicate_does_not_read_the_other_trials(open_study, job, count_reads):
     sweep = spiral_sweep(model=Space(MLP), optimizer=Space(SGD), training=Space(Trainer), sampler=Random())
-    study = open_study(changed(stored_job, sweep=sweep))
+    study = open_study(changed(job, sweep=sweep))
     reads = count_reads(study, [])
     study.finish(study.ask().trials, epoch(1, [0.25, 0.75]))
     assert study.ask() is None, "the others are duplicates"
@@ -267,9 +261,9 @@ class CountingSampler(optuna.samplers.RandomSampler):
         return super().infer_relative_search_space(study, trial)
 
 
-def test_a_sampler_reads_current_trials_from_optunas_cache(open_study, stored_job, monkeypatch):
+def test_a_sampler_reads_current_trials_from_optunas_cache(open_study, job, monkeypatch):
     monkeypatch.setattr(CountingSampler, "__deepcopy__", lambda self, memo: self, raising=False)
-    study = open_study(changed(stored_job, sweep=spiral_sweep(sampler=(sampler := CountingSampler())), fuse=1))
+    study = open_study(changed(job, sweep=spiral_sweep(sampler=(sampler := CountingSampler())), fuse=1))
     for _ in range(3):
         study.ask()
     assert sampler.counts == [1, 2, 3]
@@ -345,12 +339,3 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path):
         checkpoints.save("g", later)
     assert checkpoints.load("g").epoch == 1
     assert [path.name for path in tmp_path.iterdir()] == ["g.npz"]
-
-
-def test_a_study_of_another_sweep_in_the_same_database_is_not_opened(tmp_path):
-    database = f"sqlite:///{tmp_path / 'studies.db'}"
-    mine, another = (make_job(spiral_sweep(), "s", database, tmp_path, trials=6, id=id) for id in ("mine", "another"))
-    Study(mine, EventBuffer()).close()
-    Study(mine, EventBuffer()).close()
-    with pytest.raises(UserMistake, match="of another"):
-        Study(another, EventBuffer())

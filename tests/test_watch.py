@@ -18,7 +18,6 @@ from searchlab.display.snapshot_view import SnapshotView
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.monitor import watch
 from searchlab.monitor.journal_tail import JournalTail
-from searchlab.monitor.leaderboard import leaderboard_of
 from searchlab.monitor.reasons import ReasonCount, ReasonCounter
 from searchlab.monitor.snapshot import Snapshot, TopTrial
 from searchlab.monitor.watch import SweepObserver, watch_sweep
@@ -29,6 +28,7 @@ from searchlab.study.reading import read_trials
 from searchlab.study.study import Study
 from tests.command_line import error_message, run_cli
 from tests.conftest import ROOT
+from tests.leaderboards import leaderboard_of
 from tests.terminal import Terminal
 from tests.test_status import end_in_every_state, epoch, job_in, result_of, spiral_manifest
 
@@ -180,17 +180,6 @@ def test_a_sweep_is_observed_from_start_to_end(workspace, folder):
     assert (snapshot.state, snapshot.seconds, snapshot.over) == ("finished", 12.5, "its 3 seconds are used up")
     folder.write("result", {**result, "state": "FAILED"})
     assert observer.snapshot().state == "failed"
-
-
-def test_a_sweep_in_a_database_gives_the_same_snapshot(workspace, folder, tmp_path):
-    end_in_every_state(job_in(workspace))
-    embedded = SweepObserver(folder).snapshot()
-    url = f"sqlite:///{tmp_path / 'study.db'}"
-    end_in_every_state(job_in(workspace, storage=url))
-    folder.study.unlink()
-    assert SweepObserver(folder, url).snapshot() == embedded
-    spiral_manifest(storage=url).save(folder)
-    assert SweepObserver(folder).snapshot() == embedded
 
 
 def test_only_changes_are_yielded_and_reading_takes_a_tenth_of_the_time(workspace, folder, monkeypatch):

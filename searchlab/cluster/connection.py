@@ -133,7 +133,7 @@ def _environment(job: Job) -> Iterator[None]:
 def _needed_variables(job: Job) -> tuple[str, ...]:
     """Return the beginnings of the names of variables with secrets that Ray, the study or the workers read."""
     store = ("AWS_",) if str(job.checkpoints).startswith("s3://") else ()
-    database = ("PG",) if str(job.storage).startswith("postgresql") else ()
+    database = ("PG",) if str(job.storage).startswith("postgres") else ()
     return ("RAY_", *store, *database)
 
 

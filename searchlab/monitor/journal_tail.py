@@ -27,39 +27,22 @@ if TYPE_CHECKING:
     from searchlab.runs.trials import State
 
 
-class JournalTail:
-    """A reader that continues where it stopped. The journal may be missing, and its last line half written.
+class _Tail:
+    """A reader of a journal's lines that counts its trials.
 
     Args:
-        journal: Path of the journal.
+        journal: The journal's name for people.
         goal: Direction of the primary metric.
         with_parameters: Whether the top trials have their parameters, which doubles the time of reading.
     """
 
-    def __init__(self, journal: Path, goal: Goal, *, with_parameters: bool = True) -> None:
-        self._journal, self._goal = journal, goal
+    def __init__(self, journal: str, goal: Goal, *, with_parameters: bool = True) -> None:
+        self._name, self._goal = journal, goal
         self._skipped = () if with_parameters else (PARAMETER_PREFIX,)
         self._reset()
 
-    def read(self) -> Leaderboard:
-        """Return the leaderboard with everything that is new; raise WorldFault when a line is damaged."""
-        try:
-            size = self._journal.stat().st_size
-        except FileNotFoundError:
-            return self._board
-        if size < self._offset:  # its owner has cut off a line that a kill or a full disk had left half written
-            self._reset()
-        if size > self._offset:
-            with self._journal.open("rb") as file:
-                file.seek(self._offset)
-                for line in complete_lines(file):
-                    self._offset += len(line)
-                    if not line.startswith(self._skipped):
-                        self._take(line)
-        return self._board
-
     def _reset(self) -> None:
-        self._offset = 0  # bytes that have been read
+        self._offset = 0  # bytes of a file, or appends in a database, that have been read
         self._created, self._prior = 0, 0  # trials in the lines read; the first `_prior` are of an earlier sweep
         self._board = Leaderboard(self._goal)
         self._details: dict[int, list[bytes]] = {}  # by unfinished trial: the lines with its parameters and its end
@@ -67,6 +50,8 @@ class JournalTail:
 
     def _take(self, line: bytes) -> None:
         """Take in what a line says; the most frequent kinds come first, since a journal has many lines."""
+        if line.startswith(self._skipped):
+            return
         try:
             found = read_trial_line(line)
             if isinstance(found, TrialDetail):
@@ -79,7 +64,7 @@ class JournalTail:
                 self._infeasible.add(found.trial_id - self._prior)
         except ValueError as error:
             raise WorldFault(
-                f"The study {self._journal} is damaged in the line {line[:80]!r}; replace it with a copy."
+                f"The study {self._name} is damaged in the line {line[:80]!r}; replace it with a copy."
             ) from error
 
     def _start_trial(self, start: TrialStart) -> None:
@@ -99,6 +84,71 @@ class JournalTail:
             self._board.add_top_trial(_top_trial(trial, end.value, details))
         elif state in ("FAIL", "INFEASIBLE"):
             self._board.add_failure(trial, state, read_details(details).end.get("reason"))
+
+
+class JournalTail(_Tail):
+    """A reader of a journal file that continues where it stopped.
+
+    The file may be missing, and its last line half written.
+
+    Args:
+        journal: Path of the journal.
+        goal: Direction of the primary metric.
+        with_parameters: Whether the top trials have their parameters, which doubles the time of reading.
+    """
+
+    def __init__(self, journal: Path, goal: Goal, *, with_parameters: bool = True) -> None:
+        super().__init__(str(journal), goal, with_parameters=with_parameters)
+        self._journal = journal
+
+    def read(self) -> Leaderboard:
+        """Return the leaderboard with everything that is new; raise WorldFault when a line is damaged."""
+        try:
+            size = self._journal.stat().st_size
+        except FileNotFoundError:
+            return self._board
+        if size < self._offset:  # its owner has cut off a line that a kill or a full disk had left half written
+            self._reset()
+        if size > self._offset:
+            with self._journal.open("rb") as file:
+                file.seek(self._offset)
+                for line in complete_lines(file):
+                    self._offset += len(line)
+                    self._take(line)
+        return self._board
+
+
+class DatabaseTail(_Tail):
+    """A reader of a study in a PostgreSQL database that continues where it stopped. The study may be missing.
+
+    Args:
+        url: The URL of the database.
+        study: The name of the study.
+        goal: Direction of the primary metric.
+        with_parameters: Whether the top trials have their parameters, which doubles the time of reading.
+    """
+
+    def __init__(self, url: str, study: str, goal: Goal, *, with_parameters: bool = True) -> None:
+        from searchlab.study.storage.postgres_reader import StudyReader  # here alone: a file needs no driver
+
+        super().__init__(repr(study), goal, with_parameters=with_parameters)
+        self._reader, self._study, self._id = StudyReader(url), study, -1
+
+    def read(self) -> Leaderboard:
+        """Return the leaderboard with everything that is new.
+
+        Raises:
+            WorldFault: When the database cannot be read, or a line is damaged.
+        """
+        for study in self._reader.studies(self._study):
+            if study.id != self._id:  # it was deleted and created again
+                self._reset()
+                self._id = study.id
+            for append in self._reader.appends(study, self._offset):
+                self._offset = append.number + 1
+                for line in append.lines.encode().splitlines(keepends=True):
+                    self._take(line)
+        return self._board
 
 
 def _top_trial(trial: int, score: float, details: list[bytes]) -> TopTrial:

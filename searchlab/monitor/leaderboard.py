@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from searchlab.monitor.snapshot import Snapshot, TopTrial
 
 if TYPE_CHECKING:
     from searchlab.metrics import Goal
-    from searchlab.runs.trials import State, TrialRecord
+    from searchlab.runs.trials import State
 
 TOP_TRIALS = 5  # trials kept as the best ones
 TOP_REASONS = 3  # reasons of failures in a snapshot
@@ -112,18 +111,3 @@ class Leaderboard:
         first = bisect_left(self._start_times, since)
         begin = self._start_times[first] if first < len(self._start_times) else since  # it resumes trials and adds none
         return ends / (now - begin) if ends and now > begin else None
-
-
-def leaderboard_of(trials: Iterable[TrialRecord], goal: Goal) -> Leaderboard:
-    """Return the leaderboard of trials that are already loaded."""
-    board = Leaderboard(goal)
-    for trial in trials:
-        board.add_start(trial.number, trial.started)
-        if trial.state == "RUNNING":
-            continue
-        board.add_end(trial.number, trial.state, trial.ended or trial.started)
-        board.add_failure(trial.number, trial.state, trial.reason)
-        if trial.state == "COMPLETE" and trial.value is not None and board.is_top_score(trial.number, trial.value):
-            std = trial.std if trial.epoch else None
-            board.add_top_trial(TopTrial(trial.number, trial.value, std, trial.epoch, dict(trial.parameters)))
-    return board

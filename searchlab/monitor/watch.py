@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from searchlab.monitor.journal_tail import JournalTail
+from searchlab.monitor.journal_tail import DatabaseTail, JournalTail
 from searchlab.monitor.leaderboard import Leaderboard
 from searchlab.monitor.snapshot import FINAL_STATES, Snapshot, SnapshotState
 from searchlab.monitor.status import final_state
-from searchlab.monitor.study_reader import DatabaseReader, open_study
+from searchlab.monitor.study_reader import open_study
 from searchlab.runs.file_lock import lock_holder
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.workspace import SweepFolder
@@ -60,7 +60,7 @@ class SweepObserver:
         self._folder, self._storage = folder, storage
         self._manifest: SweepManifest | None = None
         self._manifest_time = -1  # when the manifest was written, in nanoseconds
-        self._study: JournalTail | DatabaseReader | None = None
+        self._study: JournalTail | DatabaseTail | None = None
 
     def snapshot(self) -> Snapshot | None:
         """Return the state of the sweep; None while it does not exist and no process is about to create it."""

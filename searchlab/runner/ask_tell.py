@@ -23,6 +23,7 @@ from searchlab.runs.config import RunConfig
 from searchlab.runs.events import NullHandler
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.trials import TrialRecord
+from searchlab.runs.urls import validate_storage
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space.domains import Scalar
 from searchlab.space.space import BoundConstructor
@@ -111,6 +112,7 @@ class AskTellStudy:
             name=name, trials=trials, values=values, seed=seed, home=home, storage=storage,
             workers=1, fuse=1, engine="local", tracking=None,
         )  # fmt: skip
+        validate_storage(storage)
         sweep, workspace = sweep.with_values(values), Workspace.at(home, storage)
         folder = workspace.sweep(name or sweep.name)
         manifest = _manifest(sweep, config, folder)

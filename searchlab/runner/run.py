@@ -27,6 +27,7 @@ from searchlab.runs.events import EventHandler, Message
 from searchlab.runs.manifest import SweepManifest, free_name, renamed_text
 from searchlab.runs.project_archive import copy_project
 from searchlab.runs.sweep_code import hash_code
+from searchlab.runs.urls import validate_storage
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space.domains import Choice
 from searchlab.space.own_loop import MISSING, OwnLoop
@@ -88,6 +89,7 @@ def validate_run(sweep: Sweep, config: RunConfig, rows: TrainingRows) -> None:
     missing = None if config.address else unavailable_reason(allowed_devices(config.device)[-1])
     if missing:
         raise UserMistake(f"device {config.device!r} cannot be used here: {missing}.")
+    validate_storage(config.storage)
     validate_address(config.address, config.storage, config.checkpoints)
     if config.engine == "tune" and not config.address:
         validate_temporary_folder()

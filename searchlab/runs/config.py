@@ -44,7 +44,7 @@ class RunConfig:
         home: Folder of studies, checkpoints, artifacts and the MLflow store; default: ".searchlab".
         tracking: "mlflow" keeps a record in MLflow, None keeps none; default: "mlflow".
         tracking_uri: URL of an MLflow server; default: a store in the home folder.
-        storage: URL of a database for the study; default: a journal file in the home folder.
+        storage: URL of a PostgreSQL database for the study; default: a journal file in the home folder.
         checkpoints: Folder that every node of a cluster sees, or s3://BUCKET/PREFIX; default: in the home folder.
         ship_data: Send the training rows to the nodes of a cluster; default: each node reads them.
         memory: Memory that each worker may take, in GB; default: its share of what is free.

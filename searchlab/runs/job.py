@@ -23,7 +23,7 @@ class Job:
     Attributes:
         sweep: The sweep, with the configuration's values fixed.
         name: Name of the sweep.
-        storage: Path of the study's journal file, or the URL of a database.
+        storage: Path of the study's journal file, or the URL of a PostgreSQL database.
         checkpoints: Folder that every worker sees, or the URL of a store.
         trials: Number of trials.
         config: The options of the run, with the number of workers resolved (None: as many as the cluster has).

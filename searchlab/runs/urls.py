@@ -12,7 +12,11 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from searchlab.errors import UserMistake
+
 SQLITE = "sqlite:///"
+POSTGRES_SCHEMES = ("postgresql", "postgresql+psycopg", "postgres")  # the second is SQLAlchemy's
+POSTGRES_EXAMPLE = "postgresql://USER:PASSWORD@HOST:5432/NAME"
 SECRET_PARAMETERS = {"password", "passwd", "sslpassword"}  # what database drivers take in a URL's query
 LOCAL_SCHEMES = ("sqlite", "file")  # these have no password
 WEB_SCHEMES = ("http", "https")
@@ -67,6 +71,24 @@ def password_of(url: str) -> str:
     in_query = [part.partition("=") for part in rest.partition("?")[2].split("&")]
     secret = next((value for name, _, value in in_query if name.lower() in SECRET_PARAMETERS), "")
     return credentials[0].removesuffix("@").partition(":")[2] if credentials else secret
+
+
+def validate_storage(url: str | None) -> None:
+    """Raise UserMistake for a URL that is not that of a PostgreSQL database; None, a journal file, is fine."""
+    if url is not None and not url.lower().startswith(tuple(f"{scheme}://" for scheme in POSTGRES_SCHEMES)):
+        raise UserMistake(  # the URL is not shown: its password cannot be told from the rest
+            f"storage is the URL of a PostgreSQL database, such as {POSTGRES_EXAMPLE}; without it, the study is a "
+            "journal file in the home folder."
+        )
+
+
+def split_password(url: str) -> tuple[str, str]:
+    """Return the URL of a database without the password before its host, and that password as it is written there."""
+    scheme, _, rest = url.partition("://")
+    found = DATABASE_CREDENTIALS.match(rest)
+    if not found:
+        return url, ""
+    return f"{scheme}://{found[1]}@{rest[found.end() :]}", found[0].removesuffix("@").partition(":")[2]
 
 
 def _with_credentials(url: str, web: str, database: str) -> str:

@@ -347,7 +347,7 @@ class Sweep:
             values: Arguments to fix by path, such as `{"model.hidden": 64}`; default none.
             seed: Random seed of the sampler; default 0.
             home: Folder that holds the study; default ".searchlab".
-            storage: URL of a database for the study; default: a journal file in the home folder.
+            storage: URL of a PostgreSQL database for the study; default: a journal file in the home folder.
 
         Raises:
             UserMistake: When the name is that of another sweep, the data have changed, or another process has the study

@@ -1,4 +1,8 @@
-"""Optuna's dashboard for the study of a sweep: `python -m searchlab.study.dashboard STUDY PORT`, for reading only."""
+"""Optuna's dashboard for reading only: `python -m searchlab.study.dashboard STORAGE PORT [HOST]`.
+
+STORAGE is the path of a study's journal, or the URL of a database, whose studies are all shown. Without HOST, it serves
+this machine alone.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,10 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from searchlab.errors import UserMistake, WorldFault
 from searchlab.study.storage.opening import open_read_only
 
+LOOPBACK = "127.0.0.1"
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -46,13 +52,18 @@ class _QuietHandler(WSGIRequestHandler):
         """Do not log requests."""
 
 
-def main(study: str, port: str) -> None:
-    """Serve the study until the process is ended."""
+def main(storage: str, port: str, host: str = LOOPBACK) -> None:
+    """Serve a study, or all studies of a database, until the process is ended."""
     from optuna_dashboard import wsgi
 
-    application = for_loopback(wsgi(open_read_only(Path(study))), int(port))
-    make_server("127.0.0.1", int(port), application, _ThreadingServer, _QuietHandler).serve_forever()
+    application = wsgi(open_read_only(storage if "://" in storage else Path(storage)))
+    if host == LOOPBACK:
+        application = for_loopback(application, int(port))
+    make_server(host, int(port), application, _ThreadingServer, _QuietHandler).serve_forever()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (UserMistake, WorldFault) as error:
+        sys.exit(str(error))

@@ -218,5 +218,4 @@ class GroupProposer:
 
     def _store_group(self, group: Group, **about: object) -> None:
         generation = {"since": self._generation} if self.job.generation else {}
-        for number in group.trials:
-            self.store.store_group(number, {"group": group.id, **generation, **about})
+        self.store.store_group(group.trials, {"group": group.id, **generation, **about})

@@ -13,7 +13,6 @@ from searchlab.errors import UserMistake
 from searchlab.runs.job import Job, PriorTrial
 from searchlab.space.sweep import Sweep
 from searchlab.study.samplers import distributions_of
-from searchlab.study.storage import opening
 from searchlab.study.storage.attributes import PRIOR_TRIALS, SWEEP_ID
 
 DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
@@ -39,7 +38,6 @@ def load_study(storage: BaseStorage, job: Job) -> optuna.Study:
             f"the database has a study called {job.study!r} of another workspace's sweep, which stays as it is; choose "
             "another name with --name."
         )
-    opening.record_owner(storage, study)
     return study
 
 

@@ -32,7 +32,7 @@ def read_trials(storage: Path | str, name: str) -> list[TrialRecord]:
     """
     if isinstance(storage, Path) and not storage.exists():
         return []
-    opened = open_read_only(storage)
+    opened = open_read_only(storage, name)
     if name not in optuna.get_all_study_names(opened):
         return []
     study = optuna.load_study(study_name=name, storage=opened)

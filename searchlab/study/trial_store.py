@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -22,8 +22,8 @@ from searchlab.study.best_score import BestScore
 from searchlab.study.intermediate_values import report_curve
 from searchlab.study.optuna_study import add_prior_trials, load_study
 from searchlab.study.reading import end_order, to_record, to_timestamp
-from searchlab.study.storage import opening
 from searchlab.study.storage.attributes import END, GROUP, INFEASIBLE, SAMPLER_STOPPED, SEARCH_SECONDS
+from searchlab.study.storage.opening import open_owned
 from searchlab.training import EpochReport
 
 OPTUNA_STATE = {"INFEASIBLE": "PRUNED"}  # for Optuna a trial is infeasible by its constraint, not by its state
@@ -62,7 +62,7 @@ class TrialStore:
         self._first_with: dict[frozenset[tuple[str, Scalar]], int] = {}  # the first trial with these parameters
         self._duplicates: dict[int, list[int]] = {}  # by open trial: the later trials with the same parameters
         self._best = BestScore(self.goal, by_number=bool(job.generation))
-        self._storage = opening.open_owned(job.storage, lambda text: handler.handle(Message(text)), job.study)
+        self._storage = open_owned(job.storage, job.study, lambda text: handler.handle(Message(text)))
         try:
             self.study = load_study(self._storage, job)
             self.sampler_stopped = bool(self.study.user_attrs.get(SAMPLER_STOPPED))
@@ -72,7 +72,7 @@ class TrialStore:
             self._opened_at = time.monotonic()
             self._load_trials()
         except BaseException:
-            opening.close(self._storage)  # else no process could open it for as long as this one lives
+            self._storage.close()  # else no process could open it for as long as this one lives
             raise
 
     @property
@@ -108,8 +108,9 @@ class TrialStore:
         self.infeasible_count = sum(INFEASIBLE in trial.user_attrs for trial in earlier)
 
     def start(self, number: int, trial: Trial, parameters: Mapping[str, Scalar]) -> None:
-        """Add a trial whose parameters are stored."""
+        """Add a trial whose parameters have been drawn, once they are stored."""
         self.open_trials[number], self.open_curves[number] = trial, LearningCurve()
+        self._storage.flush()
         self._handler.handle(TrialStarted(number, parameters, to_timestamp(trial.datetime_start)))
 
     def link_duplicate(self, number: int, parameters: Mapping[str, Scalar]) -> bool:
@@ -128,9 +129,11 @@ class TrialStore:
         first = self._first_with.get(frozenset(parameters.items()))
         return first if first in self.open_trials else None
 
-    def store_group(self, number: int, group: Mapping[str, object]) -> None:
-        """Store the group that an open trial trains in, for whoever resumes it."""
-        self.open_trials[number].set_user_attr(GROUP, dict(group))
+    def store_group(self, numbers: Sequence[int], group: Mapping[str, object]) -> None:
+        """Store the group that these open trials train in, for whoever resumes them."""
+        for number in numbers:
+            self.open_trials[number].set_user_attr(GROUP, dict(group))
+        self._storage.flush()
 
     def add_epoch(self, number: int, report: EpochReport, replicas: slice, share: float) -> bool:
         """Add an epoch to an open trial's curve, and return whether it was new.
@@ -177,7 +180,7 @@ class TrialStore:
 
     def close(self) -> None:
         """Close the storage, so that another process can own the study."""
-        opening.close(self._storage)
+        self._storage.close()
 
     def record(self, number: int) -> TrialRecord:
         """Return the record of one trial."""

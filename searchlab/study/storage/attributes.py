@@ -10,7 +10,6 @@ SWEEP_ID = "order"  # the id of the sweep that the study belongs to
 SEARCH_SECONDS = "seconds"  # seconds of searching up to the latest trial that ended
 PRIOR_TRIALS = "known trials"  # how many trials of an earlier sweep stand before the first trial of this one
 SAMPLER_STOPPED = "sampler stopped"  # whether the sampler has called `Study.stop`: it has no more points
-OWNER = "owner"  # a token of the process that opened the study last
 
 # of a trial
 GROUP = "group"  # the group in which the trial trains

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from searchlab.errors import WorldFault
 from searchlab.study.storage.journal_format import complete_lines, decode, encode
+from searchlab.study.storage.own_lines import OwnLines
 
 SYNC_INTERVAL = 1.0  # seconds between two waits for the disk, at least
 
@@ -64,19 +64,17 @@ class OwnedJournal(ReadOnlyJournal):
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._close_file = weakref.finalize(self, os.close, self._file)
-            self._size, self._first_unread = _cut_incomplete_line(path)
+            self._size, line_count = _cut_incomplete_line(path)
         except OSError as error:
             raise self._fault(error) from error
-        self._unread: list[str] = []  # the lines from number `_first_unread` on, which Optuna has not read yet
+        self._own_lines = OwnLines(line_count)
         self._last_sync, self._needs_sync = float("-inf"), False
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Return the operations from this line on, counted from 0, from memory where they are this process's own."""
-        if log_number_from < self._first_unread:
+        if log_number_from < self._own_lines.first:
             return super().read_logs(log_number_from)
-        self._unread = self._unread[log_number_from - self._first_unread :]
-        self._first_unread = log_number_from
-        return map(decode, self._unread)
+        return self._own_lines.read(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write operations; raise WorldFault, and leave the file as it was, when that fails."""
@@ -93,7 +91,10 @@ class OwnedJournal(ReadOnlyJournal):
             os.ftruncate(self._file, self._size)  # an incomplete line would damage all that follow
             raise self._fault(error) from error
         self._size += len(content)
-        self._unread += lines
+        self._own_lines.add(lines)
+
+    def flush(self) -> None:
+        """Do nothing: each line is written at once."""
 
     def close(self) -> None:
         """Wait for the disk, and accept no more operations. The call is idempotent."""
@@ -116,18 +117,6 @@ class OwnedJournal(ReadOnlyJournal):
         return WorldFault(
             f"the study {self._path} cannot be written ({error.strerror}); every trial that had ended is kept."
         )
-
-
-class OwnedJournalStorage(JournalStorage):
-    """Optuna's storage on an owned journal, which can be closed."""
-
-    def __init__(self, path: Path) -> None:
-        self._journal = OwnedJournal(path)
-        super().__init__(self._journal)
-
-    def close(self) -> None:
-        """Close the journal. The call is idempotent."""
-        self._journal.close()
 
 
 def _cut_incomplete_line(journal: Path) -> tuple[int, int]:

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 
 class Operation(IntEnum):
-    """The op codes of the lines about a trial; `optuna.storages.journal._storage.JournalOperation` has them all."""
+    """The op codes of the lines that matter here; `optuna.storages.journal._storage.JournalOperation` has them all."""
 
+    CREATE_STUDY = 0
+    DELETE_STUDY = 1
     CREATE_TRIAL = 4
     SET_TRIAL_PARAM = 5
     SET_TRIAL_STATE_VALUES = 6
+    SET_TRIAL_INTERMEDIATE_VALUE = 7
     SET_TRIAL_USER_ATTR = 8
+    SET_TRIAL_SYSTEM_ATTR = 9
 
 
 FINISHED_STATES: Mapping[int, State] = {1: "COMPLETE", 2: "PRUNED", 3: "FAIL"}  # by optuna.trial.TrialState

@@ -1,60 +1,64 @@
-"""Opening and closing the storage of a study: a journal file at a path, or a database at a URL."""
+"""Opening and closing the storage of a study: a journal file at a path, or a PostgreSQL database at a URL."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.study import Study
+from optuna.storages import JournalStorage
 
-from searchlab.study.storage.journal import OwnedJournalStorage, ReadOnlyJournal
+from searchlab.study.storage.journal import OwnedJournal, ReadOnlyJournal
+
+if TYPE_CHECKING:
+    from searchlab.study.storage.postgres_journal import OwnedDatabaseJournal
 
 
-def open_owned(
-    storage: Path | str, notify: Callable[[str], None] | None = None, study: str | None = None
-) -> BaseStorage:
-    """Return the storage for the process that owns it; it repairs what a killed process wrote in part.
+class OwnedStorage(JournalStorage):
+    """Optuna's storage on the journal of its owner, which can be closed."""
+
+    def __init__(self, journal: OwnedJournal | OwnedDatabaseJournal) -> None:
+        self._journal = journal
+        super().__init__(journal)
+
+    def flush(self) -> None:
+        """Have everything stored that a kill of this process must not lose, such as a trial that is handed out."""
+        self._journal.flush()
+
+    def close(self) -> None:
+        """Close the journal, so that another process can own the study. The call is idempotent."""
+        self._journal.close()
+
+
+def open_owned(storage: Path | str, study: str, notify: Callable[[str], None] | None = None) -> OwnedStorage:
+    """Return the storage of a study for the process that owns it; what a killed process wrote in part is repaired.
 
     Args:
-        storage: The path of a journal file, which is created if need be, or the URL of a database.
+        storage: The path of a journal file, which is created if need be, or the URL of a PostgreSQL database.
+        study: The name of the study. PostgreSQL itself keeps every other owner away from it; beside a journal file
+            there is a lock file for that.
         notify: Gets a line for people when the database is unavailable or another process owns the study, and when it
             is available again.
-        study: The name of the study to own in a database that several processes share.
 
     Raises:
         WorldFault: When the storage cannot be opened.
         UserMistake: When the URL is not that of a database, or another process owns the study.
     """
     if isinstance(storage, Path):
-        return OwnedJournalStorage(storage)
-    from searchlab.study.storage import database  # here alone: SQLAlchemy takes a while to import
+        return OwnedStorage(OwnedJournal(storage))
+    from searchlab.study.storage.postgres import Database
+    from searchlab.study.storage.postgres_journal import OwnedDatabaseJournal
 
-    return database.open_owned(storage, notify, study)
+    return OwnedStorage(OwnedDatabaseJournal(Database(storage), study, notify or (lambda text: None)))
 
 
-def open_read_only(storage: Path | str) -> BaseStorage:
-    """Return the journal at this path or the database at this URL for reading, whoever owns it."""
+def open_read_only(storage: Path | str, study: str | None = None) -> JournalStorage:
+    """Return the journal at this path or the database at this URL for reading, whoever owns it.
+
+    Of a database it has only the study of this name, or all of them. Nothing is created.
+    """
     if isinstance(storage, Path):
         return JournalStorage(ReadOnlyJournal(storage))
-    from searchlab.study.storage import database
+    from searchlab.study.storage.postgres_studies import ReadOnlyDatabase
 
-    return database.open_read_only(storage)
-
-
-def record_owner(storage: BaseStorage, study: Study) -> None:
-    """Write into a study that several processes can reach who owns it now; beside a journal there is a lock file."""
-    if isinstance(storage, RDBStorage):
-        from searchlab.study.storage import database
-
-        database.record_owner(storage, study)
-
-
-def close(storage: BaseStorage) -> None:
-    """Close a storage that this process owns, so that another process can own it. The call is idempotent."""
-    if isinstance(storage, OwnedJournalStorage):
-        storage.close()
-    elif isinstance(storage, RDBStorage):
-        from searchlab.study.storage import database
-
-        database.close(storage)
+    return JournalStorage(ReadOnlyDatabase(storage, study))
