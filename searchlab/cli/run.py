@@ -19,7 +19,7 @@ from searchlab.cli.run_options import config_from, run_options, time_budget_opti
 @run_options("seed", "workers", "device", "fuse", "engine", "address")
 @click.option("--no-tracking", is_flag=True, help="Keep no record in MLflow.")
 @run_options("tracking_uri", "storage", "checkpoints", "ship_data", "memory", "reproducible", "warm_start")
-@run_options("look_again", "register", "name")
+@run_options("look_again", "register", "ray_dashboard", "name")
 @value_options
 @run_options("home")
 @json_option

@@ -42,13 +42,6 @@ from searchlab.runs.ray_errors import first_line
 OBJECT_STORE_BYTES = 256 * 2**20  # only payloads and reports travel; data are read where they are used
 LOG_OPTIONS: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}  # else a crash prints traces
 DRIVER_ENVIRONMENT = {  # Ray reads these in the driver when it starts
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # 24 ms less per trial
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the study holds the state, Tune's own is never read
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # engine/signals.py handles the signals
-    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # workers that start at the same time; by default one after the other
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_OVERRIDE_JOB_RUNTIME_ENV": "1",  # a submitted job has the same project; the sweep's copy of it is used
@@ -108,7 +101,7 @@ def local_cluster(job: Job, processes: list[GroupLeader], canceled: threading.Ev
     withheld = secret_variables(os.environ, _needed_variables(job))
     with _environment(job), quiet_ray(withheld, processes):
         try:
-            start_ray(processes, canceled, num_cpus=_cpus(job))
+            start_ray(processes, canceled, **_local_options(job))
             yield
         finally:
             ray.shutdown()
@@ -151,12 +144,13 @@ def _connect(job: Job, processes: list[GroupLeader]) -> None:
         workers = worker_environment(job.sweep.resources.blas_threads)
         _join(job, job.config.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
         return
-    start_ray(processes, num_cpus=_cpus(job))
+    start_ray(processes, **_local_options(job))
 
 
-def _cpus(job: Job) -> int:
-    """Return the number of cores of a Ray of this machine: what its workers take together."""
-    return math.ceil((job.config.workers or 1) * job.sweep.resources.cpus)
+def _local_options(job: Job) -> dict[str, Any]:
+    """Return the options of a Ray of this machine: its number of cores, what its workers take together, and more."""
+    cpus = math.ceil((job.config.workers or 1) * job.sweep.resources.cpus)
+    return {"num_cpus": cpus, "include_dashboard": job.config.ray_dashboard}
 
 
 def start_ray(processes: list[GroupLeader], canceled: threading.Event | None = None, **resources: Any) -> None:
@@ -178,12 +172,13 @@ def start_ray(processes: list[GroupLeader], canceled: threading.Event | None = N
 def _start_once(processes: list[GroupLeader], resources: dict[str, Any]) -> None:
     options: dict[str, Any] = {
         "include_dashboard": False,
+        "dashboard_host": "127.0.0.1",
         "object_store_memory": OBJECT_STORE_BYTES,
         "_node_ip_address": "127.0.0.1",  # else Ray listens on every interface
     }
     try:
         with loopback_allowed(), early_failure(processes):
-            ray.init(address="local", **options, **resources, **LOG_OPTIONS)
+            ray.init(address="local", **options | resources, **LOG_OPTIONS)
     except Exception as error:  # Ray raises this very class when its processes do not start
         ray.shutdown()
         end_processes(processes)

@@ -143,6 +143,15 @@ def dead_processes(processes: Sequence[GroupLeader]) -> list[str]:
     return [name for name in ESSENTIAL_PROCESSES if name in started or name in known]
 
 
+def dashboard_text() -> str:
+    """Return a sentence with the URL of the dashboard of the Ray that this process is connected to."""
+    node: Any = ray._private.worker._global_node
+    url = node.webui_url if node else None
+    if not url:
+        return "the Ray that this process was connected to before has no dashboard"
+    return f"Ray's dashboard is at http://{url.removeprefix('http://')}"
+
+
 def _death(names: Sequence[str]) -> str:
     return f"its {' and '.join(names)} died"
 

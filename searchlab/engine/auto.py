@@ -2,7 +2,8 @@
 
 A search that lasts changes over: while this process trains, Ray starts beside it; then the group at work is saved after
 its epoch, the study is closed, and the engine of Ray Tune opens it, as `resume` does. A search that is short never
-starts Ray. Where Ray cannot start, the search goes on in this process.
+starts Ray. Where Ray cannot start, the search goes on in this process. A search with callbacks of Ray Tune, or with
+Ray's dashboard, begins on Ray.
 """
 
 from __future__ import annotations
@@ -54,8 +55,12 @@ def search(job: Job, handler: EventHandler, follow_up: FollowUp | None = None) -
 
 
 def begins_on_ray(job: Job) -> bool:
-    """Return whether the search begins on Ray: on a GPU, whose memory this process would keep, or where Ray runs."""
-    return bool(job.config.address) or available_device(job.config.device) != "cpu" or _is_connected()
+    """Return whether the search begins on Ray.
+
+    It does where Ray runs, on a GPU, whose memory this process would keep, and with what Ray alone shows or calls.
+    """
+    asks_for_ray = bool(job.config.address or job.config.ray_dashboard or job.sweep.callbacks)
+    return asks_for_ray or available_device(job.config.device) != "cpu" or _is_connected()
 
 
 def _search(

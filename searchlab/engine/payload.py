@@ -14,6 +14,7 @@ from searchlab.cluster.shipped_data import ShippedData
 from searchlab.data.training_rows import TrainingRows
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
 from searchlab.runs.job import Job
+from searchlab.space.callbacks import without_callbacks
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _serialize(job: Job) -> bytes:
     for name, module in list(sys.modules.items()):
         if name.startswith(SWEEP_FILE_PREFIX):
             cloudpickle.register_pickle_by_value(module)
-    content: bytes = cloudpickle.dumps(job)
+    content: bytes = cloudpickle.dumps(replace(job, sweep=without_callbacks(job.sweep)))
     return content
 
 

@@ -1,48 +1,35 @@
 """The Ray Tune engine: each worker is a Tune trial, and the study is an actor that every worker reports to.
 
-Tune decides where and when a worker starts and with which resources, and restarts it elsewhere when its process or its
-node dies. Results are read from the study, never from Tune.
+Tune decides where and when a worker starts and with which resources, restarts it elsewhere when its process or its node
+dies, and shows each group as a result of its worker. Results are read from the study, never from Tune.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import ray
-from ray import tune
 from ray.exceptions import RayError
 from ray.tune.error import TuneError
-from ray.tune.execution import class_cache
 
 from searchlab.backend import Device
 from searchlab.cluster.connection import connected, on_this_node
 from searchlab.cluster.exit_message import exit_message
 from searchlab.cluster.fair_share import create_slot_source, reserve_one_slot
-from searchlab.cluster.local_ray import Report
+from searchlab.cluster.local_ray import Report, dashboard_text
 from searchlab.engine.driver_loop import POLL_INTERVAL, forward_events
 from searchlab.engine.payload import JobPayload, payload_for_study, payload_for_workers
 from searchlab.engine.protocol import FollowUp
 from searchlab.engine.refit import RefitState, available_device, refit_locally
 from searchlab.engine.signals import interruptible
 from searchlab.engine.study_actor import StudyActor
-from searchlab.engine.tune_worker import (
-    MAX_RESTARTS,
-    IdleStopper,
-    RecoveryCallback,
-    TuneWorker,
-    WorkerSearcher,
-    placement_group,
-    withhold_store_keys,
-)
+from searchlab.engine.tuner import MAX_RESTARTS, run_tuner, search_name
 from searchlab.errors import WorldFault
-from searchlab.runs.events import EventHandler, forward
+from searchlab.runs.events import EventHandler, Message, forward
 from searchlab.runs.job import Job, SearchResult
 from searchlab.runs.ray_errors import as_searchlab_error
 from searchlab.runs.trials import TrialRecord, ended, replay_events
@@ -101,6 +88,8 @@ def _search(job: Job, handler: EventHandler, follow_up: FollowUp | None, stop: t
         interruptible(stop) as abort,
         connected(job, abort, report),
     ):
+        if job.config.ray_dashboard:
+            handler.handle(Message(dashboard_text()))
         result = _run_study(job, handler, stop, abort, report)
         following = follow_up(result) if follow_up and not result.paused else None
         if following:
@@ -116,7 +105,7 @@ def _run_study(
     _open_study(study_actor, handler, stop)
     replay_events(ended(ray.get(study_actor.records.remote())), handler)
     with forward_events(job.name, study_actor, handler, create_slot_source(job, handler), stop, abort, report):
-        _run_tuner(job, study_actor)
+        run_tuner(job, study_actor)
     result = SearchResult(
         trials=ray.get(study_actor.records.remote()),
         over=ray.get(study_actor.end_reason.remote()),
@@ -130,9 +119,13 @@ def _run_study(
 
 
 def _create_study_actor(job: Job) -> Any:
-    """Start the study's actor on the driver's node: it ends with the driver, and outlives every worker."""
+    """Start the study's actor on the driver's node: it ends with the driver, and outlives every worker.
+
+    Ray shows the name of its class in the titles of processes and the lists of actors.
+    """
     remote: Any = ray.remote
-    actor = remote(concurrency_groups={"events": 1})(StudyActor)  # events come even while the study waits
+    named = type(f"{search_name(job)}-study", (StudyActor,), {"__module__": StudyActor.__module__})
+    actor = remote(concurrency_groups={"events": 1})(named)  # events come even while the study waits
     return actor.options(num_cpus=0, scheduling_strategy=on_this_node()).remote(payload_for_study(job))
 
 
@@ -148,40 +141,6 @@ def _open_study(study_actor: Any, handler: EventHandler, stop: threading.Event) 
     for remaining in (events, study_actor.drain_events.remote()):  # the first call may be from before the last event
         forward(ray.get(remaining), handler)
     ray.get(opening)
-
-
-def _run_tuner(job: Job, study_actor: Any) -> None:
-    folder = tempfile.mkdtemp(prefix="searchlab-tune-")
-    worker = tune.with_parameters(TuneWorker, payload=payload_for_workers(job), study_actor=study_actor)
-    tuner = tune.Tuner(
-        tune.with_resources(worker, partial(placement_group, job.sweep.resources)),
-        tune_config=tune.TuneConfig(search_alg=WorkerSearcher(study_actor), num_samples=-1),
-        run_config=tune.RunConfig(
-            name=job.name,
-            storage_path=folder,
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
-            callbacks=[RecoveryCallback(study_actor)],
-            stop=IdleStopper(study_actor),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # workers save checkpoints per group
-        ),
-    )
-    try:
-        with _store_keys_withheld():
-            tuner.fit()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _store_keys_withheld() -> Iterator[None]:
-    """Within the block, have Tune pass no store's keys on; restore Tune's own setting afterwards."""
-    previous = class_cache.ENV_VARS_TO_PROPAGATE
-    withhold_store_keys()
-    try:
-        yield
-    finally:
-        class_cache.ENV_VARS_TO_PROPAGATE = previous
 
 
 def _cluster_device(job: Job) -> Device:

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from searchlab.engine.group_result import GroupResult
 from searchlab.fusion.groups import Group
 from searchlab.runs.study_client import Decision, PendingDecision, StudyUnreachable
 from searchlab.training import EpochReport
@@ -18,10 +19,18 @@ REPORT_INTERVAL = 0.02
 
 
 class RemoteStudy:
-    """A client of the study's actor. The reports of very short epochs are sent several at a time."""
+    """A client of the study's actor. The reports of very short epochs are sent several at a time.
+
+    Args:
+        study_actor: The handle of the actor.
+
+    Attributes:
+        result: The result of the group in training, which gets every report; None where nobody asks for it.
+    """
 
     def __init__(self, study_actor: Any) -> None:
         self._study_actor = study_actor
+        self.result: GroupResult | None = None
         self._unsent: list[tuple[Sequence[int], EpochReport]] = []
         self._last_sent = 0.0  # monotonic time of the last call that sent reports
 
@@ -30,6 +39,8 @@ class RemoteStudy:
 
     def report(self, numbers: Sequence[int], report: EpochReport, *, urgent: bool) -> PendingDecision:
         self._unsent.append((numbers, report))
+        if self.result:
+            self.result.add(numbers, report)
         if not urgent and time.monotonic() - self._last_sent < REPORT_INTERVAL:
             return lambda: Decision(tuple(numbers))
         self._last_sent = time.monotonic()
@@ -39,9 +50,13 @@ class RemoteStudy:
 
     def restore_reports(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
         self._call("restore_reports", reports)
+        if self.result:
+            self.result.restore(reports)
 
     def finish(self, numbers: Sequence[int], report: EpochReport) -> None:
         self._call("finish", numbers, report)
+        if self.result:
+            self.result.add(numbers, report)
 
     def fail(self, numbers: Sequence[int], reason: str, traceback: str | None = None) -> None:
         self._call("fail", numbers, reason, traceback)
@@ -51,6 +66,8 @@ class RemoteStudy:
 
     def grow(self, group: Group, size: int) -> Group:
         grown: Group = self._call("grow", group, size)
+        if self.result:
+            self.result.group = grown
         return grown
 
     def return_survivors(self, group: Group, epoch: int) -> bool:

@@ -29,6 +29,7 @@ from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.memory import MemoryModel, MemoryNeed
 from searchlab.fusion.speed import SpeedModel, SpeedProfile, interpolate_seconds, time_scoring
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
+from searchlab.space.callbacks import without_callbacks
 from searchlab.space.domains import ParameterValues
 from searchlab.space.sweep import Sweep
 
@@ -103,6 +104,7 @@ def measure_in_processes(
     """
     shares = [points[start::workers] for start in range(workers)]
     shares = [share or points for share in shares]  # no process is idle, just as later no worker is
+    sweep = without_callbacks(sweep)
     processes = [_start_process(TimingRequest(sweep, share, max_trials, device, time_limit)) for share in shares]
     replies = [_read_reply(process) for process in processes]
     timings = chain.from_iterable(zip_longest(*(reply.timings for reply in replies[: len(points)])))

@@ -220,7 +220,7 @@ class SweepPipeline:
     def job(self) -> Job:
         """Return the job of the sweep, as an engine is given it."""
         manifest, folder, config = self.manifest, self.folder, self.manifest.config
-        through_client = (config.address or "").startswith("ray://")  # the study's process is not on this machine
+        through_client = (config.address or "").startswith("ray://")  # study and Tune run on another machine
         return Job(
             sweep=self.sweep,
             name=manifest.name,
@@ -235,6 +235,7 @@ class SweepPipeline:
             initial_points=manifest.initial_points,
             id=manifest.id,
             lock=None if through_client else folder.path / "study.lock",
+            tune_folder=None if through_client else folder.tune,
             rows=self.rows,
         )
 

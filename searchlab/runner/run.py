@@ -91,7 +91,12 @@ def validate_run(sweep: Sweep, config: RunConfig, rows: TrainingRows) -> None:
         raise UserMistake(f"device {config.device!r} cannot be used here: {missing}.")
     validate_storage(config.storage)
     validate_address(config.address, config.storage, config.checkpoints)
-    if config.engine == "tune" and not config.address:
+    if config.ray_dashboard and config.address:
+        raise UserMistake("ray_dashboard is for a Ray of this machine: a cluster has a dashboard of its own.")
+    if config.engine == "local" and sweep.callbacks:
+        raise UserMistake("Ray Tune calls callbacks, and engine='local' does not use it; use engine='auto' or 'tune'.")
+    needs_ray = config.engine == "tune" or config.ray_dashboard or bool(sweep.callbacks)
+    if needs_ray and not config.address:
         validate_temporary_folder()
     if config.checkpoints:
         validate_location(config.checkpoints)

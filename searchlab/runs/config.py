@@ -51,6 +51,7 @@ class RunConfig:
         reproducible: Give the same trials and scores with any number of workers, which is slower; default: no.
         warm_start: Name of an earlier sweep whose trials the sampler learns from; default: none.
         look_again: Test the winner even on test rows that were opened before, by any sweep of the home; default: no.
+        ray_dashboard: Start the dashboard of the Ray of this machine, and print its URL; default: no.
         register: Name in MLflow's model registry to register the winner by, "" for that of the sweep; default: none.
         progress: Show the run from Python: a board in a terminal, one line in a notebook; default: yes.
 
@@ -87,6 +88,7 @@ class RunConfig:
     reproducible: bool = field(default=False, metadata=_flag(bool))
     warm_start: str | None = field(default=None, metadata=_flag(str, metavar="NAME"))
     look_again: bool = field(default=False, metadata=_flag(bool))
+    ray_dashboard: bool = field(default=False, metadata=_flag(bool))
     register: str | None = field(default=None, metadata=_flag(str, metavar="[NAME]", value_if_omitted=""))
     progress: bool = True  # of Python alone: the command line has a display of its own
 
@@ -108,6 +110,8 @@ class RunConfig:
         validate_name(self.register or None, "a registered model's name")
         if self.register is not None and self.tracking is None:
             raise UserMistake("register needs a record in MLflow, and this run keeps none.")
+        if self.ray_dashboard and self.engine == "local":
+            raise UserMistake("ray_dashboard starts Ray, and engine='local' uses none; use engine='auto' or 'tune'.")
         if not isinstance(self.values, Mapping):
             raise UserMistake(f"values is a dict of values by path, got {self.values!r}.")
 

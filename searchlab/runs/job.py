@@ -35,6 +35,7 @@ class Job:
         id: Distinguishes this sweep's study from another's of the same name in a database.
         lock: File that the study's owner locks; None for one beside the journal.
         study: Name of the study, where it is not that of the sweep.
+        tune_folder: Folder of Ray Tune's results; None for a temporary one.
         rows: The training rows, shared by all that read them in this process.
     """
 
@@ -52,6 +53,7 @@ class Job:
     id: str = ""
     lock: Path | None = None
     study: str = ""
+    tune_folder: Path | None = None
     rows: TrainingRows = None  # type: ignore[assignment]  # set below; never None afterwards
 
     def __post_init__(self) -> None:
@@ -68,7 +70,7 @@ class Job:
     def for_workers(self) -> Job:
         """Return the job without what workers must not know: the URLs of servers, and what only the study uses."""
         config = replace(self.config, storage=None, tracking_uri=None)
-        return replace(self, config=config, storage="", lock=None, prior_trials=(), initial_points=())
+        return replace(self, config=config, storage="", lock=None, prior_trials=(), initial_points=(), tune_folder=None)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from searchlab.space.space import Space
 from searchlab.space.sweep import Sweep
 
 SWEEP_FILE = "sweep file"  # key of the sweep file, whose path may change
-NOT_CODE = ("name", "trials", "budget", "resources", "enqueue")
+NOT_CODE = ("name", "trials", "budget", "resources", "enqueue", "callbacks")
 
 
 def hash_code(sweep: Sweep, spec: Path | None, root: Path | None = None) -> dict[str, str]:

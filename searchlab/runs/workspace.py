@@ -53,6 +53,11 @@ class SweepFolder:
         return self.path / "artifact"
 
     @property
+    def tune(self) -> Path:
+        """The folder of Ray Tune's results: one folder for each search, and in it one for each worker."""
+        return self.path / "tune"
+
+    @property
     def figures(self) -> Path:
         """The folder of the figures."""
         return self.path / "figures"

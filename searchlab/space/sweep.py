@@ -21,6 +21,7 @@ from searchlab.pruning.optuna_pruner import OptunaPruner, is_optuna_pruner
 from searchlab.pruning.pruner import NoPruning, Pruner
 from searchlab.space.argument_types import one_line
 from searchlab.space.budget import Budget
+from searchlab.space.callbacks import TuneCallback
 from searchlab.space.domains import Choice, Domain, ParameterValues, Scalar, option_label
 from searchlab.space.early_stopping import EarlyStopping
 from searchlab.space.fingerprint import to_json_value
@@ -100,6 +101,9 @@ class Sweep:
         winner: Rule by which the winner is chosen and trained; default `Refit()`: the best trials are run again with
             fresh seeds, and the best of them is trained on all training rows. With `FoldEnsemble()`, the winner is the
             ensemble of the networks of its folds.
+        callbacks: Callbacks of Ray Tune, objects of subclasses of `ray.tune.Callback`, such as
+            `ray.tune.logger.JsonLoggerCallback()`. They are called in the driver after each group that a worker has
+            trained; a search that has any begins on Ray. Default none.
 
     Raises:
         UserMistake: When an argument is missing, has the wrong type, or does not fit the others.
@@ -141,6 +145,7 @@ class Sweep:
     enqueue: Sequence[Mapping[str, Any]] = ()
     resources: Resources = field(default_factory=Resources)
     winner: WinnerRule = field(default_factory=Refit)
+    callbacks: Sequence[TuneCallback] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if is_optuna_sampler(self.sampler):
@@ -280,7 +285,7 @@ class Sweep:
     def describe(self) -> dict[str, Any]:
         """Return what is searched, as JSON values: sweeps with equal descriptions search the same space.
 
-        Name, number of trials, budget, resources and the rule of the winner are not part of the description.
+        Name, number of trials, budget, resources, the rule of the winner and callbacks are not part of the description.
         """
         arguments = {path: to_json_value(value) for path, value, _ in self.iter_arguments()}
         targets = {

@@ -13,10 +13,12 @@ from searchlab.optim.no_optimizer import NoOptimizer
 from searchlab.pruning.pruner import NoPruning, Pruner
 from searchlab.space.argument_types import expected_type, one_line
 from searchlab.space.budget import Budget
+from searchlab.space.callbacks import is_tune_callback
 from searchlab.space.domains import Choice, Domain
 from searchlab.space.early_stopping import EarlyStopping
 from searchlab.space.initial_points import enqueued_points
 from searchlab.space.metric_names import validate_metric_names
+from searchlab.space.own_loop import OwnLoop
 from searchlab.space.resources import Resources
 from searchlab.space.samplers import Sampler
 from searchlab.space.space import Space
@@ -124,6 +126,18 @@ def validate_winner(sweep: Sweep) -> None:
         raise UserMistake(f"FoldEnsemble needs at least two folds, and {scheme} has one; use KFold or Blocked.")
 
 
+def validate_callbacks(sweep: Sweep) -> None:
+    """Raise UserMistake for callbacks that are none of Ray Tune, or that nothing calls."""
+    if isinstance(sweep.callbacks, (str, Mapping)) or not isinstance(sweep.callbacks, Sequence):
+        raise UserMistake(f"Sweep(callbacks=...) takes a list of callbacks, got {one_line(sweep.callbacks)}.")
+    for callback in sweep.callbacks:
+        if not is_tune_callback(callback):
+            accepted = "objects of subclasses of ray.tune.Callback, such as ray.tune.logger.JsonLoggerCallback()"
+            raise UserMistake(f"Sweep(callbacks=...) takes {accepted}, got {one_line(callback)}.")
+    if sweep.callbacks and sweep.training.target is OwnLoop:
+        raise UserMistake("Ray Tune calls callbacks, and it does not train in a loop of your own; leave out callbacks.")
+
+
 def validate_numbers(sweep: Sweep) -> None:
     """Raise UserMistake where an argument of data, validation or a metric is a number or text of the wrong kind."""
     for part in (sweep.data, sweep.validation, *sweep.metrics, sweep.sampler, sweep.effective_pruner):
@@ -148,4 +162,5 @@ VALIDATIONS: tuple[Callable[[Sweep], None], ...] = (
     validate_points,
     validate_resources,
     validate_winner,
+    validate_callbacks,
 )

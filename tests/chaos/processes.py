@@ -52,9 +52,9 @@ def kind_of(pid: int, command: str, session: int) -> str:
         return "gcs" if program.endswith("/gcs_server") else "raylet"
     if program.startswith(("ray::DashboardAgent", "ray::RuntimeEnvAgent")):
         return "agent"
-    if program.startswith("ray::StudyActor"):
+    if program.startswith("ray::") and "-study." in program:  # the actors' classes are named after the sweep
         return "study"
-    return "worker" if program.startswith("ray::") and "Trainable" in program else "node"  # Tune's name of the class
+    return "worker" if program.startswith("ray::") and "-worker." in program else "node"
 
 
 def draw_kinds(rng: random.Random) -> Iterator[str]:
