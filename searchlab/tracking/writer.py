@@ -6,6 +6,7 @@ Started by `recorder.Recorder`; imports MLflow, so that neither the driver nor t
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from searchlab.tracking.inbox import FINAL_COMMANDS, WRITE_INTERVAL, Command, In
 from searchlab.tracking.log_stream import LogStream
 from searchlab.tracking.probe import ServerAway, probe
 from searchlab.tracking.sweep_record import SweepRecord
+from searchlab.tracking.writer_process import IMPORT_FIRST, LOG, open_log
 
 if TYPE_CHECKING:
     from searchlab.tracking.mlflow import MlflowRecord
@@ -70,8 +72,9 @@ class Writer:
         """Write the record of one sweep, under its lock: a sweep has one writer at a time."""
         (_, opening), *commands = self._first_commands()
         sweep = SweepRecord.from_json(opening["record"])
+        _enter(sweep.home)
         self._await_server(opening["uri"])
-        from searchlab.tracking.mlflow import MlflowRecord
+        MlflowRecord = _import_record()  # noqa: N806, a class
 
         with FileLock(sweep.home / f"tracking-{sweep.name}.lock", timeout=LOCK_SECONDS):
             record = self.retry(
@@ -159,6 +162,24 @@ class Writer:
         return last not in FINAL_COMMANDS
 
 
+def _enter(home: Path) -> None:
+    """Go to the home folder, and log there: a process that was started early knows neither before."""
+    os.chdir(home)
+    with open_log(home / LOG) as log_file:
+        os.dup2(log_file.fileno(), 2)
+
+
+def _import_record() -> type[MlflowRecord]:
+    """Import MLflow and return the record; without garbage collections meanwhile it takes a fifth less."""
+    gc.disable()
+    try:
+        from searchlab.tracking.mlflow import MlflowRecord
+    finally:
+        gc.freeze()
+        gc.enable()
+    return MlflowRecord
+
+
 def main() -> int:
     """Serve the process that started this one, over its standard input and output; errors go to a log."""
     answers = os.dup(1)
@@ -172,7 +193,11 @@ def main() -> int:
             os.write(answers, json.dumps(mask_all(values)).encode() + b"\n")
 
     try:
-        Writer(Inbox(), answer).run()
+        inbox = Inbox()
+        if IMPORT_FIRST in sys.argv[1:]:
+            with contextlib.suppress(Exception):  # it is raised again where the record is opened, and logged there
+                _import_record()
+        Writer(inbox, answer).run()
     except EOFError:
         return 0
     except Exception as fault:
