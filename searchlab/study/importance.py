@@ -25,8 +25,9 @@ class ParameterImportance:
     """How important each hyperparameter was for the scores of a search.
 
     Attributes:
-        evaluator: Name of the evaluator, "PED-ANOVA", Optuna's default: it compares the values that the best trials have with those
-            that all trials have, so it says which parameters a trial must get right to be one of the best.
+        evaluator: Name of the evaluator, "PED-ANOVA", Optuna's default: it compares the values that the best trials
+            have with those that all trials have, so it says which parameters a trial must get right to be one of the
+            best.
         shares: Importance of each parameter by its path, the most important first; they add up to 1. A parameter that
             only some trials have counts in those. Empty where there is a reason.
         epoch: The epoch at which the trials are compared: the last one that three quarters of them reached, complete

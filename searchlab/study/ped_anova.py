@@ -70,9 +70,7 @@ def importance_of(observations: Sequence[Observation], trials: int, best: int) -
     return total * (best / trials) ** 2
 
 
-def _divergence(
-    distribution: BaseDistribution, best: Sequence[Observation], every: Sequence[Observation]
-) -> float:
+def _divergence(distribution: BaseDistribution, best: Sequence[Observation], every: Sequence[Observation]) -> float:
     """Return Pearson's divergence of the density of the best trials' values from that of all trials' values."""
     density_of_best = _density(distribution, [observation.value for observation in best])
     density = _density(distribution, [observation.value for observation in every])
