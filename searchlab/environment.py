@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 # the products of small networks are up to 7 times slower on two threads than on one, and every worker has its own core
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -24,6 +25,11 @@ RAYLET_VARIABLE = "RAY_RAYLET_PID"
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN(?!IZ)|CREDENTIAL|(^|_)(API)?KEYS?($|_)", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"[\w.+-]+://[^/\s@]*:[^/\s@]+@")
 WORKER_VARIABLES = "SEARCHLAB_WORKER_VARIABLES"  # names of the variables with secrets that the workers need
+
+
+def cache_folder() -> Path:
+    """Return searchlab's folder in the user's cache: what is there can be made or downloaded again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "searchlab"
 
 
 def secret_variables(environment: Mapping[str, str], needed: Sequence[str] = ()) -> set[str]:

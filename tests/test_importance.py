@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
+import optuna
 import pytest
+from optuna.trial import create_trial
 
-from searchlab import Choice, Float
+from searchlab import Choice, Float, Int
 from searchlab.runs.equal_epochs import common_epoch, folds_until
 from searchlab.runs.trials import LearningCurve, TrialRecord
 from searchlab.study.importance import parameter_importance
@@ -136,3 +139,45 @@ def test_stored_trials_have_their_domains(tmp_path):
     assert set(first.domains) == set(first.parameters)
     declared = {path: value for path, value, _ in sweep.iter_arguments() if path in first.domains}
     assert {path: str(domain) for path, domain in first.domains.items()} == {p: str(d) for p, d in declared.items()}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_importances_are_those_of_optunas_evaluator(seed):
+    """Numbers with and without steps and logarithms, choices, and parameters that only some trials have."""
+    generator, trials, stored = np.random.default_rng(seed), [], []
+    domains = {
+        "lr": LR,
+        "width": Int(8, 512, log=True),
+        "depth": Int(1, 4),
+        "rate": Float(0.0, 0.5, step=0.1),
+        "x": Float(-1.0, 1.0),
+        "kind": Choice("a", "b", "c"),
+    }
+    for number in range(int(generator.integers(12, 70))):
+        present = {path: domain for path, domain in domains.items() if path != "x" or number % 3}
+        present |= {"width": Int(1, 4)} if number % 5 == 0 else {}
+        values = {path: draw(domain, generator) for path, domain in present.items()}
+        score = float(np.log(values["lr"]) * values["depth"] + generator.normal())
+        trials.append(trial(number, [score], domains=present, **values))
+        distributions = {path: to_distribution(domain) for path, domain in present.items()}
+        stored.append(create_trial(params=values, distributions=distributions, value=score))
+    study = optuna.create_study(direction="maximize")
+    study.add_trials(stored)
+    found = parameter_importance(trials, "max")
+    with warnings.catch_warnings(action="ignore"), np.errstate(under="ignore"):
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=found.best / len(trials))
+        expected = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    assert dict(found.shares) == pytest.approx(expected, rel=1e-9)
+
+
+def draw(domain, generator):
+    """A random value of the domain."""
+    if isinstance(domain, Choice):
+        return str(generator.choice(list(domain.labels)))
+    if domain.log:
+        value = np.exp(generator.uniform(np.log(domain.low), np.log(domain.high)))
+        return round(value) if isinstance(domain, Int) else float(value)
+    if isinstance(domain, Int):
+        return int(generator.integers(domain.low, domain.high + 1))
+    value = generator.uniform(domain.low, domain.high)
+    return float(np.round(value / domain.step) * domain.step) if domain.step else float(value)

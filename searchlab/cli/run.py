@@ -10,6 +10,7 @@ import click
 from searchlab.cli.hangup import hangup_ignored
 from searchlab.cli.output import Output, json_option
 from searchlab.cli.run_options import config_from, run_options, time_budget_option, value_options
+from searchlab.tracking.early_writer import EarlyWriter
 
 
 @click.command("run")
@@ -25,13 +26,15 @@ from searchlab.cli.run_options import config_from, run_options, time_budget_opti
 @json_option
 def run_command(spec: Path, as_json: bool, **options: Any) -> int:
     """Search the sweep file SPEC, refit and test the winner, and export it."""
-    from searchlab.display.progress import Progress
-    from searchlab.runner.run import run
-    from searchlab.space.loader import load
+    config, output = config_from(options), Output(as_json)
+    with EarlyWriter(config.tracking is not None, config.tracking_uri) as early:  # while all else is imported
+        from searchlab.display.progress import Progress
+        from searchlab.runner.run import run
+        from searchlab.space.loader import load
 
-    config, loaded, output = config_from(options), load(spec), Output(as_json)
-    with hangup_ignored(), Progress(output.console, loaded.sweep.primary_metric) as progress:
-        result = run(loaded.sweep, config, spec=loaded.path, display=progress)
+        loaded = load(spec)
+        with hangup_ignored(), Progress(output.console, loaded.sweep.primary_metric) as progress:
+            result = run(loaded.sweep, config, spec=loaded.path, display=progress, early=early)
     return print_outcome(result, output)
 
 

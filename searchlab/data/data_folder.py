@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from searchlab.environment import cache_folder
 from searchlab.errors import UserMistake
 from searchlab.wording import suggestion
 
@@ -13,9 +14,7 @@ from searchlab.wording import suggestion
 def data_folder() -> Path:
     """Return the folder of data sets: SEARCHLAB_DATA where it is set, else `searchlab` in the user's cache."""
     folder = os.environ.get("SEARCHLAB_DATA")
-    if folder:
-        return Path(folder).resolve()
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "searchlab"
+    return Path(folder).resolve() if folder else cache_folder()
 
 
 def find_file(path: str) -> Path:

@@ -50,6 +50,7 @@ from searchlab.runs.urls import without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space.sweep import Sweep
 from searchlab.study.warm_start import load_prior_trials
+from searchlab.tracking.early_writer import EarlyWriter
 from searchlab.tracking.run_recorder import RunRecorder
 from searchlab.wording import count
 
@@ -57,7 +58,8 @@ from searchlab.wording import count
 class SweepPipeline:
     """Carries out a sweep from where it stands to its end, and passes its events to the display and the record.
 
-    `sweep` has the manifest's values fixed; `rows` are its training rows, which are read once in this process.
+    `sweep` has the manifest's values fixed; `rows` are its training rows, which are read once in this process; `early`
+    is the process that writes the record, where it was started before.
     """
 
     def __init__(
@@ -67,9 +69,10 @@ class SweepPipeline:
         workspace: Workspace,
         rows: TrainingRows,
         display: EventHandler | None = None,
+        early: EarlyWriter | None = None,
     ) -> None:
         self.sweep, self.manifest, self.rows, self.display = sweep, manifest, rows, display
-        self.workspace, self.folder = workspace, workspace.sweep(manifest.name)
+        self.workspace, self.folder, self._early = workspace, workspace.sweep(manifest.name), early
         self._resumed = self.folder.read("sweep") is not None
         self._stored = self.folder.read("result") if self._resumed else None  # of an earlier run
         self._reused = False  # whether its winner is still the winner
@@ -86,7 +89,9 @@ class SweepPipeline:
         with sweep_locked(self.folder):
             checksum = self.validate_data()
             self.manifest.save(self.folder)
-            recorder = open_recorder(self.sweep, self.manifest, self.workspace, self._root(), checksum, self._tell)
+            recorder = open_recorder(
+                self.sweep, self.manifest, self.workspace, self._root(), checksum, self._tell, self._early
+            )
             self._recorder = recorder
             try:
                 result = self._conclude(*self._search(), recorder)

@@ -16,6 +16,7 @@ from searchlab.runs.provenance import provenance
 from searchlab.runs.secrets import mask, mask_all
 from searchlab.runs.workspace import Workspace
 from searchlab.space.sweep import Sweep
+from searchlab.tracking.early_writer import EarlyWriter
 from searchlab.tracking.recorder import Recorder
 from searchlab.tracking.run_recorder import NullRecorder, RunRecorder
 from searchlab.tracking.sweep_record import SweepRecord
@@ -30,16 +31,17 @@ def open_recorder(
     root: Path,
     checksum: str,
     tell: Callable[[str], None],
+    early: EarlyWriter | None = None,
 ) -> RunRecorder:
     """Return the recorder of a run.
 
     `root` is the project's folder, `checksum` that of the training rows; `tell` is called with a sentence when the
-    store goes away or comes back.
+    store goes away or comes back; `early` is the process that writes, where it was started before.
     """
     if manifest.config.tracking is None:
         return NullRecorder()
     uri = manifest.config.tracking_uri or workspace.tracking_uri
-    return Recorder(uri, _sweep_record(sweep, manifest, workspace, root, checksum), tell)
+    return Recorder(uri, _sweep_record(sweep, manifest, workspace, root, checksum), tell, early)
 
 
 def log_winner(recorder: RunRecorder, winner: Winner, register: str | None = None) -> None:

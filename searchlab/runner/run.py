@@ -35,14 +35,22 @@ from searchlab.space.resources import allowed_devices
 from searchlab.space.space import Space
 from searchlab.space.sweep import Sweep
 from searchlab.study.warm_start import load_prior_trials
+from searchlab.tracking.early_writer import EarlyWriter
 
 
-def run(sweep: Sweep, config: RunConfig, *, spec: Path | None = None, display: EventHandler | None = None) -> Result:
+def run(
+    sweep: Sweep,
+    config: RunConfig,
+    *,
+    spec: Path | None = None,
+    display: EventHandler | None = None,
+    early: EarlyWriter | None = None,
+) -> Result:
     """Search `sweep`, refit and test the winner, record everything, and return the result.
 
-    `spec` is the sweep's file, where it comes from one; `display` handles the events of the run. Raises UserMistake for
-    what cannot be done, before anything is written, and WorldFault when the run had to stop early; `resume` continues
-    it.
+    `spec` is the sweep's file, where it comes from one; `display` handles the events of the run; `early` is the process
+    that writes the record, where it was started before. Raises UserMistake for what cannot be done, before anything is
+    written, and WorldFault when the run had to stop early; `resume` continues it.
     """
     sweep = sweep.with_values(config.values)
     trials = sweep.resolve_trials(config.trials)
@@ -68,7 +76,7 @@ def run(sweep: Sweep, config: RunConfig, *, spec: Path | None = None, display: E
         initial_points=[dict(best)] if best else [],
         code=hash_code(sweep, spec, workspace.sweep(name).project if config.address else None),
     )
-    return SweepPipeline(sweep, manifest, workspace, rows, display).run()
+    return SweepPipeline(sweep, manifest, workspace, rows, display, early).run()
 
 
 def run_with_options(sweep: Sweep, options: Mapping[str, Any]) -> Result:
@@ -77,8 +85,11 @@ def run_with_options(sweep: Sweep, options: Mapping[str, Any]) -> Result:
     Raises SearchFailed where no trial could be trained, besides what `run` raises.
     """
     config = RunConfig.of(options)
-    with python_display(sweep.primary_metric, progress=config.progress) as display:
-        result = run(sweep, config, display=display)
+    with (
+        EarlyWriter(config.tracking is not None, config.tracking_uri) as early,
+        python_display(sweep.primary_metric, progress=config.progress) as display,
+    ):
+        result = run(sweep, config, display=display, early=early)
     return require_winner(result, stacklevel=3)  # the line that calls Sweep.run
 
 

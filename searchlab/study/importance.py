@@ -1,21 +1,16 @@
-"""How important each hyperparameter was for the scores of a search, by Optuna's PED-ANOVA."""
+"""How important each hyperparameter was for the scores of a search, by PED-ANOVA as Optuna has it."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
-
-import numpy as np
-import optuna
-from optuna.trial import FrozenTrial, create_trial
 
 from searchlab.metrics import Goal
 from searchlab.runs.equal_epochs import common_epoch, folds_until
 from searchlab.runs.trials import TrialRecord
 from searchlab.space.domains import Choice, Domain, Float, Scalar
-from searchlab.study.optuna_study import DIRECTIONS
+from searchlab.study.ped_anova import Observation, importance_of
 from searchlab.study.samplers import to_distribution
 from searchlab.wording import count
 
@@ -23,7 +18,6 @@ EVALUATOR = "PED-ANOVA"
 MIN_TRIALS = 10  # with a score; fewer say nothing of seven parameters
 BEST_SHARE = 0.1  # of the trials, which are set against all of them
 MIN_BEST = 5  # of these, as Optuna's documentation recommends
-MAX_TRIALS = 2000  # the latest ones, which take a second: Optuna copies each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +25,9 @@ class ParameterImportance:
     """How important each hyperparameter was for the scores of a search.
 
     Attributes:
-        evaluator: Name of Optuna's evaluator, "PED-ANOVA": it compares the values that the best trials have with those
-            that all trials have, so it says which parameters a trial must get right to be one of the best.
+        evaluator: Name of the evaluator, "PED-ANOVA", Optuna's default: it compares the values that the best trials
+            have with those that all trials have, so it says which parameters a trial must get right to be one of the
+            best.
         shares: Importance of each parameter by its path, the most important first; they add up to 1. A parameter that
             only some trials have counts in those. Empty where there is a reason.
         epoch: The epoch at which the trials are compared: the last one that three quarters of them reached, complete
@@ -54,8 +49,7 @@ def parameter_importance(trials: Sequence[TrialRecord], goal: Goal) -> Parameter
     """Return how important each hyperparameter was for the score of the complete and pruned trials.
 
     All trials are judged at equal epochs: by their best mean over folds until the last epoch that at least three
-    quarters of them reached. Else a trial that was stopped early would seem bad only because it had less time. Of more
-    than 2,000 trials the latest count.
+    quarters of them reached. Else a trial that was stopped early would seem bad only because it had less time.
 
     Args:
         trials: Trials of one search.
@@ -80,20 +74,18 @@ def parameter_importance(trials: Sequence[TrialRecord], goal: Goal) -> Parameter
     ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
     lengths = [[len(t.curve.scores) for t in ended if t.state == state] for state in ("COMPLETE", "PRUNED")]
     epoch = common_epoch(*lengths)
-    scored = [(trial, score) for trial in ended if (score := _score_until(trial, epoch, goal)) is not None][
-        -MAX_TRIALS:
-    ]
+    scored = [(trial, score) for trial in ended if (score := _score_until(trial, epoch, goal)) is not None]
     if len(scored) < MIN_TRIALS:
         reason = f"it needs {count(MIN_TRIALS, 'trial')} with a score, and there are {len(scored)}"
         return ParameterImportance(epoch=epoch, trials=len(scored), reason=reason)
     wanted = max(MIN_BEST, ceil(BEST_SHARE * len(scored)))
     worst_of_best = sorted((score for _, score in scored), reverse=goal == "max")[wanted - 1]
-    best = sum(score >= worst_of_best if goal == "max" else score <= worst_of_best for _, score in scored)
-    shares = _evaluate(_frozen_trials(scored), goal, wanted / len(scored))
+    is_best = [score >= worst_of_best if goal == "max" else score <= worst_of_best for _, score in scored]
+    shares = _evaluate([trial for trial, _ in scored], is_best)
     if not shares:
         reason = "the best trials have the same values as the others"
         return ParameterImportance(epoch=epoch, trials=len(scored), reason=reason)
-    return ParameterImportance(shares=shares, epoch=epoch, trials=len(scored), best=best)
+    return ParameterImportance(shares=shares, epoch=epoch, trials=len(scored), best=sum(is_best))
 
 
 def _score_until(trial: TrialRecord, epoch: int | None, goal: Goal) -> float | None:
@@ -102,45 +94,38 @@ def _score_until(trial: TrialRecord, epoch: int | None, goal: Goal) -> float | N
     return None if folds is None else float(folds.mean())
 
 
-def _frozen_trials(scored: Sequence[tuple[TrialRecord, float]]) -> list[FrozenTrial]:
-    """Return complete trials of Optuna with these scores, and with the parameters whose values vary."""
-    varying = [path for path, values in _values_by_path(scored).items() if len(set(values)) > 1]
-    domains = {path: _observed_domain(_values_by_path(scored)[path]) for path in varying}
-    frozen = []
-    for trial, score in scored:
-        present = {path: value for path, value in trial.parameters.items() if path in domains}
-        distributions = {path: to_distribution(trial.domains.get(path, domains[path])) for path in present}
-        frozen.append(create_trial(params=present, distributions=distributions, value=score))
-    return frozen
+def _evaluate(trials: Sequence[TrialRecord], is_best: Sequence[bool]) -> dict[str, float]:
+    """Return the importances of what varies, which add up to 1, the largest first; none where all are 0."""
+    importances = {
+        path: importance_of(_observations(path, trials, is_best), len(trials), sum(is_best))
+        for path in dict.fromkeys(path for trial in trials for path in trial.parameters)
+    }
+    total = sum(importances.values())
+    ordered = sorted(importances.items(), key=lambda pair: (-pair[1], pair[0]))
+    varying = [(path, value) for path, value in ordered if len(_values(path, trials)) > 1]
+    return {path: value / total for path, value in varying} if total > 0 else {}
 
 
-def _values_by_path(scored: Sequence[tuple[TrialRecord, float]]) -> dict[str, list[Scalar]]:
-    """Return the values of each parameter, for those of the trials that have it."""
-    values: dict[str, list[Scalar]] = {}
-    for trial, _ in scored:
-        for path, value in trial.parameters.items():
-            values.setdefault(path, []).append(value)
-    return values
+def _observations(path: str, trials: Sequence[TrialRecord], is_best: Sequence[bool]) -> list[Observation]:
+    """Return the values of one parameter, for those of the trials that have it; none where they are all equal."""
+    values = _values(path, trials)
+    if len(values) < 2:
+        return []
+    observed = to_distribution(_observed_domain(values))
+    return [
+        Observation(t.parameters[path], to_distribution(t.domains[path]) if path in t.domains else observed, best)
+        for t, best in zip(trials, is_best, strict=True)
+        if path in t.parameters
+    ]
 
 
-def _observed_domain(values: Sequence[Scalar]) -> Domain:
+def _values(path: str, trials: Sequence[TrialRecord]) -> set[Scalar]:
+    return {trial.parameters[path] for trial in trials if path in trial.parameters}
+
+
+def _observed_domain(values: Collection[Scalar]) -> Domain:
     """Return a domain with these values, for a trial whose own is not known: a range of numbers, or a choice."""
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         numbers = [float(value) for value in values if isinstance(value, (int, float))]
         return Float(min(numbers), max(numbers))
-    return Choice(*sorted(set(values), key=str))
-
-
-def _evaluate(trials: Sequence[FrozenTrial], goal: Goal, quantile: float) -> dict[str, float]:
-    """Return the importances, which add up to 1, the largest first; none where all are 0."""
-    from optuna.importance import PedAnovaImportanceEvaluator  # not at the top: it takes a second, for scikit-learn
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction=DIRECTIONS[goal])
-    study.add_trials(trials)
-    # Optuna warns of a parameter that a single trial has, and means densities that underflow to be 0
-    with warnings.catch_warnings(action="ignore", category=UserWarning), np.errstate(under="ignore"):
-        importances = PedAnovaImportanceEvaluator(target_quantile=quantile).evaluate(study)
-    total = sum(importances.values())
-    ordered = sorted(importances.items(), key=lambda pair: (-pair[1], pair[0]))
-    return {path: value / total for path, value in ordered} if total > 0 else {}
+    return Choice(*sorted(values, key=str))

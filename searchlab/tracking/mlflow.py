@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,15 +20,17 @@ from searchlab.tracking.logged_model import log_model, read_manifest
 from searchlab.tracking.model_registry import TestScore, register
 from searchlab.tracking.run_names import parameters_text, trial_name
 from searchlab.tracking.saved_view import save_view
+from searchlab.tracking.sqlite_runs import EndedRun, SqliteRuns
 from searchlab.tracking.store import experiment_id, open_store, use_store
 from searchlab.tracking.sweep_record import SweepRecord
 from searchlab.tracking.sweep_series import SweepSeries
-from searchlab.tracking.trial_runs import STATE_TAG, STATUS, PendingWrite, TrialRun
+from searchlab.tracking.trial_runs import STATE_TAG, STATUS, PendingWrite, TrialRun, user, valid_params, valid_tags
+from searchlab.tracking.trial_values import end_points, epoch_points, milliseconds
 
 WINNER = "winner"  # the tag "yes" of the run of the trial that won
 METRICS_PER_CALL = 800  # MLflow takes 1000 entities, parameters and tags among them
 PARAMS_PER_CALL = 100  # and as many tags
-MAX_TAG_LETTERS = 8000  # what MLflow takes
+TRIALS_PER_CALL = 200  # in one transaction, which keeps others from writing for a fraction of a second
 PARENT, NAME = "mlflow.parentRunId", "mlflow.runName"
 
 
@@ -45,13 +47,15 @@ class MlflowRecord:
         self.client = open_store(uri, sweep.home)
         use_store(uri)
         self.experiment = experiment_id(self.client, uri, sweep.name, sweep.home)
-        save_view(self.client, self.experiment, sweep, _ms(time))
-        self.run_id = self._open_parent(_ms(time))
+        save_view(self.client, self.experiment, sweep, milliseconds(time))
+        self.run_id = self._open_parent(milliseconds(time))
         self._pending: dict[int, PendingWrite] = {}
         self._artifacts = [(path, "") for path in sweep.files]
         self._model: tuple[Path, str | None] | None = None  # the winner's artifact, and the name to register it by
         self._model_id: str | None = None
         self.registered: str | None = None  # "NAME@ALIAS", once it is
+        artifacts = self.client.get_experiment(self.experiment).artifact_location
+        self._sqlite = SqliteRuns.of_store(uri, self.experiment, artifacts)
         self._runs: dict[int, TrialRun] = {}
         self._labels: dict[int, str] = {}  # the parameters in the name of each trial's run
         self._best = SweepSeries(self.client, self.run_id, record_key(f"best_{sweep.metric}"), sweep.goal)
@@ -65,7 +69,7 @@ class MlflowRecord:
                 self._pending_of(event.trial, event.time).params |= {path: str(v) for path, v in values.items()}
                 self._labels[event.trial] = parameters_text(event.parameters)
             case EpochFinished():
-                self._add_epoch(event)
+                self._pending_of(event.trial, event.time).add(epoch_points(self.sweep, event))
             case TrialFinished():
                 self._add_end(event)
                 self._best.add(event)
@@ -78,11 +82,16 @@ class MlflowRecord:
         """Log the artifact in this folder as a model, and register it by a name unless that is None."""
         self._model = (path, register)
 
-    def flush(self) -> None:
-        """Write everything; what the store refuses for good is added to `faults`, other faults are raised."""
+    def flush(self, *, running: bool = True) -> None:
+        """Write what is new; what the store refuses for good is added to `faults`, other faults are raised.
+
+        Args:
+            running: Whether also the curves of trials that still run are written so far; default True.
+        """
         if not self._listed:
             self._list_runs()
-        for trial in list(self._pending):
+        self._write_ended()
+        for trial in [trial for trial, pending in self._pending.items() if running or pending.end]:
             self._attempt(f"trial {trial}", partial(self._write, trial, self._pending[trial]))
             del self._pending[trial]
         self._guard("the best score so far", self._best.write)
@@ -102,44 +111,27 @@ class MlflowRecord:
             self._list_runs()
         for run in self._runs.values():
             if run.running and not run.done:
-                self.client.set_terminated(run.id, "KILLED", end_time=_ms(time))
+                self.client.set_terminated(run.id, "KILLED", end_time=milliseconds(time))
                 run.running = False
         recorded = self.client.get_run(self.run_id).data.metrics
         named = {record_key(name): value for name, value in metrics.items() if math.isfinite(value)}
         finite = {key: value for key, value in named.items() if key != self._best.key}  # the series has it
-        new = [Metric(k, v, _ms(time), 0, self._model_id) for k, v in finite.items() if recorded.get(k) != v]
+        new = [Metric(k, v, milliseconds(time), 0, self._model_id) for k, v in finite.items() if recorded.get(k) != v]
         self._log(self.run_id, new, {}, tags)
         self._tag_winner(tags.get("searchlab.winner", ""))
-        self.client.set_terminated(self.run_id, state, end_time=_ms(time))
-
-    def _add_epoch(self, event: EpochFinished) -> None:
-        """Add mean, spread and folds of every metric, and the means of what else was measured."""
-        values = _by_fold(self.sweep.metric, event.scores) | {"loss": _mean_and_std(event.losses)[0]}
-        for name, folds in zip(self.sweep.others, event.other_scores, strict=True) if event.other_scores else ():
-            values |= _by_fold(name, folds)
-        values["held_out_loss"] = _mean_and_std(event.held_out_losses)[0]  # NaN, which is left out, where not measured
-        values[f"training_{self.sweep.metric}"] = _mean_and_std(event.training_scores)[0]
-        self._add_points(self._pending_of(event.trial, event.time), values, event.epoch, event.time)
+        self.client.set_terminated(self.run_id, state, end_time=milliseconds(time))
 
     def _add_end(self, event: TrialFinished) -> None:
         pending = self._pending_of(event.trial, event.time)
-        values = {"seconds": event.seconds, f"best_{self.sweep.metric}": event.value, "epoch_of_best": event.epoch}
-        others = zip(self.sweep.others, event.other_values, strict=True) if event.other_values else ()
-        self._add_points(pending, values | {f"best_{name}": value for name, value in others}, 0, event.time)
+        pending.add(end_points(self.sweep, event))
         pending.tags |= {"searchlab.state": event.state, "searchlab.reason": event.reason or ""}
         pending.tags |= {"state": STATE_TAG[event.state]} | ({"reason": event.reason} if event.reason else {})
         pending.tags |= {"overfitted": "true"} if event.overfitted else {}
-        pending.traceback, pending.end = event.traceback, (STATUS[event.state], _ms(event.time))
+        pending.traceback, pending.end = event.traceback, (STATUS[event.state], milliseconds(event.time))
         pending.score = event.value
 
     def _pending_of(self, trial: int, time: float) -> PendingWrite:
-        return self._pending.setdefault(trial, PendingWrite(_ms(time)))
-
-    def _add_points(self, pending: PendingWrite, values: Mapping[str, float | None], step: int, time: float) -> None:
-        for name, value in values.items():
-            key = record_key(name)
-            if value is not None and math.isfinite(value):  # the dashboard's axes do not survive an infinity
-                pending.points.setdefault((key, step), Metric(key, float(value), _ms(time), step))
+        return self._pending.setdefault(trial, PendingWrite(milliseconds(time)))
 
     def _attempt(self, what: str, write: Callable[[], None]) -> None:
         """Write a trial or a file, and count it."""
@@ -151,24 +143,53 @@ class MlflowRecord:
         try:
             write()
         except Exception as fault:
-            self._listed, self._had_faults = (
-                False,
-                True,
-            )  # a run may exist although the response was lost, or be deleted
+            self._suspect_runs()
             if not is_permanent(fault):
                 raise
             self.faults.append(f"{what}: {reason_of(fault)}")
 
+    def _suspect_runs(self) -> None:
+        """Look up the runs before the next write: one may exist although the response was lost, or be deleted."""
+        self._listed, self._had_faults = False, True
+
+    def _write_ended(self) -> None:
+        """Write the trials that have ended and have no run yet, many at a time, where the store is a SQLite file."""
+        ended = [t for t, it in self._pending.items() if it.end and not it.traceback and t not in self._runs]
+        while self._sqlite and (batch := ended[:TRIALS_PER_CALL]):
+            runs = [self._ended_run(trial, self._pending[trial]) for trial in batch]
+            try:
+                ids = self._sqlite.add(runs)
+            except sqlite3.Error as fault:
+                self._suspect_runs()
+                if not is_permanent(fault):
+                    raise
+                self._sqlite = None  # the client tells which of them the store refuses
+                return
+            for trial, run, id in zip(batch, runs, ids, strict=True):
+                self._runs[trial] = TrialRun(id, run.name, done=True, running=False)
+                del self._pending[trial]
+                self._on_write()
+            del ended[:TRIALS_PER_CALL]
+
+    def _ended_run(self, trial: int, pending: PendingWrite) -> EndedRun:
+        status, time = pending.end or ("FINISHED", pending.began)
+        tags = self._tags_of_new(trial) | valid_tags(pending.tags)
+        name, metrics = self._name_of(trial, pending), [*pending.points.values()]
+        return EndedRun(name, user(), status, pending.began, time, valid_params(pending.params), tags, metrics)
+
     def _write(self, trial: int, pending: PendingWrite) -> None:
-        name = trial_name(trial, self._labels.get(trial, ""), pending.score)
-        run = self._runs.get(trial) or self._create(trial, pending.began, name)
+        """Write a trial through MLflow's client; a run that is new has its name and its tags from the beginning."""
+        name, tags, run = self._name_of(trial, pending), pending.tags, self._runs.get(trial)
+        if run is None:
+            run, tags = self._create(trial, pending, name), {}
         if run.done:
             return
         if pending.end and run.name != name:
-            pending.tags[NAME] = run.name = name
+            tags = {**tags, NAME: name}
+            run.name = name
         self._reopen(run)
         points = [metric for point, metric in pending.points.items() if point not in run.points]
-        self._log(run.id, points, pending.params, pending.tags)
+        self._log(run.id, points, pending.params, tags)
         run.points |= pending.points.keys()
         if pending.traceback:
             self.client.log_text(run.id, pending.traceback, "traceback.txt")
@@ -177,9 +198,12 @@ class MlflowRecord:
             self.client.set_terminated(run.id, status, end_time=time)
             run.done, run.points = True, set()
 
+    def _name_of(self, trial: int, pending: PendingWrite) -> str:
+        return trial_name(trial, self._labels.get(trial, ""), pending.score)
+
     def _log(self, run_id: str, points: list[Metric], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        left_params = [Param(record_key(name), str(value)[:6000]) for name, value in params.items()]
-        left_tags = [RunTag(record_key(name), str(value)[:MAX_TAG_LETTERS]) for name, value in tags.items()]
+        left_params = [Param(name, value) for name, value in valid_params(params).items()]
+        left_tags = [RunTag(name, value) for name, value in valid_tags(tags).items()]
         while points or left_params or left_tags:
             self.client.log_batch(
                 run_id, points[:METRICS_PER_CALL], left_params[:PARAMS_PER_CALL], left_tags[:PARAMS_PER_CALL]
@@ -203,10 +227,13 @@ class MlflowRecord:
             alias = register(self.client, name or self.sweep.name, self._model_id, self.run_id, score)
             self.registered = f"{name or self.sweep.name}@{alias}"
 
-    def _create(self, trial: int, began: int, name: str) -> TrialRun:
-        tags = {PARENT: self.run_id, "searchlab.trial": str(trial), "mlflow.user": _user()}
-        made = self.client.create_run(self.experiment, start_time=began, tags=tags, run_name=name)
+    def _create(self, trial: int, pending: PendingWrite, name: str) -> TrialRun:
+        tags = self._tags_of_new(trial) | valid_tags(pending.tags)
+        made = self.client.create_run(self.experiment, start_time=pending.began, tags=tags, run_name=name)
         return self._runs.setdefault(trial, TrialRun(made.info.run_id, name))
+
+    def _tags_of_new(self, trial: int) -> dict[str, str]:
+        return {PARENT: self.run_id, "searchlab.trial": str(trial), "mlflow.user": user()}
 
     def _reopen(self, run: TrialRun) -> None:
         """Continue a run that existed before: look up what it has, and set it to running again."""
@@ -247,7 +274,7 @@ class MlflowRecord:
         query = " AND ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
         run = next(self._search(query), None)
         if run is None:
-            source = {"mlflow.user": _user(), "mlflow.source.name": name, "mlflow.source.type": "LOCAL"}
+            source = {"mlflow.user": user(), "mlflow.source.name": name, "mlflow.source.type": "LOCAL"}
             run = self.client.create_run(self.experiment, start_time=time, tags=source | identity, run_name=name)
         elif run.info.status != "RUNNING":
             self.client.update_run(run.info.run_id, status="RUNNING")
@@ -267,28 +294,3 @@ class MlflowRecord:
         run = self._runs.get(int(winner)) if winner.isdigit() else None
         if run and winner not in tagged:
             self.client.set_tag(run.id, WINNER, "yes")
-
-
-def _by_fold(name: str, scores: Sequence[float]) -> dict[str, float]:
-    """Return mean, spread and folds of one metric, by their names in the record."""
-    mean, std = _mean_and_std(scores)
-    folds = {f"folds/{name}_{fold}": score for fold, score in enumerate(scores)}
-    return {name: mean, f"folds/{name}_std": std, **folds}
-
-
-def _mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    if not values or not all(math.isfinite(value) for value in values):
-        return math.nan, math.nan
-    mean = math.fsum(values) / len(values)
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
-
-
-def _ms(seconds: float) -> int:
-    return int(seconds * 1000)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without an account for this user
-        return "unknown"

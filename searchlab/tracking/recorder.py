@@ -14,15 +14,15 @@ from typing import IO, Any, cast
 from searchlab.errors import WorldFault
 from searchlab.runs.events import Event, Message, PhaseStarted, to_json
 from searchlab.runs.urls import web_credentials, without_password
+from searchlab.tracking.early_writer import EarlyWriter
 from searchlab.tracking.patience import Patience
 from searchlab.tracking.sweep_record import SweepRecord
-from searchlab.tracking.writer_process import WRITER_COMMAND, environment, open_log
+from searchlab.tracking.writer_process import LOCAL_STORE, LOG, WRITER_COMMAND, environment, open_log
 
 ANSWER_SECONDS = 600.0  # to wait for the id of the sweep's run, while the search goes on
 FINAL_SECONDS = 15.0  # without success after the last command before the writer gives the record up
 POLL_SECONDS = 0.1  # between two looks at the time while a run waits
 JOIN_SECONDS = 5.0  # for the end of a writer process that was killed
-LOCAL_STORE = "sqlite:"
 MAX_WRITER_DEATHS = 8  # writer processes that may die before the record is given up
 MAX_FINAL_DEATHS = 2  # of them after the last command, when a person waits: each start imports MLflow
 
@@ -37,17 +37,25 @@ class Recorder:
         uri: URL of the store.
         record: What the record starts with.
         tell: Called from another thread with a sentence when the store goes away or comes back; default: nothing.
+        early: The first process that writes, where it was started before; default: it is started now.
     """
 
-    def __init__(self, uri: str, record: SweepRecord, tell: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self,
+        uri: str,
+        record: SweepRecord,
+        tell: Callable[[str], None] = lambda text: None,
+        early: EarlyWriter | None = None,
+    ) -> None:
         record.home.mkdir(parents=True, exist_ok=True)
-        self._record, self._log, self._changed = record, record.home / "mlflow.log", threading.Condition()
+        self._record, self._log, self._changed = record, record.home / LOG, threading.Condition()
         self._uri, self._place, self._tell = uri, without_password(uri), tell
         self._lines: list[bytes] = []
         self._answers: dict[str, Any] = {}
         self._patience: Patience | None = None  # from the last command on
         self._writer_gone, self._over, self._ended, self._final_deaths = False, False, False, 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._early = early.take() if early else None
+        self._process = self._early
         address = self._place if web_credentials(uri) != ("", "") else uri  # that of a database is needed whole
         self._send("open", uri=address, record=record.to_json(), time=time.time(), final_seconds=FINAL_SECONDS)
         self._keeper = threading.Thread(target=self._keep_writing, daemon=True, name="recorder")
@@ -174,9 +182,17 @@ class Recorder:
 
     def _run_writer(self) -> None:
         """Start a writer process, and send it every line until it has ended."""
-        with (
-            open_log(self._log) as log,
-            subprocess.Popen(
+        early, self._early = self._early, None
+        with early or self._start_writer() as process:
+            self._process, self._writer_gone = process, False
+            listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
+            listener.start()
+            self._feed(process)
+            listener.join()
+
+    def _start_writer(self) -> subprocess.Popen[bytes]:
+        with open_log(self._log) as log:
+            return subprocess.Popen(
                 WRITER_COMMAND,
                 bufsize=0,
                 stdin=subprocess.PIPE,
@@ -185,13 +201,7 @@ class Recorder:
                 cwd=self._record.home,
                 env=environment(self._uri),
                 process_group=0,  # an interrupt from the keyboard is the driver's business; its session stays, for nice
-            ) as process,
-        ):
-            self._process, self._writer_gone = process, False
-            listener = threading.Thread(target=self._listen, args=(process,), daemon=True)
-            listener.start()
-            self._feed(process)
-            listener.join()
+            )
 
     def _feed(self, process: subprocess.Popen[bytes]) -> None:
         stdin = cast(IO[bytes], process.stdin)

@@ -1,4 +1,4 @@
-"""The MLflow store: how it is opened, and how its tables are created once."""
+"""The MLflow store: how it is opened, and the experiment of a sweep in it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mlflow.tracking import MlflowClient
 from mlflow.tracking.request_header.abstract_request_header_provider import RequestHeaderProvider
 from mlflow.tracking.request_header.registry import _request_header_provider_registry
 
-from searchlab.runs.file_lock import FileLock
-from searchlab.runs.urls import SQLITE, sqlite_path, sqlite_url
+from searchlab.runs.urls import SQLITE, sqlite_path
 from searchlab.tracking.moved_artifacts import adopt_artifacts
+from searchlab.tracking.new_database import create_database, url_from_here
 from searchlab.tracking.probe import authorization
 
 SERVERS = ("http://", "https://", "databricks")
@@ -37,39 +37,10 @@ def open_store(uri: str, home: Path) -> MlflowClient:
         _request_header_provider_registry.register(AuthorizationHeader)  # type: ignore[no-untyped-call]
     if uri.startswith(SQLITE):
         database = sqlite_path(uri)
-        create_tables(database, home)
+        create_database(database, home)
         adopt_artifacts(database, home)
         uri = url_from_here(database)
     return MlflowClient(uri, registry_uri=uri)
-
-
-def create_tables(database: Path, home: Path) -> None:
-    """Create MLflow's tables if the database is not there yet, once even if many processes start together.
-
-    They are created in a file of its own that is renamed when it is complete: no process ever opens half a database,
-    even if this one is killed before.
-    """
-    if database.exists():
-        return
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(database.with_name(f"{database.name}.lock"), timeout=None):
-        if database.exists():
-            return
-        partial = database.with_name(f"{database.name}.new")
-        for left_over in (partial, partial.with_name(f"{partial.name}-journal")):
-            left_over.unlink(missing_ok=True)
-        SqlAlchemyStore(url_from_here(partial), (home / "mlartifacts").as_uri()).engine.dispose()  # type: ignore[no-untyped-call]
-        os.replace(partial, database)
-
-
-def url_from_here(database: Path) -> str:
-    """Return the URL of a SQLite file, relative where it is in the current folder.
-
-    MLflow creates the folder of an absolute one again, under the name with which the URL quotes it.
-    """
-    return f"{SQLITE}{database.name}" if database.parent == Path.cwd() else sqlite_url(database)
 
 
 def experiment_id(client: MlflowClient, uri: str, name: str, home: Path) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import getpass
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlflow.entities import Metric
 from mlflow.entities import Run as MlflowRun
 
+from searchlab.space.metric_names import record_key
+
 # only a failure is shown in red: a trial that was pruned, or is infeasible, has ended as it should
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED", "INFEASIBLE": "FINISHED"}
 STATE_TAG = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "INFEASIBLE": "infeasible"}
+MAX_TAG_LETTERS, MAX_PARAM_LETTERS = 8000, 6000  # what MLflow takes
 
 
 @dataclass
@@ -44,3 +48,26 @@ class PendingWrite:
     traceback: str | None = None
     end: tuple[str, int] | None = None
     score: float | None = None
+
+    def add(self, points: Mapping[tuple[str, int], Metric]) -> None:
+        """Add points, by name and step; one that is there already stays."""
+        for point, metric in points.items():
+            self.points.setdefault(point, metric)
+
+
+def valid_params(params: Mapping[str, str]) -> dict[str, str]:
+    """Return parameters with the names and the lengths that MLflow takes."""
+    return {record_key(name): str(value)[:MAX_PARAM_LETTERS] for name, value in params.items()}
+
+
+def valid_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags with the names and the lengths that MLflow takes."""
+    return {record_key(name): str(value)[:MAX_TAG_LETTERS] for name, value in tags.items()}
+
+
+def user() -> str:
+    """Return the name of this user, "unknown" in a container without an account for them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

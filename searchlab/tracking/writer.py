@@ -6,12 +6,14 @@ Started by `recorder.Recorder`; imports MLflow, so that neither the driver nor t
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,11 +24,13 @@ from searchlab.tracking.inbox import FINAL_COMMANDS, WRITE_INTERVAL, Command, In
 from searchlab.tracking.log_stream import LogStream
 from searchlab.tracking.probe import ServerAway, probe
 from searchlab.tracking.sweep_record import SweepRecord
+from searchlab.tracking.writer_process import IMPORT_FIRST, LOG, open_log
 
 if TYPE_CHECKING:
     from searchlab.tracking.mlflow import MlflowRecord
 
 MAX_WRITE_INTERVAL = 10.0  # seconds between two writes, however long one takes
+RUNNING_INTERVAL = 5.0  # seconds between two writes of the curves of trials that still run
 WRITE_SHARE = 0.05  # of the time may go into writing: a call costs a server 7 ms and more, whatever it holds
 LOCK_SECONDS = 60.0  # to wait for another writer of the same sweep
 OUTAGE_SECONDS = 10.0  # of failing writes before a person is told, once the store has been reached
@@ -65,13 +69,15 @@ class Writer:
         self.inbox, self.answer = inbox, answer
         self._written = 0  # trials and files
         self._is_away = False  # as far as the driver knows
+        self._wrote_running = time.monotonic()
 
     def run(self) -> None:
         """Write the record of one sweep, under its lock: a sweep has one writer at a time."""
         (_, opening), *commands = self._first_commands()
         sweep = SweepRecord.from_json(opening["record"])
+        _enter(sweep.home)
         self._await_server(opening["uri"])
-        from searchlab.tracking.mlflow import MlflowRecord
+        MlflowRecord = _import_record()
 
         with FileLock(sweep.home / f"tracking-{sweep.name}.lock", timeout=LOCK_SECONDS):
             record = self.retry(
@@ -130,6 +136,14 @@ class Writer:
         self._written += 1
         self.answer(written=self._written)
 
+    def _is_due(self, commands: list[Command]) -> bool:
+        """Return whether the curves of trials that still run are to be written: now and then, and at the end."""
+        is_last = self.inbox.ended() or any(name in FINAL_COMMANDS for name, _ in commands)
+        if not is_last and time.monotonic() - self._wrote_running < RUNNING_INTERVAL:
+            return False
+        self._wrote_running = time.monotonic()
+        return True
+
     def _first_commands(self) -> list[Command]:
         commands = self.inbox.take()
         if not commands:
@@ -146,7 +160,7 @@ class Writer:
             elif name == "log_model":
                 record.log_model(Path(arguments["path"]), arguments["register"])
         begun = time.monotonic()
-        self.retry(record.flush)
+        self.retry(partial(record.flush, running=self._is_due(commands)))
         self.inbox.interval = min(max(WRITE_INTERVAL, (time.monotonic() - begun) / WRITE_SHARE), MAX_WRITE_INTERVAL)
         last, arguments = commands[-1] if commands else ("close" if self.inbox.ended() else "", {})
         if record.registered:
@@ -157,6 +171,24 @@ class Writer:
         if last == "close":
             self.answer(closed=True)
         return last not in FINAL_COMMANDS
+
+
+def _enter(home: Path) -> None:
+    """Go to the home folder, and log there: a process that was started early knows neither before."""
+    os.chdir(home)
+    with open_log(home / LOG) as log_file:
+        os.dup2(log_file.fileno(), 2)
+
+
+def _import_record() -> type[MlflowRecord]:
+    """Import MLflow and return the record; without garbage collections meanwhile it takes a fifth less."""
+    gc.disable()
+    try:
+        from searchlab.tracking.mlflow import MlflowRecord
+    finally:
+        gc.freeze()
+        gc.enable()
+    return MlflowRecord
 
 
 def main() -> int:
@@ -172,7 +204,11 @@ def main() -> int:
             os.write(answers, json.dumps(mask_all(values)).encode() + b"\n")
 
     try:
-        Writer(Inbox(), answer).run()
+        inbox = Inbox()
+        if IMPORT_FIRST in sys.argv[1:]:
+            with contextlib.suppress(Exception):  # it is raised again where the record is opened, and logged there
+                _import_record()
+        Writer(inbox, answer).run()
     except EOFError:
         return 0
     except Exception as fault:

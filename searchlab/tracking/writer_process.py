@@ -12,6 +12,9 @@ import searchlab
 from searchlab.runs.urls import web_credentials
 
 WRITER_COMMAND = (sys.executable, "-m", "searchlab.tracking.writer")
+IMPORT_FIRST = "--import-first"  # argument of the command: import MLflow before anything is to be written
+LOG = "mlflow.log"  # in the home folder
+LOCAL_STORE = "sqlite:"  # beginning of the URL of a store in a file
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
