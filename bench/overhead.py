@@ -33,6 +33,7 @@ from searchlab.study.study import Study
 from searchlab.tracking.recorder import Recorder
 from searchlab.tracking.sweep_record import SweepRecord
 from searchlab.training import EpochReport
+from tests import postgres
 
 FEW_TRIALS, MANY_TRIALS = 40, 240  # the cost of a trial is the difference in time, divided by the 200 between
 STUDY_TRIALS, EPOCHS, FOLDS = 2000, 20, 5
@@ -98,7 +99,7 @@ def study_costs(job: Job, handler: EventHandler) -> dict[int, tuple[float, float
         study.finish(group.trials, reports[-1])
         spent += clocks() - started
         if count in TRIAL_COUNTS or count == job.trials:
-            costs[count] = *spent.tolist(), job.storage.stat().st_size
+            costs[count] = *spent.tolist(), job.storage.stat().st_size if isinstance(job.storage, Path) else 0
     study.close()
     return costs
 
@@ -155,6 +156,26 @@ def print_study_costs(name: str, sweep: Sweep) -> None:
     )
 
 
+def print_database_costs() -> None:
+    """Print what a trial costs with its study in PostgreSQL, on a server of its own with its default settings."""
+    if reason := postgres.unavailable_reason():
+        print(f"a study in PostgreSQL was not measured: {reason}")
+        return
+    with postgres.Postgres(settings=("fsync=on",)) as server:
+        for number, (name, sweep) in enumerate(SEARCHES.items()):
+            with temporary_workspace(sweep, STUDY_TRIALS) as (_, job):
+                job = replace(job, storage=server.create(f"study_{number}"))
+                costs = study_costs(job, NullHandler())
+                milliseconds = ", ".join(f"{1000 * costs[count][0] / count:.1f}" for count in TRIAL_COUNTS)
+                cpu_milliseconds = 1000 * costs[STUDY_TRIALS][1] / STUDY_TRIALS
+                print(
+                    f"{name}, in PostgreSQL: ms per trial over the first {', '.join(map(str, TRIAL_COUNTS))} trials: "
+                    f"{milliseconds} (goal 3; {cpu_milliseconds:.1f} of it CPU time here); opened again in "
+                    f"{reopen_seconds(job):.2f} s",
+                    flush=True,
+                )
+
+
 def print_record_costs() -> None:
     """Print how much time the record in MLflow, which a process of its own writes, adds to a trial."""
     sweep = SEARCHES["random, 1 argument"]
@@ -188,6 +209,7 @@ def main() -> None:
     print(f"{STUDY_TRIALS} trials x {EPOCHS} epochs x {FOLDS} folds, groups of one, in one process:")
     for name, sweep in SEARCHES.items():
         print_study_costs(name, sweep)
+    print_database_costs()
     print_record_costs()
 
 

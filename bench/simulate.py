@@ -17,15 +17,13 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: skip
 
 import numpy as np
-import sqlalchemy
-from sqlalchemy.engine import make_url
+import psycopg
 
 from bench.event_costs import (
     checkpoint_seconds,
@@ -49,27 +47,15 @@ REPLICA_BYTES = 100_000  # of a replica's state in a simulated checkpoint: 25,00
 
 @dataclass
 class WatchedStorage:
-    """A study's storage whose writes are counted: commits of a database, or lines of a journal."""
+    """A study's storage and its writes: appends of a database, or lines of a journal."""
 
     location: Path | str
-    commits: int = 0
-
-    @contextmanager
-    def watch(self) -> Iterator[None]:
-        """Count the commits of this process within the block."""
-
-        def count(connection: object) -> None:
-            self.commits += 1
-
-        sqlalchemy.event.listen(sqlalchemy.Engine, "commit", count)
-        yield
-        sqlalchemy.event.remove(sqlalchemy.Engine, "commit", count)
 
     @property
     def writes(self) -> int:
         """Number of writes."""
         if isinstance(self.location, str):
-            return self.commits
+            return self._ask("SELECT count(*) FROM searchlab_journal")
         with self.location.open("rb") as lines:
             return sum(1 for _ in lines)
 
@@ -78,11 +64,11 @@ class WatchedStorage:
         """Size of the storage, with all studies in it."""
         if isinstance(self.location, Path):
             return self.location.stat().st_size
-        is_sqlite = make_url(self.location).get_backend_name() == "sqlite"
-        sqlite_size = "page_count * page_size FROM pragma_page_count(), pragma_page_size()"
-        with sqlalchemy.create_engine(self.location).connect() as connection:
-            query = f"SELECT {sqlite_size if is_sqlite else 'pg_database_size(current_database())'}"
-            return int(connection.execute(sqlalchemy.text(query)).scalar_one())
+        return self._ask("SELECT pg_total_relation_size('searchlab_journal')")
+
+    def _ask(self, query: str) -> int:
+        with psycopg.connect(str(self.location).replace("+psycopg", "")) as connection:
+            return int(connection.execute(query).fetchone()[0])
 
 
 @dataclass(frozen=True)
@@ -153,12 +139,11 @@ def simulate_search(
         checkpoint_seconds=small_checkpoint_seconds(checkpoints, options),
     )
     started, payload, watched = time.perf_counter(), payload_for_study(job), WatchedStorage(storage)
-    with watched.watch():
-        actor = StudyActor(payload)
-        actor.open()
-        tune_garbage_collector()  # as in the process of a real actor
-        simulation = ClusterSimulation(workload, sweep, actor)
-        simulation.run()
+    actor = StudyActor(payload)
+    actor.open()
+    tune_garbage_collector()  # as in the process of a real actor
+    simulation = ClusterSimulation(workload, sweep, actor)
+    simulation.run()
     actor.close()
     seconds, memory_bytes = time.perf_counter() - started, 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     reopened = reopen_seconds(payload, trials)
@@ -210,8 +195,8 @@ def print_costs(options: argparse.Namespace, folder: Path) -> None:
     print_pruner_costs(options.folds)
     print_record_costs(folder)
     print_checkpoint_costs(folder)
-    storages: dict[str, Path | str] = {"journal": folder / "costs.journal", "SQLite": f"sqlite:///{folder}/costs.db"}
-    storages |= {make_url(options.storage).get_backend_name(): options.storage} if options.storage else {}
+    storages: dict[str, Path | str] = {"journal": folder / "costs.journal"}
+    storages |= {"PostgreSQL": options.storage} if options.storage else {}
     for name, storage in storages.items():
         search = simulate_search(options, 10, 1000, storage, folder)
         print(
@@ -231,7 +216,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--epoch-seconds", type=float, default=10.0, help="of a group, in the median over groups")
     parser.add_argument("--group", type=lambda text: text if text == "auto" else int(text), default="auto")
     parser.add_argument("--sampler", choices=("random", "tpe"), default="random")
-    parser.add_argument("--storage", help="URL of a database; default: the embedded journal")
+    parser.add_argument("--storage", help="URL of an empty PostgreSQL database; default: the embedded journal")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--costs", action="store_true", help="print what single events cost instead")
     return parser.parse_args()

@@ -42,9 +42,7 @@ class Relay(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def relay(
-    target: int, port: int = 0, *, drop: bytes | None = None, drops_request: bool = False
-) -> Iterator[Relay]:
+def relay(target: int, port: int = 0, *, drop: bytes | None = None, drops_request: bool = False) -> Iterator[Relay]:
     """A relay to this port while the block lasts.
 
     With `drop` it closes a connection once: instead of passing on the answer to a request that contains these bytes,

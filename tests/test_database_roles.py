@@ -12,7 +12,9 @@ import optuna
 import psycopg
 import pytest
 
+from searchlab.study.storage.opening import open_owned
 from tests import postgres
+from tests.conftest import ROOT
 from tests.postgres import PASSWORD, USER, Postgres
 from tests.waiting import DEADLINE
 
@@ -56,10 +58,10 @@ def server():
     with Postgres() as running:
         running.create("mlflow")
         run_script(running)
-        storage = optuna.storages.RDBStorage(address(running, "optuna", "optuna"))
+        storage = open_owned(address(running, "optuna", "optuna"), "digits")
         study = optuna.create_study(study_name="digits", storage=storage)
         study.add_trial(optuna.trial.create_trial(value=0.5))
-        storage.engine.dispose()
+        storage.close()
         yield running
 
 
@@ -105,13 +107,13 @@ def test_a_role_owns_its_database_and_nothing_else(role, server):
 
 
 def test_the_dashboard_reads_studies_and_changes_none(server):
-    assert execute(server, "dashboard", "optuna", "SELECT study_name FROM studies") == [("digits",)]
-    assert execute(server, "dashboard", "optuna", "SELECT count(*) FROM trials") == [(1,)]
+    assert execute(server, "dashboard", "optuna", "SELECT name FROM searchlab_studies") == [("digits",)]
+    assert execute(server, "dashboard", "optuna", "SELECT count(*) > 0 FROM searchlab_journal") == [(True,)]
     writes = [
-        "DELETE FROM trial_values",
-        "UPDATE studies SET study_name = 'other'",
-        "INSERT INTO studies (study_name) VALUES ('new')",
-        "DROP TABLE trials",
+        "DELETE FROM searchlab_journal",
+        "UPDATE searchlab_studies SET name = 'other'",
+        "INSERT INTO searchlab_studies (name) VALUES ('new')",
+        "DROP TABLE searchlab_journal",
         "CREATE TABLE own (a int)",
         "CREATE TEMPORARY TABLE own (a int)",
     ]
@@ -120,7 +122,13 @@ def test_the_dashboard_reads_studies_and_changes_none(server):
             with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)):
                 execute(server, "dashboard", "optuna", statement, options=options)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):  # by its rights, and not only by its session's default
-        execute(server, "dashboard", "optuna", "DELETE FROM trials", options="-c default_transaction_read_only=off")
+        execute(
+            server,
+            "dashboard",
+            "optuna",
+            "DELETE FROM searchlab_journal",
+            options="-c default_transaction_read_only=off",
+        )
 
 
 def test_a_table_that_a_later_version_creates_can_be_read_too(server):
@@ -137,7 +145,7 @@ def test_the_script_run_again_sets_new_passwords_and_prints_none(server):
         execute(server, "mlflow", "mlflow", "SELECT 1")
     run_script(server)
     assert execute(server, "mlflow", "mlflow", "SELECT 1") == [(1,)]
-    assert execute(server, "optuna", "optuna", "SELECT study_name FROM studies") == [("digits",)]
+    assert execute(server, "optuna", "optuna", "SELECT name FROM searchlab_studies") == [("digits",)]
 
 
 @pytest.mark.slow
@@ -147,18 +155,17 @@ def test_optunas_dashboard_works_with_its_role(server):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"postgresql+psycopg://dashboard@{server.host}:{server.port}/optuna"
-    program = Path(sys.executable).with_name("optuna-dashboard")
-    command = [program, "--host=127.0.0.1", f"--port={port}", "--server=gunicorn", url]
+    command = [sys.executable, "-m", "searchlab.study.dashboard", url, str(port), "0.0.0.0"]  # noqa: S104, as its container
     environment = {**os.environ, "PGPASSWORD": SECRETS["POSTGRES_DASHBOARD_PASSWORD"]}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         studies = f"http://127.0.0.1:{port}/api/studies"
         assert b"digits" in wait_for_answer(studies, process)
         with pytest.raises(urllib.error.HTTPError) as error:
-            urllib.request.urlopen(urllib.request.Request(f"{studies}/1", method="DELETE", data=b"{}"))
+            urllib.request.urlopen(urllib.request.Request(f"{studies}/0", method="DELETE", data=b"{}"))
         with error.value:
             assert error.value.code == 500
-        assert execute(server, "optuna", "optuna", "SELECT study_name FROM studies") == [("digits",)]
+        assert execute(server, "optuna", "optuna", "SELECT name FROM searchlab_studies") == [("digits",)]
     finally:
         process.terminate()
         process.wait(DEADLINE)

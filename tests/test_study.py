@@ -14,7 +14,7 @@ import pytest
 from models.mlp import MLP
 from searchlab import SGD, TPE, Random, Space, Trainer
 from searchlab.engine.checkpoints import Checkpoint, CheckpointStore
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import WorldFault
 from searchlab.runs.events import EpochFinished, EventBuffer, TrialFinished, TrialStarted, to_json
 from searchlab.runs.trials import replay_events
 from searchlab.space.structure import structural_parameters

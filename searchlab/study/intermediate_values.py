@@ -10,7 +10,7 @@ from optuna.trial import Trial
 
 from searchlab.runs.trials import LearningCurve
 
-POINTS = 6  # of each curve: a point takes 0.2 ms and 150 bytes in a journal, and 2 ms in a database
+POINTS = 6  # of each curve: a point takes 0.2 ms and 150 bytes in a journal
 MAX_CURVES = 2000  # trials with a curve: optuna-dashboard draws no more, and a long search is not slowed down
 
 

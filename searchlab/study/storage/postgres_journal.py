@@ -28,6 +28,7 @@ CHECK_INTERVAL = 10.0  # seconds between two checks of an idle owner that its co
 SYNC_INTERVAL = 1.0  # seconds between two waits for the server's disk, at least
 MAX_WAITING = 1000  # lines that wait for the next flush
 ADVICE = "every trial that had ended is kept in it, and `searchlab resume` continues once it answers."
+SYNC_ON, SYNC_OFF = "SET synchronous_commit = on", "SET synchronous_commit = off"
 DETAILS = {  # operations about an open trial, which nobody asks for before it is handed out or has ended
     Operation.CREATE_TRIAL,
     Operation.SET_TRIAL_PARAM,
@@ -39,6 +40,7 @@ SELECT_STUDY = "SELECT id FROM searchlab_studies WHERE name = %s"
 INSERT_STUDY = "INSERT INTO searchlab_studies (name) VALUES (%s) RETURNING id"
 INSERT_APPEND = "INSERT INTO searchlab_journal (study, number, lines) VALUES (%s, %s, %s)"
 SELECT_OPTUNAS_STUDY = "SELECT 1 FROM studies WHERE study_name = %s"
+MARK_OPEN = "UPDATE searchlab_studies SET closed = NULL WHERE id = %s"
 MARK_CLOSED = "UPDATE searchlab_studies SET closed = now() WHERE id = %s"
 
 
@@ -73,6 +75,7 @@ class OwnedDatabaseJournal(BaseJournalBackend):
         self._policy = RetryPolicy(OPEN_TIMEOUT, f"the study's database {database.shown_as}", ADVICE, notify)
         self._guard = threading.RLock()  # of everything below: a thread checks the connection
         self._lock = StudyLock(database, study)
+        self._has_failed = False  # the last attempt to send
         self._lost_reason: str | None = None  # set when the study will not be written here again
         self._ended = threading.Event()
         self._waiting: list[str] = []  # lines that wait for the next flush
@@ -102,6 +105,8 @@ class OwnedDatabaseJournal(BaseJournalBackend):
             WorldFault: When the database stays unavailable, refuses them, or another process owns the study now.
         """
         with self._guard:
+            if self._lost_reason is not None:
+                raise WorldFault(self._lost_reason)
             if self._ended.is_set():
                 raise ValueError(f"the study {self._name!r} is closed: another process may own it now")
             lines = [encode(log) for log in logs]
@@ -117,15 +122,21 @@ class OwnedDatabaseJournal(BaseJournalBackend):
             if self._waiting:
                 lines, self._waiting = "".join(f"{line}\n" for line in self._waiting), []
                 self._unsynced.append(Append(self._count, lines))
+        self._has_failed = True  # unless the next line returns
         self._policy.call(self._send)
+        self._has_failed = False
 
     def close(self) -> None:
-        """Send what waits, wait for the server's disk, and let another process own the study. It is idempotent."""
+        """Send what waits, wait for the server's disk, and let another process own the study. It is idempotent.
+
+        After a failure nothing is sent: that has been raised already.
+        """
         if self._ended.is_set():
             return
         self._ended.set()
+        self._policy.timeout = OPEN_TIMEOUT  # the search is over: what is lost is at most its last second
         try:
-            if self._lost_reason is None:
+            if (self._waiting or self._unsynced) and not self._has_failed:
                 self.flush()
                 self._policy.call(lambda: self._sync(MARK_CLOSED, (self._study,)))
         finally:
@@ -164,9 +175,9 @@ class OwnedDatabaseJournal(BaseJournalBackend):
         """Execute a statement that writes, and wait until the server's disk has it and everything before it."""
         with self._guard:
             connection = self._connection()
-            self._execute(connection, "SET synchronous_commit = on")
+            self._execute(connection, SYNC_ON)
             self._execute(connection, statement, row)
-            self._execute(connection, "SET synchronous_commit = off")
+            self._execute(connection, SYNC_OFF)
             self._last_synced = self._unsynced[-1] if self._unsynced else self._last_synced
             self._unsynced, self._confirmed, self._last_sync = [], 0, time.monotonic()
 
@@ -194,6 +205,7 @@ class OwnedDatabaseJournal(BaseJournalBackend):
                     f"another process{error} has taken the study {self._name!r} over while this one was cut off from "
                     "its database; the trials that had ended are kept."
                 )
+                self._waiting, self._unsynced = [], []
                 raise WorldFault(self._lost_reason) from None
             except Unavailable:
                 self._lock.close()
@@ -215,6 +227,7 @@ class OwnedDatabaseJournal(BaseJournalBackend):
         """Take the lock, create what is missing, and return the study's id and its operations."""
         connection, operations = self._lock.acquire(notify), list[dict[str, Any]]()
         try:
+            self._execute(connection, SYNC_ON)
             self._database.create_tables(connection)
             with self._database.translated(opening=True):
                 if not (row := connection.execute(SELECT_STUDY, (self._name,)).fetchone()):
@@ -224,6 +237,8 @@ class OwnedDatabaseJournal(BaseJournalBackend):
                 while page := select_appends(connection, study, self._count):
                     operations += [operation for append in page for operation in decoded(self._name, append)]
                     self._last_synced = page[-1]
+            self._execute(connection, MARK_OPEN, (study,))  # then the disk has what an earlier owner wrote, too
+            self._execute(connection, SYNC_OFF)
         except BaseException:
             self._last_synced = None
             self._lock.close()
