@@ -13,7 +13,12 @@ from searchlab.tracking.sweep_record import SweepRecord
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")]
 
-ENDS = (("COMPLETE", None), ("PRUNED", "too low after epoch 2"), ("FAIL", "the loss is not finite"), ("INFEASIBLE", "x"))
+ENDS = (
+    ("COMPLETE", None),
+    ("PRUNED", "too low after epoch 2"),
+    ("FAIL", "the loss is not finite"),
+    ("INFEASIBLE", "x"),
+)
 QUESTIONS = {
     "runs": "select name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, "
     "source_version, lifecycle_stage, replace(artifact_uri, run_uuid, 'ID'), experiment_id, deleted_time from runs",
