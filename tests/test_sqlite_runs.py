@@ -22,9 +22,11 @@ ENDS = (
 QUESTIONS = {
     "runs": "select name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, "
     "source_version, lifecycle_stage, replace(artifact_uri, run_uuid, 'ID'), experiment_id, deleted_time from runs",
-    "tags": "select r.name, t.key, t.value from tags t join runs r using (run_uuid) where t.key != 'mlflow.parentRunId'",
+    "tags": "select r.name, t.key, t.value from tags t join runs r using (run_uuid) "
+    "where t.key != 'mlflow.parentRunId'",
     "params": "select r.name, p.key, p.value from params p join runs r using (run_uuid)",
-    "metrics": "select r.name, m.key, m.value, m.timestamp, m.step, m.is_nan from metrics m join runs r using (run_uuid)",
+    "metrics": "select r.name, m.key, m.value, m.timestamp, m.step, m.is_nan from metrics m "
+    "join runs r using (run_uuid)",
     "latest_metrics": "select r.name, m.key, m.value, m.timestamp, m.step, m.is_nan from latest_metrics m "
     "join runs r using (run_uuid)",
     "parents": "select r.name, p.name from tags t join runs r using (run_uuid) join runs p on p.run_uuid = t.value "

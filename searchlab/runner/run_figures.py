@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from searchlab.metrics import Goal
-from searchlab.metrics.metric import Metric
+from searchlab.metrics import Goal, Metric
 from searchlab.reporting.figure_process import BackgroundFigures
 from searchlab.results.winner import Winner
 from searchlab.results.winner_figures import save_winner_figures
