@@ -62,9 +62,10 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(autouse=True)
 def no_figures(request, monkeypatch):
     """Draw the figures of a sweep only in tests marked `figures`, because they take longer than the small sweeps."""
-    pipeline = sys.modules.get("searchlab.runner.pipeline")  # not imported here: it needs Optuna
-    if pipeline and "figures" not in request.keywords:
-        monkeypatch.setattr(pipeline.SweepPipeline, "_draw_figures", lambda *_: ())
+    run_figures = sys.modules.get("searchlab.runner.run_figures")  # not imported here: it needs Optuna
+    if run_figures and "figures" not in request.keywords:
+        monkeypatch.setattr(run_figures.RunFigures, "begin", lambda *_: None)
+        monkeypatch.setattr(run_figures.RunFigures, "finish", lambda *_: ())
 
 
 @pytest.fixture

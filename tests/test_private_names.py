@@ -61,7 +61,7 @@ DOCUMENTED_MODULES = {
     "boto3", "boto3.s3.transfer", "botocore.config", "botocore.exceptions", "mlflow", "mlflow.entities",
     "mlflow.entities.model_registry", "mlflow.exceptions", "mlflow.models", "mlflow.pyfunc", "mlflow.tracking",
     "mlflow.types", "mlflow.tracking.request_header.abstract_request_header_provider",
-    "optuna", "optuna.distributions", "optuna.exceptions", "optuna.importance", "optuna.samplers", "optuna.storages",
+    "optuna", "optuna.distributions", "optuna.exceptions", "optuna.samplers", "optuna.storages",
     "optuna.storages.journal", "optuna.study", "optuna.trial", "optuna_dashboard", "ray", "ray.autoscaler.sdk",
     "ray.exceptions", "ray.job_submission", "ray.tune", "ray.tune.search", "ray.util.scheduling_strategies",
     "psycopg", "psycopg.conninfo", "sqlalchemy.exc", "tenacity",

@@ -13,13 +13,20 @@ from searchlab.tracking.sweep_record import SweepRecord
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*Any type hint:UserWarning")]
 
-ENDS = (("COMPLETE", None), ("PRUNED", "too low after epoch 2"), ("FAIL", "the loss is not finite"), ("INFEASIBLE", "x"))
+ENDS = (
+    ("COMPLETE", None),
+    ("PRUNED", "too low after epoch 2"),
+    ("FAIL", "the loss is not finite"),
+    ("INFEASIBLE", "x"),
+)
 QUESTIONS = {
     "runs": "select name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time, "
     "source_version, lifecycle_stage, replace(artifact_uri, run_uuid, 'ID'), experiment_id, deleted_time from runs",
-    "tags": "select r.name, t.key, t.value from tags t join runs r using (run_uuid) where t.key != 'mlflow.parentRunId'",
+    "tags": "select r.name, t.key, t.value from tags t join runs r using (run_uuid) "
+    "where t.key != 'mlflow.parentRunId'",
     "params": "select r.name, p.key, p.value from params p join runs r using (run_uuid)",
-    "metrics": "select r.name, m.key, m.value, m.timestamp, m.step, m.is_nan from metrics m join runs r using (run_uuid)",
+    "metrics": "select r.name, m.key, m.value, m.timestamp, m.step, m.is_nan from metrics m "
+    "join runs r using (run_uuid)",
     "latest_metrics": "select r.name, m.key, m.value, m.timestamp, m.step, m.is_nan from latest_metrics m "
     "join runs r using (run_uuid)",
     "parents": "select r.name, p.name from tags t join runs r using (run_uuid) join runs p on p.run_uuid = t.value "
@@ -80,24 +87,26 @@ def test_the_rows_are_those_that_the_client_writes(recorded):
 
 
 def test_a_store_with_other_columns_is_written_by_the_client(fresh_store, tmp_path):
+    from mlflow import MlflowClient
+
     from searchlab.runs.urls import sqlite_url
     from searchlab.tracking.sqlite_runs import SqliteRuns
 
     database = tmp_path / "mlflow.db"
     shutil.copy(fresh_store, database)
-    assert SqliteRuns.of_store(sqlite_url(database), "1", "file:///x")
+    client = MlflowClient(sqlite_url(database))
+    assert SqliteRuns.of_store(sqlite_url(database), "0", client)
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("alter table latest_metrics add column aggregate float")
-    assert SqliteRuns.of_store(sqlite_url(database), "1", "file:///x") is None
-    assert SqliteRuns.of_store("http://127.0.0.1:1", "1", "mlflow-artifacts:/1") is None
+    assert SqliteRuns.of_store(sqlite_url(database), "0", client) is None
+    assert SqliteRuns.of_store("http://127.0.0.1:1", "0", client) is None
 
 
-def test_a_trial_that_the_tables_refuse_leaves_none_of_its_transaction_behind(recorded, home):
-    from searchlab.runs.urls import sqlite_url
+def test_a_trial_that_the_tables_refuse_leaves_none_of_its_transaction_behind(home):
     from searchlab.tracking.sqlite_runs import EndedRun, SqliteRuns
 
     database = home / "mlflow.db"
-    runs = SqliteRuns.of_store(sqlite_url(database), "0", "file:///x")
+    runs = SqliteRuns(database, "0", "file:///x")
     good = EndedRun("#0", "me", "FINISHED", 1, 2, {"lr": "0.1"}, {"state": "complete"}, [])
     bad = EndedRun("#1", "me", "NO SUCH STATUS", 1, 2, {}, {}, [])
     with pytest.raises(sqlite3.IntegrityError):

@@ -345,7 +345,8 @@ def test_the_run_of_an_interrupted_trial_is_continued_when_the_sweep_is_resumed(
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_when_the_recording_process_is_killed_while_it_creates_the_store(tmp_path):
+def test_nothing_is_lost_when_the_recording_process_is_killed_while_it_creates_the_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # which has no database to copy
     with recording(store_uri(tmp_path), record_of(tmp_path)) as recorder:
         forward(events(range(3)), recorder)
         wait_for((tmp_path / "mlflow.db.new").exists)

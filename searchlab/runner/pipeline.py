@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -19,16 +19,15 @@ from searchlab.errors import Interrupted, UserMistake, WorldFault
 from searchlab.metrics import Goal
 from searchlab.monitor.snapshot import SweepState
 from searchlab.reporting.report import write_report
-from searchlab.reporting.search_figures import save_search_figures
 from searchlab.results.finalists import Finalist
 from searchlab.results.model_card import write_model_card
 from searchlab.results.result import Result
 from searchlab.results.winner import Winner, select_winner
-from searchlab.results.winner_figures import save_winner_figures
 from searchlab.runner.finalists import FinalistsRun
 from searchlab.runner.finished import stored_winner
 from searchlab.runner.phase_clock import PhaseClock
 from searchlab.runner.record import conclude_record, log_winner, open_recorder, winner_text
+from searchlab.runner.run_figures import RunFigures
 from searchlab.runs.events import (
     Event,
     EventHandler,
@@ -76,6 +75,8 @@ class SweepPipeline:
         self._resumed = self.folder.read("sweep") is not None
         self._stored = self.folder.read("result") if self._resumed else None  # of an earlier run
         self._reused = False  # whether its winner is still the winner
+        self._others: dict[str, Goal] = {other.name: other.goal for other in sweep.metrics[1:]}
+        self._figures = RunFigures(sweep.primary_metric, self._others, self.folder.figures)
         self._recorder: EventHandler = NullHandler()
         self._clock = PhaseClock()
 
@@ -105,6 +106,7 @@ class SweepPipeline:
                     f"{name!r} was interrupted; what was reached is kept, and `searchlab resume {name}` continues it."
                 ) from error
             finally:
+                self._figures.close()
                 recorder.close()
             self.folder.write("result", result.to_json())
         return result
@@ -135,6 +137,7 @@ class SweepPipeline:
             if winner := self._stored_winner(found):
                 self._reused = True
                 return found, winner
+            self._figures.begin(found.trials)
             compared = finalists.compare(found)
             self._enter("winner")
             return found, self._select_winner(job, found.trials, compared, partial(engine.refit, job))
@@ -145,13 +148,12 @@ class SweepPipeline:
     def _conclude(self, found: SearchResult, winner: Winner | None, recorder: RunRecorder) -> Result:
         """Draw the figures, write the report, and conclude the record."""
         metric, manifest = self.sweep.primary_metric, self.manifest
-        others: dict[str, Goal] = {other.name: other.goal for other in self.sweep.metrics[1:]}
         if winner and not self._reused:
             self._tell(winner_text(winner, metric.name))
         self._enter("record")
         if winner:
             log_winner(recorder, winner, manifest.config.register)  # which takes as long as to draw the figures
-        figures = self._draw_figures(found.trials, winner, others)
+        figures = self._figures.finish(winner)
         for figure in figures:
             recorder.log_artifact(figure, "figures")
         draft = Result(
@@ -166,7 +168,7 @@ class SweepPipeline:
             tracking_uri=self._tracking_uri(),
             run_id=None,
             figures=figures,
-            others=others,
+            others=self._others,
             over=found.over,
             home=self.workspace.path,
             definition=self.sweep,
@@ -184,18 +186,6 @@ class SweepPipeline:
     def _tell(self, text: str) -> None:
         """Show a sentence to whoever watches the run."""
         self._show(Message(mask(text)))
-
-    def _draw_figures(
-        self, trials: Sequence[TrialRecord], winner: Winner | None, others: Mapping[str, Goal]
-    ) -> tuple[Path, ...]:
-        metric, folder = self.sweep.primary_metric, self.folder.figures
-        if self._reused:
-            return tuple(sorted(folder.glob("*.png")))
-        drawn = save_search_figures(trials, metric.name, metric.goal, folder, others)
-        drawn += save_winner_figures(winner, folder) if winner else ()
-        for path in set(folder.glob("*.png")) - set(drawn):  # of an earlier winner of another kind
-            path.unlink()
-        return drawn
 
     def _select_winner(
         self, job: Job, trials: list[TrialRecord], finalists: Sequence[Finalist], refit: RefitTrial

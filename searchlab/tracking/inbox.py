@@ -28,10 +28,14 @@ class Inbox:
         self._final_seconds = 0.0
         threading.Thread(target=self._read, daemon=True).start()
 
-    def take(self) -> list[Command]:
-        """Return what has arrived, one interval after the last call at the earliest, at once after a final command."""
+    def take(self, timeout: float | None = None) -> list[Command]:
+        """Return what has arrived, one interval after the last call at the earliest, at once after a final command.
+
+        Args:
+            timeout: Seconds after which nothing is returned where nothing arrives; default: wait on.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._commands or self.retry_seconds is not None)
+            self._changed.wait_for(lambda: self._commands or self.retry_seconds is not None, timeout)
             left = self._taken + self.interval - time.monotonic()
             self._changed.wait_for(lambda: self.retry_seconds is not None, left)
             commands, self._commands, self._taken = self._commands, [], time.monotonic()

@@ -54,8 +54,7 @@ class MlflowRecord:
         self._model: tuple[Path, str | None] | None = None  # the winner's artifact, and the name to register it by
         self._model_id: str | None = None
         self.registered: str | None = None  # "NAME@ALIAS", once it is
-        artifacts = self.client.get_experiment(self.experiment).artifact_location
-        self._sqlite = SqliteRuns.of_store(uri, self.experiment, artifacts)
+        self._sqlite = SqliteRuns.of_store(uri, self.experiment, self.client)
         self._runs: dict[int, TrialRun] = {}
         self._labels: dict[int, str] = {}  # the parameters in the name of each trial's run
         self._best = SweepSeries(self.client, self.run_id, record_key(f"best_{sweep.metric}"), sweep.goal)
@@ -73,6 +72,11 @@ class MlflowRecord:
             case TrialFinished():
                 self._add_end(event)
                 self._best.add(event)
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether something was handled that is not written yet."""
+        return bool(self._pending)
 
     def log_artifact(self, path: Path, folder: str = "") -> None:
         """Add a file, or the content of a directory, to the parent run's `folder`."""

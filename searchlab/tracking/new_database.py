@@ -9,7 +9,7 @@ import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
-from mlflow.version import VERSION
+import mlflow
 
 from searchlab.environment import cache_folder
 from searchlab.runs.file_lock import FileLock
@@ -57,7 +57,7 @@ def url_from_here(database: Path) -> str:
 
 def kept_database() -> Path:
     """Return the path of the empty database that is kept for this version of MLflow."""
-    return cache_folder() / f"mlflow-{VERSION}-empty.db"
+    return cache_folder() / f"mlflow-{mlflow.__version__}-empty.db"
 
 
 def _create_tables(database: Path, home: Path) -> None:

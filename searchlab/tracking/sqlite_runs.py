@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from searchlab.runs.urls import SQLITE, sqlite_path
@@ -58,7 +59,7 @@ class SqliteRuns:
         self._database, self._experiment, self._artifacts = database, int(experiment), artifacts.rstrip("/")
 
     @classmethod
-    def of_store(cls, uri: str, experiment: str, artifacts: str) -> SqliteRuns | None:
+    def of_store(cls, uri: str, experiment: str, client: MlflowClient) -> SqliteRuns | None:
         """Return the runs in the store at this URL; None where it is no SQLite file or its tables are not known."""
         if not uri.startswith(SQLITE):
             return None
@@ -67,7 +68,7 @@ class SqliteRuns:
                 found = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
                 if found != set(columns):
                     return None
-        return cls(sqlite_path(uri), experiment, artifacts)
+        return cls(sqlite_path(uri), experiment, client.get_experiment(experiment).artifact_location)
 
     def add(self, runs: Sequence[EndedRun]) -> list[str]:
         """Write new runs, all or none, and return their ids. Raises sqlite3.Error where they cannot be written."""

@@ -85,7 +85,7 @@ class Writer:
             )
             self.answer(run_id=record.run_id)
             while self._write(record, commands):
-                commands = self.inbox.take()
+                commands = self.inbox.take(RUNNING_INTERVAL if record.has_unwritten else None)
 
     def retry(self, act: Callable[[], T], tell_after: float = OUTAGE_SECONDS) -> T:
         """Return the result of `act`, retried with growing pauses while the store is unavailable.
