@@ -6,15 +6,21 @@ must be set before that.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping, Sequence
+
+from searchlab.errors import UserMistake
 
 # the products of small networks are up to 7 times slower on two threads than on one, and every worker has its own core
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # in bytes; by default glibc returns arrays of some hundred kilobytes to the system at every step, and the next step
 # pays for page faults
 MALLOC_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20)}
+
+KERNELS_VARIABLE = "SEARCHLAB_KERNELS"  # "numpy" or "numba": what computes on a CPU
+KERNEL_SETS = ("numpy", "numba")
 
 # id of a process: when a call to the raylet fails and that process has died, Ray ends this one without a word; without
 # the variable, when the parent of this process is process 1, as in a container or under nohup
@@ -38,6 +44,21 @@ def secret_variables(environment: Mapping[str, str], needed: Sequence[str] = ())
     return {name for name in secrets - declared if not name.startswith(tuple(needed))}
 
 
+def kernel_set() -> str:
+    """Return which kernels compute on a CPU: those of SEARCHLAB_KERNELS, else "numba" where it is installed, or "numpy".
+
+    Raises UserMistake for another value of the variable.
+    """
+    chosen = os.environ.get(KERNELS_VARIABLE, "")
+    if chosen and chosen not in KERNEL_SETS:
+        raise UserMistake(f"{KERNELS_VARIABLE} is {chosen!r}; it can be {' or '.join(KERNEL_SETS)}.")
+    return chosen or _default_kernels()
+
+
+def _default_kernels() -> str:
+    return "numba" if importlib.util.find_spec("numba") else "numpy"
+
+
 def driver_environment() -> dict[str, str]:
     """Return the variables of a process that drives a search with Ray, so that it reports a raylet's death itself."""
     return {RAYLET_VARIABLE: str(os.getpid())}
@@ -49,7 +70,7 @@ def worker_environment(threads: int = 1) -> dict[str, str]:
     The command line sets one thread for its own process. For a worker with more cores, that value does not count as set
     by the user.
     """
-    defaults = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **MALLOC_VARIABLES}
+    defaults = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **MALLOC_VARIABLES, KERNELS_VARIABLE: _default_kernels()}
     user_set = {name: value for name in defaults if (value := os.environ.get(name)) is not None}
     if threads > 1:
         user_set = {name: value for name, value in user_set.items() if name not in THREAD_VARIABLES or value != "1"}
