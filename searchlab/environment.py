@@ -45,7 +45,7 @@ def secret_variables(environment: Mapping[str, str], needed: Sequence[str] = ())
 
 
 def kernel_set() -> str:
-    """Return which kernels compute on a CPU: those of SEARCHLAB_KERNELS, else "numba" where it is installed, or "numpy".
+    """Return which kernels compute on a CPU: those that SEARCHLAB_KERNELS names, else Numba's where it is installed.
 
     Raises UserMistake for another value of the variable.
     """
@@ -70,7 +70,8 @@ def worker_environment(threads: int = 1) -> dict[str, str]:
     The command line sets one thread for its own process. For a worker with more cores, that value does not count as set
     by the user.
     """
-    defaults = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **MALLOC_VARIABLES, KERNELS_VARIABLE: _default_kernels()}
+    defaults = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **MALLOC_VARIABLES}
+    defaults[KERNELS_VARIABLE] = _default_kernels()  # a worker without the driver's kernels must say so, and not differ
     user_set = {name: value for name in defaults if (value := os.environ.get(name)) is not None}
     if threads > 1:
         user_set = {name: value for name, value in user_set.items() if name not in THREAD_VARIABLES or value != "1"}

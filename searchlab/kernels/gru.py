@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from searchlab.kernels.jit import jit
-from searchlab.kernels.rows import copy_row, fill_zero, scale_row, sigmoid_into, tanh_into
+from searchlab.kernels.rows import copy_row, fill_zero, scale_row, sigmoid_row, tanh_row
 from searchlab.kernels.tiles import add_product, fill_panels, work_arrays
 
 ONE = np.float32(1.0)
@@ -38,7 +38,7 @@ def gru_forward(z: Any, Wh: Any, h: Any, reset_h: Any) -> None:
             add_product(h[r, t], panels_ur, z[r, t], 0, 2 * H, edge)
             for b in range(B):
                 gates, h_row, reset_row = z[r, t, b], h[r, t, b], reset_h[r, t, b]
-                sigmoid_into(gates[: 2 * H], gates[: 2 * H])
+                sigmoid_row(gates[: 2 * H])
                 copy_row(h_row, reset_row)
                 scale_row(gates[H : 2 * H], reset_row)
             add_product(reset_h[r, t], panels_n, z[r, t], 2 * H, H, edge)
@@ -48,7 +48,7 @@ def gru_forward(z: Any, Wh: Any, h: Any, reset_h: Any) -> None:
 
 @jit
 def _gru_row(u: Any, n: Any, h_before: Any, h: Any) -> None:
-    tanh_into(n, n)
+    tanh_row(n)
     for j in range(h.shape[0]):
         h[j] = h_before[j] + u[j] * (n[j] - h_before[j])
 

@@ -15,16 +15,26 @@ from searchlab.kernels.source import source_hash
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+
+def jit_with(*rewrites: str) -> Callable[[Function], Function]:
+    """Return a decorator that compiles a function at its first call, from the disk cache where that can be written.
+
+    Args:
+        rewrites: What LLVM may do to arithmetic operations, by the names of its fast-math flags.
+    """
+    options = {"nogil": True, "error_model": "numpy", "fastmath": set(rewrites)}
+
+    def compile_lazily(function: Function) -> Function:
+        # part of the name in the cache, where Numba looks at the file of a function, and not at those that it calls
+        function.__qualname__ = f"{function.__qualname__}_{source_hash()}"
+        try:
+            return cast(Function, numba.njit(cache=True, **options)(function))
+        except RuntimeError:  # neither the folder of the source nor the user's cache can be written
+            return cast(Function, numba.njit(**options)(function))
+
+    return compile_lazily
+
+
 # "contract" lets a product and a sum become one fused operation, in the vector body of a loop as in its scalar rest;
 # nothing else may be rewritten, so a number does not depend on its position, and NaN and infinity stay what they are
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-
-
-def jit(function: Function) -> Function:
-    """Return the function compiled at its first call, from the disk cache where that can be written."""
-    # part of the name in the cache, where Numba looks at the file of a function, and not at those that it calls
-    function.__qualname__ = f"{function.__qualname__}_{source_hash()}"
-    try:
-        return cast(Function, numba.njit(cache=True, **OPTIONS)(function))
-    except RuntimeError:  # neither the folder of the source nor the user's cache can be written
-        return cast(Function, numba.njit(**OPTIONS)(function))
+jit = jit_with("contract")

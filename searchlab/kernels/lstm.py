@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from searchlab.kernels.jit import jit
-from searchlab.kernels.rows import copy_row, scale_row, sigmoid_into, tanh, tanh_into
+from searchlab.kernels.rows import copy_row, scale_row, sigmoid_row, tanh, tanh_row
 from searchlab.kernels.tiles import add_product, fill_panels, work_arrays
 
 ONE = np.float32(1.0)
@@ -37,8 +37,8 @@ def lstm_forward(z: Any, Wh: Any, h: Any, c: Any, tanh_c: Any) -> None:
             add_product(h[r, t], panels, z[r, t], 0, G, edge)
             for b in range(B):
                 gates = z[r, t, b]
-                sigmoid_into(gates[: 3 * H], gates[: 3 * H])
-                tanh_into(gates[3 * H :], gates[3 * H :])
+                sigmoid_row(gates[: 3 * H])
+                tanh_row(gates[3 * H :])
                 _lstm_row(gates, c[r, t, b], c[r, t + 1, b], tanh_c[r, t, b], h[r, t + 1, b])
 
 

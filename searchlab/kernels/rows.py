@@ -26,21 +26,30 @@ def tanh(x: Any) -> Any:
     u = x * x
     p = (((P4 * u + P3) * u + P2) * u + P1) * u + P0
     q = (((Q4 * u + Q3) * u + Q2) * u + Q1) * u + ONE
-    return x * p / q
+    y = x * p / q
+    y = ONE if y > ONE else y  # rounded up, where it saturates: the derivative of a gate may not be negative
+    return -ONE if y < -ONE else y
 
 
 @jit
 def tanh_into(x: Any, y: Any) -> None:
-    """Write tanh of a vector into another one, which may be the same."""
+    """Write tanh of a vector into another one."""
     for j in range(x.shape[0]):
         y[j] = tanh(x[j])
 
 
 @jit
-def sigmoid_into(x: Any, y: Any) -> None:
-    """Write the sigmoid of a vector into another one, which may be the same."""
+def tanh_row(x: Any) -> None:
+    """Replace a vector by its tanh; `tanh_into` would find that its arrays overlap, and go number by number."""
     for j in range(x.shape[0]):
-        y[j] = HALF + HALF * tanh(HALF * x[j])
+        x[j] = tanh(x[j])
+
+
+@jit
+def sigmoid_row(x: Any) -> None:
+    """Replace a vector by its sigmoid."""
+    for j in range(x.shape[0]):
+        x[j] = HALF + HALF * tanh(HALF * x[j])
 
 
 @jit

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, TypeAlias
 
-from searchlab.backend import Array, as_matrices, gather_rows, ones_row, scatter_add_rows, xp_of
+from searchlab.backend import Array, as_matrices, gather_rows, ones_row, xp_of
 from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.initializers import Initializer, lecun_normal
 from searchlab.nn.module import Module
 from searchlab.nn.parameter import Parameter
+from searchlab.nn.scatter import add_rows
 from searchlab.replicas import Replicas
 
 RecurrentState: TypeAlias = tuple[Array, ...]
@@ -161,7 +162,7 @@ class RecurrentLayer(Module, ABC):
         dz = self._scan_window_backward(dy, None)
         dprojected = self.work_array(xp_of(dz), "dprojected", (len(dz), self._x.shape[1], dz.shape[2]))
         dprojected[...] = 0.0
-        scatter_add_rows(dprojected, self._ids, dz)
+        add_rows(dprojected, self._ids, dz)
         return self._project_backward(dprojected)
 
     def _project(self, x: Array, z: Array) -> None:

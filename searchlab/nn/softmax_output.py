@@ -6,6 +6,7 @@ import numpy as np
 
 from searchlab.backend import Array, as_matrices, ones_row, row_maxima, row_sums, xp_of
 from searchlab.data.batch import IGNORED
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.initializers import Initializer, lecun_normal
 from searchlab.nn.module import Module
 from searchlab.nn.parameter import Parameter
@@ -78,6 +79,9 @@ class SoftmaxOutput(Module):
         total = xp.maximum(is_counted.sum(axis=1, keepdims=True), 1).astype(h.dtype)  # (R, 1)
         weights = is_counted / total  # (R, N): the weight of each target in the mean
         losses = xp.empty(labels.shape, dtype=h.dtype)
+        if uses_compiled(scores):
+            self._compiled_losses(scores, labels, weights, losses, train)
+            return xp.einsum("rn,rn->r", losses, weights)
         for part in _chunks(scores):
             losses[part] = self._losses(scores[part], self.b.value[part[0]], labels[part], weights[part], train)
         loss: Array = (losses * weights).sum(axis=1)
@@ -109,6 +113,13 @@ class SoftmaxOutput(Module):
         """Discard the scores: the next pass allocates an array for fewer replicas."""
         self._buffer = self._buffer[:, :0].copy()
         super()._select_own(rows)
+
+    def _compiled_losses(self, scores: Array, labels: Array, weights: Array, losses: Array, train: bool) -> None:
+        """Write the losses (R, N) of scores (R, N, V) without b; in training, the scores become their gradient."""
+        kernels, labels = compiled("softmax"), np.ascontiguousarray(labels, np.int64)
+        kernels.add_biases(scores, np.ascontiguousarray(self.b.value[:, 0]))
+        if not kernels.cross_entropy(scores, labels, weights.astype(np.float32), losses, train):
+            raise IndexError(f"the vocabulary has {scores.shape[2]} words; got id {labels.max()}")
 
     @staticmethod
     def _losses(scores: Array, b: Array, labels: Array, weights: Array, train: bool) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from searchlab.backend import Array, xp_of
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.parameter import Parameters
 from searchlab.optim.optimizer import ArrayTuple, Optimizer
 from searchlab.replicas import PerReplica, Replicas
@@ -48,6 +49,9 @@ class _AdamMoments(Optimizer):
     def step_block(self, arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
         values, grads, gradients, squares = arrays
         beta1, beta2, epsilon, rate = coefficients
+        if uses_compiled(values) and all(array.flags.c_contiguous and array.ndim == 2 for array in arrays):
+            compiled("adam").adam(values, grads, gradients, squares, beta1, beta2, epsilon, rate)
+            return
         xp = xp_of(grads)
         gradients *= beta1
         gradients += grads
