@@ -11,8 +11,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from searchlab.errors import UserMistake
-
 # the products of small networks are up to 7 times slower on two threads than on one, and every worker has its own core
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # in bytes; by default glibc returns arrays of some hundred kilobytes to the system at every step, and the next step
@@ -20,7 +18,6 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 MALLOC_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20)}
 
 KERNELS_VARIABLE = "SEARCHLAB_KERNELS"  # "numpy" or "numba": what computes on a CPU
-KERNEL_SETS = ("numpy", "numba")
 
 # id of a process: when a call to the raylet fails and that process has died, Ray ends this one without a word; without
 # the variable, when the parent of this process is process 1, as in a container or under nohup
@@ -44,21 +41,6 @@ def secret_variables(environment: Mapping[str, str], needed: Sequence[str] = ())
     return {name for name in secrets - declared if not name.startswith(tuple(needed))}
 
 
-def kernel_set() -> str:
-    """Return which kernels compute on a CPU: those that SEARCHLAB_KERNELS names, else Numba's where it is installed.
-
-    Raises UserMistake for another value of the variable.
-    """
-    chosen = os.environ.get(KERNELS_VARIABLE, "")
-    if chosen and chosen not in KERNEL_SETS:
-        raise UserMistake(f"{KERNELS_VARIABLE} is {chosen!r}; it can be {' or '.join(KERNEL_SETS)}.")
-    return chosen or _default_kernels()
-
-
-def _default_kernels() -> str:
-    return "numba" if importlib.util.find_spec("numba") else "numpy"
-
-
 def driver_environment() -> dict[str, str]:
     """Return the variables of a process that drives a search with Ray, so that it reports a raylet's death itself."""
     return {RAYLET_VARIABLE: str(os.getpid())}
@@ -71,7 +53,8 @@ def worker_environment(threads: int = 1) -> dict[str, str]:
     by the user.
     """
     defaults = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **MALLOC_VARIABLES}
-    defaults[KERNELS_VARIABLE] = _default_kernels()  # a worker without the driver's kernels must say so, and not differ
+    # the choice of the driver: a worker without Numba must say so, and not compute slightly other numbers
+    defaults[KERNELS_VARIABLE] = "numba" if importlib.util.find_spec("numba") else "numpy"
     user_set = {name: value for name in defaults if (value := os.environ.get(name)) is not None}
     if threads > 1:
         user_set = {name: value for name, value in user_set.items() if name not in THREAD_VARIABLES or value != "1"}

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from searchlab import environment
 from searchlab.errors import UserMistake
 from searchlab.kernels import choice, compiled, uses_compiled
 from searchlab.nn import GRU, LSTM, RNN, Dropout, Parameter, Parameters, Replicas, SoftmaxCrossEntropy, SoftmaxOutput
@@ -238,7 +237,7 @@ def test_finite_differences_and_devices_use_the_numpy_code(monkeypatch):
 def test_a_kernel_set_that_cannot_be_used_is_told(monkeypatch):
     monkeypatch.setenv("SEARCHLAB_KERNELS", "fortran")
     with pytest.raises(UserMistake, match="'fortran'; it can be numpy or numba"):
-        environment.kernel_set()
+        choice.kernel_set()
     monkeypatch.setenv("SEARCHLAB_KERNELS", "numba")
     monkeypatch.setitem(__import__("sys").modules, "numba", None)
     choice._is_compiled.cache_clear()

@@ -4,6 +4,6 @@
 layer in NumPy stays the reference that tests hold its kernel to.
 """
 
-from searchlab.kernels.choice import compiled, uses_compiled
+from searchlab.kernels.choice import compiled, kernel_set, uses_compiled
 
-__all__ = ["compiled", "uses_compiled"]
+__all__ = ["compiled", "kernel_set", "uses_compiled"]

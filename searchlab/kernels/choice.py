@@ -9,8 +9,21 @@ from types import ModuleType
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.environment import KERNELS_VARIABLE, kernel_set
+from searchlab.environment import KERNELS_VARIABLE, worker_environment
 from searchlab.errors import UserMistake
+
+KERNEL_SETS = ("numpy", "numba")
+
+
+def kernel_set() -> str:
+    """Return which kernels train on a CPU: those that SEARCHLAB_KERNELS names, else Numba's where it is installed.
+
+    Raises UserMistake for another value of the variable.
+    """
+    chosen = worker_environment()[KERNELS_VARIABLE]
+    if chosen not in KERNEL_SETS:
+        raise UserMistake(f"{KERNELS_VARIABLE} is {chosen!r}; it can be {' or '.join(KERNEL_SETS)}.")
+    return chosen
 
 
 def uses_compiled(array: Array) -> bool:
