@@ -136,10 +136,10 @@ def test_recurrent_layers_trained_together_equal_those_trained_alone(cell, monke
             assert all(np.array_equal(a[r], b[0]) for a, b in zip(together, alone, strict=True))
 
 
-def cross_entropy(R, N, outputs, scale=3.0):
+def cross_entropy(R, N, outputs, smoothing=0.0):
     generator = np.random.default_rng(2)
-    loss = SoftmaxCrossEntropy(Replicas(range(R)))
-    logits = (generator.normal(size=(R, N, outputs)) * scale).astype(np.float32)
+    loss = SoftmaxCrossEntropy(Replicas(range(R)), smoothing=smoothing)
+    logits = (generator.normal(size=(R, N, outputs)) * 3.0).astype(np.float32)
     kept = logits.copy()
     losses = loss.forward(logits, generator.integers(outputs, size=(R, N)))
     assert np.array_equal(kept, logits)
@@ -149,6 +149,13 @@ def cross_entropy(R, N, outputs, scale=3.0):
 @pytest.mark.parametrize("shape", [(3, 5, 10), (1, 1, 2), (2, 33, 77)])
 def test_softmax_cross_entropy_agrees_with_numpy(shape, monkeypatch):
     assert_close(both(lambda: cross_entropy(*shape), monkeypatch), 1e-6)
+
+
+def test_smoothed_cross_entropy_agrees_with_numpy_and_leaves_other_replicas_alone(monkeypatch):
+    smoothed = both(lambda: cross_entropy(3, 5, 10, [0.0, 0.1, 0.5]), monkeypatch)
+    assert_close(smoothed, 2e-6)
+    for together, alone in zip(smoothed[1], cross_entropy(3, 5, 10), strict=True):
+        assert np.array_equal(together[0], alone[0])
 
 
 def output_layer():
@@ -196,6 +203,18 @@ def optimizer_steps(kind):
 @pytest.mark.parametrize("kind", [Adam, AdamW])
 def test_adam_agrees_with_numpy(kind, monkeypatch):
     assert_close(both(lambda: optimizer_steps(kind), monkeypatch), 1e-6)
+
+
+def test_adam_of_rows_that_lie_apart_equals_adam_of_one_row(monkeypatch):
+    use("numba", monkeypatch)
+    generator = np.random.default_rng(1)
+    arrays = [generator.random((2, 9), dtype=np.float32) for _ in range(4)]
+    coefficients = [np.full((2, 1), value, np.float32) for value in (0.9, 0.999, 1e-7, 0.1)]
+    alone = [array[1:, :7].copy() for array in arrays]
+    optimizer = Adam(Parameters([("W", Parameter(arrays[0]))]), Replicas([1, 2]))
+    optimizer.step_block(tuple(alone), tuple(c[1:] for c in coefficients))
+    optimizer.step_block(tuple(array[:, :7] for array in arrays), tuple(coefficients))
+    assert all(np.array_equal(one[0], both[1, :7]) for one, both in zip(alone, arrays, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(3, 7, 3), (3, 8, 8), (3, 1, 1)])

@@ -7,6 +7,7 @@ source, or else in the user's cache (NUMBA_CACHE_DIR names another place).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numba
@@ -22,15 +23,15 @@ def jit_with(*rewrites: str) -> Callable[[Function], Function]:
     Args:
         rewrites: What LLVM may do to arithmetic operations, by the names of its fast-math flags.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": set(rewrites)}
+    compile_function = partial(numba.njit, nogil=True, error_model="numpy", fastmath=set(rewrites))
 
     def compile_lazily(function: Function) -> Function:
         # part of the name in the cache, where Numba looks at the file of a function, and not at those that it calls
         function.__qualname__ = f"{function.__qualname__}_{source_hash()}"
         try:
-            return cast(Function, numba.njit(cache=True, **options)(function))
+            return cast(Function, compile_function(cache=True)(function))
         except RuntimeError:  # neither the folder of the source nor the user's cache can be written
-            return cast(Function, numba.njit(**options)(function))
+            return cast(Function, compile_function()(function))
 
     return compile_lazily
 

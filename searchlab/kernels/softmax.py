@@ -18,10 +18,12 @@ LOG2_E, LN2_HIGH, LN2_LOW = f32(1.442695040888963), f32(0.693359375), f32(-2.121
 E2, E3, E4, E5, E6 = f32(0.5), f32(0.16666666), f32(0.041666508), f32(0.0083354885), f32(0.0013949631)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _float_of_bits(context: Any, bits: Any) -> Any:
+def _bitcast(context: Any, bits: Any) -> Any:
     """Return the float32 with these bits, an int32."""
     return types.float32(bits), lambda context, builder, signature, values: builder.bitcast(values[0], ir.FloatType())
+
+
+_float_of_bits: Any = intrinsic(_bitcast)
 
 
 @jit
@@ -81,13 +83,14 @@ def _exponentiate(x: Any) -> None:
 
 
 @jit
-def cross_entropy(scores: Any, labels: Any, weights: Any, losses: Any, writes_gradient: bool) -> bool:
+def cross_entropy(scores: Any, labels: Any, weights: Any, smoothing: Any, losses: Any, writes_gradient: bool) -> bool:
     """Write the cross entropy of the softmax of each row, and overwrite the scores with its gradient.
 
     Args:
         scores: Scores (R, N, O), overwritten.
         labels: The right column of each row (R, N); below 0 for a row without one.
         weights: Weight of each row in its replica's loss (R, N).
+        smoothing: Share of each replica's targets that is spread evenly over the columns (R,).
         losses: The losses of rows, without their weights (R, N), which are written.
         writes_gradient: Whether the scores become the gradient of the weighted sum; their values are of no use if not.
 
@@ -96,19 +99,24 @@ def cross_entropy(scores: Any, labels: Any, weights: Any, losses: Any, writes_gr
     """
     R, N, columns = scores.shape
     for r in range(R):
+        spread = smoothing[r] / f32(columns)
         for n in range(N):
             row, label, weight = scores[r, n], labels[r, n], weights[r, n]
             if label >= columns:
                 return False
             _subtract(row, _largest(row))
             label_score = row[label] if label >= 0 else ZERO
+            if spread > ZERO:  # without it, the numbers are those of a group that nothing is smoothed in
+                label_score = label_score * (ONE - smoothing[r]) + _sum(row) * spread
             _exponentiate(row)
             total = _sum(row)
             losses[r, n] = np.log(total) - label_score
             if writes_gradient:
                 _multiply(row, weight / total)
+                if spread > ZERO:
+                    _subtract(row, spread * weight)
                 if label >= 0:
-                    row[label] -= weight
+                    row[label] -= weight * (ONE - smoothing[r])
     return True
 
 

@@ -7,7 +7,6 @@ it depends neither on the other rows nor on the number of replicas.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,12 @@ PANEL = 2 * LANES  # columns of a panel
 MAX_ROWS = 6  # 6 x 2 sums, two vectors of B and one of A: 15 of AVX2's 16 registers
 
 
-def _tile_of(rows: int) -> Callable[..., None]:
+def _tile_of(rows: int) -> Any:
     """Return a function that adds the product of this many rows of A and a panel of B to a tile of C.
 
     The vectors are written in LLVM's language, since its vectorizer does not keep a tile of sums in registers.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
     def add_tile(  # of Numba's types
         context: Any,
         a: Any,
@@ -44,7 +42,7 @@ def _tile_of(rows: int) -> Callable[..., None]:
         signature = types.void(a, a_start, a_stride, panels, panel_start, c, c_start, c_stride, depth)
         return signature, lambda *arguments: _emit_tile(rows, *arguments)
 
-    return add_tile  # type: ignore[no-any-return]
+    return intrinsic(add_tile)
 
 
 def _emit_tile(rows: int, context: Any, builder: Any, signature: Any, values: Any) -> Any:

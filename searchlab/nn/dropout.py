@@ -54,7 +54,8 @@ class Dropout(Layer):
         shape = (x.shape[0], 1, *x.shape[2:]) if self.variational else x.shape
         if uses_compiled(x):
             self._mask = self._compiled_mask(shape)
-            return x * self._mask  # type: ignore[no-any-return]
+            scaled: Array = x * self._mask
+            return scaled
         is_dropped = self.replicas.bernoulli(self.rate, shape)
         self._mask = align(self._scale, x) * ~is_dropped  # (R, ...): 0 or 1 / (1 - rate)
         y: Array = x * self._mask

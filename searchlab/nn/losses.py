@@ -128,7 +128,7 @@ class SoftmaxCrossEntropy(Loss):
             )
         xp = xp_of(outputs)
         matrices = self._matrices(outputs)  # (R, N, O)
-        if uses_compiled(matrices) and not self._is_smoothed and targets.ndim < outputs.ndim:
+        if uses_compiled(matrices) and targets.ndim < outputs.ndim:
             return self._compiled_forward(matrices, targets)
         self._gradient = None
         logits = matrices - row_maxima(matrices)
@@ -164,7 +164,7 @@ class SoftmaxCrossEntropy(Loss):
         R, N, _ = matrices.shape
         losses, weights = np.empty((R, N), np.float32), np.full((R, N), 1.0 / N, np.float32)
         labels = np.ascontiguousarray(labels.reshape(R, N), np.int64)
-        if not compiled("softmax").cross_entropy(self._gradient, labels, weights, losses, True):
+        if not compiled("softmax").cross_entropy(self._gradient, labels, weights, self.smoothing, losses, True):
             raise IndexError(f"the network has {matrices.shape[2]} outputs; got label {labels.max()}")
         return _mean_losses(losses[..., None])
 

@@ -45,7 +45,7 @@ class SweepManifest:
         id: Distinguishes sweeps of the same name on a shared server.
         code: Hash of each source file and function of the sweep by name; empty where they are not known.
         code_changes: Each resumption with other code: how many trials had ended ("ended"), and what differed ("names").
-        kernels: Which kernels train on a CPU, "numpy" or "numba"; a fused group equals its trials alone for one of them.
+        kernels: Which kernels train on a CPU, "numpy" or "numba", which round differently.
         own_loop: Whether the trials are trained by a loop of the user's, by `Sweep.study`.
         created: When the sweep was started, in seconds since 1970.
         version: Version of searchlab that started it.
