@@ -6,6 +6,7 @@ must be set before that.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 # in bytes; by default glibc returns arrays of some hundred kilobytes to the system at every step, and the next step
 # pays for page faults
 MALLOC_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20)}
+
+KERNELS_VARIABLE = "SEARCHLAB_KERNELS"  # "numpy" or "numba": what computes on a CPU
 
 # id of a process: when a call to the raylet fails and that process has died, Ray ends this one without a word; without
 # the variable, when the parent of this process is process 1, as in a container or under nohup
@@ -56,6 +59,8 @@ def worker_environment(threads: int = 1) -> dict[str, str]:
     by the user.
     """
     defaults = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **MALLOC_VARIABLES}
+    # the choice of the driver: a worker without Numba must say so, and not compute slightly other numbers
+    defaults[KERNELS_VARIABLE] = "numba" if importlib.util.find_spec("numba") else "numpy"
     user_set = {name: value for name in defaults if (value := os.environ.get(name)) is not None}
     if threads > 1:
         user_set = {name: value for name, value in user_set.items() if name not in THREAD_VARIABLES or value != "1"}

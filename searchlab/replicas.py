@@ -221,7 +221,7 @@ class Replicas(HasReplicaAxis):
         The hash is a finalizer of multiplications and shift-xors (constants of C. Wellons' lowbias32). One key is added
         before it, and another is mixed in between.
         """
-        first_key, second_key = self._next_keys()
+        first_key, second_key = self.next_keys()
         xp = self.xp
         words: Array = self._words_of_positions(count) + first_key[:, None]
         words ^= words >> xp.uint32(16)
@@ -241,9 +241,13 @@ class Replicas(HasReplicaAxis):
         """
         size = int(np.prod(shape[1:]))
         words = self.random_uint32((size + 1) // 2)  # each holds two 16-bit numbers
-        threshold = self.xp.minimum(probability * 65536.0 + 0.5, 65535.0).astype(self.xp.uint16)  # rounded
-        drawn: Array = words.view(self.xp.uint16)[:, :size] < threshold[:, None]
+        drawn: Array = words.view(self.xp.uint16)[:, :size] < self.thresholds_16(probability)[:, None]
         return drawn.reshape(shape)
+
+    def thresholds_16(self, probability: Array) -> Array:
+        """Return the 16-bit numbers (R,) below which a random one lies with these probabilities, rounded."""
+        thresholds: Array = self.xp.minimum(probability * 65536.0 + 0.5, 65535.0).astype(self.xp.uint16)
+        return thresholds
 
     def skip_draw(self) -> None:
         """Count a draw that needs no numbers, so that later draws are the same with and without it."""
@@ -296,8 +300,8 @@ class Replicas(HasReplicaAxis):
         scaled *= align(self.vector(scale), scaled)
         return scaled
 
-    def _next_keys(self) -> tuple[Array, Array]:
-        """Count a draw, and return its two 32-bit keys (R,) on the device."""
+    def next_keys(self) -> tuple[Array, Array]:
+        """Count a draw, and return its two 32-bit keys (R,) on the device, from which `random_uint32` hashes."""
         if self._draws_in_block == DRAWS_PER_KEY_BLOCK:
             self._end_key_block()
         if self._keys is None:

@@ -1,20 +1,24 @@
 """The environment variables of a training process."""
 
+import importlib.util
+
 import pytest
 
-from searchlab.environment import MALLOC_VARIABLES, THREAD_VARIABLES, worker_environment
+from searchlab.environment import KERNELS_VARIABLE, MALLOC_VARIABLES, THREAD_VARIABLES, worker_environment
 
 SINGLE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
+KERNELS = {KERNELS_VARIABLE: "numba" if importlib.util.find_spec("numba") else "numpy"}
+DEFAULTS = {**SINGLE_THREAD, **MALLOC_VARIABLES, **KERNELS}
 
 
 @pytest.fixture(autouse=True)
 def _clear_variables(monkeypatch):
-    for name in {**SINGLE_THREAD, **MALLOC_VARIABLES}:
+    for name in DEFAULTS:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_defaults_are_one_thread_and_large_malloc_thresholds():
-    assert worker_environment() == {**SINGLE_THREAD, **MALLOC_VARIABLES}
+def test_defaults_are_one_thread_large_malloc_thresholds_and_the_kernels_that_are_installed():
+    assert worker_environment() == DEFAULTS
     assert len(SINGLE_THREAD) == 3
 
 
@@ -26,10 +30,14 @@ def test_a_worker_with_several_cores_has_as_many_threads_unless_the_user_set_a_n
     assert worker_environment(4)["OPENBLAS_NUM_THREADS"] == "2"
 
 
-@pytest.mark.parametrize("name", [*SINGLE_THREAD, *MALLOC_VARIABLES])
+@pytest.mark.parametrize("name", DEFAULTS)
 def test_variables_that_the_user_set_take_precedence(name, monkeypatch):
     monkeypatch.setenv(name, "4")
     environment = worker_environment()
     assert environment.pop(name) == "4"
-    defaults = {**SINGLE_THREAD, **MALLOC_VARIABLES}
-    assert environment == {other: value for other, value in defaults.items() if other != name}
+    assert environment == {other: value for other, value in DEFAULTS.items() if other != name}
+
+
+def test_workers_without_numba_use_numpy(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert worker_environment()[KERNELS_VARIABLE] == "numpy"

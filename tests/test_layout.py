@@ -19,6 +19,7 @@ RANKS = {  # a room, a folder or module of searchlab, may import itself and room
     "numeric_types": 0,
     "project": 0,
     "wording": 0,
+    "kernels": 1,
     "replicas": 1,
     "tracebacks": 1,
     "data": 2,
@@ -55,6 +56,7 @@ NUMERIC = {  # only NumPy: these run on a GPU machine without Ray, Optuna and ML
     "numeric_types",
     "tracebacks",
     "wording",
+    "kernels",
     "replicas",
     "data",
     "nn",
@@ -75,6 +77,8 @@ UPWARD_IMPORTS = {  # when Sweep.run, Sweep.study and Result.resume are called
 }
 ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all others may not
     "cupy": ("backend.py",),
+    "numba": ("kernels/",),
+    "llvmlite": ("kernels/",),
     "optuna": ("study/",),
     "optuna_dashboard": ("study/dashboard.py",),
     "ray": ("engine/", "cluster/"),
@@ -114,6 +118,7 @@ LARGE_PACKAGES = (
     "PIL",
     "scipy",
     "cupy",
+    "numba",
     "torch",
     "click",
     "rich",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from searchlab.backend import Array, to_host
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.module import Layer
 from searchlab.replicas import PerReplica, Replicas, align
 
@@ -49,10 +52,21 @@ class Dropout(Layer):
             self.replicas.skip_draw()
             return x
         shape = (x.shape[0], 1, *x.shape[2:]) if self.variational else x.shape
+        if uses_compiled(x):
+            self._mask = self._compiled_mask(shape)
+            scaled: Array = x * self._mask
+            return scaled
         is_dropped = self.replicas.bernoulli(self.rate, shape)
         self._mask = align(self._scale, x) * ~is_dropped  # (R, ...): 0 or 1 / (1 - rate)
         y: Array = x * self._mask
         return y
+
+    def _compiled_mask(self, shape: tuple[int, ...]) -> Array:
+        """Return 0 or 1 / (1 - rate) for each number (R, ...): what `Replicas.bernoulli` draws, in one pass."""
+        mask = np.empty((shape[0], int(np.prod(shape[1:]))), np.float32)
+        thresholds = self.replicas.thresholds_16(self.rate)
+        compiled("dropout").dropout_mask(mask, *self.replicas.next_keys(), thresholds, self._scale)
+        return mask.reshape(shape)
 
     def backward(self, dy: Array) -> Array:
         if self._mask is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from searchlab.backend import Array, xp_of
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.rnn import RecurrentLayer, RecurrentState
 
 
@@ -43,6 +44,9 @@ class GRU(RecurrentLayer):
         h_Wh, buffer = self.work_array(xp, "h Wh", (R, B, 2 * H)), self.work_array(xp, "buffer", (R, B, H))
         Wh_ur, Wh_n = self._split_Wh()
         h[:, 0] = start[0]
+        if uses_compiled(z):
+            compiled("gru").gru_forward(z, self.contiguous_Wh(), h, reset_h)
+            return (h[:, T],)
         for t in range(T):
             sigmoids, n, h_t = z[:, t, :, : 2 * H], z[:, t, :, 2 * H :], h[:, t]
             sigmoids += xp.matmul(h_t, Wh_ur, out=h_Wh)
@@ -64,6 +68,10 @@ class GRU(RecurrentLayer):
         dh_before, dh, dreset_h = (self.work_array(xp, name, (R, B, H)) for name in ("dh before", "dh", "dreset h"))
         Wh_urT, Wh_nT = self._split_transposed_Wh()
         dh[...] = self.last_gradient(dy, d_end)
+        if uses_compiled(dz):
+            WhT, dy = self.transposed_Wh(), xp.ascontiguousarray(dy)
+            compiled("gru").gru_backward(self._gates, WhT, self._h, dy, dh, dreset_h, dz)
+            return dz
         for t in range(T - 1, -1, -1):
             u, r, n = (self._gates[:, t, :, gate * H : (gate + 1) * H] for gate in range(3))
             h_t, dz_t = self._h[:, t], dz[:, t]

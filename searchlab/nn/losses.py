@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import numpy as np
+
 from searchlab.backend import Array, as_matrices, column_sums, row_maxima, row_sums, to_host, xp_of
 from searchlab.errors import UserMistake
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.module import Module
 from searchlab.replicas import PerReplica, Replicas, align
 
@@ -112,6 +115,7 @@ class SoftmaxCrossEntropy(Loss):
     def __init__(self, replicas: Replicas, *, smoothing: PerReplica = 0.0) -> None:
         super().__init__(replicas)
         self.smoothing = replicas.vector(smoothing)  # (R,)
+        self._gradient: Array | None = None  # (R, N, O), where a compiled kernel has written it
         values = to_host(self.smoothing)
         if not ((values >= 0.0) & (values < 1.0)).all():
             raise ValueError(f"SoftmaxCrossEntropy needs a label smoothing in [0, 1); got {values.tolist()}")
@@ -124,6 +128,9 @@ class SoftmaxCrossEntropy(Loss):
             )
         xp = xp_of(outputs)
         matrices = self._matrices(outputs)  # (R, N, O)
+        if uses_compiled(matrices) and targets.ndim < outputs.ndim:
+            return self._compiled_forward(matrices, targets)
+        self._gradient = None
         logits = matrices - row_maxima(matrices)
         self._label_at = self._target = None
         if self._is_smoothed or targets.ndim == outputs.ndim:
@@ -140,6 +147,8 @@ class SoftmaxCrossEntropy(Loss):
 
     def backward(self) -> Array:
         """Return the softmax minus the target, divided by the number of targets."""
+        if self._gradient is not None:
+            return self._gradient.reshape(self._shape)
         dlogits = self._probability
         if self._target is not None:
             dlogits -= self._target
@@ -148,6 +157,16 @@ class SoftmaxCrossEntropy(Loss):
         dlogits *= 1.0 / dlogits.shape[1]
         shaped: Array = dlogits.reshape(self._shape)
         return shaped
+
+    def _compiled_forward(self, matrices: Array, labels: Array) -> Array:
+        """Return the mean losses (R,) of labels (R, ...), and set the gradient, which costs no pass of its own."""
+        self._gradient = matrices.copy()
+        R, N, _ = matrices.shape
+        losses, weights = np.empty((R, N), np.float32), np.full((R, N), 1.0 / N, np.float32)
+        labels = np.ascontiguousarray(labels.reshape(R, N), np.int64)
+        if not compiled("softmax").cross_entropy(self._gradient, labels, weights, self.smoothing, losses, True):
+            raise IndexError(f"the network has {matrices.shape[2]} outputs; got label {labels.max()}")
+        return _mean_losses(losses[..., None])
 
     def _target_probabilities(self, matrices: Array, targets: Array) -> Array:
         """Return the targets as rows of probabilities (R, N, O), smoothed."""

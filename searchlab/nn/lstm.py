@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from searchlab.backend import Array, xp_of
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.rnn import RecurrentLayer, RecurrentState
 
 CHUNK_GATE_VALUES = 2**16  # numbers of all gates whose derivatives are computed together: 256 kB, to stay in the cache
@@ -48,6 +49,9 @@ class LSTM(RecurrentLayer):
         h_Wh, i_g = self.work_array(xp, "h Wh", (R, B, 4 * H)), self.work_array(xp, "i g", (R, B, H))
         Wh, half = self.Wh.value, z.dtype.type(0.5)
         h[:, 0], c[:, 0] = start
+        if uses_compiled(z):
+            compiled("lstm").lstm_forward(z, self.contiguous_Wh(), h, c, self._tanh_c)
+            return h[:, T], c[:, T]
         if self._viewed is not z:
             self._viewed, self._step_views = z, [self._views_at(z, t) for t in range(T)]
         matmul, tanh, multiply = xp.matmul, xp.tanh, xp.multiply
@@ -75,6 +79,12 @@ class LSTM(RecurrentLayer):
         dh_before, dc, dc_from_h = (self.work_array(xp, name, (R, B, H)) for name in ("dh before", "dc", "dc from h"))
         f, WhT, dh = self._gates[..., 2 * H : 3 * H], self.transposed_Wh(), self.last_gradient(dy, d_end)
         dc[...] = 0.0 if d_end is None else d_end[1]
+        if uses_compiled(dz):
+            dh_before[...] = dh
+            compiled("lstm").lstm_backward(
+                self._gates, WhT, self._c, self._tanh_c, xp.ascontiguousarray(dy), dh_before, dc, dz
+            )
+            return dz
         chunk = min(T, max(1, CHUNK_GATE_VALUES // (R * B * 4 * H)))  # time steps
         for stop in range(T, 0, -chunk):
             first = max(0, stop - chunk)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from searchlab.backend import Array, scatter_add_rows, select_rows, to_device_of, to_host, xp_of
+from searchlab.backend import Array, select_rows, to_device_of, to_host, xp_of
+from searchlab.nn.scatter import add_rows
 from searchlab.nn.sparse_gradient import AddedRows, RowGradients, sum_by_row, to_dense
 from searchlab.replicas import HasReplicaAxis, align
 
@@ -73,7 +74,7 @@ class Parameter:
             factors = (rows >= 0) * (1.0 if coefficients is None else coefficients)
             gradients = (gradients[:, None] * factors[..., None]).astype(gradients.dtype).reshape(R, K * N, -1)
             rows = xp.maximum(rows, 0).reshape(R, K * N)
-        scatter_add_rows(self.grad, rows, gradients)
+        add_rows(self.grad, rows, gradients)
 
     def _accumulates(self) -> bool:
         """Return whether the next gradient is added to the current one, and note that there is one."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, TypeAlias
 
-from searchlab.backend import Array, as_matrices, gather_rows, ones_row, scatter_add_rows, xp_of
+from searchlab.backend import Array, as_matrices, gather_rows, ones_row, xp_of
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.initializers import Initializer, lecun_normal
 from searchlab.nn.module import Module
 from searchlab.nn.parameter import Parameter
+from searchlab.nn.scatter import add_rows
 from searchlab.replicas import Replicas
 
 RecurrentState: TypeAlias = tuple[Array, ...]
@@ -160,7 +162,7 @@ class RecurrentLayer(Module, ABC):
         dz = self._scan_window_backward(dy, None)
         dprojected = self.work_array(xp_of(dz), "dprojected", (len(dz), self._x.shape[1], dz.shape[2]))
         dprojected[...] = 0.0
-        scatter_add_rows(dprojected, self._ids, dz)
+        add_rows(dprojected, self._ids, dz)
         return self._project_backward(dprojected)
 
     def _project(self, x: Array, z: Array) -> None:
@@ -210,6 +212,11 @@ class RecurrentLayer(Module, ABC):
         contiguous[...] = transposed
         return contiguous
 
+    def contiguous_Wh(self) -> Array:
+        """Return Wh (R, H, G H) in one piece, as compiled kernels need it; the parameters of a network lie apart."""
+        contiguous: Array = xp_of(self.Wh.value).ascontiguousarray(self.Wh.value)
+        return contiguous
+
     def work_array(self, xp: Any, name: str, shape: tuple[int, ...]) -> Array:
         """Return the work array of this name, reused from the last pass of this shape: new ones cost page faults."""
         array = self._work_arrays.get(name)
@@ -249,6 +256,9 @@ class RNN(RecurrentLayer):
         xp, (R, T, B, H) = xp_of(z), z.shape
         self._h = h = self.work_array(xp, "h", (R, T + 1, B, H))
         h[:, 0] = start[0]
+        if uses_compiled(z):
+            compiled("rnn").rnn_forward(z, self.contiguous_Wh(), h)
+            return (h[:, T],)
         h_Wh, Wh = self.work_array(xp, "h Wh", (R, B, H)), self.Wh.value
         for t in range(T):
             z_t = z[:, t]
@@ -258,11 +268,15 @@ class RNN(RecurrentLayer):
 
     def scan_backward(self, dy: Array, d_end: RecurrentState | None) -> Array:
         xp, (R, T, B, H) = xp_of(dy), dy.shape
+        dz, dh_before = self.work_array(xp, "dz", (R, T, B, H)), self.work_array(xp, "dh before", (R, B, H))
+        WhT, dh = self.transposed_Wh(), self.last_gradient(dy, d_end)
+        if uses_compiled(dz):
+            dh_before[...] = dh
+            compiled("rnn").rnn_backward(WhT, self._h, xp.ascontiguousarray(dy), dh_before, dz)
+            return dz
         derivative = self.work_array(xp, "derivative", (R, T, B, H))  # of tanh: 1 - h²
         xp.multiply(self._h[:, 1:], self._h[:, 1:], out=derivative)
         xp.subtract(1.0, derivative, out=derivative)
-        dz, dh_before = self.work_array(xp, "dz", (R, T, B, H)), self.work_array(xp, "dh before", (R, B, H))
-        WhT, dh = self.transposed_Wh(), self.last_gradient(dy, d_end)
         for t in range(T - 1, -1, -1):
             dz_t = dz[:, t]
             xp.multiply(dh, derivative[:, t], out=dz_t)

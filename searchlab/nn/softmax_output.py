@@ -6,6 +6,7 @@ import numpy as np
 
 from searchlab.backend import Array, as_matrices, ones_row, row_maxima, row_sums, xp_of
 from searchlab.data.batch import IGNORED
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.initializers import Initializer, lecun_normal
 from searchlab.nn.module import Module
 from searchlab.nn.parameter import Parameter
@@ -77,9 +78,13 @@ class SoftmaxOutput(Module):
         is_counted = labels != IGNORED
         total = xp.maximum(is_counted.sum(axis=1, keepdims=True), 1).astype(h.dtype)  # (R, 1)
         weights = is_counted / total  # (R, N): the weight of each target in the mean
-        losses = xp.empty(labels.shape, dtype=h.dtype)
-        for part in _chunks(scores):
-            losses[part] = self._losses(scores[part], self.b.value[part[0]], labels[part], weights[part], train)
+        losses: Array
+        if uses_compiled(scores):
+            losses = self._compiled_losses(scores, labels, weights.astype(h.dtype), train)
+        else:
+            losses = xp.empty(labels.shape, dtype=h.dtype)
+            for part in _chunks(scores):
+                losses[part] = self._losses(scores[part], self.b.value[part[0]], labels[part], weights[part], train)
         loss: Array = (losses * weights).sum(axis=1)
         return loss.astype(h.dtype)
 
@@ -109,6 +114,15 @@ class SoftmaxOutput(Module):
         """Discard the scores: the next pass allocates an array for fewer replicas."""
         self._buffer = self._buffer[:, :0].copy()
         super()._select_own(rows)
+
+    def _compiled_losses(self, scores: Array, labels: Array, weights: Array, train: bool) -> Array:
+        """Return the losses (R, N) of scores (R, N, V) without b; in training, the scores become their gradient."""
+        kernels, labels = compiled("softmax"), np.ascontiguousarray(labels, np.int64)
+        losses, smoothing = np.empty(labels.shape, np.float32), np.zeros(len(labels), np.float32)
+        kernels.add_biases(scores, np.ascontiguousarray(self.b.value[:, 0]))
+        if not kernels.cross_entropy(scores, labels, weights, smoothing, losses, train):
+            raise IndexError(f"the vocabulary has {scores.shape[2]} words; got id {labels.max()}")
+        return losses
 
     @staticmethod
     def _losses(scores: Array, b: Array, labels: Array, weights: Array, train: bool) -> Array:

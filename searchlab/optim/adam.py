@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from searchlab.backend import Array, xp_of
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.parameter import Parameters
 from searchlab.optim.optimizer import ArrayTuple, Optimizer
 from searchlab.replicas import PerReplica, Replicas
@@ -48,6 +49,9 @@ class _AdamMoments(Optimizer):
     def step_block(self, arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
         values, grads, gradients, squares = arrays
         beta1, beta2, epsilon, rate = coefficients
+        if uses_compiled(values) and values.ndim == 2:
+            _compiled_step((*arrays, *coefficients))
+            return
         xp = xp_of(grads)
         gradients *= beta1
         gradients += grads
@@ -62,6 +66,16 @@ class _AdamMoments(Optimizer):
 
     def slots(self) -> dict[str, Array]:
         return {"gradients": self.gradients, "squares": self.squares, "count1": self.count1, "count2": self.count2}
+
+
+def _compiled_step(operands: ArrayTuple) -> None:
+    """Update a block by the compiled kernel: as a whole, or row by row where the rows lie apart."""
+    step = compiled("adam").adam
+    if all(array.flags.c_contiguous for array in operands):
+        step(*operands)
+        return
+    for r in range(len(operands[0])):
+        step(*(array[r : r + 1] for array in operands))
 
 
 class Adam(_AdamMoments):

@@ -6,7 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from searchlab.environment import KERNELS_VARIABLE
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.kernels import kernel_set
 from searchlab.monitor.study_reader import open_study
 from searchlab.project import project_root
 from searchlab.runs.manifest import SweepManifest
@@ -18,10 +20,19 @@ from searchlab.space.sweep import Sweep
 def accept_code(manifest: SweepManifest, sweep: Sweep, folder: SweepFolder, *, accept_changes: bool) -> SweepManifest:
     """Return the manifest with the sweep's present code, and with how it differs from the code so far.
 
-    A manifest without code, of an older version, accepts any. Raises
-    UserMistake for code that has changed, unless `accept_changes`.
+    A manifest without code, of an older version, accepts any. Raises UserMistake for code that has changed, and for
+    other kernels than the earlier trials were trained with, unless `accept_changes`.
     """
     now, names = _compare(manifest, sweep, folder)
+    kernels = kernel_set()
+    if manifest.kernels != kernels:
+        if not accept_changes:
+            raise UserMistake(
+                f"{manifest.name!r} was trained with the kernels {manifest.kernels!r}, and {kernels!r} are used here, "
+                f"which round differently; set {KERNELS_VARIABLE}={manifest.kernels} to continue as before, or go on "
+                f"with these, which is recorded: `searchlab resume {manifest.name} --changed-code`."
+            )
+        names = [*names, f"kernels {kernels}"]
     if not names:
         return replace(manifest, code={**manifest.code, **now})
     if not accept_changes:
@@ -31,7 +42,7 @@ def accept_code(manifest: SweepManifest, sweep: Sweep, folder: SweepFolder, *, a
             "--changed-code`."
         )
     change = {"time": time.time(), "ended": _ended(manifest, folder), "names": names}
-    return replace(manifest, code=now, code_changes=[*manifest.code_changes, change])
+    return replace(manifest, code=now, kernels=kernels, code_changes=[*manifest.code_changes, change])
 
 
 def changed_files(manifest: SweepManifest, sweep: Sweep, folder: SweepFolder) -> list[str]:

@@ -45,6 +45,7 @@ class SweepManifest:
         id: Distinguishes sweeps of the same name on a shared server.
         code: Hash of each source file and function of the sweep by name; empty where they are not known.
         code_changes: Each resumption with other code: how many trials had ended ("ended"), and what differed ("names").
+        kernels: Which kernels train on a CPU, "numpy" or "numba", which round differently.
         own_loop: Whether the trials are trained by a loop of the user's, by `Sweep.study`.
         created: When the sweep was started, in seconds since 1970.
         version: Version of searchlab that started it.
@@ -62,6 +63,7 @@ class SweepManifest:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     code: Mapping[str, str] = field(default_factory=dict)
     code_changes: Sequence[Mapping[str, Any]] = ()
+    kernels: str = "numpy"
     own_loop: bool = False
     created: float = field(default_factory=time.time)
     version: str = field(default_factory=lambda: importlib.metadata.version("searchlab"))
@@ -69,6 +71,9 @@ class SweepManifest:
     @classmethod
     def of(cls, sweep: Sweep, **fields: Any) -> SweepManifest:
         """Return the manifest of a sweep; `fields` are the remaining attributes."""
+        from searchlab.kernels import kernel_set  # imports NumPy
+
+        fields = {"kernels": kernel_set(), **fields}
         goals = {metric.name: metric.goal for metric in sweep.metrics}
         return cls(fingerprint=sweep.fingerprint(), description=sweep.describe(), goals=goals, **fields)
 

@@ -10,15 +10,16 @@ import subprocess
 from pathlib import Path
 
 import searchlab
+from searchlab.kernels import kernel_set
 from searchlab.project import ARCHIVE_MARKER
 
-PACKAGES = ("numpy", "ray", "optuna", "mlflow", "cupy-cuda12x")
+PACKAGES = ("numpy", "numba", "ray", "optuna", "mlflow", "cupy-cuda12x")
 
 
 def provenance(folder: Path) -> dict[str, str]:
-    """Return package versions, Python, platform and, in a git checkout, the commit and whether it has changes.
+    """Return package versions, kernels, Python, platform and, in a git checkout, the commit and whether it has changes.
 
-    The keys are those of MLflow tags: `version.numpy`, `python`, `platform`, `git.commit`, `git.dirty`.
+    The keys are those of MLflow tags: `version.numpy`, `kernels`, `python`, `platform`, `git.commit`, `git.dirty`.
     """
     versions = {"version.searchlab": searchlab.__version__}
     for package in PACKAGES:
@@ -26,7 +27,8 @@ def provenance(folder: Path) -> dict[str, str]:
             versions[f"version.{package}"] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {**versions, "python": platform.python_version(), "platform": platform.platform(), **git_of(folder)}
+    machine = {"kernels": kernel_set(), "python": platform.python_version(), "platform": platform.platform()}
+    return {**versions, **machine, **git_of(folder)}
 
 
 def git_of(folder: Path) -> dict[str, str]:

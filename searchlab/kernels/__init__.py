@@ -1,0 +1,9 @@
+"""Compiled kernels of what NumPy does in many passes over an array, one pass each.
+
+`choice` says whether a process uses them; only then are the other modules imported, and with them Numba. The code of a
+layer in NumPy stays the reference that tests hold its kernel to.
+"""
+
+from searchlab.kernels.choice import compiled, kernel_set, uses_compiled
+
+__all__ = ["compiled", "kernel_set", "uses_compiled"]
