@@ -55,11 +55,9 @@ def worker_name(search: str, trial: Any) -> str:
 def run_tuner(job: Job, study_actor: Any) -> None:
     """Have Tune run workers until the study has no more groups."""
     name = search_name(job)
-    worker = tune.with_parameters(
-        named_worker_class(f"{name}-worker", job.sweep.resources),
-        payload=payload_for_workers(job),
-        study_actor=study_actor,
-    )
+    kind = named_worker_class(f"{name}-worker", job.sweep.resources)
+    worker: Any = tune.with_parameters(kind, payload=payload_for_workers(job), study_actor=study_actor)
+    worker.__qualname__ = kind.__name__  # by which Ray shows the class
     callbacks = [UserCallback(callback, study_actor) for callback in job.sweep.callbacks]
     with _results_folder(job) as folder, _tune_settings(has_callbacks=bool(callbacks)):
         tune.Tuner(
