@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -99,14 +98,12 @@ def test_a_failing_callback_is_called_again_and_reported_to_the_study():
     shown.on_experiment_end(trials=[])
     assert callback.calls == [("a", {})] * 2
     assert len({topic for topic, _ in notices}) == 1, "the study notifies once of each topic"
-    assert (
-        "the callback Failing failed in on_trial_result: KeyError: 'no such key' (tests/test_tune.py" in notices[0][1]
-    )
+    failure = "the callback Failing failed in on_trial_result: KeyError: 'no such key' (tests/test_tune.py"
+    assert failure in notices[0][1]
 
 
 def test_a_callback_stays_in_the_process_that_calls_it(tmp_path):
-    shown = UserCallback(Failing(), None)
-    assert pickle.loads(pickle.dumps(shown))._callback is None
+    assert UserCallback(Failing(), None).__getstate__()["_callback"] is None
     job = make_job(spiral_sweep(callbacks=[Failing()]), "spiral", tmp_path / "j", tmp_path / "c", trials=6)
     for payload in (payload_for_study(job), payload_for_workers(job)):
         assert payload.open().sweep.callbacks == ()

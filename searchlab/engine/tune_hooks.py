@@ -76,7 +76,8 @@ class UserCallback(tune.Callback):
 
         Tune also writes it to the folder of results, to go on from there, which searchlab does by the study alone.
         """
-        return self.__dict__ | ({} if ray.util.client.ray.is_connected() else {"_callback": None})
+        client: Any = ray.util.client.ray
+        return self.__dict__ | ({} if client.is_connected() else {"_callback": None})
 
     def call(self, method: str, arguments: Mapping[str, Any]) -> None:
         """Call a method of the user's callback, and report an exception to the study."""
