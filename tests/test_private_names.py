@@ -65,6 +65,7 @@ UNDOCUMENTED_MODULES = {
     "ray.air._internal": "`usage.tag_callbacks`, replaced because it imports MLflow to count callbacks for statistics",
     "ray.tune.error": "`TuneError`, which `Tuner.fit` raises",
     "ray.tune.execution": "`class_cache.ENV_VARS_TO_PROPAGATE`, from which the keys of a store are removed",
+    "ray.tune.progress_reporter": "`TrialProgressCallback`, of which a silent subclass takes the place",
     "ray.tune.result": "`RESULT_DUPLICATE`, by which the last step of a worker ends its trial without a result",
 }
 DOCUMENTED_MODULES = {

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune.execution import class_cache
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.search import Searcher
 
 from searchlab.engine.tune_worker import IDLE_POLL_INTERVAL
@@ -58,6 +59,21 @@ class RecoveryCallback(tune.Callback):
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Report to the study that the process of this worker died."""
         ray.get(self._study_actor.worker_lost.remote(trial.trial_id))
+
+
+class NoProgress(TrialProgressCallback):
+    """A callback in place of Tune's own, which prints a line for a worker that ends without a group."""
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Print nothing."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Print nothing."""
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Print nothing."""
 
 
 class UserCallback(tune.Callback):

@@ -19,6 +19,7 @@ from ray.tune.execution import class_cache
 from searchlab.engine.payload import payload_for_workers
 from searchlab.engine.tune_hooks import (
     IdleStopper,
+    NoProgress,
     RecoveryCallback,
     UserCallback,
     WorkerSearcher,
@@ -73,7 +74,7 @@ def run_tuner(job: Job, study_actor: Any) -> None:
                 storage_path=str(folder),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
-                callbacks=[RecoveryCallback(study_actor), *callbacks],
+                callbacks=[RecoveryCallback(study_actor), NoProgress(), *callbacks],
                 stop=IdleStopper(study_actor),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # workers save checkpoints per group
             ),
