@@ -27,6 +27,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from searchlab.cluster import connection, jobs, local_ray
+from searchlab.engine.tuner import CHECKPOINT_PERIOD, TUNE_ENVIRONMENT
 from searchlab.environment import RAYLET_VARIABLE
 from searchlab.study import optuna_samplers, trial_proposer
 from searchlab.study.storage import attributes, journal_format
@@ -54,8 +55,11 @@ UNDOCUMENTED_MODULES = {
     "mlflow.store.tracking.sqlalchemy_store": "creates MLflow's tables in a file that is renamed when it is complete",
     "mlflow.tracking.request_header.registry": "takes the header of a user without a password, without an entry point",
     "ray._private": "`services`, `utils`, `worker`, of which some names are replaced while Ray is used",
+    "ray.air._internal": "`usage.tag_callbacks`, replaced because it imports MLflow to count callbacks for statistics",
     "ray.tune.error": "`TuneError`, which `Tuner.fit` raises",
     "ray.tune.execution": "`class_cache.ENV_VARS_TO_PROPAGATE`, from which the keys of a store are removed",
+    "ray.tune.progress_reporter": "`TrialProgressCallback`, of which a silent subclass takes the place",
+    "ray.tune.result": "`RESULT_DUPLICATE`, by which the last step of a worker ends its trial without a result",
 }
 DOCUMENTED_MODULES = {
     "boto3", "boto3.s3.transfer", "botocore.config", "botocore.exceptions", "mlflow", "mlflow.entities",
@@ -330,6 +334,16 @@ def test_tune_passes_the_variables_of_one_set_on():
     assert "for env_var_to_propagate in ENV_VARS_TO_PROPAGATE:" in inspect.getsource(class_cache)
 
 
+def test_tune_counts_callbacks_by_a_function_that_can_be_replaced():
+    assert "air_usage.tag_callbacks(callbacks)" in (RAY / "tune/tune.py").read_text()
+
+
+def test_tune_calls_no_callback_for_a_duplicate_of_the_last_result():
+    source = (RAY / "tune/execution/tune_controller.py").read_text()
+    assert "is_duplicate = RESULT_DUPLICATE in result" in source
+    assert "if not is_duplicate:" in source
+
+
 def test_tunes_error_is_the_one_of_its_interface():
     from ray.tune.error import TuneError
 
@@ -352,7 +366,9 @@ VARIABLES = {  # the file of Ray's that reads each variable
 }
 
 
-@pytest.mark.parametrize("name", [*connection.DRIVER_ENVIRONMENT, "RAY_JOB_STOP_WAIT_TIME_S"])
+@pytest.mark.parametrize(
+    "name", [*connection.DRIVER_ENVIRONMENT, *TUNE_ENVIRONMENT, CHECKPOINT_PERIOD, "RAY_JOB_STOP_WAIT_TIME_S"]
+)
 def test_ray_reads_the_variable(name):
     assert name in (RAY / VARIABLES[name]).read_text()
 

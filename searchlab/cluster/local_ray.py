@@ -16,6 +16,7 @@ import ray
 from ray._private import services, utils, worker
 from ray.exceptions import RayError
 
+from searchlab.cluster.token import token_text
 from searchlab.environment import RAYLET_VARIABLE
 from searchlab.runs.ray_errors import error_sentence
 
@@ -149,7 +150,7 @@ def dashboard_text() -> str:
     url = node.webui_url if node else None
     if not url:
         return "the Ray that this process was connected to before has no dashboard"
-    return f"Ray's dashboard is at http://{url.removeprefix('http://')}"
+    return f"Ray's dashboard is at http://{url.removeprefix('http://')}, and asks for the token in {token_text()}"
 
 
 def _death(names: Sequence[str]) -> str:

@@ -28,6 +28,12 @@ def token_variables() -> dict[str, str]:
     return {}
 
 
+def token_text() -> str:
+    """Return where a person finds the token of a local Ray, as part of a sentence."""
+    given = next((name for name in TOKEN_VARIABLES if name in os.environ), None)
+    return given or "~/.ray/auth_token"
+
+
 def secure_token_file(path: Path) -> None:
     """Create the file with a new token if there is none, and let only its owner read it."""
     if not path.exists():

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune.execution import class_cache
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.search import Searcher
 
 from searchlab.engine.tune_worker import IDLE_POLL_INTERVAL
@@ -60,6 +61,21 @@ class RecoveryCallback(tune.Callback):
         ray.get(self._study_actor.worker_lost.remote(trial.trial_id))
 
 
+class NoProgress(TrialProgressCallback):
+    """A callback in place of Tune's own, which prints a line for a worker that ends without a group."""
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Print nothing."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Print nothing."""
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Print nothing."""
+
+
 class UserCallback(tune.Callback):
     """A callback of the user's, whose exceptions do not end the search: the study notifies of the first one.
 
@@ -76,7 +92,8 @@ class UserCallback(tune.Callback):
 
         Tune also writes it to the folder of results, to go on from there, which searchlab does by the study alone.
         """
-        return self.__dict__ | ({} if ray.util.client.ray.is_connected() else {"_callback": None})
+        client: Any = ray.util.client.ray
+        return self.__dict__ | ({} if client.is_connected() else {"_callback": None})
 
     def call(self, method: str, arguments: Mapping[str, Any]) -> None:
         """Call a method of the user's callback, and report an exception to the study."""

@@ -19,6 +19,7 @@ from ray.tune.execution import class_cache
 from searchlab.engine.payload import payload_for_workers
 from searchlab.engine.tune_hooks import (
     IdleStopper,
+    NoProgress,
     RecoveryCallback,
     UserCallback,
     WorkerSearcher,
@@ -55,11 +56,9 @@ def worker_name(search: str, trial: Any) -> str:
 def run_tuner(job: Job, study_actor: Any) -> None:
     """Have Tune run workers until the study has no more groups."""
     name = search_name(job)
-    worker = tune.with_parameters(
-        named_worker_class(f"{name}-worker", job.sweep.resources),
-        payload=payload_for_workers(job),
-        study_actor=study_actor,
-    )
+    kind = named_worker_class(f"{name}-worker", job.sweep.resources)
+    worker: Any = tune.with_parameters(kind, payload=payload_for_workers(job), study_actor=study_actor)
+    worker.__qualname__ = kind.__name__  # by which Ray shows the class
     callbacks = [UserCallback(callback, study_actor) for callback in job.sweep.callbacks]
     with _results_folder(job) as folder, _tune_settings(has_callbacks=bool(callbacks)):
         tune.Tuner(
@@ -75,7 +74,7 @@ def run_tuner(job: Job, study_actor: Any) -> None:
                 storage_path=str(folder),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
-                callbacks=[RecoveryCallback(study_actor), *callbacks],
+                callbacks=[RecoveryCallback(study_actor), NoProgress(), *callbacks],
                 stop=IdleStopper(study_actor),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # workers save checkpoints per group
             ),
