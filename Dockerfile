@@ -27,6 +27,7 @@ FROM packages AS wheel
 RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes --only-binary :all: -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY searchlab searchlab
+COPY models models
 RUN pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels .
 
 # --- the image that runs

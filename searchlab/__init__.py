@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from searchlab.optim.schedules import ExponentialDecay as ExponentialDecay
     from searchlab.optim.schedules import Plateau as Plateau
     from searchlab.optim.schedules import StepDecay as StepDecay
+    from searchlab.project import use_project as use_project
     from searchlab.pruning import Halving as Halving
     from searchlab.pruning import Median as Median
     from searchlab.pruning import NoPruning as NoPruning
@@ -188,6 +189,7 @@ _NAMES_BY_MODULE = {
         "TPE",
     ),
     "errors": ("SearchFailed", "UserMistake", "WorldFault"),
+    "project": ("use_project",),
     "results.result": ("Result",),
     "results.stored_result": ("open",),
     "runner.resume": ("resume",),

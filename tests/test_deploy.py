@@ -244,4 +244,5 @@ def test_secrets_and_data_stay_out_of_git_and_of_images():
         "LICENSE",
         "deploy/requirements",
         "searchlab",
+        "models",
     }

@@ -104,7 +104,7 @@ def test_exit_codes_are_those_of_the_errors():
 
 
 def test_every_name_of_a_sweep_file_is_named():
-    elsewhere = {"Result", "SearchFailed", "UserMistake", "WorldFault", "artifact", "open", "resume"}
+    elsewhere = {"Result", "SearchFailed", "UserMistake", "WorldFault", "artifact", "open", "resume", "use_project"}
     assert set(searchlab.__all__) - elsewhere <= code_names(page("sweep_files.md"))
     assert elsewhere <= code_names(page("python.md"))
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from searchlab.new_project.create import MODELS
+
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "searchlab"
 
@@ -17,7 +19,7 @@ RANKS = {  # a room, a folder or module of searchlab, may import itself and room
     "errors": 0,
     "machine": 0,
     "numeric_types": 0,
-    "project": 0,
+    "project": 1,
     "wording": 0,
     "kernels": 1,
     "replicas": 1,
@@ -35,6 +37,7 @@ RANKS = {  # a room, a folder or module of searchlab, may import itself and room
     "space": 6,
     "testing": 6,
     "fusion": 7,
+    "new_project": 8,
     "runs": 8,
     "study": 9,
     "cluster": 9,
@@ -321,6 +324,7 @@ def test_the_wheel_contains_only_the_library(tmp_path):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"searchlab"}
     packed = {name.removeprefix("searchlab/") for name in names if name.startswith("searchlab/")}
-    assert {name for name in packed if name.endswith(".py")} == set(FILES)
+    template = {f"new_project/template/models/{name}" for name in MODELS}
+    assert {name for name in packed if name.endswith(".py")} == set(FILES) | template
     metadata = [name for name in names if not name.startswith("searchlab/")]
     assert all(name.split("/")[0].endswith(".dist-info") for name in metadata)

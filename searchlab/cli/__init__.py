@@ -16,6 +16,7 @@ from searchlab.environment import worker_environment
 from searchlab.wording import suggestion
 
 VERBS = {  # verb: the module of this folder that holds it
+    "init": "init",
     "show": "show",
     "plan": "plan",
     "run": "run",
@@ -91,6 +92,7 @@ def searchlab() -> None:
     """Hyperparameter search that trains folds and trials fused on one replica axis.
 
     \b
+    searchlab init mine                            a project of your own
     searchlab show search_spaces/digits_mlp.py     what would be searched
     searchlab run search_spaces/digits_mlp.py      search, choose, export
     searchlab ui                                   browse it in MLflow's dashboard

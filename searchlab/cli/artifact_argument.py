@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +20,10 @@ def load_artifact(name: str, home: str) -> Artifact:
         UserMistake: When there is none, or it cannot be read.
     """
     from searchlab import artifact
+    from searchlab.project import import_first_from
 
     folder, root = find_artifact(name, home)
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    import_first_from(root)
     return artifact.load(folder)
 
 
@@ -34,16 +33,16 @@ def find_artifact(name: str, home: str) -> tuple[Path, Path]:
     Raises:
         UserMistake: When there is no such sweep or folder, or the sweep has no winner.
     """
-    from searchlab.project import project_root
+    from searchlab.project import current_project
     from searchlab.runs.manifest import SweepManifest
     from searchlab.runs.workspace import Workspace
 
     given = Path(name).expanduser()
     if (given / "manifest.json").is_file():
-        return given, project_root(Path.cwd() / "file")
+        return given, current_project()
     if "/" in name or given.is_dir():
         raise UserMistake(f"{name} is no folder of an artifact: it has no manifest.json.")
-    folder, here = Workspace.at(home).sweep(name), project_root(Path.cwd() / "file")
+    folder, here = Workspace.at(home).sweep(name), current_project()
     if not (folder.artifact / "manifest.json").is_file():
         SweepManifest.load(folder)  # raises where there is no such sweep
         raise UserMistake(f"the sweep {name!r} in {home} has no winner; `searchlab list` shows how far it is.")

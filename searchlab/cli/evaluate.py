@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -28,6 +27,7 @@ def evaluate_command(
     name: str, data: Path | None, look_again: bool, storage: str | None, home: str, as_json: bool
 ) -> None:
     """Measure the network NAME, a sweep or an artifact's folder, on new data, or a sweep's winner on the test rows."""
+    from searchlab.project import import_first_from
     from searchlab.reporting.formats import score, times
     from searchlab.runner.evaluate import evaluate, evaluate_artifact
 
@@ -36,7 +36,7 @@ def evaluate_command(
         if data is None:
             raise UserMistake("the folder of an artifact has no test rows; --data PATH names new data.")
         folder, root = find_artifact(name, home)
-        sys.path.insert(0, str(root))
+        import_first_from(root)
         found = evaluate_artifact(folder, data)
     else:
         found = evaluate(name, data=data, look_again=look_again, home=home, storage=storage)

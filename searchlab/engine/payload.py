@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -13,6 +13,7 @@ import ray
 from searchlab.cluster.shipped_data import ShippedData
 from searchlab.data.training_rows import TrainingRows
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
+from searchlab.project import import_first_from
 from searchlab.runs.job import Job
 from searchlab.space.callbacks import without_callbacks
 
@@ -24,18 +25,19 @@ class JobPayload:
     Attributes:
         name: Name of the sweep.
         content: The pickled job.
-        import_path: Folders that the job's modules are imported from.
+        root: Root of the project that the job's modules are imported from; None where there is none.
         rows: Reference to the training rows in Ray's object store; None where each worker reads them itself.
     """
 
     name: str
     content: bytes
-    import_path: tuple[str, ...]
+    root: Path | None
     rows: Any = None
 
     def open(self) -> Job:
         """Return the job, in the process that received it."""
-        extend_import_path(self.import_path)
+        if self.root is not None:
+            import_first_from(self.root)
         job: Job = cloudpickle.loads(self.content)
         if self.rows is None:
             return job
@@ -45,18 +47,13 @@ class JobPayload:
 
 def payload_for_study(job: Job) -> JobPayload:
     """Return the payload with the whole job."""
-    return JobPayload(job.name, _serialize(job), _import_path(job))
+    return JobPayload(job.name, _serialize(job), job.root)
 
 
 def payload_for_workers(job: Job) -> JobPayload:
     """Return the payload with what a worker needs; shipped rows go into the object store, and to each node once."""
     rows = ray.put(job.rows.load()) if job.config.ship_data else None
-    return JobPayload(job.name, _serialize(job.for_workers()), _import_path(job), rows)
-
-
-def extend_import_path(folders: Sequence[str]) -> None:
-    """Put these folders first on this process's import path, unless they are on it."""
-    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
+    return JobPayload(job.name, _serialize(job.for_workers()), job.root, rows)
 
 
 def _serialize(job: Job) -> bytes:
@@ -66,7 +63,3 @@ def _serialize(job: Job) -> bytes:
             cloudpickle.register_pickle_by_value(module)
     content: bytes = cloudpickle.dumps(replace(job, sweep=without_callbacks(job.sweep)))
     return content
-
-
-def _import_path(job: Job) -> tuple[str, ...]:
-    return (str(job.root),) if job.root else ()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
+from pathlib import Path
 from typing import IO, cast
 
 import cloudpickle
@@ -29,6 +30,7 @@ from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.memory import MemoryModel, MemoryNeed
 from searchlab.fusion.speed import SpeedModel, SpeedProfile, interpolate_seconds, time_scoring
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
+from searchlab.project import import_first_from
 from searchlab.space.callbacks import without_callbacks
 from searchlab.space.domains import ParameterValues
 from searchlab.space.sweep import Sweep
@@ -157,7 +159,8 @@ def _start_process(request: TimingRequest) -> subprocess.Popen[bytes]:
         if name.startswith(SWEEP_FILE_PREFIX):
             cloudpickle.register_pickle_by_value(module)
     environment = {**os.environ, **worker_environment(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-c", "from searchlab.estimate.timing import main; main()"]
+    code = "import sys; from searchlab.estimate.timing import main; main(sys.argv[1])"
+    command = [sys.executable, "-c", code, sys.path[0]]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
     with cast(IO[bytes], process.stdin) as stdin:
         stdin.write(cloudpickle.dumps(request))
@@ -176,8 +179,9 @@ def _read_reply(process: subprocess.Popen[bytes]) -> TimingReply:
     return reply
 
 
-def main() -> None:
+def main(first_on_path: str) -> None:
     """Read a request from stdin and write the reply to stdout; what a model prints goes to stderr."""
+    import_first_from(Path(first_on_path or "."))  # as in the process that asks
     reply = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     request: TimingRequest = cloudpickle.load(sys.stdin.buffer)

@@ -26,6 +26,7 @@ from searchlab.metrics import Goal
 from searchlab.nn.ensemble import Average, Ensemble, average_of
 from searchlab.nn.import_paths import encode_parts
 from searchlab.nn.module import Model
+from searchlab.project import current_project
 from searchlab.results.evaluation import measure, measure_networks
 from searchlab.runs.job import Job
 from searchlab.runs.source_files import read_imports
@@ -208,7 +209,7 @@ def _max_loss(trial: TrialRecord) -> float:
 
 def _saver(job: Job, trial: TrialRecord, trainer: Trainer, folder: Path) -> tuple[Mapping[str, Array], Save]:
     """Return the weights of the trainer's network, and a function that writes the artifact."""
-    settled, root = job.sweep.configuration(trial.parameters).model, job.root or Path.cwd()
+    settled, root = job.sweep.configuration(trial.parameters).model, job.root or current_project()
     average, rows = _average(job, trainer), job.rows.load()
     state = {name: value if average else value[0] for name, value in trainer.parameters.state().items()}
     weights = {name: value for name, value in state.items() if name in trainer.parameters.trainable}

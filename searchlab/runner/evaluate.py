@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from searchlab import artifact
 from searchlab.errors import UserMistake
 from searchlab.metrics import Accuracy, BitsPerCharacter, Metric, Perplexity, RootMeanSquaredError
+from searchlab.project import import_first_from
 from searchlab.results.evaluation import measure
 from searchlab.results.new_data import load_new_data
 from searchlab.runner.stored_sweep import StoredSweep
@@ -89,9 +89,7 @@ def evaluate(
     stored = StoredSweep.load(name, home=home, storage=storage, sweep=sweep)
     if not (stored.folder.artifact / "manifest.json").is_file():
         raise UserMistake(f"the sweep {name!r} has no winner yet; `searchlab resume {name}` continues it.")
-    root = str(stored.manifest.project_root(stored.folder))
-    if root not in sys.path:
-        sys.path.insert(0, root)
+    import_first_from(stored.manifest.project_root(stored.folder))
     saved = artifact.load(stored.folder.artifact)
     trial, look, table = int(saved.manifest["trial"]), None, stored.job.sweep.data
     rows = load_new_data(saved, Path(data)) if data is not None else table.testing()

@@ -157,7 +157,7 @@ def resume_sweep(
     rows = TrainingRows(sweep.data)
     validate_run(sweep, replace(config, warm_start=None), rows)
     if spec is not None and config.address:
-        kept = keep_project(Path(spec), workspace.sweep(name))
+        kept = keep_project(sweep, Path(spec), workspace.sweep(name))
         manifest = replace(manifest, spec=str(kept))
     return SweepPipeline(sweep, manifest, workspace, rows, display).run()
 

@@ -26,7 +26,7 @@ from searchlab.runs.config import RunConfig
 from searchlab.runs.events import EventHandler, Message
 from searchlab.runs.manifest import SweepManifest, free_name, renamed_text
 from searchlab.runs.project_archive import copy_project
-from searchlab.runs.sweep_code import hash_code
+from searchlab.runs.sweep_code import hash_code, root_of
 from searchlab.runs.urls import validate_storage
 from searchlab.runs.workspace import SweepFolder, Workspace
 from searchlab.space.domains import Choice
@@ -65,12 +65,13 @@ def run(
     if display and name != (config.name or sweep.name):
         display.handle(Message(renamed_text(sweep.name, name)))
     if config.address:
-        spec = keep_project(spec, workspace.sweep(name))
+        spec = keep_project(sweep, spec, workspace.sweep(name))
     manifest = SweepManifest.of(
         sweep,
         name=name,
         trials=trials,
         spec=str(spec.absolute()) if spec else None,
+        root=None if spec else str(root_of(sweep)),
         config=config,
         generation=generation,
         initial_points=[dict(best)] if best else [],
@@ -126,9 +127,9 @@ def _resolved(config: RunConfig, sweep: Sweep) -> RunConfig:
     return replace(config, engine=engine, address=address, workers=workers)
 
 
-def keep_project(spec: Path | None, folder: SweepFolder) -> Path | None:
+def keep_project(sweep: Sweep, spec: Path | None, folder: SweepFolder) -> Path | None:
     """Copy the project into the sweep's folder, which is sent to the cluster; return the sweep file in the copy."""
-    root = project_root(spec.absolute()) if spec else Path.cwd()
+    root = project_root(spec.absolute()) if spec else root_of(sweep)
     copy_project(root, folder.project)
     return folder.project / spec.absolute().relative_to(root) if spec else None
 

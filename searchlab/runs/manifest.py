@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchlab.errors import UserMistake
-from searchlab.project import project_root
+from searchlab.project import current_project, project_root
 from searchlab.runs.config import RunConfig, numbered
 from searchlab.runs.secrets import mask_all
 from searchlab.runs.urls import with_password_from, without_password
@@ -39,6 +39,7 @@ class SweepManifest:
         description: The parts and the space of the sweep as JSON values.
         goals: Direction ("max" or "min") of each metric by name, the primary one first.
         spec: Path of the sweep file, now; None for a sweep that was started from Python.
+        root: Root of the project of a sweep that was started from Python; None with a sweep file.
         config: The options of the run; the home is where the manifest lies.
         generation: Number of trials drawn at a time, where the search is reproducible; 0 otherwise.
         initial_points: Parameters to try before all others, by path.
@@ -57,6 +58,7 @@ class SweepManifest:
     description: Mapping[str, Any]
     goals: Mapping[str, Goal]
     spec: str | None = None
+    root: str | None = None
     config: RunConfig = field(default_factory=RunConfig)
     generation: int = 0
     initial_points: Sequence[Mapping[str, Any]] = ()
@@ -133,7 +135,9 @@ class SweepManifest:
         """Return the root of the sweep's project; on a cluster it is the copy with which all its machines train."""
         if self.config.address and folder.project.exists():
             return folder.project
-        return project_root(Path(self.spec)) if self.spec and Path(self.spec).is_file() else Path.cwd()
+        if self.spec and Path(self.spec).is_file():
+            return project_root(Path(self.spec))
+        return Path(self.root) if self.root and Path(self.root).is_dir() else current_project()
 
     def describes(self, sweep: Sweep) -> bool:
         """Return whether this is the manifest of a sweep; the folder of its data does not count, as for moved data."""

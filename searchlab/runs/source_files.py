@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
+from searchlab.project import is_project_file
 
-INSTALLED = {"site-packages", "dist-packages"}  # folders of packages that are no part of a project
 NOT_SEARCHED = {"name", "trials", "budget", "resources", "winner"}  # of a Sweep: what a resumed sweep may change
 NO_PYTHON = (SyntaxError, ValueError, RecursionError)  # of a file for another version of Python
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -44,8 +43,7 @@ def is_project_module(module: str) -> bool:
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
         return top not in sys.modules and top not in sys.stdlib_module_names
-    standard = Path(sysconfig.get_path("stdlib"))
-    return not INSTALLED.intersection(Path(file).parts) and not Path(file).is_relative_to(standard)
+    return is_project_file(Path(file))
 
 
 def key_of(module: str, path: Path) -> str:

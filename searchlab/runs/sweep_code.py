@@ -10,7 +10,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
-from searchlab.project import project_root
+from searchlab.project import current_project, import_folder, project_root
 from searchlab.runs.callable_code import hash_callable, is_comparable
 from searchlab.runs.source_files import (
     find_source,
@@ -34,9 +34,9 @@ def hash_code(sweep: Sweep, spec: Path | None, root: Path | None = None) -> dict
     Args:
         sweep: The sweep.
         spec: Its file, where it was loaded from one.
-        root: Root of its project; default: that of the sweep file, or the current folder.
+        root: Root of its project; default: that of the sweep file, or that of its classes.
     """
-    root = root or (project_root(spec) if spec else Path.cwd())
+    root = root or (project_root(spec) if spec else root_of(sweep))
     hashes, modules = dict[str, str](), set[str]()
     content = read_source(spec) if spec else None
     if content is not None:
@@ -50,6 +50,17 @@ def hash_code(sweep: Sweep, spec: Path | None, root: Path | None = None) -> dict
         if content is None or not target.__module__.startswith(SWEEP_FILE_PREFIX):
             modules.add(target.__module__)
     return hash_imports(modules, root) | hashes
+
+
+def root_of(sweep: Sweep) -> Path:
+    """Return the root of the project of a sweep that comes from no file: the folder that its classes are imported from.
+
+    Where they come from the current project or from the notebook itself, it is the current project.
+    """
+    here = current_project()
+    modules = dict.fromkeys(target.__module__ for _, target in _targets(sweep))
+    folders = [folder for folder in map(import_folder, modules) if folder is not None]
+    return here if not folders or any(folder.is_relative_to(here) for folder in folders) else folders[0]
 
 
 def changed_code(stored: Mapping[str, str], now: Mapping[str, str], root: Path) -> list[str]:

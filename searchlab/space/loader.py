@@ -12,7 +12,7 @@ from types import ModuleType
 
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
-from searchlab.project import project_root
+from searchlab.project import import_first_from, project_root
 from searchlab.space.sweep import Sweep
 from searchlab.wording import suggestion
 
@@ -36,14 +36,14 @@ def load(path: Path) -> SweepFile:
     """Load the sweep file at this path.
 
     Raises:
-        UserMistake: When the file does not exist, raises an exception, or has no `sweep`.
+        UserMistake: When the file does not exist, raises an exception, has no `sweep`, or is of a project whose
+            modules this process has imported from elsewhere.
     """
     path = path.expanduser().absolute()
     if not path.is_file():
         raise UserMistake(f"there is no sweep file {path}{_other_files(path)}.")
     root = project_root(path)
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    import_first_from(root)
     sweep = getattr(_run_file(path), "sweep", None)
     if not isinstance(sweep, Sweep):
         found = "has no `sweep`" if sweep is None else f"has a `sweep` of type {type(sweep).__name__}"

@@ -1,0 +1,163 @@
+"""The data set of a new project's first sweep: what is written for it, and what is guessed from its content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+import searchlab
+from searchlab.data import Csv, Npz, Text
+from searchlab.data.data_folder import find_file
+from searchlab.data.examples import Examples
+from searchlab.errors import UserMistake
+from searchlab.new_project.columns import Column, guess_delimiter, guess_metric, guess_target, read_columns
+from searchlab.wording import count
+
+Task = Literal["classes", "numbers", "text"]
+TABLE_ENDINGS = (".csv", ".tsv")
+ENDINGS = (*TABLE_ENDINGS, ".npz", ".txt")
+MAX_LISTED = 40  # columns in the comment of a sweep file
+MAX_NAME = 40  # characters of a column's name there
+TEXT_WINDOW = 50
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data set as a sweep file has it.
+
+    Attributes:
+        file: The user's file; None for the digits of scikit-learn.
+        constructor: Name of its class in searchlab.
+        arguments: The arguments after the path as code, such as ', target="kind"'.
+        task: What is predicted: classes, numbers, or the next character of a text.
+        size: What there is, such as "150 rows".
+        rows: Number of rows or characters to train on.
+        metric: Name of the metric.
+        metric_reason: Why this metric; empty where nothing is to choose.
+        target: The column or key that is predicted; None for a text and for the digits.
+        target_reason: Why this one, where it is guessed.
+        class_counts: Training rows of each class; empty where none are predicted.
+        columns: The columns of a table.
+    """
+
+    file: Path | None
+    constructor: str
+    arguments: str
+    task: Task
+    size: str
+    rows: int
+    metric: str
+    metric_reason: str = ""
+    target: str | None = None
+    target_reason: str = ""
+    class_counts: Sequence[int] = ()
+    columns: Sequence[Column] = ()
+
+    @classmethod
+    def digits(cls) -> DataSource:
+        """Return the digits of scikit-learn."""
+        return cls(None, "Digits", "", "classes", "1,437 rows", 1437, "Accuracy")
+
+    @classmethod
+    def of_file(cls, name: str, target: str | None) -> DataSource:
+        """Return what is written for a user's file, which is read as the sweep will read it.
+
+        Args:
+            name: Path of the file, from the current folder or in the data folder.
+            target: The column to predict, or the key of an .npz; default: it is guessed.
+
+        Raises:
+            UserMistake: When there is no such file, or it does not hold what its ending says.
+            WorldFault: When it cannot be read.
+        """
+        file = find_file(name).absolute()
+        if file.suffix.lower() in TABLE_ENDINGS:
+            return cls._of_table(file, target)
+        if file.suffix.lower() == ".npz":
+            return cls._of_arrays(file, target)
+        if file.suffix.lower() == ".txt":
+            return cls._of_text(file, target)
+        raise UserMistake(f"{name} ends in {file.suffix or 'no suffix'}; data is a file of {', '.join(ENDINGS)}.")
+
+    def column_comments(self) -> list[str]:
+        """Return the columns as lines of a comment, without "# "; of many, the first ones."""
+        shown = self.columns[:MAX_LISTED]
+        names = [one_line(column.name) or '""' for column in shown]
+        width = max(map(len, names), default=0)
+        lines = [
+            f"{name:{width}}  {column.kind}, {column.distinct:,} distinct"
+            + (f", {column.missing:,} missing" if column.missing else "")
+            + ("  <- the target" if column.name == self.target else "")
+            for name, column in zip(names, shown, strict=True)
+        ]
+        return [*lines, f"and {len(self.columns) - MAX_LISTED:,} more"] if len(self.columns) > MAX_LISTED else lines
+
+    @classmethod
+    def _of_table(cls, file: Path, target: str | None) -> DataSource:
+        delimiter = guess_delimiter(file)
+        columns = read_columns(file, delimiter)
+        nameless = [column.name for column in columns if not column.name or column.name.startswith("Unnamed: ")]
+        guessed, reason = (target, "") if target else guess_target(file, columns)
+        options = {} if delimiter == "," else {"delimiter": delimiter}
+        ignored = tuple(name for name in nameless if name != guessed)
+        if ignored:
+            options["ignore"] = ignored[0]
+        data = Csv(str(file), target=guessed, delimiter=delimiter, ignore=ignored[:1])
+        return cls._of_examples(file, data.training(), "Csv", {"target": guessed, **options}, guessed, reason, columns)
+
+    @classmethod
+    def _of_arrays(cls, file: Path, target: str | None) -> DataSource:
+        options, key = {"y": target} if target else {}, target or "y"
+        return cls._of_examples(file, Npz(str(file), y=key).training(), "Npz", options, key, "", ())
+
+    @classmethod
+    def _of_examples(
+        cls,
+        file: Path,
+        rows: Examples,
+        constructor: str,
+        options: dict[str, str],
+        target: str,
+        target_reason: str,
+        columns: Sequence[Column],
+    ) -> DataSource:
+        counts = [int(number) for number in np.bincount(rows.y)] if rows.labels is not None else []
+        metric, reason = guess_metric(counts, searchlab.__all__)
+        return cls(
+            file,
+            constructor,
+            "".join(f", {name}={quoted(value)}" for name, value in options.items()),
+            "classes" if counts else "numbers",
+            f"{count(len(rows), 'row')} to train on",
+            len(rows),
+            metric,
+            reason,
+            target,
+            target_reason,
+            counts,
+            columns,
+        )
+
+    @classmethod
+    def _of_text(cls, file: Path, target: str | None) -> DataSource:
+        if target:
+            raise UserMistake(f"--target names a column of a table, and {file.name} is a text.")
+        text = Text(str(file), unit="char", window=TEXT_WINDOW).training()
+        size = f"{count(len(text), 'character')} to train on, {text.sizes[0]:,} different ones"
+        return cls(file, "Text", f', unit="char", window={TEXT_WINDOW}', "text", size, len(text), "Perplexity")
+
+
+def quoted(text: str) -> str:
+    """Return a text as a literal of Python in double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def one_line(text: str) -> str:
+    """Return a text for a comment: on one line, and cut where it is long."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 3]}..."
