@@ -86,7 +86,12 @@ ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all oth
     "rich": ("cli/", "display/"),
     "IPython": ("display/notebook.py",),  # where a notebook has loaded it
     "sklearn": (),
-    "pandas": ("artifact/pyfunc.py", "results/result.py", "results/trial_frames.py"),  # MLflow needs pandas
+    "pandas": (
+        "data/table/reading.py",
+        "artifact/pyfunc.py",
+        "results/result.py",
+        "results/trial_frames.py",
+    ),  # MLflow needs pandas
     "safetensors": ("artifact/safetensors_file.py",),
     "scipy": ("study/parzen_estimator.py", "study/samplers.py"),
     "boto3": ("engine/s3_store.py",),
