@@ -40,9 +40,9 @@ def encode_table(
         try:
             numbers, new = encode_cells(column, values)
         except WrongCells as wrong:
-            more = f" and {len(wrong.rows) - 1:,} more cells" if len(wrong.rows) > 1 else ""
+            more = f" (and {count(len(wrong.rows) - 1, 'more cell')})" if len(wrong.rows) > 1 else ""
             problems.append(
-                f"{place_of(x, wrong.rows[0])}, column {column.name!r}: {wrong.cell!r}{more} is not {wrong.expected}"
+                f"{place_of(x, wrong.rows[0])}, column {column.name!r}: {wrong.cell!r} is not {wrong.expected}{more}"
             )
             continue
         with np.errstate(under="ignore", over="ignore"):

@@ -16,7 +16,7 @@ def disguised_columns(rows: Examples) -> list[str]:
     """Return a sentence for each column that alone predicts the target of these training rows.
 
     Of classes, each value of the column, or each side of a threshold, has one class; or it is empty for one class
-    alone. Of numbers, its correlation with the target is 1.
+    alone. Of numbers, its correlation with the target is 1. Columns without names are not looked at.
 
     Example:
         >>> import numpy as np
@@ -27,12 +27,11 @@ def disguised_columns(rows: Examples) -> list[str]:
         >>> disguised_columns(data.training())
         ["the column 'paid' alone predicts the target of every training row: drop=['paid'] leaves it out"]
     """
-    if len(rows) < MIN_ROWS:
+    if len(rows) < MIN_ROWS or rows.feature_names is None:
         return []
     x, y = to_host(rows.x), to_host(rows.y)
-    names = rows.feature_names or [str(column) for column in range(x.shape[1])]
     predicts = _separates_classes if rows.labels is not None else _equals_a_target
-    found = [name for column, name in enumerate(names) if predicts(x[:, column], y)]
+    found = [name for column, name in enumerate(rows.feature_names) if predicts(x[:, column], y)]
     return [
         f"the column {name!r} alone predicts the target of every training row: drop=[{name!r}] leaves it out"
         for name in found
@@ -50,7 +49,7 @@ def _separates_classes(values: Array, y: Array) -> bool:
     groups = np.minimum.reduceat(labels, starts)
     is_pure = bool((groups == np.maximum.reduceat(labels, starts)).all())
     has_thresholds = int((groups[1:] != groups[:-1]).sum()) == classes - 1
-    return is_pure and 1 < classes and (len(starts) <= MAX_VALUES * len(y) or has_thresholds)
+    return is_pure and classes > 1 and (len(starts) <= MAX_VALUES * len(y) or has_thresholds)
 
 
 def _equals_a_target(values: Array, y: Array) -> bool:

@@ -9,11 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from searchlab.backend import Array
 from searchlab.data.table.cell_text import MISSING
-from searchlab.data.table.cells import has_decimal_commas
+from searchlab.data.table.cells import has_decimal_commas, with_points
 from searchlab.data.table.raw_table import RawTable, series_values
 from searchlab.data.table.text_format import TextFormat, recognize_text
 from searchlab.errors import UserMistake, WorldFault
@@ -59,7 +57,7 @@ def read_table(
         converted = [name for name, values in columns.items() if name not in as_text and _convert_commas(values)]
         if converted:
             notes.append(f"decimal commas in {', '.join(converted)}; decimal='.' says otherwise")
-            columns |= {name: _with_points(columns[name]) for name in converted}
+            columns |= {name: with_points(columns[name]) for name in converted}
     return RawTable(str(path), columns, partial(_line, path, written), tuple(notes))
 
 
@@ -135,7 +133,3 @@ def _convert_commas(values: Array) -> bool:
         return False
     texts = [cell for cell in values.tolist() if cell is not None]
     return bool(texts) and all(isinstance(cell, str) for cell in texts) and has_decimal_commas(texts)
-
-
-def _with_points(values: Array) -> Array:
-    return np.array([np.nan if cell is None else float(cell.replace(",", ".")) for cell in values.tolist()])

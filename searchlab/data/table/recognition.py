@@ -15,6 +15,7 @@ from searchlab.data.table.columns import Column, Kind
 from searchlab.data.table.dates import days_of, recognize_format
 from searchlab.data.table.fitting import min_count
 from searchlab.data.table.wrong_cells import WrongCells
+from searchlab.wording import count
 
 MAX_CODES = 20  # distinct whole numbers up to which a column may be codes
 ID_SHARE, ID_ROWS = 0.9, 20  # distinct words of as many cells, in as many rows, are ids
@@ -174,7 +175,7 @@ def _recognize_words(
         return Recognized(replace(report, becomes="left out", note=note))
     counts = Counter(cell for cell in cells[is_training].tolist() if cell is not None)
     least = min_count(int(is_training.sum()), choices.min_frequency)
-    frequent = sorted((word for word, count in counts.items() if count >= least), key=lambda w: (-counts[w], w))
+    frequent = sorted((word for word, rows in counts.items() if rows >= least), key=lambda w: (-counts[w], w))
     words = tuple(frequent[: choices.max_categories])
     rare = len(counts) - len(words)
     inputs = f"{len(words) + 1 + column.has_flag} inputs: {len(words)} words"
@@ -204,8 +205,7 @@ def _number_note(name: str, values: Array, is_empty: Array, distinct: int) -> st
 
 
 def _problem(name: str, wrong: WrongCells, place: Callable[[int], str]) -> str:
-    count = len(wrong.rows)
-    more = f", and {count - 1:,} more cells are not" if count > 1 else ""
+    more = f" (and {count(len(wrong.rows) - 1, 'more cell')})" if len(wrong.rows) > 1 else ""
     hint = f"; categorical=[{name!r}] takes words, na_values=[{wrong.cell!r}] takes it as empty"
     hint = hint if isinstance(wrong.cell, str) else f"; drop=[{name!r}] leaves the column out"
     return f"{place(wrong.rows[0])}, column {name!r}: {wrong.cell!r} is not {wrong.expected}{more}{hint}"

@@ -14,6 +14,7 @@ from searchlab.data.table.cell_text import parse_number
 from searchlab.data.table.cells import as_values, numbers_of, word_of
 from searchlab.data.table.raw_table import RawTable
 from searchlab.data.table.wrong_cells import WrongCells
+from searchlab.wording import count
 
 Task = Literal["classify", "regress"]
 
@@ -55,7 +56,7 @@ def read_target(table: RawTable, target: str | Sequence[str], task: Task | None,
         try:
             columns.append(numbers_of(table[name]))
         except WrongCells as wrong:
-            more = f", and {len(wrong.rows) - 1:,} more cells are not" if len(wrong.rows) > 1 else ""
+            more = f" (and {count(len(wrong.rows) - 1, 'more cell')})" if len(wrong.rows) > 1 else ""
             problems.append(f"{table.place(wrong.rows[0])}, column {name!r}: {wrong.cell!r} is not a number{more}")
     return Target(None, problems=tuple(problems)) if problems else Target(np.stack(columns, axis=1))
 
@@ -66,7 +67,7 @@ def empty_cells(table: RawTable, name: str) -> list[str]:
     empty = [row for row, text in enumerate(as_texts(values)) if not text]
     if not empty:
         return []
-    more = f", and {len(empty) - 1:,} more cells of this column are" if len(empty) > 1 else ""
+    more = f" (and {count(len(empty) - 1, 'more cell')} of this column)" if len(empty) > 1 else ""
     return [f"{table.place(empty[0])}, column {name!r}: the cell is empty{more}"]
 
 
