@@ -57,11 +57,14 @@ def _numbers(table: RawTable, names: Sequence[str]) -> Array:
     columns = []
     for name, values in zip(names or table.columns, columns_of(names or list(table.columns), table), strict=True):
         try:
-            columns.append(numbers_of(values))
+            numbers = numbers_of(values)
         except WrongCells as wrong:
-            raise UserMistake(
-                f"{place_of(table, wrong.rows[0])}, column {name!r}: {wrong.cell!r} is not a number."
-            ) from wrong
+            place = place_of(table, wrong.rows[0])
+            raise UserMistake(f"{place}, column {name!r}: {wrong.cell!r} is not a number.") from wrong
+        is_empty = np.isnan(numbers)
+        if is_empty.any():
+            raise UserMistake(f"{place_of(table, int(is_empty.argmax()))}, column {name!r}: the cell is empty.")
+        columns.append(numbers)
     return np.stack(columns, axis=1)
 
 
