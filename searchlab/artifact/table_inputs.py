@@ -73,7 +73,8 @@ def columns_of(names: Sequence[str], x: Any, left_out: Collection[str] = ()) -> 
     if hasattr(x, "columns") and hasattr(x, "iloc"):
         given = [str(name) for name in x.columns]
         require_columns(names, given, left_out)
-        return [series_values(x.iloc[:, given.index(name)]) for name in names]
+        places = {name: place for place, name in enumerate(given)}
+        return [series_values(x.iloc[:, places[name]]) for name in names]
     if isinstance(x, Mapping):
         require_columns(names, list(x), left_out)
         return [as_values(x[name]) for name in names]

@@ -63,7 +63,7 @@ class TableLoading:
             return self._arrays(x, target, tuple(each.name for each in columns)).load(is_test=is_test)
         if self.options.image_shape is not None:
             raise UserMistake(f"{self.table.source}: image_shape needs columns of numbers without empty cells.")
-        rows = np.flatnonzero(is_test_row == is_test)
+        rows, kept = np.flatnonzero(is_test_row == is_test), {each.name for each in columns}
         found = self._arrays(np.zeros((len(self.table), 1)), target).load(is_test=is_test)
         return TableExamples(
             self._encoded(columns, rows),
@@ -71,7 +71,7 @@ class TableLoading:
             found.outputs,
             Layout(columns),
             min_frequency=self.options.min_frequency,
-            left_out=tuple(name for name in self.table.columns if name not in {each.name for each in columns}),
+            left_out=tuple(name for name in self.table.columns if name not in kept),
             target_names=found.target_names,
             groups=found.groups,
             standardize=self.options.standardize,

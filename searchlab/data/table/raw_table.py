@@ -61,6 +61,8 @@ def frame_columns(frame: Any) -> tuple[list[str], list[Array]]:
 def series_values(series: Any) -> Array:
     """Return the cells of a column of a pandas frame, of any of its types, as `as_values` returns them."""
     kind = getattr(series.dtype, "kind", "O")
+    if isinstance(series.dtype, np.dtype) and kind in "iufb":
+        return as_values(series.to_numpy())
     if kind == "M":
         if getattr(series.dtype, "tz", None) is not None:
             series = series.dt.tz_convert("UTC").dt.tz_localize(None)
