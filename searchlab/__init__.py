@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from searchlab.data import Dates as Dates
     from searchlab.data import Digits as Digits
     from searchlab.data import FashionMnist as FashionMnist
+    from searchlab.data import Frame as Frame
     from searchlab.data import GaussianNoise as GaussianNoise
     from searchlab.data import GroupKFold as GroupKFold
     from searchlab.data import Holdout as Holdout
@@ -118,6 +119,7 @@ _NAMES_BY_MODULE = {
         "Dates",
         "Digits",
         "FashionMnist",
+        "Frame",
         "GaussianNoise",
         "GroupKFold",
         "Holdout",

@@ -94,7 +94,12 @@ ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all oth
     "IPython": ("display/notebook.py",),  # where a notebook has loaded it
     "sklearn": (),
     "PIL": ("data/image_files.py",),
-    "pandas": ("artifact/pyfunc.py", "results/result.py", "results/trial_frames.py"),  # MLflow needs pandas
+    "pandas": (  # MLflow needs pandas
+        "data/table/reading.py",
+        "artifact/pyfunc.py",
+        "results/result.py",
+        "results/trial_frames.py",
+    ),
     "safetensors": ("artifact/safetensors_file.py",),
     "scipy": ("study/parzen_estimator.py", "study/samplers.py"),
     "psycopg": ("study/storage/",),

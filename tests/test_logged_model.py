@@ -85,7 +85,7 @@ def flower_sweep(folder, **changes):
 
 
 def regression_sweep(folder):
-    data = Csv(write_flowers(folder), target="length", ignore="kind")
+    data = Csv(write_flowers(folder), target="length", drop="kind")
     model = Space(MLP, hidden=4, loss=MeanSquaredError)
     return spiral_sweep(2, 4, data=data, metric=RootMeanSquaredError(), model=model)
 

@@ -17,6 +17,7 @@ SOURCE_VOCABULARY = "source_vocabulary.json"
 SOURCE = "source"  # the folder of the source code of the model
 SUM = "sha256"  # the entry of the manifest with the sum of all others
 SCALING = ("inputs/mean", "inputs/scale")  # the names of the scaling among the weights
+TABLE = ("inputs/fill", "inputs/known")  # of the encoding of a table, beside its scaling
 TARGET_SCALING = ("targets/mean", "targets/scale")
 
 

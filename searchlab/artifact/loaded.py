@@ -11,10 +11,14 @@ import numpy as np
 
 from searchlab.artifact.inputs import as_rows_of
 from searchlab.artifact.similar_words import SimilarWords
+from searchlab.artifact.table_inputs import encode_table
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
+from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
+from searchlab.data.table.columns import Column
+from searchlab.data.table.encoding import TableEncoding
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.class_probabilities import softmax
@@ -31,8 +35,8 @@ class Artifact:
     Args:
         model: The model.
         manifest: What the manifest says: the class and the arguments of the model, and how it was found and tested.
-        scaling: Mean and scale of the inputs, (1, features) each, of an ensemble (K, features); default None where they
-            are not standardized.
+        scaling: Mean and scale of the inputs, (1, features) each, of an ensemble (K, features), or the encoding of a
+            table; default None where inputs are taken as they are.
         target_scaling: The same of the targets, (1, outputs) or (K, outputs); default None.
         vocabulary: The tokens of a language model, or of target sequences; default None.
         sequence_format: Vocabularies and lengths of a model of pairs of sequences; default None.
@@ -54,7 +58,7 @@ class Artifact:
 
     model: Model
     manifest: Mapping[str, Any]
-    scaling: Scaling | None = None
+    scaling: InputEncoding | None = None
     target_scaling: Scaling | None = None
     vocabulary: Vocabulary | None = None
     sequence_format: SequenceFormat | None = None
@@ -63,7 +67,8 @@ class Artifact:
         """Return the scores of the model for inputs as they are in the data, or numbers in the unit of the targets.
 
         Args:
-            x: Inputs (B, features), images (B, height, width), or a pandas frame, whose columns are found by name.
+            x: Inputs (B, features), images (B, height, width), or a pandas frame, whose columns are found by name. Of a
+                table with words, dates or empty cells, its raw cells.
 
         Returns:
             Scores (B, outputs); of a classifier, the largest one is at the predicted class.
@@ -74,7 +79,39 @@ class Artifact:
         if self.vocabulary is not None:
             has = "pairs of sequences; use translate" if self.sequence_format else "a vocabulary; use generate"
             raise UserMistake(f"predict needs a network of rows, and this artifact has {has}.")
-        inputs = as_rows_of(self.manifest, x, self.scaling.mean.dtype if self.scaling else np.float32)[None]
+        return self.predict_rows(self.rows_of(x))
+
+    def rows_of(self, x: Any) -> Array:
+        """Return inputs as rows of numbers (B, columns), as the data set of the sweep holds them.
+
+        Args:
+            x: Inputs, as for `predict`.
+
+        Raises:
+            UserMistake: When the inputs are not what the artifact takes.
+        """
+        if isinstance(self.scaling, TableEncoding):
+            return encode_table(self.scaling.layout.columns, x, self.scaling.dtype, self._left_out)[0]
+        return as_rows_of(self.manifest, x, self.scaling.dtype if self.scaling else np.float32)
+
+    def unknown_words(self, x: Any) -> dict[str, int]:
+        """Return in how many cells of each column a word is not one that the network knows, where there are such.
+
+        The network knows the words that were not rare in its training rows; it takes all others as one.
+
+        Args:
+            x: Inputs, as for `predict`.
+
+        Raises:
+            UserMistake: When the inputs are not what the artifact takes.
+        """
+        if not isinstance(self.scaling, TableEncoding):
+            return {}
+        return encode_table(self.scaling.layout.columns, x, self.scaling.dtype, self._left_out)[1]
+
+    def predict_rows(self, rows: Array) -> Array:
+        """Return what `predict` returns, for rows (B, columns) as `rows_of` returns them."""
+        inputs = rows[None].copy()
         if isinstance(self.model, Ensemble):  # (K, B, features): each network has a scaling of its own
             inputs = inputs.repeat(self.model.count, axis=0)
         if self.scaling:
@@ -113,6 +150,16 @@ class Artifact:
     def class_names(self) -> list[str]:
         """The names of the classes in the order of the scores; none where they have no names."""
         return list(self.manifest.get("classes") or ())
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of a table with words, dates or empty cells; none for other inputs."""
+        return self.scaling.layout.columns if isinstance(self.scaling, TableEncoding) else ()
+
+    @property
+    def _left_out(self) -> list[str]:
+        """The columns of the table that are not inputs."""
+        return list((self.manifest.get("inputs") or {}).get("left_out") or ())
 
     def _require_classes(self) -> list[str]:
         """Return the names of the classes; raise UserMistake where the artifact does not classify rows."""

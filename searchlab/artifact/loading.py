@@ -7,12 +7,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from searchlab.artifact.format import SCALING, SOURCE_VOCABULARY, TARGET_SCALING, VOCABULARY
+from searchlab.artifact.format import SCALING, SOURCE_VOCABULARY, TABLE, TARGET_SCALING, VOCABULARY
 from searchlab.artifact.loaded import Artifact
 from searchlab.artifact.verified_files import DAMAGE, read_manifest, read_verified, read_weights, unreadable
 from searchlab.backend import Array
+from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
+from searchlab.data.table.columns import Column, Layout
+from searchlab.data.table.encoding import TableEncoding
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.ensemble import AVERAGES, Average, Ensemble
@@ -64,7 +67,7 @@ def load(folder: Path | str, *, allow: Collection[str] = ()) -> Artifact:
         if any(len(value) != count for value in values.values()):
             raise ValueError(f"an ensemble of {count} networks has as many weights")
         model = _build_model(manifest["model"], count, allow)
-        scaling, target_scaling = (_pop_scaling(values, names) for names in (SCALING, TARGET_SCALING))
+        scaling, target_scaling = _pop_inputs(values, manifest), _pop_scaling(values, TARGET_SCALING)
         Parameters(model.named_parameters()).restore(values)
         model = Ensemble(model, count, average) if average else model
         sequence_format = _sequence_format(manifest, sources, vocabulary)
@@ -116,6 +119,21 @@ def _build_model(entry: Mapping[str, Any], count: int, allow: Collection[str]) -
     if not isinstance(model, Model):
         raise UserMistake(f"the manifest names {entry['class']} as the model, which does not build a Model.")
     return model
+
+
+def _pop_inputs(values: dict[str, Array], manifest: Mapping[str, Any]) -> InputEncoding | None:
+    """Remove the arrays of what inputs are encoded by from the values, and return it."""
+    scaling = _pop_scaling(values, SCALING)
+    if "table" not in manifest:
+        return scaling
+    layout = Layout([Column.from_json(column) for column in manifest["table"]["columns"]])
+    fill, known = (values.pop(name) for name in TABLE)
+    widths = (fill.shape[1:], known.shape[1:], scaling.mean.shape[1:] if scaling else (len(layout.numbers),))
+    if widths != ((len(layout.columns),), (layout.word_inputs,), (len(layout.numbers),)):
+        raise ValueError("the encoding of the table has other columns than the manifest")
+    if layout.width != manifest["model"]["sizes"][0]:
+        raise ValueError("the network has another number of inputs than its table")
+    return TableEncoding(layout, fill, known > 0, scaling)
 
 
 def _pop_scaling(values: dict[str, Array], names: tuple[str, str]) -> Scaling | None:

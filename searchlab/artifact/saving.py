@@ -18,6 +18,7 @@ from searchlab.artifact.format import (
     SOURCE,
     SOURCE_VOCABULARY,
     SUM,
+    TABLE,
     TARGET_SCALING,
     VOCABULARY,
     WEIGHTS,
@@ -25,8 +26,10 @@ from searchlab.artifact.format import (
 )
 from searchlab.artifact.rounding import OVERFLOW, Rounding
 from searchlab.backend import Array
+from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
+from searchlab.data.table.encoding import TableEncoding
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.nn.ensemble import Average
 from searchlab.nn.import_paths import encode_parts, import_path
@@ -43,7 +46,7 @@ def save(
     *,
     keep_float32: Mapping[str, str] | None = None,
     buffers: Mapping[str, Array] | None = None,
-    scaling: Scaling | None = None,
+    scaling: InputEncoding | None = None,
     target_scaling: Scaling | None = None,
     average: Average | None = None,
     vocabulary: Vocabulary | None = None,
@@ -66,7 +69,8 @@ def save(
         metadata: More entries of the manifest, as JSON values.
         keep_float32: Names of weights that stay float32 too, each with the reason, a sentence; default none.
         buffers: The parameters that are not trainable (running statistics) by name; default none.
-        scaling: Mean and scale, (1, features) each, by which inputs are standardized; default None.
+        scaling: Mean and scale, (1, features) each, by which inputs are standardized, or a table's encoding; default
+            None.
         target_scaling: Mean and scale, (1, outputs) each, by which targets were standardized; default None.
         average: What an ensemble averages; default None, for a single network.
         vocabulary: The tokens of a language model; default None.
@@ -101,9 +105,13 @@ def save(
         if not np.isfinite(values).all():
             raise OverflowError(f"{name} has weights that are no finite numbers")
     exact = {name: np.asarray(value, dtype=np.float32) for name, value in (buffers or {}).items()}
-    for names, each in ((SCALING, scaling), (TARGET_SCALING, target_scaling)):
-        if each:
-            exact |= dict(zip(names, (_stored(each.mean, average), _stored(each.scale, average)), strict=True))
+    table = scaling if isinstance(scaling, TableEncoding) else None
+    numbers = scaling.scaling if isinstance(scaling, TableEncoding) else scaling
+    for names, each in ((SCALING, numbers), (TARGET_SCALING, target_scaling)):
+        exact |= _scaling_arrays(names, each, average) if each else {}
+    if table:
+        known = table.known.astype(np.float32)
+        exact |= dict(zip(TABLE, (_stored(table.fill, average), _stored(known, average)), strict=True))
     arrays: dict[str, Any] = rounded | exact
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / WEIGHTS, allow_pickle=False, **arrays)
@@ -111,6 +119,7 @@ def save(
         "format": FORMAT,
         "model": {"class": import_path(model), "sizes": list(sizes), "arguments": encode_parts(dict(arguments))},
         **_describe_ensemble(rounded, average),
+        **({"table": {"columns": [column.to_json() for column in table.layout.columns]}} if table else {}),
         "weights": {
             "file": WEIGHTS,
             "dtype": "float16",
@@ -134,6 +143,11 @@ def _number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _scaling_arrays(names: Sequence[str], scaling: Scaling, average: Average | None) -> dict[str, Array]:
+    """Return mean and scale as they are stored."""
+    return dict(zip(names, (_stored(scaling.mean, average), _stored(scaling.scale, average)), strict=True))
 
 
 def _stored(values: Array, average: Average | None) -> Array:

@@ -17,6 +17,7 @@ from searchlab.errors import UserMistake
 if TYPE_CHECKING:
     from searchlab.artifact import Artifact
     from searchlab.backend import Array
+    from searchlab.data.table.raw_table import RawTable
 
 
 @click.command("predict")
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 def predict_command(name: str, input: Path, probabilities: bool, home: str, as_json: bool) -> None:
     """Print as CSV what the network NAME, a sweep or an artifact's folder, predicts for the rows of INPUT.
 
-    INPUT is a .csv or .tsv file with a header, an .npy file with rows, a .txt file with a source on each line, or an
-    image or a folder of images.
+    INPUT is a .csv, .tsv or .csv.gz file with a header, an .npy file with rows, a .txt file with a source on each line,
+    or an image or a folder of images.
     """
     from searchlab.results.new_images import holds_images
 
-    output, saved = Output(as_json), load_artifact(name, home)
+    output, saved, unknown = Output(as_json), load_artifact(name, home), dict[str, int]()
     if holds_images(input):
         header, rows = _predict_images(saved, input, probabilities)
     elif input.suffix == ".txt":
@@ -41,9 +42,14 @@ def predict_command(name: str, input: Path, probabilities: bool, home: str, as_j
     else:
         from searchlab.artifact.prediction_table import prediction_table
 
-        header, rows = prediction_table(saved, _read_rows(saved, input, output), probabilities=probabilities)
+        inputs = _read_rows(saved, input)
+        header, rows = prediction_table(saved, inputs, probabilities=probabilities)
+        unknown = saved.unknown_words(inputs)
+        if unknown:
+            columns = ", ".join(f"{name} ({cells:,})" for name, cells in unknown.items())
+            click.echo(f"cells with a word that the network does not know, taken as rare ones: {columns}", err=True)
     if as_json:
-        output.result({"predictions": [dict(zip(header, row, strict=True)) for row in rows]})
+        output.result({"predictions": [dict(zip(header, row, strict=True)) for row in rows], "unknown_words": unknown})
         return
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
@@ -60,7 +66,7 @@ def _predict_images(saved: Artifact, path: Path, probabilities: bool) -> tuple[S
     return ["file", *header], [[str(file), *row] for file, row in zip(files, rows, strict=True)]
 
 
-def _read_rows(saved: Artifact, path: Path, output: Output) -> Array:
+def _read_rows(saved: Artifact, path: Path) -> Array | RawTable:
     """Return the inputs in a file; columns that the network does not know are named on stderr, and left out."""
     import numpy as np
 
@@ -71,17 +77,17 @@ def _read_rows(saved: Artifact, path: Path, output: Output) -> Array:
             raise UserMistake(f"{path} cannot be read as an array ({error}).") from error
         return array
     from searchlab.artifact.inputs import feature_names
-    from searchlab.data.csv_columns import DELIMITERS, CsvColumns
+    from searchlab.data.table.text_format import ending_of
+    from searchlab.results.new_data import read_new_table
 
-    if path.suffix not in DELIMITERS:
+    if ending_of(path) is None:
         raise UserMistake(f"{path} is neither .csv, .tsv, .npy, .txt nor an image.")
-
-    columns = CsvColumns.read(path, DELIMITERS[path.suffix])
-    names = feature_names(saved.manifest) or columns.header
-    unused = [name for name in columns.header if name not in names]
+    table = read_new_table(saved, path)
+    names = feature_names(saved.manifest) or list(table.columns)
+    unused = [name for name in table.columns if name not in names]
     if unused:
         click.echo(f"columns that are not used: {', '.join(unused)}", err=True)
-    return columns.numbers(names)
+    return table
 
 
 def _translations(saved: Artifact, path: Path) -> tuple[Sequence[str], Sequence[Sequence[str]]]:

@@ -1,4 +1,4 @@
-"""`searchlab show`: the space of a sweep, what is fixed, what is searched, and what may differ within a group."""
+"""`searchlab show`: the space of a sweep, what is fixed, what is searched, what may differ in a group; its table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from searchlab.cli.column_table import show_columns
 from searchlab.cli.output import Output, json_option
 from searchlab.reporting.formats import count
 
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 @json_option
 def show_command(spec: Path, as_json: bool) -> None:
     """Show the space of the sweep file SPEC: which arguments are searched, which are fixed, and which may differ within
-    a group of trials."""
+    a group of trials. Of a table, show what each column is taken for."""
     from searchlab.estimate.memory_range import measure_memory_range
     from searchlab.space.loader import load
 
     sweep = load(spec).sweep
-    memory = measure_memory_range(sweep)  # first: it refuses a space whose trials cannot be trained
     output, grid = Output(as_json), sweep.grid_points()
+    columns = show_columns(output, sweep)
+    memory = measure_memory_range(sweep)  # it refuses a space whose trials cannot be trained
     facts: dict[str, Any] = {"sweep": sweep.name, "trials": sweep.resolve_trials()}
     facts["structures"] = grid.structure_count if grid else count_structures(sweep)
     facts["combinations"] = len(grid.points) if grid else None
@@ -37,7 +39,7 @@ def show_command(spec: Path, as_json: bool) -> None:
     _print(output, sweep, facts)
     output.console.print(memory.summary)
     facts["memory"] = memory.to_json()
-    output.result(facts | sweep.describe())
+    output.result(facts | sweep.describe() | columns)
 
 
 def count_structures(sweep: Sweep) -> int | None:

@@ -1,9 +1,9 @@
 """Data sets, validation schemes that cut their rows into folds, and the batches that models are given.
 
 A `Dataset` is a small description of data: `Digits`, `Mnist`, `FashionMnist`, `Spiral`, `PennTreebank`, `Addition`,
-`Dates`, or a user's own `Arrays`, `Npz`, `Csv`, `Images`, `Text` and `Pairs`. It loads a `LoadedDataset`: `Examples`
-for independent rows, `TokenStream` for text, `SequencePairs` for pairs of sequences. A `Validation` scheme such as
-`KFold` cuts the training rows into a `Split`. Trainers read a `Batch` at a time.
+`Dates`, or a user's own `Arrays`, `Npz`, `Csv`, `Frame`, `Images`, `Text` and `Pairs`. It loads a `LoadedDataset`:
+`Examples` for independent rows, `TokenStream` for text, `SequencePairs` for pairs of sequences. A `Validation` scheme
+such as `KFold` cuts the training rows into a `Split`. Trainers read a `Batch` at a time.
 """
 
 from searchlab.data.addition import Addition
@@ -12,15 +12,18 @@ from searchlab.data.augmentation import Augmentation, GaussianNoise, Shift
 from searchlab.data.batch import Batch
 from searchlab.data.context_windows import ContextWindows
 from searchlab.data.cross_validation import Blocked, GroupKFold, KFold, StratifiedKFold
+from searchlab.data.csv_file import Csv
 from searchlab.data.dataset import Dataset
 from searchlab.data.dates import Dates
 from searchlab.data.digits import Digits
 from searchlab.data.examples import Examples
 from searchlab.data.fashion_mnist import FashionMnist
+from searchlab.data.frame import Frame
 from searchlab.data.holdout import EveryRow, Holdout
 from searchlab.data.image_folder import Images
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.mnist import Mnist
+from searchlab.data.npz import Npz
 from searchlab.data.pairs import Pairs
 from searchlab.data.penn_treebank import PennTreebank
 from searchlab.data.random_affine import RandomAffine
@@ -29,7 +32,6 @@ from searchlab.data.sequence_pairs import SequenceFormat, SequencePairs
 from searchlab.data.spiral import Spiral
 from searchlab.data.splits import Rows, Split, Splittable, Validation
 from searchlab.data.standardize import Standardized
-from searchlab.data.tabular import Csv, Npz
 from searchlab.data.text import Text
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import Vocabulary
@@ -49,6 +51,7 @@ __all__ = [
     "EveryRow",
     "Examples",
     "FashionMnist",
+    "Frame",
     "GaussianNoise",
     "GroupKFold",
     "Holdout",

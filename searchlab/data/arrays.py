@@ -98,7 +98,7 @@ class Arrays:
         self._validate_targets()
         self._validate_feature_names()
         self._validate_image_shape()
-        self._test_mask()
+        self.test_rows()
 
     def training(self) -> Examples:
         """Return the training rows."""
@@ -116,7 +116,7 @@ class Arrays:
                 x, y, y_name, groups = self.x_test, self.y_test, "y_test", None
             rows = np.arange(len(x))
         else:
-            rows = np.flatnonzero(self._test_mask() == is_test)
+            rows = np.flatnonzero(self.test_rows() == is_test)
         classes, target_names = _classes_of(self.y), self.target_names
         if classes is not None and target_names is None:
             target_names = tuple(str(label) for label in classes)
@@ -131,6 +131,13 @@ class Arrays:
             standardize=self.standardize,
             standardize_targets=self._standardizes_targets(classes),
         )
+
+    def test_rows(self) -> Array:
+        """Return which rows of x are test rows, booleans (N,): none where test rows are given."""
+        if self.x_test is not None:
+            return np.zeros(len(self.x), dtype=bool)
+        labels = self.y if _classes_of(self.y) is not None else None
+        return draw_test_rows(len(self.x), self.test_size, self.seed, labels=labels, groups=self.groups)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Arrays):
@@ -205,13 +212,6 @@ class Arrays:
                 f"image_shape={image_shape} is not (height, width) or (height, width, channels) of rows of shape "
                 f"{row_shape}."
             )
-
-    def _test_mask(self) -> Array:
-        """Return which rows of x are test rows, booleans (N,): none where test rows are given."""
-        if self.x_test is not None:
-            return np.zeros(len(self.x), dtype=bool)
-        labels = self.y if _classes_of(self.y) is not None else None
-        return draw_test_rows(len(self.x), self.test_size, self.seed, labels=labels, groups=self.groups)
 
 
 def _classes_of(y: Array) -> Array | None:

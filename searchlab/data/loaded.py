@@ -8,6 +8,7 @@ from typing import Protocol
 from searchlab.backend import Device
 from searchlab.data.batch import Batch
 from searchlab.data.image_shape import ImageShape
+from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split, Splittable
 from searchlab.data.vocabulary import Vocabulary
@@ -41,8 +42,8 @@ class LoadedDataset(Splittable, Protocol):
         """(height, width) or (height, width, channels) where each row is an image; None otherwise."""
 
     @property
-    def scaling(self) -> Scaling | None:
-        """Mean and scale, (R, features) each, that inputs are standardized by; None where they are not."""
+    def scaling(self) -> InputEncoding | None:
+        """Mean and scale, (R, features) each, that inputs are standardized by, or a table's encoding; None without."""
 
     @property
     def target_scaling(self) -> Scaling | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from searchlab.backend import Array, Device, to_device, to_host, xp_of
@@ -49,6 +51,11 @@ class Scaling(HasReplicaAxis):
     def __init__(self, mean: Array, scale: Array) -> None:
         self.mean, self.scale = mean, scale
         self._inverse = 1 / scale
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the numbers that `standardize` takes, float32 or float64."""
+        return self.mean.dtype
 
     def standardize(self, values: Array) -> Array:
         """Return (values - mean) / scale as float32, and overwrite the values.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from searchlab.backend import Array, Device
 from searchlab.data.batch import Batch
 from searchlab.data.image_shape import ImageShape
+from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split
@@ -23,7 +24,7 @@ class Standardized(HasReplicaAxis):
 
     Args:
         data: The rows to standardize.
-        scaling: Mean and scale of the inputs, (R, features); None leaves them as they are.
+        scaling: Mean and scale of the inputs, (R, features), or the encoding of a table; None leaves them as they are.
         target_scaling: Mean and scale of the targets, (R, outputs); default None leaves them as they are.
 
     Example:
@@ -35,7 +36,9 @@ class Standardized(HasReplicaAxis):
         [[[-1.0], [1.0]]]
     """
 
-    def __init__(self, data: LoadedDataset, scaling: Scaling | None, target_scaling: Scaling | None = None) -> None:
+    def __init__(
+        self, data: LoadedDataset, scaling: InputEncoding | None, target_scaling: Scaling | None = None
+    ) -> None:
         self.data, self._scaling, self._target_scaling = data, scaling, target_scaling
 
     @property
@@ -74,8 +77,8 @@ class Standardized(HasReplicaAxis):
         return self.data.vocabulary
 
     @property
-    def scaling(self) -> Scaling | None:
-        """Mean and scale of the inputs, (R, features) each; None where they are seen as they are."""
+    def scaling(self) -> InputEncoding | None:
+        """What inputs are encoded by, as mean and scale (R, features); None where they are seen as they are."""
         return self._scaling
 
     @property
@@ -88,8 +91,8 @@ class Standardized(HasReplicaAxis):
 
     def to(self, device: Device) -> Standardized:
         """Return the same rows and scaling on the device."""
-        scalings = (each and each.to(device) for each in (self._scaling, self._target_scaling))
-        return Standardized(self.data.to(device), *scalings)
+        scaling, targets = self._scaling, self._target_scaling
+        return Standardized(self.data.to(device), scaling and scaling.to(device), targets and targets.to(device))
 
     def fitted(self, split: Split) -> LoadedDataset:
         """Return the wrapped data fitted to this split."""

@@ -14,13 +14,16 @@ import searchlab
 from searchlab.data import Csv, Npz, Text
 from searchlab.data.data_folder import find_file
 from searchlab.data.examples import Examples
+from searchlab.data.table.cell_text import NAMELESS
+from searchlab.data.table.loading import ColumnReport
+from searchlab.data.table.reading import read_table
+from searchlab.data.table.text_format import ending_of
 from searchlab.errors import UserMistake
-from searchlab.new_project.columns import Column, guess_delimiter, guess_metric, guess_target, read_columns
+from searchlab.new_project.columns import guess_metric, guess_target, validate_guess
 from searchlab.wording import count
 
 Task = Literal["classes", "numbers", "text"]
-TABLE_ENDINGS = (".csv", ".tsv")
-ENDINGS = (*TABLE_ENDINGS, ".npz", ".txt")
+ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".npz", ".txt")
 MAX_LISTED = 40  # columns in the comment of a sweep file
 MAX_NAME = 40  # characters of a column's name there
 TEXT_WINDOW = 50
@@ -56,7 +59,7 @@ class DataSource:
     target: str | None = None
     target_reason: str = ""
     class_counts: Sequence[int] = ()
-    columns: Sequence[Column] = ()
+    columns: Sequence[ColumnReport] = ()
 
     @classmethod
     def digits(cls) -> DataSource:
@@ -76,7 +79,7 @@ class DataSource:
             WorldFault: When it cannot be read.
         """
         file = find_file(name).absolute()
-        if file.suffix.lower() in TABLE_ENDINGS:
+        if ending_of(file) is not None:
             return cls._of_table(file, target)
         if file.suffix.lower() == ".npz":
             return cls._of_arrays(file, target)
@@ -92,23 +95,22 @@ class DataSource:
         lines = [
             f"{name:{width}}  {column.kind}, {column.distinct:,} distinct"
             + (f", {column.missing:,} missing" if column.missing else "")
-            + ("  <- the target" if column.name == self.target else "")
+            + (f"; {column.becomes}" if column.kind == "dropped" or "left out" in column.becomes else "")
             for name, column in zip(names, shown, strict=True)
         ]
         return [*lines, f"and {len(self.columns) - MAX_LISTED:,} more"] if len(self.columns) > MAX_LISTED else lines
 
     @classmethod
     def _of_table(cls, file: Path, target: str | None) -> DataSource:
-        delimiter = guess_delimiter(file)
-        columns = read_columns(file, delimiter)
-        nameless = [column.name for column in columns if not column.name or column.name.startswith("Unnamed: ")]
-        guessed, reason = (target, "") if target else guess_target(file, columns)
-        options = {} if delimiter == "," else {"delimiter": delimiter}
-        ignored = tuple(name for name in nameless if name != guessed)
-        if ignored:
-            options["ignore"] = ignored[0]
-        data = Csv(str(file), target=guessed, delimiter=delimiter, ignore=ignored[:1])
-        return cls._of_examples(file, data.training(), "Csv", {"target": guessed, **options}, guessed, reason, columns)
+        names = list(read_table(file).columns)
+        nameless = [name for name in names if NAMELESS.fullmatch(name)]
+        guessed, reason = (target, "") if target else guess_target(file, names)
+        options = {"target": guessed, **({"drop": ""} if nameless else {})}
+        data = Csv(str(file), **options)
+        columns = data.describe_columns().columns
+        if reason and guessed == names[-1]:
+            validate_guess(file, columns[-1])
+        return cls._of_examples(file, data.training(), "Csv", options, guessed, reason, columns)
 
     @classmethod
     def _of_arrays(cls, file: Path, target: str | None) -> DataSource:
@@ -124,7 +126,7 @@ class DataSource:
         options: dict[str, str],
         target: str,
         target_reason: str,
-        columns: Sequence[Column],
+        columns: Sequence[ColumnReport],
     ) -> DataSource:
         counts = [int(number) for number in np.bincount(rows.y)] if rows.labels is not None else []
         metric, reason = guess_metric(counts, searchlab.__all__)

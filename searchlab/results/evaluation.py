@@ -10,6 +10,7 @@ from searchlab import artifact
 from searchlab.backend import Array, to_host
 from searchlab.data.batch import IGNORED
 from searchlab.data.examples import Examples
+from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequencePairs
@@ -30,7 +31,7 @@ def measure(
     model: Model,
     metrics: Sequence[Metric],
     data: LoadedDataset,
-    scaling: Scaling | None = None,
+    scaling: InputEncoding | None = None,
     target_scaling: Scaling | None = None,
     rows: Rows | None = None,
 ) -> dict[str, float]:
@@ -51,7 +52,7 @@ def measure_networks(
     ensemble: Ensemble,
     metric: Metric,
     data: LoadedDataset,
-    scaling: Scaling | None = None,
+    scaling: InputEncoding | None = None,
     target_scaling: Scaling | None = None,
 ) -> list[float]:
     """Return the metric of each network of an ensemble alone, over all rows of a data set."""
@@ -68,7 +69,7 @@ def predict_rows(saved: artifact.Artifact, test: LoadedDataset) -> Predictions |
     if not isinstance(test, Examples):
         return None
     with np.errstate(all="ignore"):
-        scores = [saved.predict(test.x[start : start + CHUNK_ROWS]) for start in range(0, len(test), CHUNK_ROWS)]
+        scores = [saved.predict_rows(test.x[start : start + CHUNK_ROWS]) for start in range(0, len(test), CHUNK_ROWS)]
     predicted = np.concatenate(scores)
     if test.labels is None:
         return NumberPredictions(test.y, predicted, test.target_names)

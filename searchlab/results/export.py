@@ -15,9 +15,11 @@ from searchlab.artifact.format import Task
 from searchlab.artifact.rounding import Rounding
 from searchlab.backend import Array, Device
 from searchlab.data.examples import Examples
+from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequencePairs
+from searchlab.data.table.examples import TableExamples
 from searchlab.data.word_contexts import WordContexts
 from searchlab.engine.refit import is_ensemble, vocabulary_of
 from searchlab.engine.text_samples import join_samples
@@ -91,7 +93,9 @@ def export(
     sweep, scalings = job.sweep, (trainer.data.scaling, trainer.data.target_scaling)
     device, model = trainer.replicas.device, _network(job, trainer)
 
-    def score_test(model: Model, device: Device, scaling: Scaling | None, targets: Scaling | None) -> dict[str, float]:
+    def score_test(
+        model: Model, device: Device, scaling: InputEncoding | None, targets: Scaling | None
+    ) -> dict[str, float]:
         return measure(model, sweep.metrics, test.to(device), scaling, targets) if test is not None and look else {}
 
     tested = score_test(model, device, *scalings)
@@ -213,7 +217,7 @@ def _saver(job: Job, trial: TrialRecord, trainer: Trainer, folder: Path) -> tupl
     average, rows = _average(job, trainer), job.rows.load()
     state = {name: value if average else value[0] for name, value in trainer.parameters.state().items()}
     weights = {name: value for name, value in state.items() if name in trainer.parameters.trainable}
-    scaling, target_scaling = (each and each.to_host() for each in (trainer.data.scaling, trainer.data.target_scaling))
+    scaling, target_scaling = trainer.data.scaling, trainer.data.target_scaling
     write = partial(
         artifact.save,
         folder,
@@ -222,8 +226,8 @@ def _saver(job: Job, trial: TrialRecord, trainer: Trainer, folder: Path) -> tupl
         settled.keywords,
         trainer.data.sizes,
         buffers={name: value for name, value in state.items() if name in trainer.parameters.buffers},
-        scaling=scaling,
-        target_scaling=target_scaling,
+        scaling=scaling and scaling.to_host(),
+        target_scaling=target_scaling and target_scaling.to_host(),
         average=average,
         vocabulary=vocabulary_of(rows),
         sequence_format=getattr(rows, "sequence_format", None),
@@ -276,7 +280,9 @@ def _describe_rows(rows: LoadedDataset) -> dict[str, Any]:
         return {}
     features, names = rows.feature_names, rows.target_names
     targets = {"kind": "numbers" if rows.labels is None else "classes", "names": names and list(names)}
-    return {"inputs": {"features": features and list(features), "image_shape": rows.image_shape}, "targets": targets}
+    inputs: dict[str, Any] = {"features": features and list(features), "image_shape": rows.image_shape}
+    inputs |= {"left_out": list(rows.left_out)} if isinstance(rows, TableExamples) else {}
+    return {"inputs": inputs, "targets": targets}
 
 
 def _other_metrics(sweep: Sweep, trial: TrialRecord, tested: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

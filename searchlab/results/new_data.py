@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from searchlab.artifact import Artifact
-from searchlab.artifact.inputs import as_rows_of, feature_names
 from searchlab.backend import Array
-from searchlab.data.csv_columns import DELIMITERS, CsvColumns, parse_number
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.npz_file import load_npz
+from searchlab.data.table.cell_text import parse_number
+from searchlab.data.table.columns import Layout
+from searchlab.data.table.examples import TableExamples
+from searchlab.data.table.raw_table import RawTable
+from searchlab.data.table.reading import read_table
+from searchlab.data.table.target import as_texts, empty_cells, read_target
+from searchlab.data.table.text_format import ending_of
 from searchlab.data.text import Text
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import tokenize
@@ -40,10 +46,10 @@ def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
     if path.suffix == ".txt" and task == "language model":
         return _read_text(saved, path, described.get("window", Text.window))
     if task in ("classification", "regression"):
-        if path.suffix in DELIMITERS and "target" in described:
-            columns = CsvColumns.read(path, DELIMITERS[path.suffix])
-            targets = _csv_targets(columns, described["target"], task)
-            return _examples(saved, columns.numbers(feature_names(saved.manifest)), targets)
+        if ending_of(path) and "target" in described:
+            target = described["target"]
+            table = read_new_table(saved, path)
+            return _examples(saved, table, _targets(table, [target] if isinstance(target, str) else target, task))
         if path.suffix == ".npz":
             arrays, _ = load_npz(path, ["x", "y"])
             for key in ("x", "y"):
@@ -57,10 +63,38 @@ def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
     )
 
 
-def _csv_targets(columns: CsvColumns, target: str | Sequence[str], task: str) -> Array:
-    if task == "regression":
-        return columns.numbers([target] if isinstance(target, str) else target)
-    return np.array([_label(cell) for cell in columns.strings(str(target))])
+def read_new_table(saved: Artifact, path: Path) -> RawTable:
+    """Return the cells of a .csv or .tsv file, written as the file of an artifact's sweep or in another way.
+
+    Raises:
+        UserMistake: When the file is no table.
+        WorldFault: When the file cannot be read.
+    """
+    described = saved.manifest.get("data") or {}
+    words = {column.name for column in saved.columns if column.kind == "word"}
+    targets = described.get("target", ())
+    missing = described.get("na_values", ())
+    return read_table(
+        path,
+        delimiter=described.get("delimiter"),
+        decimal=described.get("decimal"),
+        encoding=described.get("encoding"),
+        na_values=(missing,) if isinstance(missing, str) else missing,
+        as_text={*words, *((targets,) if isinstance(targets, str) else targets)},
+    )
+
+
+def _targets(table: RawTable, names: Sequence[str], task: str) -> Array:
+    """Return the numbers to predict (N, T), or the names of the classes (N,)."""
+    problems = [problem for name in names for problem in empty_cells(table, name)]
+    if problems:
+        raise UserMistake(f"{table.source} {problems[0]}.")
+    if task != "regression":
+        return np.array([_label(cell) for cell in as_texts(table[names[0]])])
+    target = read_target(table, tuple(names), "regress", None)
+    if target.y is None:
+        raise UserMistake(f"{table.source} {target.problems[0]}.")
+    return target.y
 
 
 def _label(cell: str) -> str:
@@ -69,18 +103,18 @@ def _label(cell: str) -> str:
     return str(int(number)) if number is not None and number.is_integer() else cell
 
 
-def _examples(saved: Artifact, x: Array, y: Array) -> Examples:
-    dtype = saved.scaling.mean.dtype if saved.scaling else np.float32
-    rows, names = as_rows_of(saved.manifest, x, dtype), saved.manifest.get("classes")
+def _examples(saved: Artifact, x: Any, y: Array) -> Examples:
+    rows, names = saved.rows_of(x), saved.manifest.get("classes")
+    build: Callable[..., Examples] = partial(TableExamples, layout=Layout(saved.columns)) if saved.columns else Examples
     outputs = int(saved.manifest["model"]["sizes"][1])
     if saved.manifest["task"] == "regression":
-        return Examples(rows, np.asarray(y, np.float64).reshape(len(rows), -1), outputs)
+        return build(rows, np.asarray(y, np.float64).reshape(len(rows), -1), outputs)
     known: list[Any] = list(names or map(str, range(outputs)))
     labels = np.array([str(value) for value in y])
     unknown = sorted({*labels.tolist()} - {*known})
     if unknown:
         raise UserMistake(f"the network does not know the class {unknown[0]!r}; it knows {', '.join(known)}.")
-    return Examples(rows, np.array([known.index(label) for label in labels]), outputs)
+    return build(rows, np.array([known.index(label) for label in labels]), outputs)
 
 
 def _read_text(saved: Artifact, path: Path, window: int) -> TokenStream:

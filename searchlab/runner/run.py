@@ -11,6 +11,8 @@ from typing import Any
 from searchlab.backend import unavailable_reason
 from searchlab.cluster.address import validate_address
 from searchlab.cluster.temporary_folder import validate_temporary_folder
+from searchlab.data.examples import Examples
+from searchlab.data.table.leakage import disguised_columns
 from searchlab.data.training_rows import TrainingRows
 from searchlab.display.python_display import python_display
 from searchlab.engine.blob_store import validate_location
@@ -58,6 +60,9 @@ def run(
     rows = TrainingRows(sweep.data)
     validate_run(sweep, config, rows)
     validate_trials(sweep, rows.load())
+    if display:
+        for sentence in _warnings(rows):
+            display.handle(Message(sentence))
     workspace = Workspace.at(config.home, config.storage)
     best = load_prior_trials(workspace, config.warm_start, sweep)[0][0] if config.warm_start else None
     generation = _generation_size(sweep, trials) if config.reproducible else 0
@@ -78,6 +83,12 @@ def run(
         code=hash_code(sweep, spec, workspace.sweep(name).project if config.address else None),
     )
     return SweepPipeline(sweep, manifest, workspace, rows, display, early).run()
+
+
+def _warnings(rows: TrainingRows) -> list[str]:
+    """Return what to consider about the data of a sweep."""
+    loaded = rows.load()
+    return [f"warning: {text}" for text in disguised_columns(loaded)] if isinstance(loaded, Examples) else []
 
 
 def run_with_options(sweep: Sweep, options: Mapping[str, Any]) -> Result:

@@ -8,6 +8,7 @@ from searchlab.backend import Array
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split
+from searchlab.data.table.encoding import TableEncoding
 from searchlab.replicas import HasReplicaAxis, Replicas
 from searchlab.testing.replica_rows import SURVIVORS, assert_identical
 
@@ -25,6 +26,8 @@ def check_scaling(data: LoadedDataset, split: Split) -> None:
     if fitted.scaling is None:
         original, seen = _inputs(data, split.held_out), _inputs(fitted, split.held_out)
         assert_identical(original, seen, "without scaling, inputs before and after fitted(split)")
+    elif isinstance(fitted.scaling, TableEncoding):
+        _check_table(fitted.scaling, _inputs(data, split.train)["x"], _inputs(fitted, split.train)["x"], split)
     else:
         _check_columns(fitted.scaling, "input", data.sizes[0], _inputs(fitted, split.train)["x"], split)
     _check_targets(data, fitted, split)
@@ -45,6 +48,31 @@ def _check_scaling_alone(data: LoadedDataset, fitted: LoadedDataset, split: Spli
             width = single.x.shape[1]
             pair = ({"x": together.x[fold : fold + 1, :width]}, {"x": single.x})
             assert_identical(*pair, f"fold {fold} fitted together with others and alone")
+
+
+def _check_table(encoding: TableEncoding, rows: Array, inputs: Array, split: Split) -> None:
+    """Check the inputs (R, width, F) of training rows of a table (R, width, C).
+
+    Numbers are standardized, empty cells are filled from the training rows of each fold, and a word that is rare among
+    them has no input of its own.
+    """
+    layout = encoding.layout
+    assert inputs.shape[2] == layout.width, f"a table of {layout.width} inputs gives {inputs.shape[2]}"
+    assert np.isfinite(inputs).all(), "an empty cell reaches the network as NaN"
+    if encoding.scaling:
+        numbers = inputs[:, :, : len(layout.numbers)]
+        _check_columns(encoding.scaling, "number", len(layout.numbers), numbers, split)
+    words = inputs[:, :, layout.first_word : layout.first_word + layout.word_inputs]
+    assert (words.sum(axis=2) == len(layout.words)).all(), "a word is not one input of its column"
+    for fold, count in enumerate(split.train.counts):
+        is_used = words[fold, :count].any(axis=0)
+        assert encoding.known[fold][is_used].all(), f"fold {fold} has an input of a word that is rare in its rows"
+        for index in layout.numbers:
+            column = rows[fold, :count, index].astype(np.float64)
+            present = column[~np.isnan(column)]
+            if layout.columns[index].kind == "number" and len(present):
+                median = np.median(present).astype(encoding.dtype)
+                assert encoding.fill[fold, index] == median, f"fold {fold} fills cells with another median than its own"
 
 
 def _check_targets(data: LoadedDataset, fitted: LoadedDataset, split: Split) -> None:

@@ -24,10 +24,22 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import searchlab
-from searchlab.artifact.format import MANIFEST, SCALING, SOURCE, SOURCE_VOCABULARY, SUM, VOCABULARY, WEIGHTS, Task
+from searchlab.artifact.format import (
+    MANIFEST,
+    SCALING,
+    SOURCE,
+    SOURCE_VOCABULARY,
+    SUM,
+    TABLE,
+    VOCABULARY,
+    WEIGHTS,
+    Task,
+)
 from searchlab.artifact.inputs import feature_names
 from searchlab.artifact.prediction_table import target_names
 from searchlab.artifact.pyfunc import TEXT_COLUMNS
+from searchlab.artifact.table_inputs import typical_row
+from searchlab.data.table.columns import Column
 from searchlab.data.vocabulary import Vocabulary
 
 READY = LoggedModelStatus.READY
@@ -126,7 +138,7 @@ def signature(manifest: Mapping[str, Any]) -> ModelSignature:
         return ModelSignature(inputs, TEXT_OUTPUTS[task], TEXT_PARAMS.get(task, ParamSchema([])))
     width, outputs = (int(size) for size in manifest["model"]["sizes"][:2])
     names = feature_names(manifest)
-    columns: list[Any] = [ColSpec("double", name) for name in names]
+    columns: list[Any] = _table_columns(manifest) or [ColSpec("double", name) for name in names]
     inputs = Schema(columns or [TensorSpec(np.dtype(np.float64), (-1, width))])
     if task == "regression":
         predicted = target_names(manifest["targets"], outputs)
@@ -134,6 +146,13 @@ def signature(manifest: Mapping[str, Any]) -> ModelSignature:
     kind = "string" if manifest.get("classes") else "long"
     classes = Schema([ColSpec(kind, "class"), ColSpec("double", "probability")])
     return ModelSignature(inputs, classes, CLASS_PARAMS)
+
+
+def _table_columns(manifest: Mapping[str, Any]) -> list[ColSpec]:
+    """Return the columns of a table with words, dates or empty cells, which may be empty; none for other inputs."""
+    types = {"number": "double", "boolean": "double", "date": "string", "word": "string"}
+    described = (manifest.get("table") or {}).get("columns", ())
+    return [ColSpec(types[column["kind"]], column["name"], required=False) for column in described]
 
 
 def _zip_source(own: Path, archive: Path) -> None:
@@ -157,11 +176,17 @@ def _modules(package: Path) -> Iterator[Path]:
 
 
 def _example(artifact: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an input of the model: the mean of the training rows, which is nobody's data, or a token."""
+    """Return an input of the model: the mean of the training rows, which is nobody's data, or a token.
+
+    Of a table, medians and the most frequent words."""
     if manifest["task"] in TEXT_COLUMNS:
         file = SOURCE_VOCABULARY if manifest["task"] == "sequence to sequence" else VOCABULARY
         return {"columns": [TEXT_COLUMNS[manifest["task"]]], "data": [[_first_token(artifact / file)]]}
     with np.load(artifact / WEIGHTS, allow_pickle=False) as arrays:
+        if "table" in manifest:
+            columns = [Column.from_json(column) for column in manifest["table"]["columns"]]
+            fill = arrays[TABLE[0]].reshape(-1, len(columns))[0]  # of an ensemble, that of the first network
+            return {"columns": feature_names(manifest), "data": [typical_row(columns, fill)]}
         width = int(manifest["model"]["sizes"][0])
         mean = arrays[SCALING[0]] if SCALING[0] in arrays.files else np.zeros(width)
     row = mean.reshape(-1, width).mean(axis=0).astype(float).tolist()  # an ensemble has a mean for each network

@@ -46,6 +46,19 @@ def points(rows=100, seed=0):
     return values * [1.0, 1e-4, 1e4, 0.0] + [0.0, 1.0, -1e4, 2.0]
 
 
+def mixed_table(rows=120, seed=0):
+    """Return a CSV of words, dates, booleans, codes and numbers, of which some are empty and some words rare."""
+    generator = np.random.default_rng(seed)
+    colors = generator.choice(["red", "green", "blue", "rare one", "rare two"], rows, p=[0.45, 0.3, 0.2, 0.03, 0.02])
+    days = np.datetime64("2023-12-20") + generator.integers(40, size=rows)
+    lines = ["size,half,weight,color,day,seen,sold,grade,kind"]
+    for row in range(rows):
+        cells = [generator.normal(), colors[row], days[row], f"{days[row]} 0{row % 10}:30", row % 3 == 0, row % 4]
+        cells = ["" if generator.random() < 0.1 and place != 2 else cell for place, cell in enumerate(cells)]
+        lines.append(",".join(map(str, [row * 0.5, row * 0.25, *cells, ANSWERS[row % 2]])))
+    return "\n".join(lines)
+
+
 ANSWERS = np.array(["no", "yes"])
 CASES = {
     Digits: [Digits()],
@@ -71,7 +84,13 @@ CASES = {
         Pairs("pairs.tsv", shared_vocabulary=True, padding="learned", test_size=0.3),
     ],
     Images: [Images("shapes", image_size=4), Images("shapes", image_size=(3, 5), color_mode="rgb", standardize=True)],
-    Csv: [Csv("data.csv", target="kind", groups="group"), Csv("data.csv", target="b", ignore=("kind", "group"))],
+    Csv: [
+        Csv("data.csv", target="kind", groups="group"),
+        Csv("data.csv", target="b", drop=("kind", "group")),
+        Csv("mixed.csv", target="kind", positive="no"),
+        Csv("mixed.csv", target="size", min_frequency=0.05, max_categories=2, standardize=False),
+        Csv("mixed.csv", target=("size", "half"), categorical="grade", groups="day", dates=("seen",)),
+    ],
 }
 
 
@@ -88,6 +107,7 @@ def files(tmp_path, monkeypatch):
     np.savez(tmp_path / "data.npz", x=x, y=np.arange(100) % 3, targets=points(seed=1))
     lines = [f"{a},{b},{c},{ANSWERS[n % 2]},group {n % 30}" for n, (a, b, c, _) in enumerate(x)]
     (tmp_path / "data.csv").write_text("\n".join(["a,b,c,kind,group", *lines]))
+    (tmp_path / "mixed.csv").write_text(mixed_table())
     numbers = np.random.default_rng(0).integers(40, size=(150, 2))  # some sources occur twice
     (tmp_path / "pairs.tsv").write_text("".join(f"{a} and {b}\t{a + b} in all\n" for a, b in numbers))
     for number in range(40):

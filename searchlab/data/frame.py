@@ -1,0 +1,95 @@
+"""A pandas frame as a data set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from searchlab.backend import Array
+from searchlab.data.table.options import TableOptions
+from searchlab.data.table.raw_table import RawTable, frame_columns, frame_table
+from searchlab.errors import UserMistake
+
+
+@dataclass(frozen=True)
+class FrameCells:
+    """The cells of a pandas frame, which travel to workers without pandas.
+
+    Attributes:
+        rows: Number of rows.
+        names: The names of the columns.
+        sha256: The hash of all cells, by which two frames are compared.
+        arrays: The cells of each column.
+    """
+
+    rows: int
+    names: tuple[str, ...]
+    sha256: str
+    arrays: tuple[Array, ...] = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, frame: Any) -> FrameCells:
+        """Return the cells of a frame, copied."""
+        names, arrays = frame_columns(frame)
+        copies = tuple(array.copy() for array in arrays)
+        return cls(len(frame), tuple(names), _digest(names, copies), copies)
+
+
+@dataclass(frozen=True, repr=False)
+class Frame(TableOptions):
+    """A data set in a pandas frame: one or more target columns, all others are features.
+
+    It takes what pandas has read, from any format, and does with it what `Csv` does with a file. The cells are copied,
+    and travel with the sweep.
+
+    Args:
+        frame: The frame.
+        target: The column to predict, or several columns of numbers.
+        **options: The options of `Csv` that are not about files: `positive`, `groups`, `drop`, `categorical`,
+            `numeric`, `dates`, `min_frequency`, `max_categories`, `task`, `test_size`, `target_names`, `standardize`,
+            `standardize_targets`, `image_shape`, `seed`.
+
+    Raises:
+        UserMistake: When it is no frame with rows, options exclude each other, or, on loading, cells are not what their
+            columns need.
+
+    Example:
+        >>> import pandas as pd
+        >>> from searchlab import Frame
+        >>> iris = pd.DataFrame({"length": [5.1, None] * 5, "color": ["blue", "white"] * 5, "kind": ["a", "b"] * 5})
+        >>> data = Frame(iris, target="kind")
+        >>> data
+        Frame(10 rows, 3 columns, target='kind')
+        >>> data.training().layout.input_names
+        ('length', 'color = blue', 'color = white', 'color = (other)', 'length is empty')
+    """
+
+    frame: Any
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.frame, FrameCells):
+            return
+        if not (hasattr(self.frame, "columns") and hasattr(self.frame, "iloc")) or not len(self.frame):
+            raise UserMistake(f"Frame takes a pandas frame with rows, got {type(self.frame).__name__}.")
+        object.__setattr__(self, "frame", FrameCells.of(self.frame))
+
+    def __repr__(self) -> str:
+        size = f"{self.frame.rows:,} rows, {len(self.frame.names):,} columns"
+        return f"Frame({', '.join([size, *self._changed()])})"
+
+    def _read(self) -> RawTable:
+        return frame_table(self.frame.names, self.frame.arrays)
+
+
+def _digest(names: Sequence[str], arrays: Sequence[Array]) -> str:
+    digest = hashlib.sha256()
+    for name, array in zip(names, arrays, strict=True):
+        digest.update(f"{name}\0{array.dtype}\0".encode())
+        is_object = array.dtype.kind == "O"
+        digest.update(repr(array.tolist()).encode() if is_object else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
