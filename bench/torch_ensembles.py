@@ -1,4 +1,4 @@
-"""Fused MLPs against an ensemble of PyTorch's own, `torch.func.stack_module_state` with `vmap`; bench.lm_torch prints it."""
+"""Fused MLPs against an ensemble of PyTorch, `torch.func.stack_module_state` with `vmap`; bench.lm_torch prints it."""
 
 from __future__ import annotations
 

@@ -243,3 +243,13 @@ def test_the_hash_of_a_function_does_not_depend_on_its_line_or_the_order_of_sets
     first, moved, other = (hash_callable(namespace["f"]) for namespace in namespaces)
     assert first == moved != other
     assert hash_callable(partial(namespaces[0]["f"], 1)) != hash_callable(partial(namespaces[0]["f"], 2))
+
+
+def test_a_sweep_continues_with_its_kernels_unless_others_are_accepted(tmp_path, monkeypatch):
+    sweep, folder = spiral_sweep(name="s"), Workspace.at(tmp_path).sweep("s")
+    monkeypatch.setenv("SEARCHLAB_KERNELS", "numpy")
+    manifest = replace(make_manifest(sweep), kernels="numba")
+    with pytest.raises(UserMistake, match="set SEARCHLAB_KERNELS=numba to continue"):
+        accept_code(manifest, sweep, folder, accept_changes=False)
+    accepted = accept_code(manifest, sweep, folder, accept_changes=True)
+    assert (accepted.kernels, accepted.code_changes[-1]["names"]) == ("numpy", ["kernels numpy"])

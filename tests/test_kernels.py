@@ -7,7 +7,18 @@ import pytest
 
 from searchlab.errors import UserMistake
 from searchlab.kernels import choice, compiled, uses_compiled
-from searchlab.nn import GRU, LSTM, RNN, Dropout, Parameter, Parameters, Replicas, SoftmaxCrossEntropy, SoftmaxOutput
+from searchlab.nn import (
+    GRU,
+    LSTM,
+    RNN,
+    Dropout,
+    Parameter,
+    Parameters,
+    Replicas,
+    SoftmaxCrossEntropy,
+    SoftmaxOutput,
+    SparseParameter,
+)
 from searchlab.nn.scatter import add_rows
 from searchlab.optim import Adam, AdamW
 
@@ -203,6 +214,23 @@ def optimizer_steps(kind):
 @pytest.mark.parametrize("kind", [Adam, AdamW])
 def test_adam_agrees_with_numpy(kind, monkeypatch):
     assert_close(both(lambda: optimizer_steps(kind), monkeypatch), 1e-6)
+
+
+def sparse_steps():
+    generator, replicas = np.random.default_rng(1), Replicas([1, 2])
+    table = SparseParameter(generator.normal(size=(2, 9, 5)).astype(np.float32))
+    parameters = Parameters([("table", table)])
+    optimizer = Adam(parameters, replicas, lr=[0.1, 0.01])
+    for _ in range(3):
+        rows, gradients = generator.integers(9, size=(2, 6)), generator.normal(size=(2, 6, 5)).astype(np.float32)
+        parameters.reset_gradients()
+        table.add_gradient_rows(rows, gradients)
+        optimizer.update()
+    return [parameters.values, *optimizer.slots().values()]
+
+
+def test_adam_of_touched_rows_agrees_with_numpy(monkeypatch):
+    assert_close(both(sparse_steps, monkeypatch), 1e-6)
 
 
 def test_adam_of_rows_that_lie_apart_equals_adam_of_one_row(monkeypatch):
