@@ -11,7 +11,7 @@ from searchlab.data.arrays import Arrays
 from searchlab.data.augmentation import Augmentation, GaussianNoise, Shift
 from searchlab.data.batch import Batch
 from searchlab.data.context_windows import ContextWindows
-from searchlab.data.cross_validation import Blocked, GroupKFold, KFold, StratifiedKFold
+from searchlab.data.cross_validation import Blocked, GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from searchlab.data.dataset import Dataset
 from searchlab.data.dates import Dates
 from searchlab.data.digits import Digits
@@ -29,6 +29,7 @@ from searchlab.data.splits import Rows, Split, Splittable, Validation
 from searchlab.data.standardize import Standardized
 from searchlab.data.tabular import Csv, Npz
 from searchlab.data.text import Text
+from searchlab.data.time_series import TimeSeriesSplit
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.data.word_contexts import WordContexts
@@ -65,8 +66,10 @@ __all__ = [
     "Split",
     "Splittable",
     "Standardized",
+    "StratifiedGroupKFold",
     "StratifiedKFold",
     "Text",
+    "TimeSeriesSplit",
     "TokenStream",
     "Validation",
     "Vocabulary",

@@ -21,6 +21,7 @@ class Predictions:
         scores: Scores (N, C) of the network, before the softmax.
         image_shape: Height and width of an input that is an image, else None.
         class_names: Names of the classes, where they have any.
+        threshold: The probability of class 1 from which on a row of two classes is in it; None: the likeliest class.
     """
 
     x: Array
@@ -28,6 +29,7 @@ class Predictions:
     scores: Array
     image_shape: tuple[int, int] | None = None
     class_names: tuple[str, ...] | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)
