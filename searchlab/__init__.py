@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from searchlab.data import Npz as Npz
     from searchlab.data import Pairs as Pairs
     from searchlab.data import PennTreebank as PennTreebank
+    from searchlab.data import Predefined as Predefined
     from searchlab.data import Shift as Shift
     from searchlab.data import Spiral as Spiral
     from searchlab.data import StratifiedGroupKFold as StratifiedGroupKFold
@@ -134,6 +135,7 @@ _NAMES_BY_MODULE = {
         "Npz",
         "Pairs",
         "PennTreebank",
+        "Predefined",
         "Shift",
         "Spiral",
         "StratifiedGroupKFold",

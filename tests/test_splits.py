@@ -5,12 +5,14 @@ import pytest
 from sklearn import model_selection as oracle
 
 from searchlab.data import (
+    Arrays,
     Blocked,
     EveryRow,
     Examples,
     GroupKFold,
     Holdout,
     KFold,
+    Predefined,
     Rows,
     Split,
     StratifiedGroupKFold,
@@ -316,3 +318,32 @@ def test_a_class_that_is_rarer_than_the_folds_is_named_by_its_word(scheme):
     data = Examples(np.ones((10, 1), np.float32), labels, 2, target_names=("no", "yes"), groups=np.arange(10))
     with pytest.raises(UserMistake, match="class 'yes' has 2"):
         scheme.split(data)
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_predefined_folds_are_those_of_scikit_learn_also_after_test_rows_are_drawn(kind):
+    folds = np.random.default_rng(0).integers(-1, 3, size=60)
+    data = Arrays(np.arange(60.0)[:, None], np.arange(60) % 2, columns={"fold": folds.astype(kind)}, standardize=False)
+    training = data.training().to("cpu")
+    own = folds[training.x[:, 0].astype(int)]
+    split = Predefined("fold", folds=3).split(training)
+    for fold, (train, test) in enumerate(oracle.PredefinedSplit(own).split()):
+        assert sorted(rows_of_fold(split.train, fold)) == train.tolist()
+        assert rows_of_fold(split.held_out, fold) == test.tolist()
+    taken = training.take(np.arange(10))
+    assert taken.columns["fold"].tolist() == training.columns["fold"][:10].tolist()
+    assert data == Arrays(
+        np.arange(60.0)[:, None], np.arange(60) % 2, columns={"fold": folds.astype(kind)}, standardize=False
+    )
+
+
+def test_a_predefined_column_that_does_not_fit_is_a_user_mistake():
+    data = Arrays(np.ones((10, 1)), np.arange(10) % 2, columns={"fold": np.arange(10) % 3})
+    with pytest.raises(UserMistake, match="say folds=3"):
+        Predefined("fold").split(data.training())
+    with pytest.raises(UserMistake, match="it has 'fold'"):
+        Predefined("part").split(data.training())
+    with pytest.raises(UserMistake, match="columns="):
+        Predefined("part").split(rows_without_labels(5))
+    with pytest.raises(UserMistake, match="one number or text for each of 10 rows"):
+        Arrays(np.ones((10, 1)), np.arange(10) % 2, columns={"fold": np.arange(9)})

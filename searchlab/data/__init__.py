@@ -22,6 +22,7 @@ from searchlab.data.loaded import LoadedDataset
 from searchlab.data.mnist import Mnist
 from searchlab.data.pairs import Pairs
 from searchlab.data.penn_treebank import PennTreebank
+from searchlab.data.predefined import Predefined
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat, SequencePairs
 from searchlab.data.spiral import Spiral
@@ -57,6 +58,7 @@ __all__ = [
     "Npz",
     "Pairs",
     "PennTreebank",
+    "Predefined",
     "Rows",
     "Scaling",
     "SequenceFormat",

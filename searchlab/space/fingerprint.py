@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
 from functools import partial
 from typing import Any
@@ -29,6 +30,8 @@ def to_json_value(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         compared = {f.name: to_json_value(getattr(value, f.name)) for f in fields(value) if _counts(f, value)}
         return {"kind": type(value).__name__, **compared}
+    if isinstance(value, Mapping):
+        return {str(name): to_json_value(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json_value(item) for item in value]
     if callable(value) or not hasattr(value, "__dict__"):
