@@ -29,25 +29,37 @@ if TYPE_CHECKING:
     from searchlab.data import Npz as Npz
     from searchlab.data import Pairs as Pairs
     from searchlab.data import PennTreebank as PennTreebank
+    from searchlab.data import Predefined as Predefined
     from searchlab.data import RandomAffine as RandomAffine
     from searchlab.data import Shift as Shift
     from searchlab.data import Spiral as Spiral
+    from searchlab.data import StratifiedGroupKFold as StratifiedGroupKFold
     from searchlab.data import StratifiedKFold as StratifiedKFold
     from searchlab.data import Text as Text
+    from searchlab.data import TimeSeriesSplit as TimeSeriesSplit
     from searchlab.errors import SearchFailed as SearchFailed
     from searchlab.errors import UserMistake as UserMistake
     from searchlab.errors import WorldFault as WorldFault
     from searchlab.fit import Fit as Fit
+    from searchlab.metrics import F1 as F1
+    from searchlab.metrics import R2 as R2
     from searchlab.metrics import Accuracy as Accuracy
+    from searchlab.metrics import AveragePrecision as AveragePrecision
+    from searchlab.metrics import BalancedAccuracy as BalancedAccuracy
     from searchlab.metrics import BitsPerCharacter as BitsPerCharacter
     from searchlab.metrics import ExactMatch as ExactMatch
+    from searchlab.metrics import LogLoss as LogLoss
     from searchlab.metrics import LossPerTarget as LossPerTarget
+    from searchlab.metrics import MeanAbsoluteError as MeanAbsoluteError
     from searchlab.metrics import ParameterCount as ParameterCount
     from searchlab.metrics import Perplexity as Perplexity
+    from searchlab.metrics import RocAuc as RocAuc
     from searchlab.metrics import RootMeanSquaredError as RootMeanSquaredError
     from searchlab.metrics import TokenAccuracy as TokenAccuracy
+    from searchlab.nn import AbsoluteError as AbsoluteError
     from searchlab.nn import BatchNorm as BatchNorm
     from searchlab.nn import Gelu as Gelu
+    from searchlab.nn import Huber as Huber
     from searchlab.nn import LayerNorm as LayerNorm
     from searchlab.nn import LeakyRelu as LeakyRelu
     from searchlab.nn import MeanSquaredError as MeanSquaredError
@@ -129,26 +141,38 @@ _NAMES_BY_MODULE = {
         "Npz",
         "Pairs",
         "PennTreebank",
+        "Predefined",
         "RandomAffine",
         "Shift",
         "Spiral",
+        "StratifiedGroupKFold",
         "StratifiedKFold",
         "Text",
+        "TimeSeriesSplit",
     ),
     "fit": ("Fit",),
     "metrics": (
+        "F1",
+        "R2",
         "Accuracy",
+        "AveragePrecision",
+        "BalancedAccuracy",
         "BitsPerCharacter",
         "ExactMatch",
-        "ParameterCount",
+        "LogLoss",
         "LossPerTarget",
+        "MeanAbsoluteError",
+        "ParameterCount",
         "Perplexity",
+        "RocAuc",
         "RootMeanSquaredError",
         "TokenAccuracy",
     ),
     "nn": (
+        "AbsoluteError",
         "BatchNorm",
         "Gelu",
+        "Huber",
         "LayerNorm",
         "LeakyRelu",
         "MeanSquaredError",

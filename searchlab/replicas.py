@@ -197,11 +197,13 @@ class Replicas(HasReplicaAxis):
     def permutations(self, counts: Array, length: int) -> Array:
         """Draw for each replica the first `length` entries of a shuffle of 0 .. counts[r] - 1.
 
+        Where these are fewer, other shuffles of them follow.
+
         Replicas with the same seed, draw and count share one shuffle: the folds of all trials see the same order.
 
         Args:
             counts: How many numbers each replica shuffles (R,).
-            length: How many entries to keep, at most the smallest count.
+            length: How many entries to keep.
 
         Returns:
             Row numbers (R, length), on the host.
@@ -211,7 +213,8 @@ class Replicas(HasReplicaAxis):
         for r, (seed, draw) in enumerate(self._next_draws()):
             key = (seed, draw, int(counts[r]))
             if key not in shuffles:
-                shuffles[key] = self._generator(seed, draw).permutation(key[2])[:length]
+                generator, repeats = self._generator(seed, draw), max(1, -(-length // key[2]))
+                shuffles[key] = np.concatenate([generator.permutation(key[2]) for _ in range(repeats)])[:length]
             rows[r] = shuffles[key]
         return rows
 

@@ -13,11 +13,13 @@ import numpy as np
 from searchlab.backend import Array, to_device, to_host, xp_of
 from searchlab.data.augmentation import Augmentation
 from searchlab.data.batch import IGNORED, Batch
+from searchlab.data.class_weight import ClassWeight, class_weights
 from searchlab.data.image_shape import ImageShape
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Split
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
+from searchlab.nn.losses import Loss, losses_of
 from searchlab.nn.module import Carry, Model
 from searchlab.nn.parameter import Parameters
 from searchlab.optim import Optimizer, clip_gradients
@@ -99,9 +101,15 @@ class Trainer(HasReplicaAxis):
         schedule: Callable of the replicas and the number of epochs that builds a learning-rate schedule; default None.
         augmentation: Callable of the replicas and the image shape that builds an augmentation of the training inputs;
             default None.
+        class_weight: Weights of the classes in the loss that is minimized. "balanced" weighs each class by
+            n / (k * count) in each replica's own n training rows of k classes, as scikit-learn does, so that a rare
+            class counts as much as a frequent one; a dict has a weight for some classes, by name or number, and a
+            sequence has one for each class. Default None: every row counts alike. The reported training loss is
+            weighted too; scores and the loss on held-out rows are not.
 
     Raises:
-        UserMistake: When a number is out of its range, or a schedule is given and the optimizer has no `lr`.
+        UserMistake: When a number is out of its range, a schedule is given and the optimizer has no `lr`, or classes
+            are weighed that there are not, or by a loss that takes no weights.
 
     Example:
         >>> from functools import partial
@@ -133,6 +141,7 @@ class Trainer(HasReplicaAxis):
         l2: PerReplica = 0.0,
         schedule: BuildSchedule | None = None,
         augmentation: BuildAugmentation | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> None:
         if batch_size < 1 or epochs < 1:
             raise UserMistake(f"Trainer needs batch_size >= 1 and epochs >= 1, got {batch_size} and {epochs}.")
@@ -153,6 +162,12 @@ class Trainer(HasReplicaAxis):
         self.schedule = schedule(replicas, epochs) if schedule else None
         self.lr = self._base_learning_rate() if schedule else None  # (R,)
         self.augmentation = augmentation(replicas, data.image_shape) if augmentation else None
+        self.class_weights: Array | None = None  # (R, C)
+        self._weighted_losses: list[Loss] = []  # which have the weights while a step is made
+        if class_weight is not None:
+            weights = class_weights(class_weight, data, split).astype(replicas.dtype)
+            self.class_weights = to_device(weights, replicas.device)
+            self._weighted_losses = _require_weighted_losses(self.model)
         # (R,) on the host: what an untrained network loses, by which divergence is judged from the second epoch on
         self.reference_loss: Array | None = None
 
@@ -196,15 +211,21 @@ class Trainer(HasReplicaAxis):
         """
         if self.augmentation:
             batch = replace(batch, x=self.augmentation.apply(batch.x))
+        self._weigh_losses(self.class_weights)
         loss, carry = self.model.forward(batch, carry, train=True)
         self.parameters.reset_gradients()
         self.model.backward()
+        self._weigh_losses(None)
         if self.l2 is not None:
             self.parameters.add_l2_gradient(self.l2)
         if self.clip_norm is not None:
             clip_gradients(self.parameters, self.clip_norm)
         self.optimizer.update()
         return loss, carry
+
+    def _weigh_losses(self, weights: Array | None) -> None:
+        for loss in self._weighted_losses:
+            loss.class_weight = weights
 
     @property
     def steps_per_epoch(self) -> int:
@@ -308,6 +329,16 @@ class Trainer(HasReplicaAxis):
             _failure_reason(self.epoch, float(loss), dict(zip(names, scores.tolist(), strict=False)), float(untrained))
             for loss, scores, untrained in zip(losses, measured, reference, strict=True)
         ]
+
+
+def _require_weighted_losses(model: Model) -> list[Loss]:
+    """Return the losses of a model; raise UserMistake where there is none, or one that takes no weights of classes."""
+    losses = losses_of(model)
+    without = [loss for loss in losses if not loss.takes_class_weight]
+    if without or not losses:
+        what = f"its loss {type(without[0]).__name__} takes none" if without else "it has no Loss that takes them"
+        raise UserMistake(f"class_weight weighs classes in the loss of {type(model).__name__}, and {what}.")
+    return losses
 
 
 def _target_weight(batch: Batch) -> Array | int:

@@ -8,23 +8,33 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from rich.console import Console
+from sklearn.metrics import mean_absolute_error, r2_score
 
 from models.mlp import MLP
 from models.rnn_lm import RnnLM
 from models.seq2seq import Seq2Seq
 from searchlab import (
+    F1,
+    R2,
+    AbsoluteError,
     Accuracy,
     Addition,
     Arrays,
+    AveragePrecision,
+    BalancedAccuracy,
     BitsPerCharacter,
     Blocked,
     ExactMatch,
     Float,
     KFold,
+    LogLoss,
+    MeanAbsoluteError,
     MeanSquaredError,
     Perplexity,
+    RocAuc,
     RootMeanSquaredError,
     Space,
+    StratifiedKFold,
     Text,
     Trainer,
 )
@@ -58,6 +68,42 @@ def test_of_classes_it_is_the_majority_class(tmp_path):
     ]
     baseline = baseline_of(tmp_path, data=data, validation=scheme)
     assert baseline == Baseline("the majority class", pytest.approx(np.mean(expected)))
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "score"),
+    [
+        (F1(), "one class", 2 * 0.1 / 1.1),  # of yes for every row: precision 0.1, recall 1
+        (F1(threshold=0.5), "the majority class", 0.0),
+        (BalancedAccuracy(), "one class", 0.5),
+        (RocAuc(), "class frequencies", 0.5),
+        (AveragePrecision(), "class frequencies", 0.1),
+        (LogLoss(), "class frequencies", -0.1 * np.log(0.1) - 0.9 * np.log(0.9)),
+    ],
+    ids=repr,
+)
+def test_of_a_rare_class_it_is_what_each_metric_makes_of_one_answer(tmp_path, metric, name, score):
+    labels = np.arange(500) % 10 == 0
+    data = Arrays(rng.standard_normal((500, 2)), labels.astype(int), test_size=0.2)
+    model = Space(MLP, hidden=2)
+    baseline = baseline_of(tmp_path, data=data, validation=StratifiedKFold(4), metric=metric, model=model)
+    assert baseline == Baseline(name, pytest.approx(score, abs=2e-3))
+
+
+@pytest.mark.parametrize(("metric", "name"), [(MeanAbsoluteError(), "the median"), (R2(), "the mean")])
+def test_of_numbers_with_outliers_it_is_the_best_number(tmp_path, metric, name):
+    targets = np.where(np.arange(60) % 6 == 0, 100.0, 1.0) + np.arange(60) * 0.01
+    data, scheme = Arrays(X, targets, test_size=0.2), KFold(3)
+    table = data.training()
+    expected = []
+    for train, held_out in folds_of(scheme, table):
+        truth, known = table.y[held_out][:, 0], table.y[train][:, 0]
+        constant = np.full(len(truth), np.median(known) if name == "the median" else known.mean())
+        oracle = mean_absolute_error if name == "the median" else r2_score
+        expected.append(oracle(truth, constant))
+    model = Space(MLP, hidden=4, loss=AbsoluteError)
+    baseline = baseline_of(tmp_path, data=data, validation=scheme, metric=metric, model=model)
+    assert baseline == Baseline(name, pytest.approx(np.mean(expected), rel=1e-5))
 
 
 def test_of_numbers_it_is_the_mean(tmp_path):

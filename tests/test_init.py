@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from searchlab.new_project import create
-from searchlab.new_project.columns import guess_metric, guess_target, read_columns
+from searchlab.new_project.columns import guess_metric, guess_target
 from searchlab.new_project.create import create_project
 from searchlab.runs.project_archive import files_of
 from tests.command_line import error_message, run_cli
@@ -128,7 +128,7 @@ def test_a_table_of_classes(tmp_path):
     result = json.loads(finished.stdout)
     assert (result["target"], result["metric"]) == ("kind", "Accuracy")
     text, sweep = text_of(tmp_path / "mine"), sweep_of(tmp_path / "mine")
-    assert "#   width   whole numbers, 7 distinct" in text
+    assert "#   width   number, 7 distinct" in text
     assert sweep.name == "flowers"
     assert sweep.data.path == str(tmp_path / "flowers.csv")
     assert type(sweep.validation).__name__ == "StratifiedKFold"
@@ -142,7 +142,7 @@ def test_a_table_of_numbers_in_the_project_is_found_from_there(tmp_path):
     (tmp_path / "mine").rename(tmp_path / "moved")
     sweep = sweep_of(tmp_path / "moved")
     assert sweep.data.path == str(tmp_path / "moved" / "data" / "flats.csv")
-    assert (sweep.data.target, sweep.data.ignore, sweep.metric.name) == ("price", "", "rmse")
+    assert (sweep.data.target, sweep.data.drop, sweep.metric.name) == ("price", "", "rmse")
     assert len(sweep.data.training()) == 160
 
 
@@ -151,7 +151,7 @@ def test_a_target_is_named_and_a_delimiter_recognized(tmp_path):
     (tmp_path / name).write_text('"ro\noms";price\n' + "1;2.5\n2;3.5\n3;4.5\n" * 10)
     project = create_project(tmp_path / "mine", str(tmp_path / name), "ro\noms")
     data = sweep_of(tmp_path / "mine").data
-    assert (data.target, data.delimiter, project.source.target_reason) == ("ro\noms", ";", "")
+    assert (data.target, len(data.training()), project.source.target_reason) == ("ro\noms", 24, "")
 
 
 def test_arrays_and_their_key(tmp_path):
@@ -172,7 +172,7 @@ def test_a_text(tmp_path):
     ("name", "content", "options", "said"),
     [
         ("a.csv", "x,y\n1,2\n3\n", (), "line 3"),
-        ("a.csv", "x,y\n1,one\n,two\n", (), "empty"),
+        ("a.csv", "x,y\n1,one\n2,\n3,two\n", (), "empty"),
         ("a.csv", CLASSES, ("--target", "knd"), "'knd'"),
         ("a.csv", "x,y,label\n1,2,3\n4,5,6\n", (), "several columns"),
         ("a.csv", "x,name\n1,Ann\n2,Bea\n3,Cid\n", (), "--target"),
@@ -193,11 +193,8 @@ def test_a_target_needs_data(tmp_path):
 
 
 def test_the_target_is_guessed_by_its_name_or_place(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("Label,x\n1,2.5\n0,3.5\n")
-    assert guess_target(path, read_columns(path, ",")) == ("Label", "by its name")
-    path.write_text("a,x\n1,2\n0,3\n")
-    assert guess_target(path, read_columns(path, ",")) == ("x", "the last column")
+    assert guess_target(tmp_path, ["Label", "x"]) == ("Label", "by its name")
+    assert guess_target(tmp_path, ["a", "x"]) == ("x", "the last column")
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,29 @@
 
 import numpy as np
 import pytest
+from sklearn import model_selection as oracle
 
 from searchlab.data import (
+    Arrays,
     Blocked,
     EveryRow,
     Examples,
     GroupKFold,
     Holdout,
     KFold,
+    Predefined,
     Rows,
     Split,
+    StratifiedGroupKFold,
     StratifiedKFold,
+    TimeSeriesSplit,
     TokenStream,
     Vocabulary,
 )
+from searchlab.data.splits import fold_count
 from searchlab.errors import UserMistake
+from searchlab.replicas import Replicas
+from searchlab.space.fingerprint import to_json_value
 
 
 def rows_with(labels=None, groups=None, rows=None):
@@ -212,3 +220,130 @@ def test_padding_repeats_a_folds_own_rows():
 def test_mistakes_are_reported(make, message):
     with pytest.raises(UserMistake, match=message):
         make()
+
+
+@pytest.mark.parametrize("scheme", [KFold, StratifiedKFold])
+def test_each_repeat_holds_out_every_row_once_and_the_first_is_that_of_no_repeats(scheme):
+    data = rows_with(labels=np.arange(50) % 5)
+    split, single = scheme(4, repeats=3).split(data), scheme(4).split(data)
+    assert split.folds == fold_count(scheme(4, repeats=3)) == 12
+    held_out = [rows_of_fold(split.held_out, fold) for fold in range(12)]
+    assert held_out[:4] == [rows_of_fold(single.held_out, fold) for fold in range(4)]
+    for repeat in range(3):
+        parts = held_out[4 * repeat : 4 * repeat + 4]
+        assert sorted(row for part in parts for row in part) == list(range(50))
+        for fold, part in enumerate(parts):
+            train = rows_of_fold(split.train, 4 * repeat + fold)
+            assert sorted(train + part) == list(range(50))
+    assert len({tuple(sorted(part)) for part in held_out}) == 12
+
+
+def test_a_scheme_without_repeats_keeps_the_fingerprint_of_older_sweeps():
+    assert to_json_value(KFold(5)) == {"kind": "KFold", "folds": 5, "seed": 0}
+    assert to_json_value(KFold(5, repeats=2))["repeats"] == 2
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_stratified_group_folds_keep_groups_whole_and_classes_as_even_as_scikit_learn(folds, seed):
+    generator = np.random.default_rng(seed)
+    groups = np.sort(generator.integers(40, size=400))
+    labels = (generator.random(400) < np.where(groups % 7 == 0, 0.6, 0.1)).astype(int)
+    split = StratifiedGroupKFold(folds, seed=seed).split(rows_with(labels, groups))
+    held_out = [rows_of_fold(split.held_out, fold) for fold in range(folds)]
+    assert sorted(row for part in held_out for row in part) == list(range(400))
+    for fold, part in enumerate(held_out):
+        assert not set(groups[part]) & set(groups[rows_of_fold(split.train, fold)])
+
+    def spread(parts):
+        return np.std([[np.sum(labels[part] == c) / np.sum(labels == c) for c in (0, 1)] for part in parts], axis=0)
+
+    known = oracle.StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    expected = [test for _, test in known.split(groups, labels, groups)]
+    assert spread(held_out).mean() <= spread(expected).mean() + 0.01
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"gap": 3}, {"test_size": 4}, {"max_train_size": 20}, {"test_size": 5, "gap": 2, "max_train_size": 9}],
+    ids=repr,
+)
+@pytest.mark.parametrize(("folds", "rows"), [(2, 20), (3, 50), (5, 101)])
+def test_time_series_folds_are_those_of_scikit_learn(folds, rows, arguments):
+    if arguments.get("test_size", 0) * folds + arguments.get("gap", 0) >= rows:
+        return
+    split = TimeSeriesSplit(folds, **arguments).split(rows_without_labels(rows))
+    known = oracle.TimeSeriesSplit(folds, **arguments)
+    for fold, (train, test) in enumerate(known.split(np.zeros(rows))):
+        assert rows_of_fold(split.train, fold) == train.tolist()
+        assert rows_of_fold(split.held_out, fold) == test.tolist()
+
+
+def test_folds_of_a_time_series_make_as_many_steps_and_read_all_their_rows():
+    data = Examples(np.arange(60, dtype=np.float32)[:, None], np.arange(60.0, dtype=np.float32)[:, None], 1)
+    split = TimeSeriesSplit(4).split(data)
+    assert split.epoch_rows == max(split.train.counts) == 48
+    assert data.steps_per_epoch(split, 8) == 6
+    seen = np.concatenate([b.x[..., 0] for b in data.training_batches(split, Replicas(range(4)), 8)], axis=1)
+    for fold in range(4):
+        rows, times = np.unique(seen[fold], return_counts=True)
+        assert rows.tolist() == rows_of_fold(split.train, fold), "it sees its own rows, all of them"
+        assert times.max() - times.min() <= 1
+    alone = split[np.array([1])]
+    own = np.concatenate([b.x[..., 0] for b in data.training_batches(alone, Replicas([1]), 8)], axis=1)
+    assert (own[0] == seen[1]).all(), "the same alone and side by side"
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: TimeSeriesSplit(1), "at least 2 folds"),
+        (lambda: TimeSeriesSplit(3, gap=-1), "gap"),
+        (lambda: TimeSeriesSplit(3, test_size=0), "test_size"),
+        (lambda: TimeSeriesSplit(5).split(rows_without_labels(4)), "at least 6 training rows, and there are 4"),
+        (lambda: TimeSeriesSplit(2).split(stream(30)), "Blocked"),
+        (lambda: KFold(5, repeats=0), "repeats"),
+        (lambda: StratifiedGroupKFold(2).split(rows_with([0, 0, 1, 1])), "needs groups"),
+        (lambda: StratifiedGroupKFold(2).split(rows_with(groups=[0, 0, 1, 1])), "class labels"),
+    ],
+)
+def test_wrong_arguments_of_splits_are_a_user_mistake(build, message):
+    with pytest.raises(UserMistake, match=message):
+        build()
+
+
+@pytest.mark.parametrize("scheme", [StratifiedKFold(3), StratifiedGroupKFold(3)])
+def test_a_class_that_is_rarer_than_the_folds_is_named_by_its_word(scheme):
+    labels = np.array([0] * 8 + [1] * 2)
+    data = Examples(np.ones((10, 1), np.float32), labels, 2, target_names=("no", "yes"), groups=np.arange(10))
+    with pytest.raises(UserMistake, match="class 'yes' has 2"):
+        scheme.split(data)
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_predefined_folds_are_those_of_scikit_learn_also_after_test_rows_are_drawn(kind):
+    folds = np.random.default_rng(0).integers(-1, 3, size=60)
+    data = Arrays(np.arange(60.0)[:, None], np.arange(60) % 2, columns={"fold": folds.astype(kind)}, standardize=False)
+    training = data.training().to("cpu")
+    own = folds[training.x[:, 0].astype(int)]
+    split = Predefined("fold", folds=3).split(training)
+    for fold, (train, test) in enumerate(oracle.PredefinedSplit(own).split()):
+        assert sorted(rows_of_fold(split.train, fold)) == train.tolist()
+        assert rows_of_fold(split.held_out, fold) == test.tolist()
+    taken = training.take(np.arange(10))
+    assert taken.columns["fold"].tolist() == training.columns["fold"][:10].tolist()
+    assert data == Arrays(
+        np.arange(60.0)[:, None], np.arange(60) % 2, columns={"fold": folds.astype(kind)}, standardize=False
+    )
+
+
+def test_a_predefined_column_that_does_not_fit_is_a_user_mistake():
+    data = Arrays(np.ones((10, 1)), np.arange(10) % 2, columns={"fold": np.arange(10) % 3})
+    with pytest.raises(UserMistake, match="say folds=3"):
+        Predefined("fold").split(data.training())
+    with pytest.raises(UserMistake, match="it has 'fold'"):
+        Predefined("part").split(data.training())
+    with pytest.raises(UserMistake, match="columns="):
+        Predefined("part").split(rows_without_labels(5))
+    with pytest.raises(UserMistake, match="one number or text for each of 10 rows"):
+        Arrays(np.ones((10, 1)), np.arange(10) % 2, columns={"fold": np.arange(9)})

@@ -73,7 +73,7 @@ def test_confusion_matrix_without_errors_and_without_rows():
 
 def test_most_confident_errors_come_first():
     labels, scores = np.array([0, 1, 2, 0, 1]), scores_for([0, 2, 1, 1, 0], [0.99, 0.6, 0.9, 0.7, 0.9])
-    assert most_confident_errors(labels, softmax(scores)).tolist() == [2, 4, 3, 1]
+    assert most_confident_errors(labels, softmax(scores), scores.argmax(axis=1)).tolist() == [2, 4, 3, 1]
     x = np.random.default_rng(0).random((5, 12))
     figure = plot_misclassified_images(Predictions(x, labels, scores, (3, 4)), limit=3)
     assert texts(figure)[:3] == ["2 → 1  0.90", "1 → 0  0.90", "0 → 1  0.70"]

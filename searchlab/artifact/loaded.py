@@ -21,7 +21,7 @@ from searchlab.data.table.columns import Column
 from searchlab.data.table.encoding import TableEncoding
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
-from searchlab.nn.class_probabilities import softmax
+from searchlab.nn.class_probabilities import decide, softmax
 from searchlab.nn.ensemble import Ensemble
 from searchlab.nn.generation import generate
 from searchlab.nn.module import Model
@@ -136,6 +136,8 @@ class Artifact:
     def classify(self, x: Any) -> Array:
         """Return the class of each input (B,): its name, or its number where classes have no names.
 
+        It is the likeliest class, or of two classes by the threshold that the search has chosen.
+
         Args:
             x: Inputs, as for `predict`.
 
@@ -143,8 +145,22 @@ class Artifact:
             UserMistake: When the artifact does not classify rows, or the inputs are not what it takes.
         """
         names = self._require_classes()
-        classes: Array = self.predict(x).argmax(axis=1)
+        classes = self.decide(self.probabilities(x))
         return np.array(names)[classes] if names else classes
+
+    def decide(self, probabilities: Array) -> Array:
+        """Return the number of the predicted class (B,): the likeliest one, or of two classes by the threshold.
+
+        Args:
+            probabilities: What `probabilities` returns, (B, classes).
+        """
+        return decide(probabilities, self.threshold)
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of class 1 from which on a row of two classes is in it; None: the likeliest is predicted."""
+        entry = self.manifest.get("threshold")
+        return float(entry["probability"]) if entry else None
 
     @property
     def class_names(self) -> list[str]:

@@ -12,8 +12,9 @@ from searchlab.errors import UserMistake
 def prediction_table(saved: Artifact, x: Any, *, probabilities: bool = False) -> tuple[list[str], list[list[Any]]]:
     """Return the header and the rows of a table of predictions, a row for each input.
 
-    Of a classifier, the columns are the likeliest class and its probability, or the class and the probability of every
-    class. Of a regression, they are the targets.
+    Of a classifier, the columns are the predicted class and its probability, or the class and the probability of every
+    class. It is the likeliest class, or of two classes by the threshold of the artifact. Of a regression, they are the
+    targets.
 
     Args:
         saved: The artifact, of rows.
@@ -31,11 +32,11 @@ def prediction_table(saved: Artifact, x: Any, *, probabilities: bool = False) ->
         return target_names(targets, values.shape[1]), values.tolist()
     shares = saved.probabilities(x)
     names: Sequence[Any] = saved.class_names or list(range(shares.shape[1]))
-    likeliest = shares.argmax(axis=1)
+    classes = saved.decide(shares).tolist()
     if probabilities:
-        rows = [[names[c], *row] for c, row in zip(likeliest, shares.tolist(), strict=True)]
+        rows = [[names[c], *row] for c, row in zip(classes, shares.tolist(), strict=True)]
         return ["class", *map(str, names)], rows
-    return ["class", "probability"], [[names[c], row[c]] for c, row in zip(likeliest, shares.tolist(), strict=True)]
+    return ["class", "probability"], [[names[c], row[c]] for c, row in zip(classes, shares.tolist(), strict=True)]
 
 
 def target_names(targets: dict[str, Any], count: int) -> list[str]:

@@ -60,7 +60,9 @@ def count_structures(sweep: Sweep) -> int | None:
 
 
 def _print(output: Output, sweep: Sweep, facts: Mapping[str, Any]) -> None:
-    console, folds = output.console, count(sweep.validation.folds, "fold")
+    from searchlab.data.splits import fold_count
+
+    console, folds = output.console, count(fold_count(sweep.validation), "fold")
     console.print(f"[bold]{sweep.name}[/bold]: {count(facts['trials'], 'trial')} with {folds} each")
     metrics = ", ".join(f"{metric.name} ({metric.goal})" for metric in sweep.metrics)
     console.print(f"data {sweep.data}, validation {sweep.validation}, metric {metrics}")

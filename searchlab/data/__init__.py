@@ -11,7 +11,7 @@ from searchlab.data.arrays import Arrays
 from searchlab.data.augmentation import Augmentation, GaussianNoise, Shift
 from searchlab.data.batch import Batch
 from searchlab.data.context_windows import ContextWindows
-from searchlab.data.cross_validation import Blocked, GroupKFold, KFold, StratifiedKFold
+from searchlab.data.cross_validation import Blocked, GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 from searchlab.data.csv_file import Csv
 from searchlab.data.dataset import Dataset
 from searchlab.data.dates import Dates
@@ -26,6 +26,7 @@ from searchlab.data.mnist import Mnist
 from searchlab.data.npz import Npz
 from searchlab.data.pairs import Pairs
 from searchlab.data.penn_treebank import PennTreebank
+from searchlab.data.predefined import Predefined
 from searchlab.data.random_affine import RandomAffine
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat, SequencePairs
@@ -33,6 +34,7 @@ from searchlab.data.spiral import Spiral
 from searchlab.data.splits import Rows, Split, Splittable, Validation
 from searchlab.data.standardize import Standardized
 from searchlab.data.text import Text
+from searchlab.data.time_series import TimeSeriesSplit
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.data.word_contexts import WordContexts
@@ -62,6 +64,7 @@ __all__ = [
     "Npz",
     "Pairs",
     "PennTreebank",
+    "Predefined",
     "RandomAffine",
     "Rows",
     "Scaling",
@@ -72,8 +75,10 @@ __all__ = [
     "Split",
     "Splittable",
     "Standardized",
+    "StratifiedGroupKFold",
     "StratifiedKFold",
     "Text",
+    "TimeSeriesSplit",
     "TokenStream",
     "Validation",
     "Vocabulary",

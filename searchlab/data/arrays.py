@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from searchlab.data.array_validation import (
 )
 from searchlab.data.examples import Examples
 from searchlab.data.image_shape import ImageShape
+from searchlab.data.splits import LATER
 from searchlab.data.train_test_split import draw_test_rows
 from searchlab.errors import UserMistake
 from searchlab.wording import count
@@ -50,6 +52,7 @@ class Arrays:
             each row of several numbers is a distribution, as the cross-entropy losses need.
         image_shape: (height, width) or (height, width, channels) where rows of shape (F,) are images; default None.
         seed: Seed of the draw of test rows, default 0.
+        columns: Columns (N,) that are no inputs, by name, which `Predefined` reads; default none.
 
     Raises:
         UserMistake: When the arrays do not fit together, or no rows would be left to train on.
@@ -78,6 +81,7 @@ class Arrays:
     standardize_targets: bool | None = None
     image_shape: ImageShape | None = None
     seed: int = 0
+    columns: Mapping[str, Array] | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not 0.0 < self.test_size < 1.0:
@@ -87,14 +91,18 @@ class Arrays:
         self._validate_pair("x", "y")
         if self.groups is not None:
             object.__setattr__(self, "groups", validate_groups(self.groups, len(self.x)))
+        if self.columns is not None:
+            object.__setattr__(
+                self, "columns", {n: _validate_column(v, n, len(self.x)) for n, v in self.columns.items()}
+            )
         if (self.x_test is None) != (self.y_test is None):
             raise UserMistake("x_test and y_test must be given together.")
         if self.x_test is not None and self.y_test is not None:
             self._validate_pair("x_test", "y_test")
             _require_same_features(self.x, self.x_test)
-        for field, kind in (("target_names", str), ("feature_names", str), ("image_shape", int)):
-            if (value := getattr(self, field)) is not None:
-                object.__setattr__(self, field, tuple(kind(item) for item in value))
+        for name, kind in (("target_names", str), ("feature_names", str), ("image_shape", int)):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, tuple(kind(item) for item in value))
         self._validate_targets()
         self._validate_feature_names()
         self._validate_image_shape()
@@ -120,7 +128,7 @@ class Arrays:
         classes, target_names = _classes_of(self.y), self.target_names
         if classes is not None and target_names is None:
             target_names = tuple(str(label) for label in classes)
-        return Examples(
+        examples = Examples(
             as_rows(x[rows], precise_float_type(self.x) if self.standardize else np.float32),
             self._encoded_targets(y, classes, y_name)[rows],
             _output_count(self.y, classes),
@@ -131,6 +139,9 @@ class Arrays:
             standardize=self.standardize,
             standardize_targets=self._standardizes_targets(classes),
         )
+        if x is self.x:  # test rows of the user's own have no such columns
+            examples.columns = {name: values[rows] for name, values in (self.columns or {}).items()}
+        return examples
 
     def test_rows(self) -> Array:
         """Return which rows of x are test rows, booleans (N,): none where test rows are given."""
@@ -142,13 +153,13 @@ class Arrays:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Arrays):
             return NotImplemented
-        return all(_is_equal(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return all(_is_equal(getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
 
     def __hash__(self) -> int:
         return hash(repr(self))
 
     def __repr__(self) -> str:
-        values = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
+        values = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
         arguments = [
             f"{name}={value.shape} {value.dtype}" if isinstance(value, np.ndarray) else f"{name}={value!r}"
             for name, value, default in values
@@ -252,7 +263,18 @@ def _require_same_features(x: Array, x_test: Array) -> None:
         raise UserMistake(f"x has {count(features, 'feature')} and x_test has {test_features}.")
 
 
+def _validate_column(values: Any, name: str, rows: int) -> Array:
+    """Return a column that is no input as a read-only copy (N,); raise UserMistake where it is not one value a row."""
+    column: Array = np.array(values)
+    if column.shape != (rows,) or column.dtype.kind == "O":
+        raise UserMistake(f"the column {name!r} must have one number or text for each of {count(rows, 'row')}.")
+    column.setflags(write=False)
+    return column
+
+
 def _is_equal(left: Any, right: Any) -> bool:
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_is_equal(left[name], right[name]) for name in left)
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
         return left.dtype == right.dtype and np.array_equal(left, right)
     return type(left) is type(right) and bool(left == right)

@@ -35,6 +35,10 @@ class Examples(ShuffledRows):
         standardize_targets: Whether each replica trains on numbers to predict with the mean and scale of its own
             training rows taken out; default False.
 
+    Attributes:
+        columns: Columns (N,) that are no inputs, by name, on the host: a validation scheme may read them. Empty at
+            first.
+
     Raises:
         ValueError: When x, y and groups differ in length, groups are not whole numbers, or targets to standardize are
             classes.
@@ -69,6 +73,7 @@ class Examples(ShuffledRows):
         self.x, self.y, self.outputs = x, y, outputs
         self.standardize_targets, self.feature_names = standardize_targets, feature_names
         self.image_shape, self.target_names, self.standardize = image_shape, target_names, standardize
+        self.columns: dict[str, Array] = {}
         self._groups = None if groups is None else to_host(groups)
         # by the name of the array and the training rows: all trials of a sweep share folds
         self._moments: dict[tuple[str, bytes], tuple[Array, Array]] = {}
@@ -93,12 +98,16 @@ class Examples(ShuffledRows):
 
     def to(self, device: Device) -> Examples:
         """Return the same rows on the device."""
-        return self._with(to_device(self.x, device), to_device(self.y, device), self._groups)
+        moved = self._with(to_device(self.x, device), to_device(self.y, device), self._groups)
+        moved.columns = self.columns
+        return moved
 
     def take(self, rows: Array) -> Examples:
         """Return these rows only: row numbers (n,), on the host."""
         groups = None if self._groups is None else self._groups[rows]
-        return self._with(select_rows(self.x, rows), select_rows(self.y, rows), groups)
+        taken = self._with(select_rows(self.x, rows), select_rows(self.y, rows), groups)
+        taken.columns = {name: values[rows] for name, values in self.columns.items()}
+        return taken
 
     def fitted(self, split: Split) -> LoadedDataset:
         """Return these rows; standardized by the training rows of each replica where that is asked for."""

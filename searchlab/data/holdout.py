@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from searchlab.data.cross_validation import shuffled_by_group
+from searchlab.data.shuffles import shuffled_by_group
 from searchlab.data.splits import Split, Splittable
 from searchlab.errors import UserMistake
 

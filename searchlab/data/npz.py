@@ -11,6 +11,7 @@ from typing import Any
 from searchlab.data.arrays import Arrays
 from searchlab.data.data_folder import find_file
 from searchlab.data.examples import Examples
+from searchlab.data.image_shape import ImageShape
 from searchlab.data.npz_file import load_npz
 from searchlab.errors import UserMistake
 

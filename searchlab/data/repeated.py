@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from searchlab.data.splits import Split, Splittable, Validation
+from searchlab.data.splits import Split, Splittable, Validation, fold_count
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Repeated:
 
     Args:
         validation: The scheme with K folds.
-        repeats: Number S of copies of each fold, so that there are S K folds: first all folds, then all of them again.
+        copies: Number S of copies of each fold, so that there are S K folds: first all folds, then all of them again.
 
     Example:
         >>> from searchlab.data import KFold, Spiral
@@ -26,14 +26,14 @@ class Repeated:
     """
 
     validation: Validation
-    repeats: int
+    copies: int
 
     @property
     def folds(self) -> int:
         """S K."""
-        return self.validation.folds * self.repeats
+        return fold_count(self.validation) * self.copies
 
     def split(self, data: Splittable) -> Split:
         """Return the split with every fold repeated."""
         split = self.validation.split(data)
-        return split[np.tile(np.arange(split.folds), self.repeats)]
+        return split[np.tile(np.arange(split.folds), self.copies)]

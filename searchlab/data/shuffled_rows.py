@@ -74,12 +74,12 @@ class ShuffledRows(ABC):
         return None
 
     def steps_per_epoch(self, split: Split, batch_size: int) -> int:
-        """Return how many full batches the smallest fold has."""
-        return split.min_train_rows // min(batch_size, split.min_train_rows)
+        """Return how many full batches an epoch has, by the rows that every fold reads."""
+        return split.epoch_rows // min(batch_size, split.epoch_rows)
 
     def training_batches(self, split: Split, replicas: Replicas, batch_size: int) -> Iterator[Batch]:
-        """Yield as many full batches as the smallest fold has, each replica's rows shuffled by its own seed."""
-        size, steps = min(batch_size, split.min_train_rows), self.steps_per_epoch(split, batch_size)
+        """Yield the full batches of an epoch, each replica's rows shuffled by its own seed."""
+        size, steps = min(batch_size, split.epoch_rows), self.steps_per_epoch(split, batch_size)
         order = replicas.permutations(split.train.counts, steps * size)  # (R, steps * size)
         rows = to_device(np.take_along_axis(split.train.index, order, axis=1), replicas.device)
         for start in range(0, steps * size, size):

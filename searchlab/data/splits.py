@@ -9,6 +9,8 @@ import numpy as np
 
 from searchlab.backend import Array
 
+LATER = {"later": True}  # metadata of a field that was added later: at its default it changes no fingerprint
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -51,14 +53,16 @@ class Rows:
 class Split:
     """The rows to train on and the rows held out, for each of K folds.
 
-    An epoch has as many batches as fit in `min_train_rows`, so that folds of unequal size advance together and a fold
-    trains alike alone and fused with others. Larger folds leave out other rows in each epoch. Indexing with fold
+    An epoch has as many batches as fit in `epoch_rows`, so that folds of unequal size advance together and a fold
+    trains alike alone and fused with others. Larger folds leave out other rows in each epoch, and smaller ones begin
+    anew, in another order. Indexing with fold
     numbers (R,) gives the split of R replicas that train on these folds.
 
     Args:
         train: The rows to train on: index (K, width), counts (K,).
         held_out: The rows to validate on: index (K, width), counts (K,).
         min_train_rows: The number of training rows of the smallest fold.
+        epoch_rows: The number of training rows that every fold reads in an epoch; default `min_train_rows`.
 
     Example:
         >>> import numpy as np
@@ -73,11 +77,23 @@ class Split:
     train: Rows
     held_out: Rows
     min_train_rows: int
+    epoch_rows: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.epoch_rows:
+            object.__setattr__(self, "epoch_rows", self.min_train_rows)
 
     @classmethod
-    def from_folds(cls, train: list[Array], held_out: list[Array]) -> Split:
-        """Return the split of one array of row numbers (n,) per fold on each side."""
-        return cls(Rows.from_folds(train), Rows.from_folds(held_out), min(len(rows) for rows in train))
+    def from_folds(cls, train: list[Array], held_out: list[Array], *, epoch_rows: int = 0) -> Split:
+        """Return the split of one array of row numbers (n,) per fold on each side.
+
+        Args:
+            train: Rows to train on, by fold.
+            held_out: Rows to validate on, by fold.
+            epoch_rows: Number of rows that every fold reads in an epoch; default 0, as many as the smallest has.
+        """
+        smallest = min(len(rows) for rows in train)
+        return cls(Rows.from_folds(train), Rows.from_folds(held_out), smallest, epoch_rows)
 
     @property
     def folds(self) -> int:
@@ -85,7 +101,7 @@ class Split:
         return len(self.train.counts)
 
     def __getitem__(self, folds: Array) -> Split:
-        return Split(self.train[folds], self.held_out[folds], self.min_train_rows)
+        return Split(self.train[folds], self.held_out[folds], self.min_train_rows, self.epoch_rows)
 
 
 class Splittable(Protocol):
@@ -117,11 +133,24 @@ class Splittable(Protocol):
         """The row numbers (n,) of the validation part that the publisher of the data defines; None if there is none."""
 
 
+def fold_count(validation: Validation) -> int:
+    """Return the number of folds of a scheme, those of all its repeats together.
+
+    Example:
+        >>> from searchlab.data import Holdout, KFold
+        >>> from searchlab.data.splits import fold_count
+        >>> fold_count(KFold(5, repeats=3)), fold_count(Holdout())
+        (15, 1)
+    """
+    return validation.folds * int(getattr(validation, "repeats", 1))
+
+
 class Validation(Protocol):
     """A validation scheme: how training rows are cut into rows to train on and rows to validate on.
 
-    `KFold`, `StratifiedKFold`, `GroupKFold`, `Blocked` and `Holdout` are validation schemes. A custom one needs
-    `folds` and `split`; it never sees test rows.
+    `KFold`, `StratifiedKFold`, `GroupKFold`, `StratifiedGroupKFold`, `TimeSeriesSplit`, `Blocked`, `Predefined` and
+    `Holdout` are validation schemes. A custom one needs `folds` and `split`; it never sees test rows. One that repeats
+    its folds with other shuffles also has `repeats`, and its split has `folds` times `repeats` folds.
 
     Example:
         >>> import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.cross_validation import shuffled_by_class
+from searchlab.data.shuffles import shuffled_by_class
 from searchlab.errors import UserMistake
 from searchlab.wording import count
 

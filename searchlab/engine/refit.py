@@ -14,6 +14,7 @@ from searchlab.data.loaded import LoadedDataset
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.engine.text_samples import write_sample
 from searchlab.fusion.groups import build_trainer
+from searchlab.metrics.decisions import deciding_metric
 from searchlab.optim.replayed_schedule import ReplayedSchedule, is_adaptive
 from searchlab.replicas import Replicas
 from searchlab.runs.job import Job
@@ -37,6 +38,8 @@ class RefitState:
         texts: What a language model, or a model of pairs of sequences, wrote after each epoch.
         failure: Why training diverged; None where it did not.
         layers: Gradients and outputs of each layer by epoch; None where they were not measured.
+        threshold: The probability from which on a row of two classes is in class 1; None where the likeliest class is
+            predicted.
         trainer: The trainer itself, where it was trained in this process.
     """
 
@@ -44,6 +47,7 @@ class RefitState:
     texts: tuple[str, ...] = ()
     failure: str | None = None
     layers: LayerStatistics | None = None
+    threshold: float | None = None
     trainer: Trainer | None = field(default=None, repr=False, compare=False)
 
     def without_trainer(self) -> RefitState:
@@ -77,7 +81,9 @@ def refit_locally(job: Job, trial: TrialRecord, device: Device, *, measures_laye
             sample = None if is_ensemble(job) else write_sample(trainer.model, data, seed)
             if sample is not None:
                 texts.append(sample)
-    return RefitState(trainer.state(), tuple(texts), layers=probe.statistics if probe else None, trainer=trainer)
+        threshold = _choose_threshold(job, trial, trainer, data, device)
+    layers = probe.statistics if probe else None
+    return RefitState(trainer.state(), tuple(texts), layers=layers, threshold=threshold, trainer=trainer)
 
 
 def restore_trainer(refit: RefitState, job: Job, trial: TrialRecord, device: Device) -> Trainer:
@@ -122,14 +128,35 @@ def replayed_schedule(job: Job, trial: TrialRecord) -> ReplayedSchedule | None:
     return ReplayedSchedule(schedule, -scores if job.sweep.primary_metric.goal == "max" else scores)
 
 
-def _new_trainer(job: Job, trial: TrialRecord, data: LoadedDataset, device: Device) -> Trainer:
-    """Return a trainer of this trial that has trained no epoch: one replica that sees every row, or one per fold.
+def _choose_threshold(
+    job: Job, trial: TrialRecord, trainer: Trainer, data: LoadedDataset, device: Device
+) -> float | None:
+    """Return the threshold of the network, chosen on the held-out rows of all folds; None where it needs none.
 
-    The networks of folds have the seed of the search, so they become those of the search.
+    The network of a refit has no held-out rows, so the networks of the trial's folds are trained again: they are those
+    of the search, which were scored on these rows.
     """
+    metric = deciding_metric(job.sweep.metrics)
+    if metric is None or data.labels is None or data.sizes[-1] != 2:
+        return None
+    if metric.threshold == "best" and not is_ensemble(job):
+        trainer = _fold_trainer(job, trial, data, device)
+        for _ in range(trial.epoch or 0):
+            trainer.advance()
+    with np.errstate(all="ignore"):
+        return metric.choose_threshold(trainer.model, trainer.data.scoring_batches(trainer.split.held_out))
+
+
+def _fold_trainer(job: Job, trial: TrialRecord, data: LoadedDataset, device: Device) -> Trainer:
+    """Return a trainer of the trial's folds with the seed of the search, so that they become those of the search."""
+    split = job.sweep.validation.split(data)
+    return build_trainer(job.sweep, [trial.parameters], data, split, job.config.seed, device)
+
+
+def _new_trainer(job: Job, trial: TrialRecord, data: LoadedDataset, device: Device) -> Trainer:
+    """Return a trainer of this trial that has trained no epoch: one replica that sees every row, or one per fold."""
     if is_ensemble(job):
-        split = job.sweep.validation.split(data)
-        return build_trainer(job.sweep, [trial.parameters], data, split, job.config.seed, device)
+        return _fold_trainer(job, trial, data, device)
     seed = job.config.seed ^ REFIT_SEED
     trainer = build_trainer(job.sweep, [trial.parameters], data, EveryRow().split(data), seed, device)
     trainer.schedule = replayed_schedule(job, trial) or trainer.schedule

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Device
+from searchlab.data.splits import fold_count
 from searchlab.data.training_rows import TrainingRows
 from searchlab.engine.memory_limits import available_cores, default_workers, validate_memory, worker_memory
 from searchlab.errors import UserMistake
@@ -164,7 +165,7 @@ def _simulation_config(
         kinds,
         trials=trials,
         workers=workers,
-        folds=sweep.validation.folds,
+        folds=fold_count(sweep.validation),
         slowdown=estimates.slowdown,
         cores_are_busy=workers >= available_cores(),
         fuse=fuse,

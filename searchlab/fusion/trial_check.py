@@ -7,7 +7,9 @@ from itertools import islice
 
 import numpy as np
 
+from searchlab.data.class_names import class_word
 from searchlab.data.loaded import LoadedDataset
+from searchlab.data.splits import Split
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.covering_points import covering_points
 from searchlab.fusion.groups import build_trainer
@@ -34,7 +36,9 @@ def validate_trials(sweep: Sweep, data: LoadedDataset) -> None:
         UserMistake: When a part refuses its arguments, the data or another part, or raises an exception; the message
             has its sentence, the place in the user's code, and the trial's values.
     """
-    split = sweep.validation.split(data)[np.zeros(1, dtype=np.int64)]
+    every = sweep.validation.split(data)
+    _require_every_class(sweep, data, every)
+    split = every[np.zeros(1, dtype=np.int64)]
     if isinstance(sweep.winner, FoldEnsemble):
         average_of(next(iter(data.scoring_batches(split.held_out))))
     constraint, trained = ConstraintChecker(sweep, lambda: data), set[Hashable]()
@@ -51,6 +55,21 @@ def validate_trials(sweep: Sweep, data: LoadedDataset) -> None:
             continue
         except Exception as error:
             raise UserMistake(f"{error_sentence(error).rstrip('.')}{_trial(point)}.") from error
+
+
+def _require_every_class(sweep: Sweep, data: LoadedDataset, split: Split) -> None:
+    """Raise UserMistake where a metric needs held-out rows of every class, and a fold holds out none of one."""
+    metric = next((metric for metric in sweep.metrics if getattr(metric, "needs_every_class", False)), None)
+    if metric is None or data.labels is None:
+        return
+    for fold, (rows, size) in enumerate(zip(split.held_out.index, split.held_out.counts, strict=True)):
+        missing = np.setdiff1d(np.arange(data.sizes[-1]), data.labels[rows[:size]])
+        if len(missing):
+            word = class_word(data, int(missing[0]))
+            raise UserMistake(
+                f"{type(metric).__name__} needs held-out rows of every class, and fold {fold} of {sweep.validation} "
+                f"has none of class {word}; use StratifiedKFold, or fewer folds."
+            )
 
 
 def _train_one_step(trainer: Trainer) -> None:

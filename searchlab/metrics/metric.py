@@ -22,18 +22,18 @@ class Metric(Protocol):
         >>> import numpy as np
         >>> from searchlab.testing import check_metric
         >>> @dataclass(frozen=True)
-        ... class MeanAbsoluteError:
-        ...     name: str = "mae"
+        ... class MaxError:
+        ...     name: str = "max error"
         ...     goal: str = "min"
         ...
         ...     def measure(self, model, batches):
-        ...         total = count = 0.0
+        ...         largest = 0.0
         ...         for batch in batches:
-        ...             error = abs(model.predict(batch)[0] - batch.y).mean(axis=-1)  # (R, B)
+        ...             error = abs(model.predict(batch)[0] - batch.y).max(axis=-1)  # (R, B)
         ...             weight = np.ones_like(error) if batch.weight is None else batch.weight
-        ...             total, count = total + (error * weight).sum(axis=1), count + weight.sum(axis=1)
-        ...         return total / count
-        >>> check_metric(MeanAbsoluteError(), labels=False)
+        ...             largest = np.maximum(largest, (error * weight).max(axis=1))
+        ...         return largest
+        >>> check_metric(MaxError(), labels=False)
     """
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from pathlib import Path
 
-from searchlab.data.table.loading import ColumnReport
+from searchlab.data.table.cell_text import parse_number
 from searchlab.errors import UserMistake
 
 TARGET_NAMES = {"target", "label", "class", "y", "outcome", "response"}  # of columns, in letters of either case
@@ -28,18 +28,19 @@ def guess_target(path: Path, names: Sequence[str]) -> tuple[str, str]:
     return (named[0], "by its name") if named else (names[-1], "the last column")
 
 
-def validate_guess(path: Path, column: ColumnReport) -> None:
+def validate_guess(path: Path, name: str, cells: Sequence[str]) -> None:
     """Raise UserMistake where the last column of a table is probably not to be predicted.
 
     Args:
         path: The file.
-        column: The last column, as the target.
+        name: The name of its last column.
+        cells: The cells of this column.
     """
-    rows = column.distinct + column.missing  # at least so many
-    is_text = "classes" in column.becomes and 2 * column.distinct > rows and column.distinct > 2
-    if column.distinct < 2 or column.missing or is_text:
+    distinct = {cell for cell in cells if cell}
+    is_text = 2 * len(distinct) > len(cells) and all(parse_number(cell) is None for cell in distinct)
+    if len(distinct) < 2 or is_text:
         raise UserMistake(
-            f"no column of {path} is called {', '.join(sorted(TARGET_NAMES))}, and its last one, {column.name!r}, is "
+            f"no column of {path} is called {', '.join(sorted(TARGET_NAMES))}, and its last one, {name!r}, is "
             "probably not the target; name the column to predict by --target."
         )
 

@@ -15,8 +15,9 @@ from searchlab.data import Csv, Npz, Text
 from searchlab.data.data_folder import find_file
 from searchlab.data.examples import Examples
 from searchlab.data.table.cell_text import NAMELESS
-from searchlab.data.table.loading import ColumnReport
+from searchlab.data.table.recognition import ColumnReport
 from searchlab.data.table.reading import read_table
+from searchlab.data.table.target import as_texts
 from searchlab.data.table.text_format import ending_of
 from searchlab.errors import UserMistake
 from searchlab.new_project.columns import guess_metric, guess_target, validate_guess
@@ -102,14 +103,15 @@ class DataSource:
 
     @classmethod
     def _of_table(cls, file: Path, target: str | None) -> DataSource:
-        names = list(read_table(file).columns)
+        table = read_table(file)
+        names = list(table.columns)
         nameless = [name for name in names if NAMELESS.fullmatch(name)]
         guessed, reason = (target, "") if target else guess_target(file, names)
-        options = {"target": guessed, **({"drop": ""} if nameless else {})}
-        data = Csv(str(file), **options)
-        columns = data.describe_columns().columns
         if reason and guessed == names[-1]:
-            validate_guess(file, columns[-1])
+            validate_guess(file, guessed, as_texts(table[guessed]))
+        options = {"target": guessed, **({"drop": ""} if nameless else {})}
+        data = Csv(str(file), target=guessed, drop="" if nameless else ())
+        columns = data.describe_columns().columns
         return cls._of_examples(file, data.training(), "Csv", options, guessed, reason, columns)
 
     @classmethod

@@ -9,6 +9,7 @@ from searchlab.nn.bidirectional import Bidirectional
 from searchlab.nn.decoding import Decoded, beam_search
 from searchlab.nn.dropout import Dropout
 from searchlab.nn.embedding import Embedding
+from searchlab.nn.error_losses import AbsoluteError, Huber
 from searchlab.nn.fitted_model import FittedModel
 from searchlab.nn.gru import GRU
 from searchlab.nn.initializers import (
@@ -39,6 +40,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AbsoluteError",
     "Affine",
     "Array",
     "Attention",
@@ -50,6 +52,7 @@ __all__ = [
     "Embedding",
     "FittedModel",
     "Gelu",
+    "Huber",
     "Initializer",
     "KeysValues",
     "Layer",

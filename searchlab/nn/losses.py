@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,15 +26,20 @@ class Loss(Module, ABC):
     Example:
         >>> import numpy as np
         >>> from searchlab.nn import Loss, Replicas
-        >>> class MeanAbsoluteError(Loss):
+        >>> class LogCosh(Loss):
         ...     def forward(self, outputs, targets):
         ...         self._error = outputs - targets
-        ...         return abs(self._error).mean(axis=(1, 2))
+        ...         return np.log(np.cosh(self._error)).mean(axis=(1, 2))
         ...     def backward(self):
-        ...         return np.sign(self._error) / self._error[0].size
-        >>> MeanAbsoluteError(Replicas([1])).forward(np.array([[[1.0], [4.0]]]), np.zeros((1, 2, 1))).tolist()
-        [2.5]
+        ...         return np.tanh(self._error) / self._error[0].size
+        >>> LogCosh(Replicas([1])).forward(np.array([[[1.0], [4.0]]]), np.zeros((1, 2, 1))).round(3).tolist()
+        [1.87]
     """
+
+    takes_class_weight: ClassVar[bool] = False
+    """Whether `forward` and `backward` weigh rows by `class_weight`; the losses of this package do."""
+    class_weight: Array | None = None
+    """Weights (R, O) of the classes: `Trainer(class_weight=...)` sets them while it makes a training step."""
 
     def __init__(self, replicas: Replicas) -> None:
         self._row_starts: Array | None = None  # (R N,): where each row of the flat outputs starts, cached between steps
@@ -65,6 +71,28 @@ class Loss(Module, ABC):
         positions: Array = self._row_starts + labels.reshape(-1)
         return positions
 
+    def _set_row_weights(self, matrices: Array, targets: Array) -> None:
+        """Keep the weight of each label's class (R, N, 1) for the backward pass; None where rows are not weighed."""
+        self._row_weights: Array | None = None
+        if self.class_weight is not None and targets.ndim < len(self._shape):
+            labels = targets.reshape(len(matrices), -1)
+            self._row_weights = xp_of(matrices).take_along_axis(self.class_weight, labels, axis=1)[..., None]
+
+    def _mean_losses(self, losses: Array, outputs: int = 1) -> Array:
+        """Return the mean (R,) of losses (R, N, 1), each of which is a sum over this many outputs."""
+        weighted = losses if self._row_weights is None else losses * self._row_weights
+        means: Array = column_sums(weighted).reshape(-1)
+        means *= 1.0 / (losses.shape[1] * outputs)
+        return means
+
+    def _mean_gradient(self, gradient: Array, outputs: int = 1, *, scale: float = 1.0) -> Array:
+        """Return `scale` times the gradient (R, N, O) of the sum of all losses as that of their mean, (R, ..., O)."""
+        gradient *= scale / (gradient.shape[1] * outputs)
+        if self._row_weights is not None:
+            gradient *= self._row_weights
+        shaped: Array = gradient.reshape(self._shape)
+        return shaped
+
     def _subtract_targets(self, matrices: Array, targets: Array) -> Array:
         """Subtract the targets, labels as one-hot rows, from the matrices (R, N, O) in place, and return them."""
         if targets.ndim == len(self._shape):
@@ -77,13 +105,6 @@ class Loss(Module, ABC):
         """Discard the cached row starts, which depend on the number of replicas."""
         self._row_starts = None
         super()._select_own(rows)
-
-
-def _mean_losses(losses: Array, outputs: int = 1) -> Array:
-    """Return the mean (R,) of losses (R, N, 1), each of which is a sum over this many outputs."""
-    means: Array = column_sums(losses).reshape(-1)
-    means *= 1.0 / (losses.shape[1] * outputs)
-    return means
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -112,6 +133,8 @@ class SoftmaxCrossEntropy(Loss):
         [-0.167, 0.167]
     """
 
+    takes_class_weight = True
+
     def __init__(self, replicas: Replicas, *, smoothing: PerReplica = 0.0) -> None:
         super().__init__(replicas)
         self.smoothing = replicas.vector(smoothing)  # (R,)
@@ -128,6 +151,7 @@ class SoftmaxCrossEntropy(Loss):
             )
         xp = xp_of(outputs)
         matrices = self._matrices(outputs)  # (R, N, O)
+        self._set_row_weights(matrices, targets)
         if uses_compiled(matrices) and targets.ndim < outputs.ndim:
             return self._compiled_forward(matrices, targets)
         self._gradient = None
@@ -143,7 +167,7 @@ class SoftmaxCrossEntropy(Loss):
         total = row_sums(probability)
         probability /= total
         self._probability = probability
-        return _mean_losses(xp.log(total) - target_logits.reshape(total.shape))
+        return self._mean_losses(xp.log(total) - target_logits.reshape(total.shape))
 
     def backward(self) -> Array:
         """Return the softmax minus the target, divided by the number of targets."""
@@ -154,19 +178,19 @@ class SoftmaxCrossEntropy(Loss):
             dlogits -= self._target
         else:
             dlogits.reshape(-1)[self._label_at] -= 1.0
-        dlogits *= 1.0 / dlogits.shape[1]
-        shaped: Array = dlogits.reshape(self._shape)
-        return shaped
+        return self._mean_gradient(dlogits)
 
     def _compiled_forward(self, matrices: Array, labels: Array) -> Array:
         """Return the mean losses (R,) of labels (R, ...), and set the gradient, which costs no pass of its own."""
         self._gradient = matrices.copy()
         R, N, _ = matrices.shape
         losses, weights = np.empty((R, N), np.float32), np.full((R, N), 1.0 / N, np.float32)
+        if self._row_weights is not None:
+            weights *= self._row_weights[..., 0]
         labels = np.ascontiguousarray(labels.reshape(R, N), np.int64)
         if not compiled("softmax").cross_entropy(self._gradient, labels, weights, self.smoothing, losses, True):
             raise IndexError(f"the network has {matrices.shape[2]} outputs; got label {labels.max()}")
-        return _mean_losses(losses[..., None])
+        return self._mean_losses(losses[..., None])
 
     def _target_probabilities(self, matrices: Array, targets: Array) -> Array:
         """Return the targets as rows of probabilities (R, N, O), smoothed."""
@@ -180,7 +204,19 @@ class SoftmaxCrossEntropy(Loss):
         return smoothed
 
 
-class MeanSquaredError(Loss):
+class ErrorLoss(Loss):
+    """A loss of the outputs less the targets; labels count as one-hot rows."""
+
+    takes_class_weight = True
+
+    def _errors(self, outputs: Array, targets: Array) -> Array:
+        """Return the errors (R, N, O) in an array of their own, since the layer below may keep its outputs."""
+        errors = self._matrices(outputs).copy()
+        self._set_row_weights(errors, targets)
+        return self._subtract_targets(errors, targets)
+
+
+class MeanSquaredError(ErrorLoss):
     """The squared error, averaged over outputs and targets as in Keras; labels count as one-hot rows.
 
     Args:
@@ -198,15 +234,11 @@ class MeanSquaredError(Loss):
     """
 
     def forward(self, outputs: Array, targets: Array) -> Array:
-        # copied, since the layer below may keep its outputs; (R, N, O)
-        self._error = self._subtract_targets(self._matrices(outputs).copy(), targets)
-        return _mean_losses(row_sums(self._error * self._error), outputs.shape[-1])
+        self._error = self._errors(outputs, targets)
+        return self._mean_losses(row_sums(self._error * self._error), outputs.shape[-1])
 
     def backward(self) -> Array:
-        error = self._error
-        error *= 2.0 / (error.shape[1] * error.shape[2])
-        shaped: Array = error.reshape(self._shape)
-        return shaped
+        return self._mean_gradient(self._error, self._error.shape[2], scale=2.0)
 
 
 class SigmoidCrossEntropy(Loss):
@@ -231,9 +263,12 @@ class SigmoidCrossEntropy(Loss):
         [[[-0.25, 0.25]]]
     """
 
+    takes_class_weight = True
+
     def forward(self, outputs: Array, targets: Array) -> Array:
         xp = xp_of(outputs)
         logits = self._matrices(outputs)
+        self._set_row_weights(logits, targets)
         probability = xp.tanh(logits * 0.5)  # sigmoid(z) = (1 + tanh(z / 2)) / 2, completed below
         # -log sigmoid(|z|) + max(z, 0) - z t, which cannot overflow
         losses = xp.log1p(xp.exp(-xp.abs(logits))) + xp.maximum(logits, 0.0)
@@ -245,11 +280,23 @@ class SigmoidCrossEntropy(Loss):
         probability += 1.0
         probability *= 0.5
         self._error = self._subtract_targets(probability, targets)  # (R, N, O)
-        return _mean_losses(row_sums(losses), outputs.shape[-1])
+        return self._mean_losses(row_sums(losses), outputs.shape[-1])
 
     def backward(self) -> Array:
         """Return sigmoid(logits) minus the target, divided by the number of outputs and targets."""
-        error = self._error
-        error *= 1.0 / (error.shape[1] * error.shape[2])
-        shaped: Array = error.reshape(self._shape)
-        return shaped
+        return self._mean_gradient(self._error, self._error.shape[2])
+
+
+def losses_of(module: Module) -> list[Loss]:
+    """Return the losses in the attributes of a module, in lists of them and in the modules that it contains."""
+    found: dict[int, Loss] = {}
+    pending: list[object] = [module]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, Loss):
+            found[id(value)] = value
+        elif isinstance(value, Module):
+            pending += vars(value).values()
+        elif isinstance(value, (list, tuple)):
+            pending += value
+    return list(found.values())

@@ -22,6 +22,7 @@ class Predictions:
         scores: Scores (N, C) of the network, before the softmax.
         image_shape: (height, width) or (height, width, channels) of an input that is an image, else None.
         class_names: Names of the classes, where they have any.
+        threshold: The probability of class 1 from which on a row of two classes is in it; None: the likeliest class.
     """
 
     x: Array
@@ -29,6 +30,7 @@ class Predictions:
     scores: Array
     image_shape: ImageShape | None = None
     class_names: tuple[str, ...] | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True)

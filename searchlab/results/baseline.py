@@ -11,7 +11,7 @@ from searchlab.data.batch import IGNORED, Batch
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Rows
 from searchlab.errors import UserMistake
-from searchlab.metrics import Goal
+from searchlab.metrics import AveragePrecision, DecisionMetric, Goal, LogLoss, MeanAbsoluteError, Metric, RocAuc
 from searchlab.nn.module import Carry, Model
 from searchlab.runs.job import Job
 
@@ -21,7 +21,8 @@ class Baseline:
     """The cross-validated score of a prediction that ignores the inputs.
 
     Attributes:
-        name: What is predicted: "the majority class", "the mean" or "word frequencies".
+        name: What is predicted: "the majority class", "one class" (where the threshold of the metric says which),
+            "class frequencies", "the mean", "the median" or "word frequencies".
         score: Mean over folds of the primary metric.
     """
 
@@ -64,12 +65,14 @@ class ConstantModel(Model):
 def measure_baseline(job: Job) -> Baseline | None:
     """Return the baseline of a sweep, by its primary metric; None where no such prediction makes sense.
 
-    It predicts the most frequent class of each fold's training rows, the mean of their targets, or every word with its
-    frequency. Pairs of sequences and word vectors have none, nor has a metric that cannot judge it.
+    It predicts every class with its frequency in each fold's training rows, the mean of their targets, their median
+    where absolute errors count, or every word with its frequency. A metric of predicted classes takes the most frequent
+    class, or by its threshold another one. Pairs of sequences and word vectors have none, nor has a metric that cannot
+    judge it.
     """
     data, metric = job.rows.load(), job.sweep.primary_metric
     split = job.sweep.validation.split(data)
-    fitted = _fit(data, split.train)
+    fitted = _fit(data, split.train, metric)
     if fitted is None:
         return None
     name, model = fitted
@@ -82,7 +85,7 @@ def measure_baseline(job: Job) -> Baseline | None:
     return Baseline(name, score) if np.isfinite(score) else None
 
 
-def _fit(data: LoadedDataset, rows: Rows) -> tuple[str, ConstantModel] | None:
+def _fit(data: LoadedDataset, rows: Rows, metric: Metric) -> tuple[str, ConstantModel] | None:
     """Return the constant prediction for these rows of K folds, and what it is."""
     total, count = np.zeros((len(rows.counts), data.sizes[-1])), np.zeros((len(rows.counts), 1))
     is_number, is_text = False, False
@@ -96,11 +99,28 @@ def _fit(data: LoadedDataset, rows: Rows) -> tuple[str, ConstantModel] | None:
             count += weight.sum(axis=1, keepdims=True)
         else:
             total += _label_counts(batch, data.sizes[-1])
+    if is_number and isinstance(metric, MeanAbsoluteError):
+        return "the median", ConstantModel(_medians(data, rows))
     if is_number:
         return "the mean", ConstantModel(total / np.maximum(count, 1.0))
     smoothed = total + 1.0  # a word of the held-out rows may not occur in the others
     log_shares = np.log(smoothed / smoothed.sum(axis=1, keepdims=True))
-    return "word frequencies" if is_text else "the majority class", ConstantModel(log_shares)
+    return "word frequencies" if is_text else _name_of_classes(metric, data.sizes[-1]), ConstantModel(log_shares)
+
+
+def _name_of_classes(metric: Metric, classes: int) -> str:
+    """Return what a metric makes of the frequencies of classes."""
+    if isinstance(metric, (LogLoss, RocAuc, AveragePrecision)):
+        return "class frequencies"
+    is_by_threshold = isinstance(metric, DecisionMetric) and metric.threshold == "best" and classes == 2
+    return "one class" if is_by_threshold else "the majority class"
+
+
+def _medians(data: LoadedDataset, rows: Rows) -> Array:
+    """Return the median (R, V) of the targets of each fold's rows."""
+    targets = np.concatenate([batch.y for batch in data.scoring_batches(rows)], axis=1)  # (R, N, V)
+    own = zip(targets, rows.counts, strict=True)
+    return np.stack([np.median(values[:count], axis=0) for values, count in own])
 
 
 def _label_counts(batch: Batch, size: int) -> Array:

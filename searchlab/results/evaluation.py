@@ -73,7 +73,7 @@ def predict_rows(saved: artifact.Artifact, test: LoadedDataset) -> Predictions |
     predicted = np.concatenate(scores)
     if test.labels is None:
         return NumberPredictions(test.y, predicted, test.target_names)
-    return Predictions(test.x, test.labels, predicted, test.image_shape, test.target_names)
+    return Predictions(test.x, test.labels, predicted, test.image_shape, test.target_names, saved.threshold)
 
 
 def gradient_norms(saved: artifact.Artifact, table: LoadedDataset) -> Array | None:

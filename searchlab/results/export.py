@@ -14,6 +14,7 @@ from searchlab import artifact
 from searchlab.artifact.format import Task
 from searchlab.artifact.rounding import Rounding
 from searchlab.backend import Array, Device
+from searchlab.data.class_names import class_names
 from searchlab.data.examples import Examples
 from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.loaded import LoadedDataset
@@ -25,6 +26,7 @@ from searchlab.engine.refit import is_ensemble, vocabulary_of
 from searchlab.engine.text_samples import join_samples
 from searchlab.errors import WorldFault
 from searchlab.metrics import Goal
+from searchlab.metrics.decisions import deciding_metric, with_threshold
 from searchlab.nn.ensemble import Average, Ensemble, average_of
 from searchlab.nn.import_paths import encode_parts
 from searchlab.nn.module import Model
@@ -71,6 +73,7 @@ def export(
     look: int | None,
     origin: Mapping[str, Any],
     factors: Sequence[float] = (),
+    threshold: float | None = None,
 ) -> ExportedNetwork:
     """Write the network of a trainer as an artifact, read it back, and measure it.
 
@@ -86,23 +89,27 @@ def export(
         look: Number of the look at them; None where they must not be measured.
         origin: Entries of the manifest about seed, data and versions.
         factors: Factors of the learning rate by epoch, which the manifest lists.
+        threshold: The probability from which on a row of two classes is in class 1; default None, where the likeliest
+            class is predicted.
 
     Raises:
         WorldFault: When the artifact cannot be written.
     """
     sweep, scalings = job.sweep, (trainer.data.scaling, trainer.data.target_scaling)
     device, model = trainer.replicas.device, _network(job, trainer)
+    metrics = with_threshold(sweep.metrics, threshold)
 
     def score_test(
         model: Model, device: Device, scaling: InputEncoding | None, targets: Scaling | None
     ) -> dict[str, float]:
-        return measure(model, sweep.metrics, test.to(device), scaling, targets) if test is not None and look else {}
+        return measure(model, metrics, test.to(device), scaling, targets) if test is not None and look else {}
 
     tested = score_test(model, device, *scalings)
     manifest = _manifest(job, trial, test, look) | dict(origin)
     manifest |= {"learning_rate_factors": list(factors)} if factors else {}
     weights, save = _saver(job, trial, trainer, folder)
-    table, primary = job.rows.load(), sweep.primary_metric
+    manifest |= {"threshold": _describe_threshold(job, threshold)} if threshold is not None else {}
+    table, primary = job.rows.load(), metrics[0]
     checked = sweep.validation.split(table).held_out[np.array([0])]
     exact = measure(model, [primary], table.to(device), *scalings, rows=checked)[primary.name]
 
@@ -283,6 +290,17 @@ def _describe_rows(rows: LoadedDataset) -> dict[str, Any]:
     inputs: dict[str, Any] = {"features": features and list(features), "image_shape": rows.image_shape}
     inputs |= {"left_out": list(rows.left_out)} if isinstance(rows, TableExamples) else {}
     return {"inputs": inputs, "targets": targets}
+
+
+def _describe_threshold(job: Job, threshold: float) -> dict[str, Any]:
+    """Return what the manifest says of a threshold: the class that is predicted from this probability on."""
+    metric, names = deciding_metric(job.sweep.metrics), class_names(job.rows.load())
+    return {
+        "class": names[1] if names else 1,
+        "probability": threshold,
+        "metric": metric.name if metric else None,
+        "chosen_on": "held-out rows of all folds" if metric and metric.threshold == "best" else "the metric's own",
+    }
 
 
 def _other_metrics(sweep: Sweep, trial: TrialRecord, tested: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

@@ -94,6 +94,9 @@ def _scores(job: Job, winner: Winner, manifest: Mapping[str, Any]) -> Iterator[t
         yield "the same, of this artifact", score(winner.artifact_score)
     if winner.network_scores:
         yield "each network alone, on the same rows", network_scores(winner.network_scores)
+    if "threshold" in manifest:
+        threshold = manifest["threshold"]
+        yield f"probability of {threshold['class']!r} from which on it is predicted", score(threshold["probability"])
     if winner.baseline:
         yield f"baseline: {winner.baseline.name}, whatever the inputs", score(winner.baseline.score)
 

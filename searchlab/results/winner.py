@@ -146,7 +146,15 @@ def select_winner(
             test = job.sweep.data.testing()
             look = _record_look(job, folder, trial, test, handler or NullHandler())
             exported = export(
-                job, trial, trainer, folder.artifact, test=test, look=look, origin=origin, factors=factors
+                job,
+                trial,
+                trainer,
+                folder.artifact,
+                test=test,
+                look=look,
+                origin=origin,
+                factors=factors,
+                threshold=refitted.threshold,
             )
             return Winner(
                 trial=trial,

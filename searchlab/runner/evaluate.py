@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from searchlab import artifact
 from searchlab.errors import UserMistake
-from searchlab.metrics import Accuracy, BitsPerCharacter, Metric, Perplexity, RootMeanSquaredError
+from searchlab.metrics import (
+    F1,
+    R2,
+    Accuracy,
+    AveragePrecision,
+    BalancedAccuracy,
+    BitsPerCharacter,
+    LogLoss,
+    MeanAbsoluteError,
+    Metric,
+    Perplexity,
+    RocAuc,
+    RootMeanSquaredError,
+)
+from searchlab.metrics.decisions import with_threshold
 from searchlab.project import import_first_from
 from searchlab.results.evaluation import measure
 from searchlab.results.new_data import load_new_data
@@ -19,7 +33,19 @@ from searchlab.runner.stored_sweep import StoredSweep
 from searchlab.runs.look_ledger import Look, LookLedger
 from searchlab.space.sweep import Sweep
 
-METRICS: tuple[Metric, ...] = (Accuracy(), RootMeanSquaredError(), Perplexity(), BitsPerCharacter())
+METRICS: tuple[Metric, ...] = (
+    Accuracy(),
+    BalancedAccuracy(),
+    F1(),
+    RocAuc(),
+    AveragePrecision(),
+    LogLoss(),
+    RootMeanSquaredError(),
+    MeanAbsoluteError(),
+    R2(),
+    Perplexity(),
+    BitsPerCharacter(),
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +121,8 @@ def evaluate(
     rows = load_new_data(saved, Path(data)) if data is not None else table.testing()
     if data is None:
         look = _record_look(stored, trial, rows.checksum(), again=look_again)
-    scores = measure(saved.model, stored.job.sweep.metrics, rows, saved.scaling, saved.target_scaling)
+    metrics = with_threshold(stored.job.sweep.metrics, saved.threshold)
+    scores = measure(saved.model, metrics, rows, saved.scaling, saved.target_scaling)
     return Evaluation(name, trial, None if data is None else str(data), len(rows), scores, look)
 
 
@@ -119,11 +146,12 @@ def evaluate_artifact(folder: str | os.PathLike[str], data: str | os.PathLike[st
     """
     saved = artifact.load(Path(folder))
     name = saved.manifest["metric"]["name"]
-    metrics = [metric for metric in METRICS if metric.name == name]
+    metrics: Sequence[Metric] = [metric for metric in METRICS if metric.name == name]
     if not metrics:
         known = ", ".join(metric.name for metric in METRICS)
         raise UserMistake(f"{name!r} is a metric of the project; evaluate the sweep by its name. Known are {known}.")
     rows = load_new_data(saved, Path(data))
+    metrics = with_threshold(metrics, saved.threshold)
     scores = measure(saved.model, metrics, rows, saved.scaling, saved.target_scaling)
     return Evaluation(saved.manifest["sweep"], int(saved.manifest["trial"]), str(data), len(rows), scores, None)
 

@@ -64,7 +64,7 @@ def export_trial(
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
     try:
         trainer = restore_trainer(refit, job, trial, device)
-        export(job, trial, trainer, part, test=None, look=None, origin=origin)
+        export(job, trial, trainer, part, test=None, look=None, origin=origin, threshold=refit.threshold)
         networks = len(trial.folds) if is_ensemble(job) else 1
         shown = Winner(trial, {}, {}, part, test_look=None, baseline=measure_baseline(job), networks=networks)
         write_model_card(job, shown, len(stored.trials))

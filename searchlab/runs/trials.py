@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -74,10 +75,25 @@ class LearningCurve:
         )
 
     def best(self, goal: Goal) -> tuple[int, float]:
-        """Return the epoch, from 1, with the best mean over folds, and that mean."""
+        """Return the epoch, from 1, with the best mean over folds, and that mean.
+
+        Of epochs with equal means it is the one with the lowest held-out loss: where the score does not change, as that
+        of a network that predicts the same class for every row, the first epoch is the one that has learned least.
+        """
         means = np.mean(self.scores, axis=1)
-        row = int(np.argmax(means) if goal == "max" else np.argmin(means))
+        best = means.max() if goal == "max" else means.min()
+        tied = np.flatnonzero(means == best).tolist() or [0]  # none equals a mean that is not a number
+        row = min(tied, key=lambda row: self.held_out_loss(row + 1))
         return row + 1, float(means[row])
+
+    def held_out_loss(self, epoch: int) -> float:
+        """Return the mean over folds of the held-out loss after this epoch, from 1; infinity where none was measured.
+
+        A fold whose loss is not a number makes it infinite too.
+        """
+        losses = self.held_out_losses[epoch - 1] if epoch <= len(self.held_out_losses) else []
+        mean = float(np.mean(losses)) if losses else math.inf
+        return math.inf if math.isnan(mean) else mean
 
     def values(self, epoch: int) -> tuple[float, ...]:
         """Return the mean over folds of every metric after this epoch, from 1; the primary metric first."""
@@ -131,6 +147,11 @@ class TrialRecord:
     def std(self) -> float:
         """The standard deviation over the n folds at the best epoch, divided by n and not by n - 1."""
         return float(np.std(self.folds)) if self.epoch else float("nan")
+
+    @property
+    def held_out_loss(self) -> float:
+        """The mean over folds of the held-out loss at the best epoch; infinity where it was not measured."""
+        return self.curve.held_out_loss(self.epoch) if self.epoch else math.inf
 
     @property
     def overfitted(self) -> bool:
@@ -189,16 +210,23 @@ def replay_events(trials: Sequence[TrialRecord], handler: EventHandler) -> None:
 
 
 def ranked(trials: Sequence[TrialRecord], goal: Goal) -> list[TrialRecord]:
-    """Return the complete trials, best first; of two equal ones the earlier first."""
-    complete = [t for t in trials if t.state == "COMPLETE" and t.value is not None]
-    return sorted(complete, key=lambda t: (-(t.value or 0.0) if goal == "max" else (t.value or 0.0), t.number))
+    """Return the complete trials, best first; of equal ones the one with the lower held-out loss, then the earlier."""
+    return _by_score([t for t in trials if t.state == "COMPLETE" and t.value is not None], goal)
+
+
+def _by_score(trials: Sequence[TrialRecord], goal: Goal) -> list[TrialRecord]:
+    sign = -1.0 if goal == "max" else 1.0
+    return sorted(trials, key=lambda t: (sign * (t.value or 0.0), t.held_out_loss, t.number))
 
 
 def pareto(trials: Sequence[TrialRecord], goals: Sequence[Goal]) -> list[TrialRecord]:
     """Return the Pareto front: the complete trials that no other trial dominates, best first in the primary metric.
 
     `goals` are the metrics', the primary one first. Trials that are equal in every metric are all on the front, the
-    earlier first (Deb 2001, Multi-Objective Optimization using Evolutionary Algorithms, section 2.4).
+    one with the lower held-out loss first.
+
+    Reference:
+        Deb (2001), Multi-Objective Optimization using Evolutionary Algorithms, section 2.4.
     """
     complete = [trial for trial in ranked(trials, goals[0]) if len(trial.values) == len(goals)]
     signs = np.array([1.0 if goal == "max" else -1.0 for goal in goals])
@@ -208,7 +236,10 @@ def pareto(trials: Sequence[TrialRecord], goals: Sequence[Goal]) -> list[TrialRe
         for trial, own in zip(complete, values, strict=True)
         if not ((values >= own).all(axis=1) & (values > own).any(axis=1)).any()
     ]
-    return sorted(front, key=lambda trial: ([-s * v for s, v in zip(signs, trial.values, strict=True)], trial.number))
+    return sorted(
+        front,
+        key=lambda t: ([-s * v for s, v in zip(signs, t.values, strict=True)], t.held_out_loss, t.number),
+    )
 
 
 def winner_candidates(trials: Sequence[TrialRecord], goals: Sequence[Goal]) -> list[TrialRecord]:
@@ -217,8 +248,7 @@ def winner_candidates(trials: Sequence[TrialRecord], goals: Sequence[Goal]) -> l
     Where no trial is complete, as when a budget ends before the first one does, return those that were pruned.
     """
     if not any(trial.state == "COMPLETE" for trial in trials):
-        pruned = [trial for trial in trials if trial.value is not None]
-        return sorted(pruned, key=lambda trial: (-trial.value if goals[0] == "max" else trial.value, trial.number))  # type: ignore[operator]
+        return _by_score([trial for trial in trials if trial.value is not None], goals[0])
     front = pareto(trials, goals) if len(goals) > 1 else []
     numbers = {trial.number for trial in front}
     return front + [trial for trial in ranked(trials, goals[0]) if trial.number not in numbers]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
+from searchlab.data.splits import fold_count
 from searchlab.errors import UserMistake
 from searchlab.numeric_types import as_python, is_whole_number
 from searchlab.optim.no_optimizer import NoOptimizer
@@ -98,7 +99,7 @@ def validate_pruner(sweep: Sweep) -> None:
         raise UserMistake(f"Sweep(pruner=...) takes {accepted}, got {sweep.pruner!r}.")
     if len(sweep.metrics) > 1 and pruner != NoPruning():
         raise UserMistake(f"a sweep with several metrics cannot prune trials: leave out pruner={sweep.pruner!r}.")
-    pruner.validate(sweep.validation.folds)
+    pruner.validate(fold_count(sweep.validation))
 
 
 def validate_points(sweep: Sweep) -> None:
@@ -121,7 +122,7 @@ def validate_winner(sweep: Sweep) -> None:
     """Raise UserMistake for a rule of the winner of the wrong type, and for an ensemble of one fold."""
     if not isinstance(sweep.winner, WinnerRule):
         raise UserMistake(f"Sweep(winner=...) takes Refit() or FoldEnsemble(), got {sweep.winner!r}.")
-    if isinstance(sweep.winner, FoldEnsemble) and sweep.validation.folds < 2:
+    if isinstance(sweep.winner, FoldEnsemble) and fold_count(sweep.validation) < 2:
         scheme = repr(sweep.validation)
         raise UserMistake(f"FoldEnsemble needs at least two folds, and {scheme} has one; use KFold or Blocked.")
 

@@ -9,14 +9,16 @@ import numpy as np
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
 from searchlab.metrics import Metric
-from searchlab.testing.metric_cases import MetricCase, RowCase, TokenCase
+from searchlab.testing.metric_cases import OUTPUTS, MetricCase, RowCase, TokenCase
 from searchlab.testing.pair_case import PairCase
 from searchlab.testing.replica_rows import ALL_REPLICAS, SURVIVORS, assert_identical, select_rows
 
 SHORT = 10  # targets that count in the replica with the fewest
 
 
-def check_metric(metric: Metric, *, labels: bool = True, tokens: bool = False, pairs: bool = False) -> None:
+def check_metric(
+    metric: Metric, *, labels: bool = True, tokens: bool = False, pairs: bool = False, classes: int = OUTPUTS
+) -> None:
     """Check that a metric gives one number per replica, and that its goal says which way is better.
 
     The metric measures models of three replicas whose predictions are known. It checks that:
@@ -35,6 +37,7 @@ def check_metric(metric: Metric, *, labels: bool = True, tokens: bool = False, p
         tokens: Whether targets are the tokens (R, T, B) of a stream instead; default False. The metric may then use the
             scores of `model.predict` or the loss of `model.forward`, and must pass the carry from batch to batch.
         pairs: Whether targets are sequences (R, T, B) that `model.decode` has to write; default False.
+        classes: Number of classes where targets are labels; default 4.
 
     Raises:
         AssertionError: When a rule is broken; the message names it.
@@ -48,7 +51,7 @@ def check_metric(metric: Metric, *, labels: bool = True, tokens: bool = False, p
     assert isinstance(metric.name, str), f"the name of a metric is text, not {metric.name!r}"
     assert metric.name, "a metric has a name, which is not empty"
     assert metric.goal in ("max", "min"), f'the goal is "max" or "min", not {metric.goal!r}'
-    case: MetricCase = PairCase.random() if pairs else TokenCase.random() if tokens else RowCase.random(labels)
+    case: MetricCase = PairCase.random() if pairs else TokenCase.random() if tokens else RowCase.random(labels, classes)
     scores = _measure(metric, case)
     assert scores.shape == (len(ALL_REPLICAS),), f"one score per replica, ({len(ALL_REPLICAS)},); got {scores.shape}"
     assert np.issubdtype(scores.dtype, np.floating), f"scores are floating-point numbers, not {scores.dtype}"

@@ -15,7 +15,7 @@ from searchlab.testing.fixed_models import EchoModel, TableModel
 from searchlab.testing.replica_rows import ALL_REPLICAS, select_batch
 
 TARGETS = 24  # rows, or time steps of a stream
-OUTPUTS = 4  # classes, numbers to predict, or words
+OUTPUTS = 4  # classes where not told, numbers to predict, or words
 STREAMS = 2  # sequences in a batch of tokens
 LABEL_BONUS = 5.0  # added to the score of each label: nearly all predictions are then right
 BATCH_SIZE = 7  # rows or time steps in a batch, where there are several
@@ -59,20 +59,20 @@ class RowCase(MetricCase):
     """Rows with labels (R, B), or with numbers (R, B, outputs) as targets."""
 
     @classmethod
-    def random(cls, labels: bool) -> RowCase:
-        """Return normal scores for random targets."""
+    def random(cls, labels: bool, outputs: int = OUTPUTS) -> RowCase:
+        """Return normal scores for random targets: so many classes, or numbers to predict."""
         generator = np.random.default_rng(0)
-        x = generator.standard_normal((len(ALL_REPLICAS), TARGETS, OUTPUTS)).astype(np.float32)
+        x = generator.standard_normal((len(ALL_REPLICAS), TARGETS, outputs)).astype(np.float32)
         if not labels:
             return cls(Batch(x, generator.standard_normal(x.shape).astype(np.float32)))
-        return cls(Batch(x, generator.integers(OUTPUTS, size=x.shape[:-1])))
+        return cls(Batch(x, generator.integers(outputs, size=x.shape[:-1])))
 
     def model(self) -> Model:
         return EchoModel()
 
     def improved(self) -> MetricCase:
         x, y = self.batch.x, self.batch.y
-        bonus = np.eye(OUTPUTS, dtype=np.float32) * LABEL_BONUS
+        bonus = np.eye(x.shape[-1], dtype=np.float32) * LABEL_BONUS
         better = (x + y) / np.float32(2.0) if y.ndim == x.ndim else x + bonus[y]
         return replace(self, batch=Batch(better.astype(np.float32), y))
 
@@ -83,7 +83,7 @@ class RowCase(MetricCase):
 
     def with_nan(self, replica: int) -> MetricCase:
         x = self.batch.x.copy()
-        x[replica, 3, 2] = np.nan
+        x[replica, 3, -1] = np.nan
         return replace(self, batch=replace(self.batch, x=x))
 
 

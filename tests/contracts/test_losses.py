@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from searchlab import nn
-from searchlab.nn import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from searchlab.nn import AbsoluteError, Huber, Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from searchlab.testing import check_loss
 
 CASES = {
     SoftmaxCrossEntropy: {"smoothing": (0.0, 0.1, 0.5)},
     MeanSquaredError: None,
+    AbsoluteError: None,
+    Huber: {"delta": (0.3, 1.0, 2.0)},
     SigmoidCrossEntropy: None,
 }
 

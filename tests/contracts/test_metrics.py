@@ -13,12 +13,20 @@ from searchlab.data import Batch
 from searchlab.data.batch import IGNORED
 from searchlab.errors import UserMistake
 from searchlab.metrics import (
+    F1,
+    R2,
     Accuracy,
+    AveragePrecision,
+    BalancedAccuracy,
     BitsPerCharacter,
+    DecisionMetric,
     ExactMatch,
+    LogLoss,
     LossPerTarget,
+    MeanAbsoluteError,
     ParameterCount,
     Perplexity,
+    RocAuc,
     RootMeanSquaredError,
     TokenAccuracy,
 )
@@ -30,7 +38,14 @@ from searchlab.testing.fixed_models import EchoModel, TableModel
 LABELS, NUMBERS, TOKENS, PAIRS = {"labels": True}, {"labels": False}, {"tokens": True}, {"pairs": True}
 CASES = {
     Accuracy: LABELS,
+    BalancedAccuracy: LABELS,
+    F1: LABELS,
+    LogLoss: LABELS,
+    RocAuc: LABELS,
+    AveragePrecision: LABELS,
     RootMeanSquaredError: NUMBERS,
+    MeanAbsoluteError: NUMBERS,
+    R2: NUMBERS,
     Perplexity: TOKENS,
     BitsPerCharacter: TOKENS,
     ExactMatch: PAIRS,
@@ -53,6 +68,15 @@ def test_the_metric_keeps_the_contract(metric):
     check_metric(metric(), **CASES[metric])
 
 
+@pytest.mark.parametrize(
+    "metric",
+    [F1(), F1("macro"), F1("micro", 0.3), BalancedAccuracy(), BalancedAccuracy(0.6), LogLoss(), RocAuc(), Accuracy()],
+    ids=repr,
+)
+def test_the_metric_keeps_the_contract_for_two_classes(metric):
+    check_metric(metric, classes=2)
+
+
 @pytest.mark.parametrize("metric", CASES)
 @pytest.mark.parametrize("other", [LABELS, NUMBERS, TOKENS, PAIRS])
 def test_other_kinds_of_targets_are_a_user_mistake(metric, other):
@@ -70,7 +94,7 @@ def test_rmse_by_hand():
 
 def test_every_metric_has_a_case():
     classes = [value for value in vars(metrics).values() if callable(getattr(value, "measure", None))]
-    assert set(classes) - {metrics.Metric} == set(CASES) | WITHOUT_CONTRACT
+    assert set(classes) - {metrics.Metric, DecisionMetric} == set(CASES) | WITHOUT_CONTRACT
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ class TableLoading:
             raise UserMistake(f"{self.table.source}: image_shape needs columns of numbers without empty cells.")
         rows, kept = np.flatnonzero(is_test_row == is_test), {each.name for each in columns}
         found = self._arrays(np.zeros((len(self.table), 1)), target).load(is_test=is_test)
-        return TableExamples(
+        examples = TableExamples(
             self._encoded(columns, rows),
             found.y,
             found.outputs,
@@ -77,6 +77,8 @@ class TableLoading:
             standardize=self.options.standardize,
             standardize_targets=found.standardize_targets,
         )
+        examples.columns = found.columns
+        return examples
 
     def report(self) -> TableReport:
         """Return what the columns are; raise UserMistake with everything that is wrong."""
@@ -152,6 +154,8 @@ class TableLoading:
             options["image_shape"] = None
         if self.options.groups is not None:
             options["groups"] = as_texts(self.table[self.options.groups])
+        dropped = [name for name in names_of(self.options.drop) if name in self.table.columns]
+        options["columns"] = {name: np.array(as_texts(self.table[name])) for name in dropped}
         names = target.names or self.options.target_names
         build: Callable[..., Arrays] = Arrays
         try:

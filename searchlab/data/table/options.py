@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from searchlab.data.examples import Examples
+from searchlab.data.image_shape import ImageShape
 from searchlab.data.table.loading import TableLoading, TableReport, names_of
 from searchlab.data.table.raw_table import RawTable
 from searchlab.data.table.target import Task

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from searchlab.backend import Array, to_host
-from searchlab.nn.class_probabilities import softmax
+from searchlab.nn.class_probabilities import decide, softmax
 from searchlab.reporting.predictions import class_name
 from searchlab.reporting.style import (
     COLORS,
@@ -40,17 +40,20 @@ def plot_decision_boundary(
     y: Array,
     names: Sequence[str] | None = None,
     title: str = "Decision boundary",
+    *,
+    threshold: float | None = None,
 ) -> Figure:
     """Plot the classes that `predict` gives around the points x (N, 2), and on them the points with classes y (N,).
 
     `predict` takes float32 points (M, 2) and returns scores (M, C). Background colors are blended by probability.
+    By `threshold`, a probability of class 1, a point of two classes is in it.
     """
     finite = np.isfinite(x).all(axis=1) if len(x) else np.zeros(0, bool)
     points, classes = np.asarray(x, np.float32)[finite], np.asarray(y)[finite]
     if not len(points):
         return show_message(*new_figure(title, "first input", "second input"), "no points")
     shares = _predicted_probabilities(predict, points)
-    predicted = np.where(np.isfinite(shares).all(axis=1), shares.argmax(axis=1), -1)
+    predicted = np.where(np.isfinite(shares).all(axis=1), decide(shares, threshold), -1)
     extent, ratio = _extent(points)
     equal_scales = 0.25 < ratio < 4  # beyond that, equal scales would leave a narrow strip
     size = (7.4, 1.2 + min(4.7 * ratio, 8) if equal_scales else 5.8)

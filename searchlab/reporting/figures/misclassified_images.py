@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from searchlab.backend import Array
-from searchlab.nn.class_probabilities import softmax
+from searchlab.nn.class_probabilities import decide, softmax
 from searchlab.reporting.predictions import Predictions, class_name
 from searchlab.reporting.style import (
     MUTED_LINE_COLOR,
@@ -33,9 +33,10 @@ def plot_misclassified_images(predictions: Predictions, limit: int = 24) -> Figu
         raise ValueError("these predictions are not of images")
     height, width = predictions.image_shape[:2]
     labels, shares = np.ravel(predictions.labels).astype(np.int64), softmax(predictions.scores)
-    errors = most_confident_errors(labels, shares)
+    predicted = decide(shares, predictions.threshold)
+    errors = most_confident_errors(labels, shares, predicted)
     rows = errors[:limit]
-    captions = [_caption(int(labels[row]), shares[row], predictions.class_names) for row in rows]
+    captions = [_caption(int(labels[row]), int(predicted[row]), shares[row], predictions.class_names) for row in rows]
     columns = 8 if all(len(classes) <= SHORT_CAPTION for classes, _ in captions) else 4
     longer = WIDTH / columns / (width / max(height, width) + GAP)  # inches of an image's longer side
     images_height = max(-(-len(rows) // columns), 1) * longer * (height / max(height, width) + CAPTION)
@@ -49,13 +50,13 @@ def plot_misclassified_images(predictions: Predictions, limit: int = 24) -> Figu
     return figure
 
 
-def most_confident_errors(labels: Array, shares: FloatArray) -> Array:
-    """Return the rows whose probabilities (N, C) are highest at a wrong class, the highest first.
+def most_confident_errors(labels: Array, shares: FloatArray, predicted: Array) -> Array:
+    """Return the rows whose predicted class (N,) is wrong, those with its highest probability (N, C) first.
 
     A row with NaN has no predicted class and is no error.
     """
-    wrong = np.flatnonzero(np.isfinite(shares).all(axis=1) & (shares.argmax(axis=1) != labels))
-    order: Array = wrong[np.argsort(-shares[wrong].max(axis=1, initial=0.0), kind="stable")]
+    wrong = np.flatnonzero(np.isfinite(shares).all(axis=1) & (predicted != labels))
+    order: Array = wrong[np.argsort(-shares[wrong, predicted[wrong]], kind="stable")]
     return order
 
 
@@ -73,8 +74,8 @@ def _new_image_figure(images_height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _caption(label: int, shares: FloatArray, names: Sequence[str] | None) -> tuple[str, str]:
-    return f"{class_name(label, names)} → {class_name(int(shares.argmax()), names)}", f"{shares.max():.2f}"
+def _caption(label: int, predicted: int, shares: FloatArray, names: Sequence[str] | None) -> tuple[str, str]:
+    return f"{class_name(label, names)} → {class_name(predicted, names)}", f"{shares[predicted]:.2f}"
 
 
 def _draw_images(axes: Axes, images: FloatArray, captions: Sequence[str], columns: int) -> None:

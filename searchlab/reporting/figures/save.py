@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from searchlab.backend import Array
+from searchlab.nn.class_probabilities import decide, softmax
 from searchlab.reporting.attention import AttentionMap
 from searchlab.reporting.figures.attention_maps import plot_attention_maps
 from searchlab.reporting.figures.box_plots import plot_fold_scores, plot_parameter_scores
@@ -136,12 +137,15 @@ def _prediction_plots(predictions: Predictions, predict: Predict | None) -> Iter
     if scores.ndim != 2 or scores.shape[1] < 2:
         return
     finite = np.isfinite(scores).all(axis=1)  # a row without finite scores is predicted as no class
-    rows = np.ravel(labels)[finite], scores[finite].argmax(axis=1)
+    rows = np.ravel(labels)[finite], decide(softmax(scores[finite]), predictions.threshold)
     yield "confusion-matrix", partial(plot_confusion_matrix, *rows, scores.shape[1], names)
     if predictions.image_shape is not None:
         yield "misclassified-images", partial(plot_misclassified_images, predictions)
     if predict is not None and x.ndim == 2 and x.shape[1] == 2:
-        yield "decision-boundary", partial(plot_decision_boundary, predict, x, labels, names)
+        yield (
+            "decision-boundary",
+            partial(plot_decision_boundary, predict, x, labels, names, threshold=predictions.threshold),
+        )
 
 
 def _save(plots: Iterable[NamedPlot], folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Metrics of rows with a class or with numbers to predict."""
+"""The share of rows that are predicted right."""
 
 from __future__ import annotations
 
@@ -63,48 +63,3 @@ class Accuracy:
             total = total + (hits * 0.0 + weight).sum(axis=1)
         accuracy: Array = right / total
         return accuracy
-
-
-@dataclass(frozen=True)
-class RootMeanSquaredError:
-    """The root of the mean squared error over rows and outputs, in the unit of the targets.
-
-    Args:
-        name: Name in tables and figures; default "rmse".
-        goal: Which way is better; default "min".
-
-    Example:
-        >>> import numpy as np
-        >>> from searchlab import RootMeanSquaredError
-        >>> from searchlab.data import Batch
-        >>> from searchlab.testing.fixed_models import EchoModel  # its outputs are its inputs
-        >>> outputs, targets = np.array([[[1.0], [5.0]]]), np.array([[[4.0], [1.0]]])  # (R, B, outputs)
-        >>> RootMeanSquaredError().measure(EchoModel(), [Batch(outputs, targets)]).round(3).tolist()
-        [3.536]
-    """
-
-    name: str = "rmse"
-    goal: Goal = "min"
-
-    def measure(self, model: Model, batches: Iterable[Batch]) -> Array:
-        """Return the root mean squared error (R,); NaN where an output is not finite, or where no row counts.
-
-        Args:
-            model: The model of R replicas.
-            batches: Batches with targets (R, B, outputs).
-
-        Raises:
-            UserMistake: When the targets are labels.
-        """
-        squares: Any = 0.0  # (R,) after the first batch
-        total: Any = 0.0
-        for batch in batches:
-            if batch.y.dtype.kind != "f":
-                raise UserMistake("RootMeanSquaredError needs numbers, and this data has labels; use Accuracy.")
-            outputs, _ = model.predict(batch)
-            error = ((outputs - batch.y) ** 2).mean(axis=-1)  # (R, B)
-            weight = 1.0 if batch.weight is None else batch.weight
-            squares = squares + (error * weight).sum(axis=1)
-            total = total + (error * 0.0 + weight).sum(axis=1)
-        root: Array = (squares / total) ** 0.5
-        return root
