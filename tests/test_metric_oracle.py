@@ -93,7 +93,9 @@ OF_CLASSES = [
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["rows", "weights"])
-@pytest.mark.parametrize(("metric", "of_replica", "classes"), OF_CLASSES, ids=lambda value: repr(value)[:60])
+@pytest.mark.parametrize(
+    ("metric", "of_replica", "classes"), OF_CLASSES, ids=lambda value: getattr(value, "__qualname__", repr(value)[:60])
+)
 def test_metrics_of_classes_agree_with_scikit_learn(metric, of_replica, classes, weighted):
     case = label_case(classes, weighted=weighted)
     case[0][..., 0] += 1e-6  # where scores are equal, argmax takes class 0, and a threshold of 0.5 class 1
