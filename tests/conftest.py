@@ -14,6 +14,7 @@ import pytest
 from searchlab.backend import unavailable_reason
 from searchlab.data import mnist, penn_treebank
 from searchlab.data.data_folder import data_folder
+from searchlab.project import is_project_file
 
 ROOT = Path(__file__).parents[1]
 LONG = (  # files and folders whose slow tests take minutes, the longest first
@@ -34,6 +35,19 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if reason and item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _forget_projects():
+    """Let no test import from the project of an earlier one: a process imports from one project."""
+    path, modules = [*sys.path], set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        module = sys.modules[name]
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        if any(place and is_project_file(Path(place)) and ROOT not in Path(place).parents for place in places):
+            del sys.modules[name]
 
 
 def _position(nodeid):

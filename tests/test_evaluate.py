@@ -168,7 +168,7 @@ def test_the_command_prints_the_scores(home, tmp_path):
     run_cli("export", "flowers", "mine", home=home, cwd=tmp_path)
     finished = run_cli("evaluate", "mine", "--data", "new.csv", "--json", home=tmp_path / "elsewhere", cwd=tmp_path)
     assert json.loads(finished.stdout.splitlines()[-1]) == printed
-    assert "--data FILE names new data" in error_message(run_cli("evaluate", "mine", home=home, cwd=tmp_path), 2)
+    assert "--data PATH names new data" in error_message(run_cli("evaluate", "mine", home=home, cwd=tmp_path), 2)
 
 
 def test_arrays_in_memory_take_an_archive(home, tmp_path):

@@ -172,7 +172,7 @@ def test_a_text(tmp_path):
     ("name", "content", "options", "said"),
     [
         ("a.csv", "x,y\n1,2\n3\n", (), "line 3"),
-        ("a.csv", "x,y\n1,one\n2,\n3,two\n", (), "empty"),
+        ("a.csv", "x,y\n1,one\n2,\n3,two\n4,one\n5,two\n", (), "empty"),
         ("a.csv", CLASSES, ("--target", "knd"), "'knd'"),
         ("a.csv", "x,y,label\n1,2,3\n4,5,6\n", (), "several columns"),
         ("a.csv", "x,name\n1,Ann\n2,Bea\n3,Cid\n", (), "--target"),

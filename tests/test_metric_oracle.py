@@ -183,9 +183,9 @@ def test_chance_has_no_better_score_by_the_best_threshold():
     found = measured(BalancedAccuracy(), scores, labels, np.ones((200, 100)))
     optimistic = [
         BalancedAccuracy()
-        .with_threshold(BalancedAccuracy().choose_threshold(s, y))
-        .measure(EchoModel(), [Batch(s[None], y[None])])[0]
-        for s, y in zip(scores, labels, strict=True)
+        .with_threshold(BalancedAccuracy().choose_threshold(EchoModel(), [batch]))
+        .measure(EchoModel(), [batch])[0]
+        for batch in (Batch(s[None], y[None]) for s, y in zip(scores, labels, strict=True))
     ]
     assert np.mean(found) == pytest.approx(0.5, abs=0.02)
     assert np.mean(optimistic) > 0.58

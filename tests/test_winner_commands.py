@@ -100,7 +100,7 @@ def test_the_manifest_names_the_columns_and_the_kind_of_targets(flowers):
         ("new.csv", "height,breadth\n1.0,\n", "line 2, column 'breadth': the cell is empty"),
         ("new.tsv", "height\tbreadth\n1.0\tx\n", "line 2, column 'breadth': 'x' is not a number"),
         ("new.txt", "1.0 2.0\n", "translate needs a model of pairs of sequences"),
-        ("new.xlsx", "", "is neither .csv, .tsv, .npy nor .txt"),
+        ("new.xlsx", "", "is neither .csv, .tsv, .npy, .txt nor an image"),
         ("new.npy", "no array", "cannot be read as an array"),
     ],
 )

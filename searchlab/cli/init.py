@@ -29,7 +29,9 @@ STEPS = (  # the words of a command, and what it does
 
 @click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--data", metavar="FILE", help="Data for the first sweep: .csv, .tsv, .csv.gz, .npz or .txt; default: digits.")
+@click.option(
+    "--data", metavar="FILE", help="Data for the first sweep: .csv, .tsv, .csv.gz, .npz or .txt; default: digits."
+)
 @click.option("--target", metavar="COLUMN", help="Column to predict, or key of an .npz; default: guessed.")
 @json_option
 def init_command(folder: Path, data: str | None, target: str | None, as_json: bool) -> None:

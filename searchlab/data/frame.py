@@ -49,9 +49,25 @@ class Frame(TableOptions):
     Args:
         frame: The frame.
         target: The column to predict, or several columns of numbers.
-        **options: The options of `Csv` that are not about files: `positive`, `groups`, `drop`, `categorical`,
-            `numeric`, `dates`, `min_frequency`, `max_categories`, `task`, `test_size`, `target_names`, `standardize`,
-            `standardize_targets`, `image_shape`, `seed`.
+        positive: Which of two classes is the positive one, class 1; default None, classes in sorted order.
+        groups: The column of each row's group, which is not a feature; default None for independent rows.
+        drop: One or more columns that are not features either, default (). A column without a name, such as the index
+            that pandas writes, must be dropped, by the name "".
+        categorical: Columns of words, such as whole numbers that are codes; default (), recognized.
+        numeric: Columns of numbers; default (), recognized.
+        dates: Columns of dates, or their formats by name, such as {"day": "%m/%d/%Y"}; default (), recognized.
+        min_frequency: In how many training rows a word has an input of its own: a number, or a share as a float;
+            default None, in 10 of them, and in 1 % of fewer than 1,000.
+        max_categories: How many words of a column have inputs of their own at most, default 100; all others share one.
+        task: "classify" or "regress"; default None decides by the target column.
+        test_size: Share of the rows to draw as test rows, default 0.2.
+        target_names: The name of each class or target; default None.
+        standardize: Whether each replica sees numbers with mean 0 and scale 1 on its own training rows; default True.
+        standardize_targets: Whether each replica trains on numbers to predict with mean 0 and scale 1 on its own
+            training rows; scores and predictions stay in the unit of the targets. Default None: unless all numbers
+            are 0 or 1, or each row of several numbers is a distribution, as the cross-entropy losses need.
+        image_shape: (height, width) or (height, width, channels) where rows are images; default None.
+        seed: Seed of the draw of test rows, default 0.
 
     Raises:
         UserMistake: When it is no frame with rows, options exclude each other, or, on loading, cells are not what their

@@ -15,8 +15,8 @@ from searchlab.data import Csv, Npz, Text
 from searchlab.data.data_folder import find_file
 from searchlab.data.examples import Examples
 from searchlab.data.table.cell_text import NAMELESS
-from searchlab.data.table.recognition import ColumnReport
 from searchlab.data.table.reading import read_table
+from searchlab.data.table.recognition import ColumnReport
 from searchlab.data.table.target import as_texts
 from searchlab.data.table.text_format import ending_of
 from searchlab.errors import UserMistake

@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 
 import searchlab
-from searchlab.kernels import kernel_set
 from searchlab.project import ARCHIVE_MARKER
 
 PACKAGES = ("numpy", "numba", "ray", "optuna", "mlflow", "cupy-cuda12x")
@@ -27,6 +26,8 @@ def provenance(folder: Path) -> dict[str, str]:
             versions[f"version.{package}"] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
+    from searchlab.kernels import kernel_set  # imports NumPy, which the recording process does not need
+
     machine = {"kernels": kernel_set(), "python": platform.python_version(), "platform": platform.platform()}
     return {**versions, **machine, **git_of(folder)}
 

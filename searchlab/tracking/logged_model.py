@@ -43,7 +43,14 @@ from searchlab.data.table.columns import Column
 from searchlab.data.vocabulary import Vocabulary
 
 READY = LoggedModelStatus.READY
-PACKAGES = ("artifact", "data", "metrics", "nn", "optim")  # of searchlab: what an artifact and a model may import
+PACKAGES = (
+    "artifact",
+    "data",
+    "kernels",
+    "metrics",
+    "nn",
+    "optim",
+)  # of searchlab: what an artifact and a model may import
 LOADER = "searchlab_model"  # the module that MLflow imports
 LOADER_SOURCE = '''"""Loads the model with the source in source.zip; MLflow calls `_load_pyfunc`."""
 

@@ -1,8 +1,10 @@
 """Every data set passes its contract, and the contract catches the ways in which a data set can be wrong."""
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -18,6 +20,7 @@ from searchlab.data import (
     EveryRow,
     Examples,
     FashionMnist,
+    Frame,
     Images,
     Mnist,
     Npz,
@@ -84,6 +87,10 @@ CASES = {
         Pairs("pairs.tsv", shared_vocabulary=True, padding="learned", test_size=0.3),
     ],
     Images: [Images("shapes", image_size=4), Images("shapes", image_size=(3, 5), color_mode="rgb", standardize=True)],
+    Frame: [
+        Frame(pandas.DataFrame(points(), columns=[*"abcd"]).assign(kind=ANSWERS[np.arange(100) % 2]), target="kind"),
+        Frame(pandas.read_csv(io.StringIO(mixed_table())), target="size", categorical="grade", groups="day"),
+    ],
     Csv: [
         Csv("data.csv", target="kind", groups="group"),
         Csv("data.csv", target="b", drop=("kind", "group")),
