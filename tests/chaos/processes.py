@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 # each kind is drawn as often as it is listed before all are drawn again: workers crash more often than machines
 KINDS = ("driver", "worker", "study", "raylet", "gcs", "agent", "recorder", "node", "worker", "session", "group")
 UNLIKE_RAY = ("driver", "recorder", "exit message")  # the other processes are those of Ray, a node
+ACTOR = re.compile(r"ray::.*-(study|worker)(\.\w+)?$")  # its class, named after the sweep, and the method that it runs
 ENDS_RUN = {"driver", "study", "raylet", "gcs", "agent", "node", "session", "group"}  # a run may end with one of these
 
 
@@ -52,9 +54,8 @@ def kind_of(pid: int, command: str, session: int) -> str:
         return "gcs" if program.endswith("/gcs_server") else "raylet"
     if program.startswith(("ray::DashboardAgent", "ray::RuntimeEnvAgent")):
         return "agent"
-    if program.startswith("ray::") and "-study." in program:  # the actors' classes are named after the sweep
-        return "study"
-    return "worker" if program.startswith("ray::") and "-worker." in program else "node"
+    actor = ACTOR.match(program)
+    return actor[1] if actor else "node"
 
 
 def draw_kinds(rng: random.Random) -> Iterator[str]:
