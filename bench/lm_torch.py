@@ -3,7 +3,7 @@
 A step is a forward pass, softmax cross entropy, a backward pass, clipping to a joint norm, and an SGD update, on a
 window that is in memory, with the same sizes on both sides. Rates are tokens per second; R fused networks count R
 times. PyTorch is optional (pip install torch). OpenBLAS uses the kernels that OPENBLAS_CORETYPE names, or else those
-that it chooses for the processor; SEARCHLAB_KERNELS=numpy does without those of Numba. MLPs as ensembles of torch.func
+that it chooses for the processor; SEARCHLAB_KERNELS=numba computes with those of Numba. MLPs as ensembles of torch.func
 follow.
 """
 

@@ -6,7 +6,6 @@ must be set before that.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -59,8 +58,9 @@ def worker_environment(threads: int = 1) -> dict[str, str]:
     by the user.
     """
     defaults = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **MALLOC_VARIABLES}
-    # the choice of the driver: a worker without Numba must say so, and not compute slightly other numbers
-    defaults[KERNELS_VARIABLE] = "numba" if importlib.util.find_spec("numba") else "numpy"
+    # the choice of the driver: a worker without Numba must say so, and not compute slightly other numbers; Numba is not
+    # the default, because each process that uses it starts four seconds later
+    defaults[KERNELS_VARIABLE] = "numpy"
     user_set = {name: value for name in defaults if (value := os.environ.get(name)) is not None}
     if threads > 1:
         user_set = {name: value for name, value in user_set.items() if name not in THREAD_VARIABLES or value != "1"}

@@ -1,13 +1,11 @@
 """The environment variables of a training process."""
 
-import importlib.util
-
 import pytest
 
 from searchlab.environment import KERNELS_VARIABLE, MALLOC_VARIABLES, THREAD_VARIABLES, worker_environment
 
 SINGLE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
-KERNELS = {KERNELS_VARIABLE: "numba" if importlib.util.find_spec("numba") else "numpy"}
+KERNELS = {KERNELS_VARIABLE: "numpy"}
 DEFAULTS = {**SINGLE_THREAD, **MALLOC_VARIABLES, **KERNELS}
 
 
@@ -17,7 +15,7 @@ def _clear_variables(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_defaults_are_one_thread_large_malloc_thresholds_and_the_kernels_that_are_installed():
+def test_defaults_are_one_thread_large_malloc_thresholds_and_the_kernels_of_numpy():
     assert worker_environment() == DEFAULTS
     assert len(SINGLE_THREAD) == 3
 
@@ -36,8 +34,3 @@ def test_variables_that_the_user_set_take_precedence(name, monkeypatch):
     environment = worker_environment()
     assert environment.pop(name) == "4"
     assert environment == {other: value for other, value in DEFAULTS.items() if other != name}
-
-
-def test_workers_without_numba_use_numpy(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert worker_environment()[KERNELS_VARIABLE] == "numpy"

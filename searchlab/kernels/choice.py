@@ -1,4 +1,4 @@
-"""Which kernels train: Numba's where it is installed, on a CPU and in float32; NumPy's (or CuPy's) code otherwise."""
+"""Which kernels train: Numba's where they are chosen, on a CPU and in float32; NumPy's (or CuPy's) code otherwise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KERNEL_SETS = ("numpy", "numba")
 
 
 def kernel_set() -> str:
-    """Return which kernels train on a CPU: those that SEARCHLAB_KERNELS names, else Numba's where it is installed.
+    """Return which kernels train on a CPU: those that SEARCHLAB_KERNELS names, else NumPy's.
 
     Raises UserMistake for another value of the variable.
     """
