@@ -147,7 +147,7 @@ def test_a_mistake_in_a_text_is_reported(tmp_path, content, options, error, mess
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Text("missing.txt").training(), r"there is no file .*missing\.txt, and none at"),
+        (lambda: Text("missing.txt").training(), r"there is no file or folder .*missing\.txt, and none at"),
         (
             lambda: PennTreebank(window=0),
             r"PennTreebank\(window=\.\.\.\) is a whole number of tokens, at least 1, got 0",
@@ -164,3 +164,23 @@ def test_the_vocabulary_does_not_depend_on_the_limit(treebank):
     first, second = PennTreebank(limit=20).training(), PennTreebank(limit=150).training()
     assert first.vocabulary == second.vocabulary
     assert np.array_equal(first.ids[:20], second.ids[:20])
+
+
+def test_a_folder_of_files_is_one_text(tmp_path):
+    (tmp_path / "book" / "part 2").mkdir(parents=True)
+    texts = {
+        "part 2/c.txt": "five six\n" * 30,
+        "b.txt": "\ufeffthree four",
+        "a.txt": "one two\n" * 30,
+        "notes.md": "no",
+    }
+    for name, text in texts.items():
+        (tmp_path / "book" / name).write_text(text)
+    (tmp_path / "book" / ".hidden.txt").write_text("no")
+    (tmp_path / "whole.txt").write_text(texts["a.txt"] + "three four\n" + texts["part 2/c.txt"])
+    folder, whole = Text(tmp_path / "book"), Text(tmp_path / "whole.txt")
+    for part in ("training", "testing"):
+        assert getattr(folder, part)().checksum() == getattr(whole, part)().checksum()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserMistake, match=r"has no \.txt files"):
+        Text(tmp_path / "empty").training()

@@ -35,6 +35,15 @@ def find_folder(path: str) -> Path:
     return _find(path, "folder", Path.is_dir)
 
 
+def find_file_or_folder(path: str) -> Path:
+    """Return the path of a user's file or folder: in the current folder, or else in the data folder.
+
+    Raises:
+        UserMistake: When neither folder has it.
+    """
+    return _find(path, "file or folder", Path.exists)
+
+
 def _find(path: str, kind: str, is_kind: Callable[[Path], bool]) -> Path:
     given = Path(path).expanduser()
     for candidate in (given, data_folder() / given):

@@ -1,4 +1,4 @@
-"""A user's text file as words or as characters."""
+"""A user's text, in a file or a folder of files, as words or as characters."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ import os
 from dataclasses import dataclass
 from itertools import chain
 
-from searchlab.data.data_folder import find_file
+from searchlab.data.data_folder import find_file_or_folder
+from searchlab.data.text_files import read_text
 from searchlab.data.token_stream import TokenStream, validate_window
 from searchlab.data.vocabulary import UNITS, UNKNOWN, Unit, Vocabulary, tokenize
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import UserMistake
 
 MIN_TEST_TOKENS = 2  # 2 tokens make one target
 
 
 @dataclass(frozen=True)
 class Text:
-    """A UTF-8 text file as tokens: words between blanks with `<eos>` at each line's end, or characters.
+    """A UTF-8 text as tokens: words between blanks with `<eos>` at each line's end, or characters.
+
+    Of a folder, all .txt files in it and below it are read one after the other, sorted by their paths.
 
     The last part of the text is the test part. The vocabulary is that of the training part: tokens that occur there
-    less than `min_count` times, or only in the test part, become `<unk>`. The file is looked for in the current folder
+    less than `min_count` times, or only in the test part, become `<unk>`. The path is looked for in the current folder
     and then in the data folder.
 
     Args:
-        path: The file.
+        path: The file, or the folder.
         unit: Whether a token is a "word" (default) or a "char".
         min_count: How often a token must occur in the training part to be in the vocabulary, default 1.
         window: Tokens per batch and stream, T, which is how far gradients flow back in time; default 35.
         test_size: Share of the tokens in the test part, between 0 and 1; default 0.1.
 
     Raises:
-        UserMistake: When an option is out of range; on loading, when there is no such file or the text is too short.
-        WorldFault: On loading, when the file is not UTF-8.
+        UserMistake: When an option is out of range; on loading, when there is no such file or folder, or the text is
+            too short.
+        WorldFault: On loading, when a file is not UTF-8.
 
     Example:
         >>> import tempfile
@@ -81,11 +85,8 @@ class Text:
         return TokenStream(vocabulary.lookup_ids(test if is_test else train), vocabulary, self.window)
 
     def _read_tokens(self) -> list[str]:
-        path = find_file(self.path)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise WorldFault(f"{path} cannot be read as UTF-8 text ({error}).") from error
+        path = find_file_or_folder(self.path)
+        text = read_text(path)
         tokens = tokenize(text, self.unit) if text.strip() else []
         if self._train_count(tokens) <= self.window:
             raise UserMistake(

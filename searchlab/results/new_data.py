@@ -22,9 +22,10 @@ from searchlab.data.table.reading import read_table
 from searchlab.data.table.target import as_texts, empty_cells, read_target
 from searchlab.data.table.text_format import ending_of
 from searchlab.data.text import Text
+from searchlab.data.text_files import read_text
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import tokenize
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import UserMistake
 from searchlab.results.new_images import load_labeled_images
 
 
@@ -34,16 +35,16 @@ def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
     Args:
         saved: The artifact, whose manifest describes the data of its sweep.
         path: A .csv or .tsv file with the columns of the sweep's, an .npz file with `x` and `y`, a .txt file for a
-            language model, or a folder of images that has a folder for each class.
+            language model, a folder of such files, or a folder of images that has a folder for each class.
 
     Raises:
         UserMistake: When the file does not fit the artifact, such as a class or a column that it does not know.
         WorldFault: When the file cannot be read.
     """
-    if path.is_dir():
-        return load_labeled_images(saved, path)
     task, described = saved.manifest.get("task"), saved.manifest.get("data") or {}
-    if path.suffix == ".txt" and task == "language model":
+    if path.is_dir() and task != "language model":
+        return load_labeled_images(saved, path)
+    if (path.is_dir() or path.suffix == ".txt") and task == "language model":
         return _read_text(saved, path, described.get("window", Text.window))
     if task in ("classification", "regression"):
         if ending_of(path) and "target" in described:
@@ -121,9 +122,5 @@ def _read_text(saved: Artifact, path: Path, window: int) -> TokenStream:
     vocabulary = saved.vocabulary
     if vocabulary is None:
         raise UserMistake("this artifact has no vocabulary.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorldFault(f"{path} cannot be read as UTF-8 text ({error}).") from error
-    ids = vocabulary.lookup_ids(tokenize(text, vocabulary.unit))
+    ids = vocabulary.lookup_ids(tokenize(read_text(path), vocabulary.unit))
     return TokenStream(ids, vocabulary, window)
