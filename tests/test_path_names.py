@@ -32,9 +32,7 @@ WRONG_NAMES = ["../x", "a/b", "it's", "x" * 300, "", ".", "é"]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "tune"])
-def test_a_sweep_runs_in_folders_of_any_name(request, tmp_path, free_port, engine):
-    if engine == "tune":
-        request.getfixturevalue("shared_ray")
+def test_a_sweep_runs_in_folders_of_any_name(tmp_path, free_port, engine):
     project, home = tmp_path / f"project {ODD}", tmp_path / f"home {ODD}"
     project.mkdir()
     path = write_sweep_file(project, TEXT)
