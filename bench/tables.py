@@ -146,11 +146,13 @@ def references(table):
     if table.metric == "accuracy":
         return {
             "HistGradientBoosting": make_pipeline(trees, HistGradientBoostingClassifier(random_state=0)),
-            "MLP": make_pipeline(dense, MLPClassifier((64,), early_stopping=True, random_state=0)),
+            "MLP": make_pipeline(dense, MLPClassifier(hidden_layer_sizes=(64,), early_stopping=True, random_state=0)),
         }
     return {
         "HistGradientBoosting": make_pipeline(trees, HistGradientBoostingRegressor(random_state=0)),
-        "MLP": make_pipeline(dense, MLPRegressor((64,), early_stopping=True, max_iter=500, random_state=0)),
+        "MLP": make_pipeline(
+            dense, MLPRegressor(hidden_layer_sizes=(64,), early_stopping=True, max_iter=500, random_state=0)
+        ),
     }
 
 
