@@ -15,8 +15,10 @@ import pytest
 
 from searchlab.engine import local
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.monitor.watch import SweepObserver
 from searchlab.runs import retry
 from searchlab.runs.events import EventBuffer, TrialFinished, TrialStarted
+from searchlab.runs.workspace import Workspace
 from searchlab.study.reading import read_trials
 from searchlab.study.storage import postgres_journal, postgres_reader
 from searchlab.study.storage.opening import open_owned, open_read_only
@@ -27,6 +29,7 @@ from tests.jobs import make_job
 from tests.postgres import PASSWORD, Postgres
 from tests.relay import relay
 from tests.sweeps import spiral_sweep
+from tests.test_status import end_in_every_state, job_in, spiral_manifest
 from tests.waiting import wait_for
 
 COUNT = itertools.count()
@@ -524,3 +527,20 @@ def test_a_short_outage_is_not_reported(monkeypatch):
 
     assert retry.RetryPolicy(60.0, "it", "kept", messages.append).call(action) == 7
     assert not messages
+
+
+def test_a_watched_study_in_a_database_gives_the_snapshot_of_one_in_a_file(url, tmp_path, monkeypatch):
+    workspace = Workspace.at(tmp_path)
+    folder = workspace.sweep("spiral")
+    spiral_manifest().save(folder)
+    end_in_every_state(job_in(workspace))
+    embedded = SweepObserver(folder).snapshot()
+    assert embedded.complete
+    assert embedded.best
+    end_in_every_state(job_in(workspace, storage=url))
+    folder.study.unlink()
+    observer = SweepObserver(folder, url)
+    assert observer.snapshot() == observer.snapshot() == embedded, "a second reading adds nothing"
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)  # a manifest has none
+    spiral_manifest(storage=url).save(folder)
+    assert SweepObserver(folder).snapshot() == embedded
