@@ -93,10 +93,15 @@ def is_alive(pid):
     return False
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """Wait for a complete record also where a run is stopped, on a busy machine too."""
-    monkeypatch.setattr(patience, "STOPPED_SECONDS", 600.0)
+@pytest.fixture(autouse=True, scope="module")
+def patient():
+    """Wait for a complete record also where a run is stopped, on a busy machine too.
+
+    It has the scope of the module, so that it holds before the other fixtures of the module are made.
+    """
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(patience, "STOPPED_SECONDS", 600.0)
+        yield
 
 
 @pytest.fixture(scope="session")
