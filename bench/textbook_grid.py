@@ -19,11 +19,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.timing import ROOT  # first: it sets one BLAS thread
+import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: skip
 
 from bench.stopwatch import Stopwatch
 from bench.textbook_sample import Points, searchlab_seconds, torch_seconds
 from bench.textbook_sweep import DEEP, EPOCHS, SHALLOW, structure_of, textbook_sweep
+from bench.timing import ROOT
 from searchlab import Halving, Mnist
 from searchlab.backend import unavailable_reason
 from searchlab.cli.plan import summary
@@ -39,6 +40,7 @@ from searchlab.space.sweep import Sweep
 WORKERS = 2
 ROWS = 60_000
 NETWORKS = {"shallow": SHALLOW, "deep": DEEP}
+FUSED = {SHALLOW: 7, DEEP: 1}  # combinations side by side in a sample: more deep ones gain nothing on a CPU
 
 
 def duration(seconds: float) -> str:
@@ -54,10 +56,7 @@ def search(sweep: Sweep, arguments: argparse.Namespace, **options: object) -> tu
     options = {"workers": WORKERS, "engine": arguments.engine, "trials": arguments.combinations, **options}
     finished = home / "finished"
     with Stopwatch(home / "seconds") as stopwatch:
-        if begun:
-            result = resume(sweep.name, sweep=sweep, home=home)
-        else:
-            result = sweep.run(home=home, **options)
+        result = resume(sweep.name, sweep=sweep, home=home) if begun else sweep.run(home=home, **options)
         if not finished.exists():
             finished.write_text(f"{stopwatch.seconds:.3f}")  # a later look at the result costs nothing
     return result, float(finished.read_text())
@@ -125,7 +124,8 @@ def sample_torch(sweep: Sweep, points: Points, arguments: argparse.Namespace) ->
 
 def print_samples(sweep: Sweep, points: Points, arguments: argparse.Namespace) -> None:
     """Print what the grid takes by samples of searchlab and of PyTorch, and by `searchlab plan`."""
-    own = searchlab_seconds(sweep, points, arguments.sample_seconds)
+    fused = FUSED[sweep.model.arguments["hidden"]]
+    own = searchlab_seconds(sweep, points, fused, arguments.sample_seconds)
     print(f"searchlab without pruning, from a sample: {duration(own)} of one core, {duration(own / WORKERS)} on two")
     one_by_one = sample_torch(sweep, points, arguments)
     if one_by_one:

@@ -7,10 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from statistics import fmean
 
 from bench.textbook_sweep import FOLDS, points_by_structure, structure_of
-from bench.timing import ROOT
+from bench.timing import ROOT  # it sets one BLAS thread
+
+import numpy as np  # isort: skip
+
 from searchlab.backend import Device, to_host
 from searchlab.data.batch import Batch
 from searchlab.data.loaded import LoadedDataset
@@ -30,18 +34,29 @@ def clock(device: Device) -> float:
     return time.process_time() if device == "cpu" else time.perf_counter()
 
 
-def epoch_seconds(sweep: Sweep, points: Points, data: LoadedDataset, device: Device, seconds: float) -> float:
-    """Return the seconds of an epoch of these combinations of one structure, which train fused with their folds.
+def trainer_of(sweep: Sweep, points: Points, data: LoadedDataset, device: Device) -> Trainer:
+    """Return the trainer of these combinations of one structure, fused with their folds; the rows are on the device."""
+    return build_trainer(sweep, points, data, sweep.validation.split(data), 0, device)
 
-    Steps are measured for about as many seconds as given, and the held-out rows are scored once.
-    """
-    trainer = build_trainer(sweep, points, data, sweep.validation.split(data), 0, device)
-    batches = _endless_batches(trainer)
-    _step_seconds(trainer, (next(batches) for _ in range(WARM_UP_STEPS)), device, seconds)
-    step = _step_seconds(trainer, batches, device, seconds)
+
+def epoch_seconds(trainer: Trainer, seconds: float) -> float:
+    """Return the seconds of an epoch; steps are measured for about as many seconds as given."""
+    return step_seconds(trainer, seconds) * trainer.steps_per_epoch + scoring_seconds(trainer)
+
+
+def scoring_seconds(trainer: Trainer) -> float:
+    """Return the seconds in which the held-out rows of all replicas are scored."""
+    device = trainer.replicas.device
     started = clock(device)
-    to_host(trainer.metric.measure(trainer.model, data.scoring_batches(trainer.split.held_out)))
-    return step * trainer.steps_per_epoch + clock(device) - started
+    to_host(trainer.metric.measure(trainer.model, trainer.data.scoring_batches(trainer.split.held_out)))
+    return clock(device) - started
+
+
+def step_seconds(trainer: Trainer, seconds: float) -> float:
+    """Return the seconds of a step with reading its batch, measured for about as many seconds as given."""
+    batches = _endless_batches(trainer)
+    _take_steps(trainer, islice(batches, WARM_UP_STEPS), seconds)
+    return _take_steps(trainer, batches, seconds)
 
 
 def _endless_batches(trainer: Trainer) -> Iterator[Batch]:
@@ -49,8 +64,9 @@ def _endless_batches(trainer: Trainer) -> Iterator[Batch]:
         yield from trainer.data.training_batches(trainer.split, trainer.replicas, trainer.batch_size)
 
 
-def _step_seconds(trainer: Trainer, batches: Iterable[Batch], device: Device, seconds: float) -> float:
-    """Return the seconds of a step with reading its batch; the device is waited for after some steps."""
+def _take_steps(trainer: Trainer, batches: Iterable[Batch], seconds: float) -> float:
+    """Return the seconds of a step; a GPU is waited for after some steps."""
+    device = trainer.replicas.device
     started, steps = clock(device), 0
     for batch in batches:
         loss, _ = trainer.step(batch)
@@ -63,11 +79,19 @@ def _step_seconds(trainer: Trainer, batches: Iterable[Batch], device: Device, se
     return (clock(device) - started) / steps
 
 
-def searchlab_seconds(sweep: Sweep, points: Points, seconds: float) -> float:
-    """Return the processor time in which all these combinations train on a CPU, from a sample of every structure."""
-    data, total = sweep.data.training(), 0.0
+def searchlab_seconds(sweep: Sweep, points: Points, fused: int, seconds: float) -> float:
+    """Return the processor time in which all these combinations train on a CPU, from a sample of every structure.
+
+    `fused` is the number of combinations that train side by side. The held-out rows are scored once: that takes the
+    same time for every optimizer and batch size.
+    """
+    data, total, scoring = sweep.data.training(), 0.0, 0.0
     for group in points_by_structure(points).values():
-        total += epoch_seconds(sweep, group, data, "cpu", seconds)
+        trainer = trainer_of(sweep, group[:fused], data, "cpu")
+        with np.errstate(all="ignore"):
+            step = step_seconds(trainer, seconds)
+            scoring = scoring or scoring_seconds(trainer) / trainer.replicas.count
+        total += (step * trainer.steps_per_epoch / len(group[:fused]) + FOLDS * scoring) * len(group)
     return total * sweep.training.arguments["epochs"]
 
 
@@ -76,9 +100,7 @@ def torch_seconds(python: str, sweep: Sweep, points: Points, rows: int, seconds:
     hidden, epochs = sweep.model.arguments["hidden"], sweep.training.arguments["epochs"]
     command = [python, "-m", "bench.textbook_torch", "--seconds", str(seconds), "--rows", str(rows)]
     command += ["--hidden", *map(str, hidden)]
-    processes = [
-        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(TORCH_PROCESSES)
-    ]
+    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(TORCH_PROCESSES)]
     outputs = [process.communicate()[0] for process in processes]
     if any(process.returncode for process in processes):
         sys.exit(f"PyTorch could not be measured with {python}.")

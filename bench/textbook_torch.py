@@ -53,15 +53,16 @@ def step_seconds(name: str, hidden: list[int], train: tuple, batch_size: int, li
     optimizer, reader = OPTIMIZERS[name](model.parameters(), lr=0.001), batches(*train, batch_size)
 
     def take_steps(count: int | None, seconds: float) -> int:
-        started = time.process_time()
-        for number, (x, y) in enumerate(islice(reader, count), start=1):
+        started, steps = time.process_time(), 0
+        for x, y in islice(reader, count):
             optimizer.zero_grad()
             loss = cross_entropy(model(x), y)
             loss.backward()
             optimizer.step()
+            steps += 1
             if time.process_time() - started > seconds:
                 break
-        return number
+        return steps
 
     take_steps(WARM_UP, limit)
     started = time.process_time()
