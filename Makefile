@@ -67,6 +67,7 @@ bench: $(INSTALLED)
 	-$(BIN)/python -m bench.artifact
 	-$(BIN)/python -m bench.mlp_torch
 	-$(BIN)/python -m bench.lm_torch
+	-$(BIN)/python -m bench.gpu
 	$(BIN)/python -m bench.ptb_sweep
 	$(BIN)/python -m bench.reference
 
