@@ -216,7 +216,7 @@ def test_every_room_has_a_rank():
         ("metrics.py", "import searchlab.optim"),
         ("optim/sgd.py", "from searchlab.metrics import Accuracy"),
         ("data/mnist.py", "def f():\n    from searchlab.training import Trainer"),
-        ("training.py", "import importlib\nimportlib.import_module('searchlab.runner.run')"),
+        ("training/trainer.py", "import importlib\nimportlib.import_module('searchlab.runner.run')"),
         ("space/space.py", "from importlib import import_module\nimport_module('searchlab.runner.run')"),
         ("space/sweep.py", "import searchlab.study.study"),
         ("space/constraints.py", "from searchlab.fusion.groups import build"),
