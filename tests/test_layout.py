@@ -211,7 +211,7 @@ def test_every_room_has_a_rank():
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("replicas.py", "from searchlab.nn import Layer"),
+        ("replicas/axis.py", "from searchlab.nn import Layer"),
         ("nn/affine.py", "from searchlab import optim"),
         ("metrics.py", "import searchlab.optim"),
         ("optim/sgd.py", "from searchlab.metrics import Accuracy"),
