@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from searchlab.backend import Array
 from searchlab.errors import UserMistake
-from searchlab.nn.losses import Loss, losses_of
+from searchlab.nn.loss import Loss, losses_of
 from searchlab.nn.module import Model
 
 

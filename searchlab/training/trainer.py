@@ -19,7 +19,7 @@ from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Split
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
-from searchlab.nn.losses import Loss
+from searchlab.nn.loss import Loss
 from searchlab.nn.module import Carry, Model
 from searchlab.nn.parameter import Parameters
 from searchlab.optim import Optimizer, clip_gradients
