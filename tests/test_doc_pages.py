@@ -29,6 +29,7 @@ from searchlab.monitor.reasons import ReasonCount
 from searchlab.monitor.snapshot import Snapshot, TopTrial
 from searchlab.monitor.status import SweepStatus
 from searchlab.optim import schedules
+from searchlab.results import result_json
 from searchlab.results.pruner_replay import OrderReplay, SweepReplay
 from searchlab.results.result import Result
 from searchlab.runs.config import RunConfig
@@ -91,7 +92,7 @@ def test_every_key_of_a_json_object_is_named():
     )
     kinds = (TopTrial, ReasonCount, Finding, SweepReplay, OrderReplay)
     keys = {key for values in objects for key in values} | {field.name for kind in kinds for field in fields(kind)}
-    functions = (Estimate.to_json, estimate._structure_json, MemoryRange.to_json, Result._plain_winner)
+    functions = (Estimate.to_json, estimate._structure_json, MemoryRange.to_json, result_json._plain_winner)
     keys |= {key for function in functions for key in re.findall(r'"(\w+)":', inspect.getsource(function))}
     assert {"slowdown", "epochs_share", "max_trials", "test_float16", "asked", "needed"} <= named
     assert keys <= named, sorted(keys - named)

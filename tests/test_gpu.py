@@ -47,7 +47,8 @@ from searchlab.nn import (
 )
 from searchlab.optim import SGD, AdaGrad, Adam, AdamW, Momentum, Nesterov, RMSprop, clip_joint_norm
 from searchlab.optim.schedules import Constant, CosineDecay, ExponentialDecay, Plateau, StepDecay
-from searchlab.replicas import DRAWS_PER_KEY_BLOCK, Replicas, fold_seeds
+from searchlab.replicas import Replicas, fold_seeds
+from searchlab.replicas.replicas import DRAWS_PER_KEY_BLOCK
 from searchlab.training import Trainer
 from tests import fake_cupy
 

@@ -42,7 +42,7 @@ from searchlab.engine.refit import refit_locally
 from searchlab.nn import Affine, Layer, MeanSquaredError, Model, Parameter, Parameters, Replicas
 from searchlab.reporting.figures import plot_layer_statistics, save_layer_figure
 from searchlab.reporting.figures.layer_statistics import MAX_NAMED_LAYERS, layer_labels
-from searchlab.results.export import write_layer_statistics
+from searchlab.results.winner_files import write_layer_statistics
 from searchlab.runs.trials import LearningCurve, TrialRecord
 from searchlab.runs.workspace import Workspace
 from searchlab.scoring import LayerProbe, LayerStatistics

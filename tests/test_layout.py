@@ -211,12 +211,12 @@ def test_every_room_has_a_rank():
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("replicas.py", "from searchlab.nn import Layer"),
+        ("replicas/axis.py", "from searchlab.nn import Layer"),
         ("nn/affine.py", "from searchlab import optim"),
         ("metrics.py", "import searchlab.optim"),
         ("optim/sgd.py", "from searchlab.metrics import Accuracy"),
         ("data/mnist.py", "def f():\n    from searchlab.training import Trainer"),
-        ("training.py", "import importlib\nimportlib.import_module('searchlab.runner.run')"),
+        ("training/trainer.py", "import importlib\nimportlib.import_module('searchlab.runner.run')"),
         ("space/space.py", "from importlib import import_module\nimport_module('searchlab.runner.run')"),
         ("space/sweep.py", "import searchlab.study.study"),
         ("space/constraints.py", "from searchlab.fusion.groups import build"),

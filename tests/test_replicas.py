@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from searchlab.replicas import DRAWS_PER_KEY_BLOCK, HasReplicaAxis, Replicas, align, fold_seeds
+from searchlab.replicas import HasReplicaAxis, Replicas, align, fold_seeds
+from searchlab.replicas.replicas import DRAWS_PER_KEY_BLOCK
 
 SEEDS = [3, 14, 15, 2**64 - 1]
 SHAPE = (4, 50, 41)  # an odd number of positions

@@ -12,7 +12,7 @@ from searchlab import Arrays, MeanSquaredError, RootMeanSquaredError, Space, Tra
 from searchlab.artifact.rounding import SMALLEST_NORMAL, Rounding
 from searchlab.optim import SGD
 from searchlab.results import export
-from searchlab.results.export import choose_float32
+from searchlab.results.float32_weights import choose_float32
 from searchlab.testing.linear_model import LinearModel
 from tests.jobs import run
 from tests.sweeps import spiral_sweep

@@ -15,7 +15,8 @@ from searchlab.nn import Relu, Sigmoid, Tanh
 from searchlab.optim import SGD, Adam, Momentum, Optimizer
 from searchlab.optim.schedules import CosineDecay, Plateau
 from searchlab.replicas import Replicas, fold_seeds
-from searchlab.training import MAX_LOSS_GROWTH, Trainer
+from searchlab.training import Trainer
+from searchlab.training.divergence import MAX_LOSS_GROWTH
 
 FOLDS = 5
 

@@ -24,7 +24,8 @@ from searchlab.nn.initializers import (
     random_uniform,
 )
 from searchlab.nn.layer_norm import LayerNorm
-from searchlab.nn.losses import Loss, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from searchlab.nn.loss import Loss
+from searchlab.nn.losses import MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from searchlab.nn.lstm import LSTM
 from searchlab.nn.module import Carry, Layer, Model, Module, Sequential
 from searchlab.nn.multi_head_attention import KeysValues, MultiHeadAttention, causal_mask

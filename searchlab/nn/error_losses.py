@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from searchlab.backend import Array, row_sums, xp_of
-from searchlab.nn.losses import ErrorLoss
+from searchlab.nn.loss import ErrorLoss
 from searchlab.replicas import PerReplica, Replicas, align
 
 

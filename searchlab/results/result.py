@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
 from searchlab.numeric_types import is_whole_number
-from searchlab.reporting import search_figures
 from searchlab.reporting.result_html import render_result
+from searchlab.results.result_figures import ResultFigures
+from searchlab.results.result_json import result_json
 from searchlab.results.result_text import headline, result_facts, result_text
 from searchlab.results.trial_frames import curve_frame, importance_series, trial_frame
 from searchlab.results.winner import Winner
@@ -21,14 +22,13 @@ from searchlab.runs.trials import State, TrialRecord, pareto, ranked
 if TYPE_CHECKING:
     import pandas as pd
 
-    from searchlab.reporting.figures import Figure
     from searchlab.space.sweep import Sweep
 
 ResultState: TypeAlias = Literal["FINISHED", "FAILED", "RUNNING", "INTERRUPTED"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Result:
+class Result(ResultFigures):
     """The result of a sweep: every trial, the winner, and where everything is stored.
 
     It prints itself in at most 12 lines. A notebook shows it with the winner, a table of the best trials, and the curve
@@ -188,60 +188,6 @@ class Result:
 
         return importance_series(parameter_importance(self.trials, self.goal))
 
-    def boxes(self, parameter: str) -> Figure:
-        """Return a figure with a box of scores for each value of a parameter, such as "optimizer" or "lr".
-
-        This and the other figures are matplotlib figures that a notebook shows; `savefig` writes them as PNG, SVG or
-        PDF.
-
-        Raises:
-            UserMistake: When no trial has such a parameter.
-        """
-        return search_figures.box_plot(self.trials, parameter, self.metric, self.goal)
-
-    def learning_curves_figure(self, best: int = 5) -> Figure:
-        """Return a figure of the held-out score after each epoch, as the mean over folds, of the best trials.
-
-        Args:
-            best: Number of trials; default 5.
-        """
-        return search_figures.learning_curves_figure(self.trials, self.metric, self.goal, best)
-
-    def optimization_history_figure(self) -> Figure:
-        """Return a figure of the score of every trial by its number, and of the best score so far."""
-        return search_figures.optimization_history_figure(self.trials, self.metric, self.goal)
-
-    def pareto_front_figure(self) -> Figure:
-        """Return a figure of the complete trials by the first two metrics, and of the Pareto front.
-
-        Raises:
-            UserMistake: When the sweep has only one metric.
-        """
-        return search_figures.pareto_front_figure(self.trials, self.goals)
-
-    def importance_figure(self) -> Figure:
-        """Return a figure of the importance of each parameter, by Optuna's PED-ANOVA, at equal epochs."""
-        return search_figures.importance_figure(self.trials, self.metric, self.goal)
-
-    def scatter_figure(self) -> Figure:
-        """Return a figure of the scores against each continuous parameter; pruned trials are hollow."""
-        return search_figures.scatter_figure(self.trials, self.metric, self.goal)
-
-    def heat_map_figure(self, *parameters: str) -> Figure:
-        """Return a heat map of the scores by two parameters, given by their paths; default: two of the most important.
-
-        Raises UserMistake where no trial has a given parameter, or another number of parameters than two is given.
-        """
-        return search_figures.heat_map_figure(self.trials, self.metric, self.goal, parameters)
-
-    def parallel_figure(self) -> Figure:
-        """Return a figure with a line per trial across an axis per parameter, the most important ones first."""
-        return search_figures.parallel_figure(self.trials, self.metric, self.goal)
-
-    def ranking_figure(self) -> Figure:
-        """Return a figure of the difference of each of the best trials to the best one, with 95 % intervals."""
-        return search_figures.ranking_figure(self.trials, self.metric, self.goal)
-
     def resume(
         self,
         *,
@@ -299,44 +245,7 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON values, as `searchlab run --json` prints them."""
-        return {
-            "sweep": self.sweep,
-            "state": self.state,
-            "trials": {"asked": self.requested, **self.counts()},
-            "over": self.over,
-            "best": self._plain_winner(self.winner) if self.winner else None,
-            **({"pareto": [self._plain_point(trial) for trial in self.front]} if self.others else {}),
-            "seconds": {phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
-            "artifact": str(self.artifact) if self.artifact else None,
-            "report": str(self.report) if self.report else None,
-            "tracking_uri": self.tracking_uri,
-            "run_id": self.run_id,
-            "registered": self.registered,
-            "record_fault": self.record_fault,
-        }
-
-    def _plain_winner(self, winner: Winner) -> dict[str, Any]:
-        whole, tested, halved = winner.trial.to_json(), winner.test_scores, winner.artifact_scores
-        best = {k: whole[k] for k in ("trial", "score", "std", "folds", "epoch", "params")}
-        best |= {"test": winner.test_score, "test_float16": winner.artifact_score}
-        best |= {"test_look": winner.test_look}
-        if winner.networks > 1:
-            best |= {"networks": winner.networks, "network_tests": list(winner.network_scores)}
-        if winner.learning_rate_factors:
-            best |= {"learning_rate_factors": list(winner.learning_rate_factors)}
-        if winner.baseline:
-            best |= {"baseline": asdict(winner.baseline), "beats_baseline": self.beats_baseline}
-        if winner.finalists:
-            best |= {"finalists": [finalist.to_json() for finalist in winner.finalists]}
-        if winner.finalist:
-            best |= {"reseeded": winner.finalist.mean, "optimism": self.optimism}
-        values = dict(zip(self.others, winner.trial.values[1:], strict=True))
-        others = {n: {"score": v, "test": tested.get(n), "test_float16": halved.get(n)} for n, v in values.items()}
-        return best | ({"others": others} if others else {})
-
-    def _plain_point(self, trial: TrialRecord) -> dict[str, Any]:
-        scores = dict(zip((self.metric, *self.others), trial.values, strict=True))
-        return {"trial": trial.number, "scores": scores, "params": dict(trial.parameters)}
+        return result_json(self)
 
 
 def _added(trials: int | str | None) -> str | None:

@@ -27,8 +27,9 @@ from searchlab.reporting.formats import times
 from searchlab.reporting.predictions import NumberPredictions, Predictions
 from searchlab.results.baseline import Baseline, measure_baseline
 from searchlab.results.evaluation import attention_maps, gradient_norms, predict_rows
-from searchlab.results.export import export, write_layer_statistics, write_samples
+from searchlab.results.export import export
 from searchlab.results.finalists import Finalist
+from searchlab.results.winner_files import write_layer_statistics, write_samples
 from searchlab.runs.events import EventHandler, Message, NullHandler
 from searchlab.runs.job import Job
 from searchlab.runs.look_ledger import Look, LookLedger

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from searchlab.errors import UserMistake
+from searchlab.space.argument_types import one_line
 from searchlab.space.domains import Choice
 from searchlab.space.space import Space
+
+if TYPE_CHECKING:
+    from searchlab.space.sweep import Sweep
+
+
+def override_arguments(sweep: Sweep, values: Mapping[str, Any]) -> Sweep:
+    """Return a copy of a sweep with some arguments set by their paths, such as {"model.hidden": 64, "trials": 10}.
+
+    Raises:
+        UserMistake: When a path does not exist, or an argument does not accept its value.
+    """
+    for path, value in values.items():
+        part, _, rest = path.partition(".")
+        names = [f.name for f in fields(sweep)]
+        if part not in names:
+            raise UserMistake(f"{path!r} is not part of a sweep; its parts are: {', '.join(names)}.")
+        current = sweep.effective_pruner if part == "pruner" else getattr(sweep, part)
+        value = lists_to_tuples(value)
+        try:
+            new = set_argument(current, rest, value, path) if rest else resolve_option(current, value)
+            sweep = replace(sweep, **{part: new})
+        except UserMistake:
+            raise
+        except (TypeError, ValueError) as error:
+            raise UserMistake(f"{path} cannot be {one_line(value)} ({error}).") from error
+    return sweep
 
 
 def lists_to_tuples(value: Any) -> Any:

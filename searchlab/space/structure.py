@@ -9,9 +9,10 @@ import numpy as np
 
 from searchlab.errors import UserMistake
 from searchlab.space.argument_types import keyword_parameters, per_replica_arguments
+from searchlab.space.configuration import Configuration
 from searchlab.space.domains import ParameterValues, Scalar
 from searchlab.space.space import BoundConstructor
-from searchlab.space.sweep import Configuration, Sweep
+from searchlab.space.sweep import Sweep
 
 
 def structural_parameters(sweep: Sweep, parameters: ParameterValues) -> dict[str, Scalar]:

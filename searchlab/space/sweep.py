@@ -6,66 +6,40 @@ import hashlib
 import importlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from searchlab.data.dataset import Dataset
 from searchlab.data.splits import Validation
-from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
 from searchlab.numeric_types import as_python
 from searchlab.optim.no_optimizer import NoOptimizer
-from searchlab.pruning.halving import Halving
+from searchlab.pruning.default_pruner import default_pruner
 from searchlab.pruning.optuna_pruner import OptunaPruner, is_optuna_pruner
-from searchlab.pruning.pruner import NoPruning, Pruner
-from searchlab.space.argument_types import one_line
+from searchlab.pruning.pruner import Pruner
 from searchlab.space.budget import Budget
 from searchlab.space.callbacks import TuneCallback
-from searchlab.space.domains import Choice, Domain, ParameterValues, Scalar, option_label
+from searchlab.space.configuration import Configuration
+from searchlab.space.description import describe_sweep
+from searchlab.space.domains import Choice, Domain, ParameterValues, Scalar
 from searchlab.space.early_stopping import EarlyStopping
-from searchlab.space.fingerprint import to_json_value
 from searchlab.space.grid import GridPoints
-from searchlab.space.initial_points import enqueued_points
-from searchlab.space.overrides import lists_to_tuples, resolve_option, set_argument
+from searchlab.space.overrides import override_arguments
 from searchlab.space.own_loop import OwnLoop
 from searchlab.space.resources import Resources
 from searchlab.space.samplers import TPE, OptunaSampler, Sampler, is_optuna_sampler
-from searchlab.space.space import BoundConstructor, Space, Suggest, iter_option_arguments, suggest_argument
+from searchlab.space.space import Space, Suggest, iter_option_arguments, suggest_argument
+from searchlab.space.trial_count import trial_count
 from searchlab.space.validation import VALIDATIONS
 from searchlab.space.winner_rule import Refit, WinnerRule
-from searchlab.wording import count
 
 if TYPE_CHECKING:
     from searchlab.results.result import Result
     from searchlab.runner.ask_tell import AskTellStudy
     from searchlab.runs.config import RunConfig
     from searchlab.space.constraints import Constraint
-
-
-P = ParamSpec("P")
-
-
-def _takes_options_of(
-    config: Callable[P, object],
-) -> Callable[[Callable[..., Result]], Callable[Concatenate[Sweep, P], Result]]:
-    """Give a method the options of a configuration, for type checkers and editors."""
-    return lambda method: method
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """The configuration of one trial: a value for every argument of its model, its optimizer and its training.
-
-    Attributes:
-        model: Constructor of the model, called with the replicas and the sizes of the data.
-        optimizer: Constructor of the optimizer.
-        training: Constructor of the trainer.
-    """
-
-    model: BoundConstructor
-    optimizer: BoundConstructor
-    training: BoundConstructor
+    from searchlab.space.run_signature import takes_options_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,11 +144,7 @@ class Sweep:
     @property
     def effective_pruner(self) -> Pruner:
         """The pruner of the search; by default Halving with one metric, and no pruning with several."""
-        return self._default_pruner if self.pruner is None else self.pruner
-
-    @property
-    def _default_pruner(self) -> Pruner:
-        return Halving() if len(self.metrics) == 1 else NoPruning()
+        return default_pruner(len(self.metrics)) if self.pruner is None else self.pruner
 
     def grid_points(self) -> GridPoints | None:
         """Return the points to try, where the sampler knows them in advance; None where it does not.
@@ -196,15 +166,7 @@ class Sweep:
         Raises:
             UserMistake: When that is more than the grid has, or when there is no number.
         """
-        requested, grid = self.trials if trials is None else trials, self.grid_points()
-        available = len(grid.points) if grid else None
-        if available is not None and requested is not None and requested > available:
-            combinations = count(available, "combination")
-            raise UserMistake(f"the grid has {combinations}, and trials={requested} is more; use at most {available}.")
-        number = available if requested is None else requested
-        if number is None:
-            raise UserMistake("the sampler has no finite grid; give the number of trials, such as trials=50.")
-        return number
+        return trial_count(self.trials if trials is None else trials, self.grid_points())
 
     def counts_towards_trials(self, state: str) -> bool:
         """Return whether a trial that ended in this state counts towards `trials`.
@@ -256,26 +218,12 @@ class Sweep:
         Raises:
             UserMistake: When a path does not exist, or an argument does not accept its value.
         """
-        sweep = self
-        for path, value in values.items():
-            part, _, rest = path.partition(".")
-            names = [f.name for f in fields(self)]
-            if part not in names:
-                raise UserMistake(f"{path!r} is not part of a sweep; its parts are: {', '.join(names)}.")
-            current = sweep.effective_pruner if part == "pruner" else getattr(sweep, part)
-            value = lists_to_tuples(value)
-            try:
-                new = set_argument(current, rest, value, path) if rest else resolve_option(current, value)
-                sweep = replace(sweep, **{part: new})
-            except UserMistake:
-                raise
-            except (TypeError, ValueError) as error:
-                raise UserMistake(f"{path} cannot be {one_line(value)} ({error}).") from error
-        return sweep
+        return override_arguments(self, values)
 
     def iter_arguments(self) -> Iterator[tuple[str, Domain | Scalar, bool]]:
         """Yield every argument of every space: its path, its domain or fixed value, and whether it is per replica."""
-        for part, space in self._spaces():
+        for part in self.parts:
+            space = getattr(self, part)
             if isinstance(space, Space):
                 yield from space.iter_arguments(part)
             else:
@@ -287,20 +235,7 @@ class Sweep:
 
         Name, number of trials, budget, resources, the rule of the winner and callbacks are not part of the description.
         """
-        arguments = {path: to_json_value(value) for path, value, _ in self.iter_arguments()}
-        targets = {
-            part: option_label(space) if isinstance(space, Space) else str(space) for part, space in self._spaces()
-        }
-        parts = {name: to_json_value(getattr(self, name)) for name in ("data", "validation")}
-        parts["metric"] = to_json_value(self.primary_metric)
-        # only what differs from the default: a new argument of Sweep does not change the fingerprint of older sweeps
-        search: dict[str, Any] = {"sampler": self.sampler} if self.sampler != TPE() else {}
-        search |= {"early_stopping": self.early_stopping} if self.early_stopping else {}
-        search |= {"pruner": self.effective_pruner} if self.effective_pruner != self._default_pruner else {}
-        search |= {"constraint": self.constraint} if self.constraint else {}
-        search |= {"enqueue": [sorted(point.items()) for point in enqueued_points(self)]} if self.enqueue else {}
-        search |= {"other_metrics": self.metrics[1:]} if len(self.metrics) > 1 else {}
-        return {**parts, **targets, "arguments": arguments, **{k: to_json_value(v) for k, v in search.items()}}
+        return describe_sweep(self)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the description, 64 hexadecimal digits."""
@@ -308,7 +243,7 @@ class Sweep:
 
     if TYPE_CHECKING:
 
-        @_takes_options_of(RunConfig)
+        @takes_options_of(RunConfig)
         def run(self, **options: Any) -> Result: ...
 
     else:
@@ -363,6 +298,3 @@ class Sweep:
             self, name=name, trials=trials, values=values or {}, seed=seed, home=home, storage=storage
         )
         return opened
-
-    def _spaces(self) -> list[tuple[str, Space | Choice]]:
-        return [(part, getattr(self, part)) for part in self.parts]

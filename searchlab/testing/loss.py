@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.nn.losses import Loss
+from searchlab.nn.loss import Loss
 from searchlab.testing.gradients import assert_gradient
 from searchlab.testing.replica_rows import (
     ALL_REPLICAS,

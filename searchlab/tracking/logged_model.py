@@ -50,6 +50,7 @@ PACKAGES = (
     "metrics",
     "nn",
     "optim",
+    "replicas",
 )  # of searchlab: what an artifact and a model may import
 LOADER = "searchlab_model"  # the module that MLflow imports
 LOADER_SOURCE = '''"""Loads the model with the source in source.zip; MLflow calls `_load_pyfunc`."""

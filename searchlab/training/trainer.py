@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import ClassVar, TypeAlias
 
 import numpy as np
 
-from searchlab.backend import Array, to_device, to_host, xp_of
+from searchlab.backend import Array, to_device, to_host
 from searchlab.data.augmentation import Augmentation
-from searchlab.data.batch import IGNORED, Batch
+from searchlab.data.batch import Batch
 from searchlab.data.class_weight import ClassWeight, class_weights
 from searchlab.data.image_shape import ImageShape
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Split
 from searchlab.errors import UserMistake
 from searchlab.metrics import Metric
-from searchlab.nn.losses import Loss, losses_of
+from searchlab.nn.loss import Loss
 from searchlab.nn.module import Carry, Model
 from searchlab.nn.parameter import Parameters
 from searchlab.optim import Optimizer, clip_gradients
 from searchlab.optim.schedules import Schedule
 from searchlab.replicas import HasReplicaAxis, PerReplica, Replicas
 from searchlab.scoring import EpochScorer, EpochScores
+from searchlab.training.class_weighted_losses import class_weighted_losses, set_class_weight
+from searchlab.training.divergence import constant_prediction_loss, divergence_reasons
+from searchlab.training.epoch_report import EpochReport
+from searchlab.training.mean_loss import MeanLoss
 
 BuildModel: TypeAlias = Callable[..., Model]
 BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
@@ -33,49 +37,6 @@ BuildSchedule: TypeAlias = Callable[[Replicas, int], Schedule]
 BuildAugmentation: TypeAlias = Callable[[Replicas, ImageShape | None], Augmentation]
 
 DEFAULT_EPOCHS = 20
-MAX_LOSS_GROWTH = 100.0  # loss of an epoch relative to the reference loss: a run that learns never has a larger one
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """The results of one epoch of R replicas, as arrays on the host.
-
-    Args:
-        epoch: Number of the epoch, from 1.
-        loss: Mean training loss (R,), in nats per target.
-        score: Score (R,) of the primary metric on the held-out rows; NaN where no rows are held out.
-        failures: Why each replica has diverged, (R,); None for a replica that has not.
-        seconds: Duration of the epoch with its measuring.
-        time: End of the epoch in seconds since 1970.
-        others: Scores (R, M - 1) of the metrics after the first of M; default (R, 0).
-        held_out_loss: Mean loss (R,) on the held-out rows, in nats per target; default NaN, where it was not measured.
-        training_score: Score (R,) of the primary metric on a fixed sample of the training rows; default NaN, where it
-            was not measured.
-
-    Example:
-        >>> import numpy as np
-        >>> from searchlab.training import EpochReport
-        >>> report = EpochReport(1, np.array([0.5, 0.4]), np.array([0.8, 0.9]), (None, None), seconds=0.1, time=0.0)
-        >>> report.others.shape
-        (2, 0)
-    """
-
-    epoch: int
-    loss: Array
-    score: Array
-    failures: tuple[str | None, ...]
-    seconds: float
-    time: float
-    others: Array = field(default_factory=lambda: np.empty((0, 0)))
-    held_out_loss: Array = field(default_factory=lambda: np.empty(0))
-    training_score: Array = field(default_factory=lambda: np.empty(0))
-
-    def __post_init__(self) -> None:
-        if not len(self.others):  # a single metric may leave them out
-            object.__setattr__(self, "others", np.empty((len(self.score), 0)))
-        for name in ("held_out_loss", "training_score"):
-            if not len(getattr(self, name)):
-                object.__setattr__(self, name, np.full(len(self.score), np.nan))
 
 
 class Trainer(HasReplicaAxis):
@@ -167,7 +128,7 @@ class Trainer(HasReplicaAxis):
         if class_weight is not None:
             weights = class_weights(class_weight, data, split).astype(replicas.dtype)
             self.class_weights = to_device(weights, replicas.device)
-            self._weighted_losses = _require_weighted_losses(self.model)
+            self._weighted_losses = class_weighted_losses(self.model)
         # (R,) on the host: what an untrained network loses, by which divergence is judged from the second epoch on
         self.reference_loss: Array | None = None
 
@@ -211,21 +172,17 @@ class Trainer(HasReplicaAxis):
         """
         if self.augmentation:
             batch = replace(batch, x=self.augmentation.apply(batch.x))
-        self._weigh_losses(self.class_weights)
+        set_class_weight(self._weighted_losses, self.class_weights)
         loss, carry = self.model.forward(batch, carry, train=True)
         self.parameters.reset_gradients()
         self.model.backward()
-        self._weigh_losses(None)
+        set_class_weight(self._weighted_losses, None)
         if self.l2 is not None:
             self.parameters.add_l2_gradient(self.l2)
         if self.clip_norm is not None:
             clip_gradients(self.parameters, self.clip_norm)
         self.optimizer.update()
         return loss, carry
-
-    def _weigh_losses(self, weights: Array | None) -> None:
-        for loss in self._weighted_losses:
-            loss.class_weight = weights
 
     @property
     def steps_per_epoch(self) -> int:
@@ -294,8 +251,7 @@ class Trainer(HasReplicaAxis):
 
     def _train(self) -> Array:
         """Train one epoch, and return its mean loss (R,)."""
-        total, carry, rates = self.replicas.zeros(), None, self._epoch_learning_rates()
-        targets: Array | int = 0  # of each replica (R,), or batches where all are of one size
+        losses, carry, rates = MeanLoss(self.replicas), None, self._epoch_learning_rates()
         first_loss: Array | None = None
         batches = self.data.training_batches(self.split, self.replicas, self.batch_size)
         for step, batch in enumerate(batches):
@@ -303,13 +259,11 @@ class Trainer(HasReplicaAxis):
                 self.optimizer.lr = rates[step]
             loss, carry = self.step(batch, carry)
             first_loss = loss if first_loss is None else first_loss
-            weight = _target_weight(batch)
-            total += loss * weight
-            targets = targets + weight
+            losses.add(loss, batch)
         if self.reference_loss is None and first_loss is not None:  # the first batch's loss is from before any update
             constant = constant_prediction_loss(self.data, self.split)
             self.reference_loss = np.fmax(to_host(first_loss), constant).astype(np.float32)
-        return total / targets
+        return losses.mean()
 
     def _measure(self) -> EpochScores:
         """Return the scores, the loss on the held-out rows and the score on training rows after the next epoch.
@@ -325,60 +279,4 @@ class Trainer(HasReplicaAxis):
         """Return why each replica has diverged, from its losses (R,) and scores (R, M)."""
         reference = losses if self.reference_loss is None else self.reference_loss
         names = [metric.name for metric in self.metrics] if self._has_held_out_rows else []
-        return [
-            _failure_reason(self.epoch, float(loss), dict(zip(names, scores.tolist(), strict=False)), float(untrained))
-            for loss, scores, untrained in zip(losses, measured, reference, strict=True)
-        ]
-
-
-def _require_weighted_losses(model: Model) -> list[Loss]:
-    """Return the losses of a model; raise UserMistake where there is none, or one that takes no weights of classes."""
-    losses = losses_of(model)
-    without = [loss for loss in losses if not loss.takes_class_weight]
-    if without or not losses:
-        what = f"its loss {type(without[0]).__name__} takes none" if without else "it has no Loss that takes them"
-        raise UserMistake(f"class_weight weighs classes in the loss of {type(model).__name__}, and {what}.")
-    return losses
-
-
-def _target_weight(batch: Batch) -> Array | int:
-    """Return the weight of a batch in the mean loss of its epoch: the number of targets (R,), or 1 for rows.
-
-    All training batches of rows have one size, and the last window of a text may be shorter.
-    """
-    if batch.y.ndim != 3 or batch.y.dtype.kind == "f":
-        return 1
-    count: Array = (batch.y != IGNORED).sum(axis=(1, 2)).astype(np.float32)
-    return count
-
-
-def constant_prediction_loss(data: LoadedDataset, split: Split) -> Array:
-    """Return the training loss (R,) of a prediction that ignores the inputs, on the host.
-
-    For classes and tokens, this is the cross entropy of equal probabilities, log(outputs). For numbers, it is the mean
-    squared error of the mean, which is 1 where targets are standardized, and of 0 where they are not.
-    """
-    has_tokens = data.is_ordered or getattr(data, "vocabulary", None) is not None  # custom data may not have it
-    if data.labels is not None or has_tokens:
-        return np.full(split.folds, np.log(max(data.sizes[-1], 2)))
-    if data.target_scaling is not None:
-        return np.ones(split.folds)
-    squares, total = np.zeros(split.folds), np.zeros(split.folds)
-    for batch in data.scoring_batches(split.train):
-        errors = (batch.y.astype(np.float64) ** 2).mean(axis=-1)  # (R, B)
-        weight = xp_of(errors).ones_like(errors) if batch.weight is None else batch.weight
-        squares += to_host((errors * weight).sum(axis=1))
-        total += to_host(weight.sum(axis=1))
-    mean: Array = squares / total
-    return mean
-
-
-def _failure_reason(epoch: int, loss: float, scores: Mapping[str, float], untrained: float) -> str | None:
-    if not np.isfinite(loss):
-        return f"diverged in epoch {epoch}: the training loss is {loss}"
-    for metric, score in scores.items():
-        if not np.isfinite(score):
-            return f"diverged in epoch {epoch}: the {metric} is {score}"
-    if epoch > 1 and loss > MAX_LOSS_GROWTH * max(untrained, 1e-3):
-        return f"diverged in epoch {epoch}: the training loss is {loss:.3g}, and {untrained:.3g} without training"
-    return None
+        return divergence_reasons(self.epoch, losses, measured, names, reference)

@@ -1,97 +1,23 @@
-"""The replica axis: how many networks train side by side, and the only source of their random numbers.
-
-Axis 0 of every array is the replica: one (trial, fold, seed). An array that all replicas share has axis 0 of size 1 and
-broadcasts. Each replica draws by its own seed and its own count of draws. A random number thus depends on the seed, the
-count and the position in the array, and on no other replica: trained together or alone, the numbers are the same.
-"""
+"""R networks side by side, and the only source of their random numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from searchlab.backend import Array, Device, select_rows, to_device, xp_for_device
+from searchlab.backend import Array, Device, to_device, xp_for_device
 from searchlab.errors import UserMistake
-
-PER_REPLICA = "one value per replica"
-PerReplica: TypeAlias = Annotated[float | Sequence[float] | Array, PER_REPLICA]
-"""The type of a constructor argument that may differ between the replicas of a group: one number for all, or R numbers.
-
-Example:
-    >>> from searchlab.nn import Dropout, Replicas
-    >>> Dropout(Replicas([1, 2]), rate=[0.0, 0.5]).rate.tolist()
-    [0.0, 0.5]
-"""
+from searchlab.replicas.axis import HasReplicaAxis, PerReplica, align
+from searchlab.replicas.hashing import hash_keys, hash_positions, position_words
 
 DRAWS_PER_KEY_BLOCK = 256  # draws whose keys are hashed together: a training step should not hash R small numbers
-GOLDEN_RATIO_64 = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, the increment of SplitMix64
-GOLDEN_RATIO_32 = np.uint64(0x9E3779B9)
-LOW_32_BITS = np.uint64(0xFFFFFFFF)
-
-
-def align(vector: Array, like: Array) -> Array:
-    """Return the vector reshaped to (R, 1, ..., 1), so that it broadcasts over an array of R replicas.
-
-    Args:
-        vector: One value per replica (R,).
-        like: The array (R, ...) that the vector is to be combined with.
-
-    Returns:
-        A view of the vector with as many dimensions as `like`.
-
-    Example:
-        >>> from searchlab.nn import align
-        >>> import numpy as np
-        >>> align(np.array([1.0, 2.0]), np.zeros((2, 3, 4))).shape
-        (2, 1, 1)
-    """
-    return vector.reshape(vector.shape + (1,) * (like.ndim - 1))
 
 
 def fold_seeds(seed: int, folds: int) -> list[int]:
     """Return one replica seed per fold, the same for every trial of a sweep, so that trials compare in pairs."""
     return [int(np.random.SeedSequence([seed, fold]).generate_state(1, np.uint64)[0]) for fold in range(folds)]
-
-
-class HasReplicaAxis:
-    """An object whose arrays have the replica as axis 0, or axis 0 of size 1 where all replicas share the array."""
-
-    def select_replicas(self, rows: Array) -> None:
-        """Keep these replicas only, here and in every object that can be reached through attributes and lists.
-
-        Args:
-            rows: Rows of the replica axis to keep (kept,), on the host; their order becomes the new order.
-        """
-        found: dict[int, HasReplicaAxis] = {}
-        _collect(self, found)
-        for owner in found.values():
-            owner._select_own(rows)
-
-    def _select_own(self, rows: Array) -> None:
-        """Select these rows of the arrays in this object's attributes; `select_replicas` calls it once per object."""
-        for name, value in vars(self).items():
-            if hasattr(value, "shape") and value.ndim and value.shape[0] != 1:
-                setattr(self, name, select_rows(value, rows))
-
-
-def _collect(value: object, found: dict[int, HasReplicaAxis]) -> None:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            _collect(item, found)
-    elif isinstance(value, HasReplicaAxis) and id(value) not in found:
-        found[id(value)] = value
-        for attribute in vars(value).values():
-            _collect(attribute, found)
-
-
-def _mix(words: Array) -> Array:
-    """Return SplitMix64's finalizer (Steele, Lea and Flood 2014) of uint64 words: every bit depends on every bit."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Array = words ^ (words >> np.uint64(31))
-    return mixed
 
 
 class Replicas(HasReplicaAxis):
@@ -219,21 +145,8 @@ class Replicas(HasReplicaAxis):
         return rows
 
     def random_uint32(self, count: int) -> Array:
-        """Draw random 32-bit integers (R, count), hashed on the device.
-
-        The hash is a finalizer of multiplications and shift-xors (constants of C. Wellons' lowbias32). One key is added
-        before it, and another is mixed in between.
-        """
-        first_key, second_key = self.next_keys()
-        xp = self.xp
-        words: Array = self._words_of_positions(count) + first_key[:, None]
-        words ^= words >> xp.uint32(16)
-        words *= xp.uint32(0x7FEB352D)
-        words ^= second_key[:, None]
-        words ^= words >> xp.uint32(15)
-        words *= xp.uint32(0x846CA68B)
-        words ^= words >> xp.uint32(16)
-        return words
+        """Draw random 32-bit integers (R, count), hashed on the device."""
+        return hash_positions(self._words_of_positions(count), *self.next_keys())
 
     def bernoulli(self, probability: Array, shape: tuple[int, ...]) -> Array:
         """Draw booleans, each True with its replica's probability to the nearest 1/65,536.
@@ -309,16 +222,14 @@ class Replicas(HasReplicaAxis):
             self._end_key_block()
         if self._keys is None:
             draws = (self.draws + np.arange(DRAWS_PER_KEY_BLOCK)[:, None]).astype(np.uint64)  # (block, R)
-            keys = _mix(_mix(self.seeds + GOLDEN_RATIO_64) ^ _mix(draws * GOLDEN_RATIO_64))
-            low, high = (keys & LOW_32_BITS), keys >> np.uint64(32)
-            self._keys = (to_device(low.astype(np.uint32), self.device), to_device(high.astype(np.uint32), self.device))
+            first, second = hash_keys(self.seeds, draws)
+            self._keys = (to_device(first, self.device), to_device(second, self.device))
         draw = self._draws_in_block
         self._draws_in_block += 1
         return self._keys[0][draw], self._keys[1][draw]
 
     def _words_of_positions(self, count: int) -> Array:
-        """Return multiples of an odd constant (1, count): a distinct, well spread word per position, cached."""
+        """Return the words (1, count) of positions on the device, cached."""
         if count not in self._position_words:
-            words = np.arange(count, dtype=np.uint64) * GOLDEN_RATIO_32
-            self._position_words[count] = to_device((words & LOW_32_BITS).astype(np.uint32)[None], self.device)
+            self._position_words[count] = to_device(position_words(count), self.device)
         return self._position_words[count]
