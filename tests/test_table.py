@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from searchlab import UserMistake, artifact
-from searchlab.data import Arrays, Csv, Digits, EveryRow, Frame, KFold, Split
-from searchlab.data.table.columns import Column
-from searchlab.data.table.dates import day_of, format_day, recognize_format
-from searchlab.data.table.encoding import month_of
-from searchlab.data.table.examples import TableExamples
-from searchlab.data.table.leakage import disguised_columns
+from searchlab.data import Arrays, Digits, EveryRow, KFold, Split
+from searchlab.tables import Csv, Frame
+from searchlab.tables.columns import Column
+from searchlab.tables.dates import day_of, format_day, recognize_format
+from searchlab.tables.encoding import month_of
+from searchlab.tables.examples import TableExamples
+from searchlab.tables.leakage import disguised_columns
 from searchlab.testing.linear_model import LinearModel
 
 pandas = pytest.importorskip("pandas")

@@ -20,7 +20,6 @@ from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequencePairs
-from searchlab.data.table.examples import TableExamples
 from searchlab.data.word_contexts import WordContexts
 from searchlab.engine.refit import is_ensemble, vocabulary_of
 from searchlab.engine.text_samples import join_samples
@@ -38,6 +37,7 @@ from searchlab.runs.trials import TrialRecord
 from searchlab.runs.workspace import SweepFolder
 from searchlab.scoring import LayerStatistics
 from searchlab.space.sweep import Sweep
+from searchlab.tables.examples import TableExamples
 from searchlab.training import Trainer
 
 MAX_LOSS = 0.1  # of a score by rounding, in standard deviations over the folds

@@ -14,19 +14,19 @@ from searchlab.backend import Array
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.npz_file import load_npz
-from searchlab.data.table.cell_text import parse_number
-from searchlab.data.table.columns import Layout
-from searchlab.data.table.examples import TableExamples
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.reading import read_table
-from searchlab.data.table.target import as_texts, empty_cells, read_target
-from searchlab.data.table.text_format import ending_of
 from searchlab.data.text import Text
 from searchlab.data.text_files import read_text
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import tokenize
 from searchlab.errors import UserMistake
 from searchlab.results.new_images import load_labeled_images
+from searchlab.tables.cell_text import parse_number
+from searchlab.tables.columns import Layout
+from searchlab.tables.examples import TableExamples
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.reading import read_table
+from searchlab.tables.target import as_texts, empty_cells, read_target
+from searchlab.tables.text_format import ending_of
 
 
 def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import MISSING
-from searchlab.data.table.cells import has_decimal_commas, with_points
-from searchlab.data.table.raw_table import RawTable, series_values
-from searchlab.data.table.text_format import TextFormat, recognize_text
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.tables.cell_text import MISSING
+from searchlab.tables.cells import has_decimal_commas, with_points
+from searchlab.tables.raw_table import RawTable, series_values
+from searchlab.tables.text_format import TextFormat, recognize_text
 
 MAX_CELL = 1 << 27  # characters of a cell
 

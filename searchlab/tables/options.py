@@ -9,10 +9,10 @@ from typing import Any
 
 from searchlab.data.examples import Examples
 from searchlab.data.image_shape import ImageShape
-from searchlab.data.table.loading import TableLoading, TableReport, names_of
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.target import Task
 from searchlab.errors import UserMistake
+from searchlab.tables.loading import TableLoading, TableReport, names_of
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.target import Task
 
 
 @dataclass(frozen=True, kw_only=True)

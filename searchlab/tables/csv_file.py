@@ -6,11 +6,11 @@ import os
 from dataclasses import KW_ONLY, dataclass
 
 from searchlab.data.data_folder import find_file
-from searchlab.data.table.loading import names_of
-from searchlab.data.table.options import TableOptions
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.reading import read_table
 from searchlab.errors import UserMistake
+from searchlab.tables.loading import names_of
+from searchlab.tables.options import TableOptions
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.reading import read_table
 
 
 @dataclass(frozen=True, repr=False)

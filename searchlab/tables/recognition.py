@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import parse_number
-from searchlab.data.table.cells import numbers_of, words_of
-from searchlab.data.table.columns import Column, Kind
-from searchlab.data.table.dates import days_of, recognize_format
-from searchlab.data.table.fitting import min_count
-from searchlab.data.table.wrong_cells import WrongCells
+from searchlab.tables.cell_text import parse_number
+from searchlab.tables.cells import numbers_of, words_of
+from searchlab.tables.columns import Column, Kind
+from searchlab.tables.dates import days_of, recognize_format
+from searchlab.tables.fitting import min_count
+from searchlab.tables.wrong_cells import WrongCells
 from searchlab.wording import count
 
 MAX_CODES = 20  # distinct whole numbers up to which a column may be codes

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.options import TableOptions
-from searchlab.data.table.raw_table import RawTable, frame_columns, frame_table
 from searchlab.errors import UserMistake
+from searchlab.tables.options import TableOptions
+from searchlab.tables.raw_table import RawTable, frame_columns, frame_table
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import parse_number
-from searchlab.data.table.cells import as_values, numbers_of, word_of
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.wrong_cells import WrongCells
+from searchlab.tables.cell_text import parse_number
+from searchlab.tables.cells import as_values, numbers_of, word_of
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.wrong_cells import WrongCells
 from searchlab.wording import count
 
 Task = Literal["classify", "regress"]

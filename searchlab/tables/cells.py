@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import MISSING, parse_number
-from searchlab.data.table.columns import Column
-from searchlab.data.table.dates import days_of
-from searchlab.data.table.wrong_cells import WrongCells
+from searchlab.tables.cell_text import MISSING, parse_number
+from searchlab.tables.columns import Column
+from searchlab.tables.dates import days_of
+from searchlab.tables.wrong_cells import WrongCells
 
 BOOLEANS: Mapping[str, float] = {"true": 1.0, "false": 0.0}
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import listed
-from searchlab.data.table.cells import as_values
 from searchlab.errors import UserMistake
+from searchlab.tables.cell_text import listed
+from searchlab.tables.cells import as_values
 
 
 @dataclass(frozen=True)
