@@ -5,8 +5,10 @@ import gzip
 import numpy as np
 import pytest
 
-from searchlab import UserMistake, artifact
+from models.mlp import MLP
+from searchlab import Accuracy, Adam, Float, Space, Sweep, Trainer, UserMistake, artifact
 from searchlab.data import Arrays, Digits, EveryRow, KFold, Split
+from searchlab.runs.describe import settings_of
 from searchlab.tables import Csv, Frame
 from searchlab.tables.columns import Column
 from searchlab.tables.dates import day_of, format_day, recognize_format
@@ -253,3 +255,17 @@ def test_a_column_survives_the_manifest():
         assert Column.from_json(column.to_json()) == column
     with pytest.raises(ValueError, match="a column is of a kind"):
         Column.from_json({"name": "a", "kind": "picture", "has_flag": False})
+
+
+def test_a_frame_is_described_by_its_size():
+    sweep = Sweep(
+        name="frame",
+        data=Frame(table(), target="kind"),
+        validation=KFold(2),
+        metric=Accuracy(),
+        model=Space(MLP, hidden=4),
+        optimizer=Space(Adam, lr=Float(1e-3, 1e-2)),
+        training=Space(Trainer, batch_size=16, epochs=1),
+        trials=1,
+    )
+    assert "frame=60 rows, 5 columns" in settings_of(sweep.describe())["data"]
