@@ -269,3 +269,12 @@ def test_a_frame_is_described_by_its_size():
         trials=1,
     )
     assert "frame=60 rows, 5 columns" in settings_of(sweep.describe())["data"]
+
+
+def test_many_words_have_an_input_each():
+    """5,000 shops: each that is not rare has a vector of its own in the first layer, which is their embedding."""
+    shops = np.repeat([f"shop{n}" for n in range(5000)], 2)
+    frame = pandas.DataFrame({"shop": shops, "y": np.arange(10_000) % 2})
+    data = Frame(frame, target="y", min_frequency=1).training()
+    assert data.sizes[0] > 4500
+    assert 0 < Frame(frame, target="y", min_frequency=1, max_categories=100).training().sizes[0] <= 102

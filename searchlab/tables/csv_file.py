@@ -42,7 +42,8 @@ class Csv(TableOptions):
         na_values: One or more cells that are empty, besides "", "NA", "NaN", "null" and their like; default ().
         min_frequency: In how many training rows a word has an input of its own: a number, or a share as a float;
             default None, in 10 of them, and in 1 % of fewer than 1,000.
-        max_categories: How many words of a column have inputs of their own at most, default 100; all others share one.
+        max_categories: How many words of a column have inputs of their own at most, the most frequent ones; default
+            5,000; all others share one.
         task: "classify" or "regress"; default None decides by the target column.
         test_size: Share of the rows to draw as test rows, default 0.2.
         target_names: The name of each class or target; default None.

@@ -27,7 +27,7 @@ class TableOptions:
     numeric: str | tuple[str, ...] = ()
     dates: str | tuple[str, ...] | Mapping[str, str | None] = ()
     min_frequency: int | float | None = None
-    max_categories: int = 100
+    max_categories: int = 5000
     task: Task | None = None
     test_size: float = 0.2
     target_names: tuple[str, ...] | None = None

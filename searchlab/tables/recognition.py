@@ -178,12 +178,12 @@ def _recognize_words(
     frequent = sorted((word for word, rows in counts.items() if rows >= least), key=lambda w: (-counts[w], w))
     words = tuple(frequent[: choices.max_categories])
     rare = len(counts) - len(words)
-    inputs = f"{len(words) + 1 + column.has_flag} inputs: {len(words)} words"
+    inputs = f"{len(words) + 1 + column.has_flag:,} inputs: {len(words):,} words"
     inputs += f", {rare:,} rare ones in one" if rare else ", one for new words"
     if report.distinct == 1 and not report.missing:
         report = replace(report, note=f"the same in every row; drop=[{name!r}] leaves it out")
     elif len(frequent) > len(words):
-        report = replace(report, note=f"the {len(words)} most frequent words; max_categories= says otherwise")
+        report = replace(report, note=f"the {len(words):,} most frequent words; max_categories= says otherwise")
     report = replace(report, becomes=inputs + (", and whether it is empty" if column.has_flag else ""))
     return Recognized(report, replace(column, words=words))
 
