@@ -278,3 +278,42 @@ def test_many_words_have_an_input_each():
     data = Frame(frame, target="y", min_frequency=1).training()
     assert data.sizes[0] > 4500
     assert 0 < Frame(frame, target="y", min_frequency=1, max_categories=100).training().sizes[0] <= 102
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "cells", "options", "first"),
+    [
+        (",", ["1,234", "12", "1,234,567.5"], {}, 1234),
+        (",", ["1,234", "2,345"], {}, 1234),
+        (",", ["1,5", "1,234"], {}, 1.5),
+        (";", ["1.234,5", "12", "1.234.567"], {}, 1234.5),
+        (";", ["1,234", "2,345"], {}, 1.234),
+        (";", ["1,234", "2,345"], {"thousands": ","}, 1234),
+        (";", ["1.234", "2.345"], {"thousands": "."}, 1234),
+        (";", ["1.234", "2.345"], {"decimal": ","}, 1234),
+        (";", ["1.234", "2.345"], {}, 1.234),
+        (";", ["1 234 567", "12"], {}, 1234567),
+        (",", ["1\u202f234,5", "12"], {}, 1234.5),
+        (",", ["1'234'567.5", "-12"], {}, 1234567.5),
+    ],
+)
+@pytest.mark.parametrize("target", ["kind", "size"])
+def test_thousands_separators_are_recognized(delimiter, cells, options, first, target, tmp_path):
+    lines = [f'"{cell}"{delimiter}{kind}' for cell in cells for kind in ("yes", "no", "yes", "no", "yes")]
+    (tmp_path / "a.csv").write_text("\n".join([f"size{delimiter}kind", *lines]))
+    data = Csv(tmp_path / "a.csv", target=target, task="regress" if target == "size" else None, **options).training()
+    values = data.x[:, 0] if target == "kind" else data.y[:, 0]
+    assert np.float32(first) in values.astype(np.float32)
+
+
+def test_separators_that_contradict_each_other_are_words_and_a_wrong_cell_is_told(tmp_path):
+    lines = "size;kind\n" + "1,234,567;yes\n1,5;no\n" * 10
+    (tmp_path / "a.csv").write_text(lines)
+    assert Csv(tmp_path / "a.csv", target="kind").training().layout.columns[0].kind == "word"
+    (tmp_path / "a.csv").write_text(lines.replace("1,5", "12,34,5", 1).replace("1,5", "1,500"))
+    with pytest.raises(UserMistake, match="line 3, column 'size': '12,34,5' is not a number"):
+        Csv(tmp_path / "a.csv", target="kind").training()
+    (tmp_path / "a.csv").write_text(lines.replace("1,5", "1,500"))
+    assert any("thousands=''" in note for note in Csv(tmp_path / "a.csv", target="kind").describe_columns().notes)
+    with pytest.raises(UserMistake, match="thousands is one of"):
+        Csv(tmp_path / "a.csv", target="kind", thousands=",", decimal=",")

@@ -79,9 +79,11 @@ def read_new_table(saved: Artifact, path: Path) -> RawTable:
         path,
         delimiter=described.get("delimiter"),
         decimal=described.get("decimal"),
+        thousands=described.get("thousands"),
         encoding=described.get("encoding"),
         na_values=(missing,) if isinstance(missing, str) else missing,
-        as_text={*words, *((targets,) if isinstance(targets, str) else targets)},
+        as_text=words,
+        targets=(targets,) if isinstance(targets, str) else targets,
     )
 
 

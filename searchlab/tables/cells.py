@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -100,22 +99,3 @@ def number_of(cell: object) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) else None
-
-
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
-
-
-def has_decimal_commas(cells: Iterable[str]) -> bool:
-    """Return whether most of these texts are numbers with decimal commas, or whole numbers among such."""
-    texts = list(cells)
-    with_comma = sum(bool(DECIMAL_COMMA.fullmatch(text)) for text in texts)
-    return with_comma > 0 and with_comma + sum(parse_number(text) is not None for text in texts) > len(texts) / 2
-
-
-def with_points(values: Array) -> Array:
-    """Return texts with decimal points in place of decimal commas; a cell that is no number stays as it is."""
-    cells = [c.replace(",", ".") if c is not None and DECIMAL_COMMA.fullmatch(c) else c for c in values.tolist()]
-    try:
-        return np.array([math.nan if cell is None else float(cell) for cell in cells])
-    except ValueError:
-        return np.array([*cells, None], dtype=object)[:-1]
