@@ -317,3 +317,18 @@ def test_separators_that_contradict_each_other_are_words_and_a_wrong_cell_is_tol
     assert any("thousands=''" in note for note in Csv(tmp_path / "a.csv", target="kind").describe_columns().notes)
     with pytest.raises(UserMistake, match="thousands is one of"):
         Csv(tmp_path / "a.csv", target="kind", thousands=",", decimal=",")
+
+
+def test_rows_without_a_target_are_left_out_on_request(tmp_path):
+    (tmp_path / "a.csv").write_text("size,kind\n1,yes\n2,\n3,no\n,NA\n" + "5,yes\n6,no\n" * 5 + "x,no\n")
+    with pytest.raises(UserMistake, match=r"line 3, column 'kind': .*1 more.*drop_missing_target=True leaves out"):
+        Csv(tmp_path / "a.csv", target="kind").training()
+    with pytest.raises(UserMistake, match="line 16, column 'size': 'x' is not a number"):
+        Csv(tmp_path / "a.csv", target="kind", drop_missing_target=True).training()
+    data = Csv(tmp_path / "a.csv", target="kind", na_values="x", drop_missing_target=True)
+    assert len(data.training()) + len(data.testing()) == 13
+    assert "2 rows without kind left out" in data.describe_columns().notes
+    frame = table(kind=np.where(np.arange(60) < 20, None, "yes").astype(object), size=1.0)
+    assert len(Frame(frame, target="kind", test_size=0.5, drop_missing_target=True, task="classify")._read_rows()) == 40
+    with pytest.raises(UserMistake, match="has no row with a cell in kind"):
+        Frame(frame.assign(kind=None), target="kind", drop_missing_target=True).training()

@@ -48,9 +48,10 @@ def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
         return _read_text(saved, path, described.get("window", Text.window))
     if task in ("classification", "regression"):
         if ending_of(path) and "target" in described:
-            target = described["target"]
+            targets = [described["target"]] if isinstance(described["target"], str) else described["target"]
             table = read_new_table(saved, path)
-            return _examples(saved, table, _targets(table, [target] if isinstance(target, str) else target, task))
+            table = table.without_missing(targets) if described.get("drop_missing_target") else table
+            return _examples(saved, table, _targets(table, targets, task))
         if path.suffix == ".npz":
             arrays, _ = load_npz(path, ["x", "y"])
             for key in ("x", "y"):

@@ -38,6 +38,15 @@ def _cell(cell: object) -> object:
     return cell
 
 
+def is_missing(values: Array) -> Array:
+    """Return which cells (N,) of a column are empty."""
+    if values.dtype.kind == "M":
+        return np.isnat(values)
+    if values.dtype.kind == "O":
+        return np.array([cell is None for cell in values.tolist()], dtype=bool)
+    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
+
+
 def word_of(cell: object) -> str:
     """Return a cell as a word: a whole number may be written as 1.0."""
     if isinstance(cell, float) and cell.is_integer():

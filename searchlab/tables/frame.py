@@ -60,6 +60,7 @@ class Frame(TableOptions):
             default None, in 10 of them, and in 1 % of fewer than 1,000.
         max_categories: How many words of a column have inputs of their own at most, the most frequent ones; default
             5,000; all others share one.
+        drop_missing_target: Whether to leave out rows whose target is empty; default False, which refuses them.
         task: "classify" or "regress"; default None decides by the target column.
         test_size: Share of the rows to draw as test rows, default 0.2.
         target_names: The name of each class or target; default None.

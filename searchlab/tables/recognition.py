@@ -10,7 +10,7 @@ import numpy as np
 
 from searchlab.backend import Array
 from searchlab.tables.cell_text import parse_number
-from searchlab.tables.cells import numbers_of, words_of
+from searchlab.tables.cells import is_missing, numbers_of, words_of
 from searchlab.tables.columns import Column, Kind
 from searchlab.tables.dates import days_of, recognize_format
 from searchlab.tables.fitting import min_count
@@ -95,7 +95,7 @@ def recognize(
         choices: What the user says.
         place: Function that names a row for messages.
     """
-    is_empty = _is_empty(values)
+    is_empty = is_missing(values)
     missing = int(is_empty.sum())
     distinct, note = _count_distinct(values[~is_empty]), ""
     report = ColumnReport(name, "empty", missing, distinct, "left out: all its cells are empty")
@@ -209,14 +209,6 @@ def _problem(name: str, wrong: WrongCells, place: Callable[[int], str]) -> str:
     hint = f"; categorical=[{name!r}] takes words, na_values=[{wrong.cell!r}] takes it as empty"
     hint = hint if isinstance(wrong.cell, str) else f"; drop=[{name!r}] leaves the column out"
     return f"{place(wrong.rows[0])}, column {name!r}: {wrong.cell!r} is not {wrong.expected}{more}{hint}"
-
-
-def _is_empty(values: Array) -> Array:
-    if values.dtype.kind == "M":
-        return np.isnat(values)
-    if values.dtype.kind == "O":
-        return np.array([cell is None for cell in values.tolist()], dtype=bool)
-    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
 
 
 def _count_distinct(present: Array) -> int:
