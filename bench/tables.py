@@ -6,16 +6,16 @@
 Three tables are generated from a seed: churn (5,000 rows, two columns of words, a date, 12 % empty cells, about 7 %
 positives), crops (4,000 rows of four classes) and rents (4,000 rows, a number to predict). A sweep of MLPs searches on
 five folds; scikit-learn's models are fitted to the training rows of the same folds, by a Pipeline that imputes, encodes
-and standardizes. Each is measured on the held-out rows. `--scale` measures tables of 20,000 columns and of 1,000,000
-rows: seconds to read and to fit the encoding of a fold, and the memory at its peak.
+and standardizes. Each is measured on the held-out rows. `--scale` measures a table of 20,000 columns and one of 1,000,000
+rows of ten mixed columns: seconds of processor time to read it, to fit the encoding of five folds and to encode the
+batches of an epoch, and the memory at its peak.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -34,9 +34,11 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from models.mlp import MLP
 from searchlab import Accuracy, Adam, Choice, Csv, Float, KFold, RootMeanSquaredError, Space, Sweep, Trainer
 from searchlab.nn import MeanSquaredError
+from searchlab.replicas import Replicas
 
 SCORES = {"accuracy": (Accuracy(), accuracy_score), "rmse": (RootMeanSquaredError(), root_mean_squared_error)}
 FOLDS = 5
+EPOCH_STEPS = 50  # by which an epoch is measured
 
 
 @dataclass(frozen=True)
@@ -215,36 +217,69 @@ def compare(trials, only):
                 )
 
 
-def scale():
-    """Print what a table of 20,000 columns and one of 1,000,000 rows take, each in a process of its own."""
-    for rows, columns in ((1_000, 20_000), (1_000_000, 20)):
-        subprocess.run([sys.executable, "-m", "bench.tables", "--size", str(rows), str(columns)], check=True)
-
-
-def measure_size(rows, columns):
-    """Print the seconds and the memory of a table of so many rows and columns."""
+def wide(rows=1_000, columns=20_000):
+    """Return a table of numbers with empty cells, and a column of words."""
     g = np.random.default_rng(0)
     frame = pd.DataFrame(g.normal(size=(rows, columns)).astype(np.float32).round(3)).add_prefix("c")
     frame = frame.mask(g.random(frame.shape, dtype=np.float32) < 0.05)
-    frame = frame.assign(
-        city=g.choice([f"City{n}" for n in range(60)], rows), y=np.where(g.random(rows) < 0.3, "yes", "no")
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "table.csv")
-        frame.to_csv(path, index=False)
-        size = path.stat().st_size
-        del frame
-        before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-        data = Csv(path, target="y").training()
-        read = time.perf_counter() - start
-        start = time.perf_counter()
-        data.fitted(KFold(FOLDS).split(data)[np.array([0])])
-        fitted = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    words = g.choice([f"City{n}" for n in range(60)], rows)
+    return Table(frame.assign(city=words, y=np.where(g.random(rows) < 0.3, "yes", "no")), "y", "accuracy")
+
+
+def long(rows=1_000_000):
+    """Return the table churn with more rows, a column of 5,000 shops, and a column of numbers with thousands."""
+    g, table = np.random.default_rng(0), churn(rows)
+    shops = g.choice([f"Shop{n}" for n in range(5_000)], rows)
+    spent = pd.Series(g.integers(0, 100_000, rows)).map("{:,}".format)
+    return Table(table.frame.assign(shop=shops, spent=spent), table.target, table.metric)
+
+
+LARGE = {"wide": wide, "long": long}
+
+
+def scale():
+    """Print what large tables take, written and read in processes of their own: each has a peak of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    for name in LARGE:
+        with tempfile.TemporaryDirectory() as folder:
+            for step in (write_large, measure_reading):
+                process = spawn.Process(target=step, args=(name, Path(folder, f"{name}.csv")))
+                process.start()
+                process.join()
+
+
+def write_large(name, path):
+    """Write a large table to a file."""
+    LARGE[name]().frame.to_csv(path, index=False)
+
+
+def measure_reading(name, path):
+    """Print the seconds of processor time and the peak of memory that the table in a file takes."""
+    before = peak_gigabytes()
+    start = time.process_time()
+    data = Csv(path, target={"wide": "y", "long": "churn"}[name]).training()
+    read = time.process_time() - start
+    split = KFold(FOLDS).split(data)
+    start = time.process_time()
+    fitted = data.fitted(split)
+    fit = time.process_time() - start
+    one_fold = split[np.array([0])]
+    fitted = data.fitted(one_fold)
+    start = time.process_time()
+    batches = list(zip(fitted.training_batches(one_fold, Replicas([0]), 128), range(EPOCH_STEPS), strict=False))
+    epoch = (time.process_time() - start) / len(batches) * data.steps_per_epoch(one_fold, 128)
     print(
-        f"{rows:,} rows, {columns + 2:,} columns, {size / 1e6:,.0f} MB: read {read:.1f} s, fitted {fitted:.1f} s, "
-        f"peak {peak / 1e6:.2f} GB (before {before / 1e6:.2f} GB), rows kept {data.x.nbytes / 1e6:,.0f} MB"
+        f"{name}: {len(data) * 5 // 4:,} rows, {data.x.shape[1] + 1:,} columns, {path.stat().st_size / 1e6:,.0f} MB, "
+        f"{data.sizes[0]:,} inputs: read {read:.1f} s, fitted to {FOLDS} folds {fit:.1f} s, batches of an epoch "
+        f"{epoch:.1f} s of processor time; peak {peak_gigabytes():.2f} GB (before {before:.2f} GB), "
+        f"training rows {data.x.nbytes / 1e6:,.0f} MB",
+        flush=True,
     )
+
+
+def peak_gigabytes():
+    """Return the peak of this process's memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def main():
@@ -252,11 +287,8 @@ def main():
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--only", choices=[*TABLES])
     parser.add_argument("--scale", action="store_true")
-    parser.add_argument("--size", type=int, nargs=2)
     arguments = parser.parse_args()
-    if arguments.size:
-        measure_size(*arguments.size)
-    elif arguments.scale:
+    if arguments.scale:
         scale()
     else:
         compare(arguments.trials, arguments.only)
