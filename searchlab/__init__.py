@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from searchlab.data import Arrays as Arrays
     from searchlab.data import Blocked as Blocked
     from searchlab.data import ContextWindows as ContextWindows
-    from searchlab.data import Csv as Csv
     from searchlab.data import Dates as Dates
     from searchlab.data import Digits as Digits
     from searchlab.data import FashionMnist as FashionMnist
-    from searchlab.data import Frame as Frame
     from searchlab.data import GaussianNoise as GaussianNoise
     from searchlab.data import GroupKFold as GroupKFold
     from searchlab.data import Holdout as Holdout
@@ -116,6 +114,8 @@ if TYPE_CHECKING:
     from searchlab.space import SizeLimit as SizeLimit
     from searchlab.space import Space as Space
     from searchlab.space import Sweep as Sweep
+    from searchlab.tables import Csv as Csv
+    from searchlab.tables import Frame as Frame
     from searchlab.training import Trainer as Trainer
     from searchlab.word_classes import WordClassShare as WordClassShare
 
@@ -127,11 +127,9 @@ _NAMES_BY_MODULE = {
         "Arrays",
         "Blocked",
         "ContextWindows",
-        "Csv",
         "Dates",
         "Digits",
         "FashionMnist",
-        "Frame",
         "GaussianNoise",
         "GroupKFold",
         "Holdout",
@@ -219,6 +217,7 @@ _NAMES_BY_MODULE = {
     "results.result": ("Result",),
     "results.stored_result": ("open",),
     "runner.resume": ("resume",),
+    "tables": ("Csv", "Frame"),
     "training": ("Trainer",),
     "word_classes": ("WordClassShare",),
 }

@@ -98,7 +98,7 @@ def test_a_misspelt_sweep_or_data_file_gets_a_suggestion(tmp_path, monkeypatch):
     for verb in ("watch", "resume", "stop", "report"):
         assert "did you mean 'digits-mlp'?" in error_message(run_cli(verb, "digit-mlp", home=tmp_path), 2)
     assert "did you mean" not in error_message(run_cli("watch", "unlike", home=tmp_path), 2)
-    from searchlab.data import Csv
+    from searchlab.tables import Csv
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prices.csv").touch()

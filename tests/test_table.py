@@ -5,13 +5,16 @@ import gzip
 import numpy as np
 import pytest
 
-from searchlab import UserMistake, artifact
-from searchlab.data import Arrays, Csv, Digits, EveryRow, Frame, KFold, Split
-from searchlab.data.table.columns import Column
-from searchlab.data.table.dates import day_of, format_day, recognize_format
-from searchlab.data.table.encoding import month_of
-from searchlab.data.table.examples import TableExamples
-from searchlab.data.table.leakage import disguised_columns
+from models.mlp import MLP
+from searchlab import Accuracy, Adam, Float, Space, Sweep, Trainer, UserMistake, artifact
+from searchlab.data import Arrays, Digits, EveryRow, KFold, Split
+from searchlab.runs.describe import settings_of
+from searchlab.tables import Csv, Frame
+from searchlab.tables.columns import Column
+from searchlab.tables.dates import day_of, format_day, recognize_format
+from searchlab.tables.encoding import month_of
+from searchlab.tables.examples import TableExamples
+from searchlab.tables.leakage import disguised_columns
 from searchlab.testing.linear_model import LinearModel
 
 pandas = pytest.importorskip("pandas")
@@ -252,3 +255,80 @@ def test_a_column_survives_the_manifest():
         assert Column.from_json(column.to_json()) == column
     with pytest.raises(ValueError, match="a column is of a kind"):
         Column.from_json({"name": "a", "kind": "picture", "has_flag": False})
+
+
+def test_a_frame_is_described_by_its_size():
+    sweep = Sweep(
+        name="frame",
+        data=Frame(table(), target="kind"),
+        validation=KFold(2),
+        metric=Accuracy(),
+        model=Space(MLP, hidden=4),
+        optimizer=Space(Adam, lr=Float(1e-3, 1e-2)),
+        training=Space(Trainer, batch_size=16, epochs=1),
+        trials=1,
+    )
+    assert "frame=60 rows, 5 columns" in settings_of(sweep.describe())["data"]
+
+
+def test_many_words_have_an_input_each():
+    """5,000 shops: each that is not rare has a vector of its own in the first layer, which is their embedding."""
+    shops = np.repeat([f"shop{n}" for n in range(5000)], 2)
+    frame = pandas.DataFrame({"shop": shops, "y": np.arange(10_000) % 2})
+    data = Frame(frame, target="y", min_frequency=1).training()
+    assert data.sizes[0] > 4500
+    assert 0 < Frame(frame, target="y", min_frequency=1, max_categories=100).training().sizes[0] <= 102
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "cells", "options", "first"),
+    [
+        (",", ["1,234", "12", "1,234,567.5"], {}, 1234),
+        (",", ["1,234", "2,345"], {}, 1234),
+        (",", ["1,5", "1,234"], {}, 1.5),
+        (";", ["1.234,5", "12", "1.234.567"], {}, 1234.5),
+        (";", ["1,234", "2,345"], {}, 1.234),
+        (";", ["1,234", "2,345"], {"thousands": ","}, 1234),
+        (";", ["1.234", "2.345"], {"thousands": "."}, 1234),
+        (";", ["1.234", "2.345"], {"decimal": ","}, 1234),
+        (";", ["1.234", "2.345"], {}, 1.234),
+        (";", ["1 234 567", "12"], {}, 1234567),
+        (",", ["1\u202f234,5", "12"], {}, 1234.5),
+        (",", ["1'234'567.5", "-12"], {}, 1234567.5),
+    ],
+)
+@pytest.mark.parametrize("target", ["kind", "size"])
+def test_thousands_separators_are_recognized(delimiter, cells, options, first, target, tmp_path):
+    lines = [f'"{cell}"{delimiter}{kind}' for cell in cells for kind in ("yes", "no", "yes", "no", "yes")]
+    (tmp_path / "a.csv").write_text("\n".join([f"size{delimiter}kind", *lines]))
+    data = Csv(tmp_path / "a.csv", target=target, task="regress" if target == "size" else None, **options).training()
+    values = data.x[:, 0] if target == "kind" else data.y[:, 0]
+    assert np.float32(first) in values.astype(np.float32)
+
+
+def test_separators_that_contradict_each_other_are_words_and_a_wrong_cell_is_told(tmp_path):
+    lines = "size;kind\n" + "1,234,567;yes\n1,5;no\n" * 10
+    (tmp_path / "a.csv").write_text(lines)
+    assert Csv(tmp_path / "a.csv", target="kind").training().layout.columns[0].kind == "word"
+    (tmp_path / "a.csv").write_text(lines.replace("1,5", "12,34,5", 1).replace("1,5", "1,500"))
+    with pytest.raises(UserMistake, match="line 3, column 'size': '12,34,5' is not a number"):
+        Csv(tmp_path / "a.csv", target="kind").training()
+    (tmp_path / "a.csv").write_text(lines.replace("1,5", "1,500"))
+    assert any("thousands=''" in note for note in Csv(tmp_path / "a.csv", target="kind").describe_columns().notes)
+    with pytest.raises(UserMistake, match="thousands is one of"):
+        Csv(tmp_path / "a.csv", target="kind", thousands=",", decimal=",")
+
+
+def test_rows_without_a_target_are_left_out_on_request(tmp_path):
+    (tmp_path / "a.csv").write_text("size,kind\n1,yes\n2,\n3,no\n,NA\n" + "5,yes\n6,no\n" * 5 + "x,no\n")
+    with pytest.raises(UserMistake, match=r"line 3, column 'kind': .*1 more.*drop_missing_target=True leaves out"):
+        Csv(tmp_path / "a.csv", target="kind").training()
+    with pytest.raises(UserMistake, match="line 16, column 'size': 'x' is not a number"):
+        Csv(tmp_path / "a.csv", target="kind", drop_missing_target=True).training()
+    data = Csv(tmp_path / "a.csv", target="kind", na_values="x", drop_missing_target=True)
+    assert len(data.training()) + len(data.testing()) == 13
+    assert "2 rows without kind left out" in data.describe_columns().notes
+    frame = table(kind=np.where(np.arange(60) < 20, None, "yes").astype(object), size=1.0)
+    assert len(Frame(frame, target="kind", test_size=0.5, drop_missing_target=True, task="classify")._read_rows()) == 40
+    with pytest.raises(UserMistake, match="has no row with a cell in kind"):
+        Frame(frame.assign(kind=None), target="kind", drop_missing_target=True).training()

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from searchlab.data import Arrays, Csv, GroupKFold, Npz
-from searchlab.data.table import reading
+from searchlab.data import Arrays, GroupKFold, Npz
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.tables import Csv, reading
 
 X = np.random.default_rng(0).standard_normal((30, 2))
 Y = np.arange(30) % 3

@@ -9,10 +9,10 @@ import numpy as np
 
 from searchlab.artifact.table_inputs import columns_of, listed, place_of, require_columns
 from searchlab.backend import Array
-from searchlab.data.table.cells import numbers_of
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.wrong_cells import WrongCells
 from searchlab.errors import UserMistake
+from searchlab.tables.cells import numbers_of
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.wrong_cells import WrongCells
 from searchlab.wording import count
 
 

@@ -17,8 +17,6 @@ from searchlab.data.batch import Batch
 from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
-from searchlab.data.table.columns import Column
-from searchlab.data.table.encoding import TableEncoding
 from searchlab.data.vocabulary import UNKNOWN, Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.class_probabilities import decide, softmax
@@ -26,6 +24,8 @@ from searchlab.nn.ensemble import Ensemble
 from searchlab.nn.generation import generate
 from searchlab.nn.module import Model
 from searchlab.nn.target_unit import in_target_unit
+from searchlab.tables.columns import Column
+from searchlab.tables.encoding import TableEncoding
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from searchlab.backend import Array
 from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
-from searchlab.data.table.columns import Column, Layout
-from searchlab.data.table.encoding import TableEncoding
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.errors import UserMistake
 from searchlab.nn.ensemble import AVERAGES, Average, Ensemble
@@ -23,6 +21,8 @@ from searchlab.nn.import_paths import decode_parts, import_part
 from searchlab.nn.module import Model
 from searchlab.nn.parameter import Parameters
 from searchlab.replicas import Replicas
+from searchlab.tables.columns import Column, Layout
+from searchlab.tables.encoding import TableEncoding
 
 MAX_NETWORKS = 1000  # of an ensemble
 MAX_LENGTH = 100_000  # tokens that decoding may write, or of a source

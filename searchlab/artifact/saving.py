@@ -29,11 +29,11 @@ from searchlab.backend import Array
 from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.scaling import Scaling
 from searchlab.data.sequence_pairs import SequenceFormat
-from searchlab.data.table.encoding import TableEncoding
 from searchlab.data.vocabulary import Vocabulary
 from searchlab.nn.ensemble import Average
 from searchlab.nn.import_paths import encode_parts, import_path
 from searchlab.nn.module import Model
+from searchlab.tables.encoding import TableEncoding
 
 
 def save(
@@ -106,7 +106,7 @@ def save(
             raise OverflowError(f"{name} has weights that are no finite numbers")
     exact = {name: np.asarray(value, dtype=np.float32) for name, value in (buffers or {}).items()}
     table = scaling if isinstance(scaling, TableEncoding) else None
-    numbers = scaling.scaling if isinstance(scaling, TableEncoding) else scaling
+    numbers = scaling if isinstance(scaling, Scaling) else table and table.scaling
     for names, each in ((SCALING, numbers), (TARGET_SCALING, target_scaling)):
         exact |= _scaling_arrays(names, each, average) if each else {}
     if table:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.cells import as_values, encode_cells
-from searchlab.data.table.columns import Column
-from searchlab.data.table.dates import format_day
-from searchlab.data.table.raw_table import RawTable, series_values
-from searchlab.data.table.wrong_cells import WrongCells
 from searchlab.errors import UserMistake
+from searchlab.tables.cells import as_values, encode_cells
+from searchlab.tables.columns import Column
+from searchlab.tables.dates import format_day
+from searchlab.tables.raw_table import RawTable, series_values
+from searchlab.tables.wrong_cells import WrongCells
 from searchlab.wording import count
 
 MAX_LISTED = 10  # columns that an error message names

@@ -8,8 +8,8 @@ from searchlab.cli.output import Output
 from searchlab.reporting.formats import count
 
 if TYPE_CHECKING:
-    from searchlab.data.table.loading import TableReport
     from searchlab.space import Sweep
+    from searchlab.tables.loading import TableReport
 
 MAX_ROWS = 100  # columns that are printed; the JSON has all
 
@@ -20,8 +20,8 @@ def show_columns(output: Output, sweep: Sweep) -> dict[str, Any]:
     Print nothing where the data is no table.
     """
     from searchlab.data.examples import Examples
-    from searchlab.data.table.leakage import disguised_columns
-    from searchlab.data.table.options import TableOptions
+    from searchlab.tables.leakage import disguised_columns
+    from searchlab.tables.options import TableOptions
 
     if not isinstance(sweep.data, TableOptions):
         return {"columns": None, "warnings": []}

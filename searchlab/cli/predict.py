@@ -17,7 +17,7 @@ from searchlab.errors import UserMistake
 if TYPE_CHECKING:
     from searchlab.artifact import Artifact
     from searchlab.backend import Array
-    from searchlab.data.table.raw_table import RawTable
+    from searchlab.tables.raw_table import RawTable
 
 
 @click.command("predict")
@@ -77,8 +77,8 @@ def _read_rows(saved: Artifact, path: Path) -> Array | RawTable:
             raise UserMistake(f"{path} cannot be read as an array ({error}).") from error
         return array
     from searchlab.artifact.inputs import feature_names
-    from searchlab.data.table.text_format import ending_of
     from searchlab.results.new_data import read_new_table
+    from searchlab.tables.text_format import ending_of
 
     if ending_of(path) is None:
         raise UserMistake(f"{path} is neither .csv, .tsv, .npy, .txt nor an image.")

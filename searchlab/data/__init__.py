@@ -1,7 +1,7 @@
 """Data sets, validation schemes that cut their rows into folds, and the batches that models are given.
 
 A `Dataset` is a small description of data: `Digits`, `Mnist`, `FashionMnist`, `Spiral`, `PennTreebank`, `Addition`,
-`Dates`, or a user's own `Arrays`, `Npz`, `Csv`, `Frame`, `Images`, `Text` and `Pairs`. It loads a `LoadedDataset`:
+`Dates`, or a user's own `Arrays`, `Npz`, `Images`, `Text` and `Pairs`. It loads a `LoadedDataset`:
 `Examples` for independent rows, `TokenStream` for text, `SequencePairs` for pairs of sequences. A `Validation` scheme
 such as `KFold` cuts the training rows into a `Split`. Trainers read a `Batch` at a time.
 """
@@ -12,13 +12,11 @@ from searchlab.data.augmentation import Augmentation, GaussianNoise, Shift
 from searchlab.data.batch import Batch
 from searchlab.data.context_windows import ContextWindows
 from searchlab.data.cross_validation import Blocked, GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
-from searchlab.data.csv_file import Csv
 from searchlab.data.dataset import Dataset
 from searchlab.data.dates import Dates
 from searchlab.data.digits import Digits
 from searchlab.data.examples import Examples
 from searchlab.data.fashion_mnist import FashionMnist
-from searchlab.data.frame import Frame
 from searchlab.data.holdout import EveryRow, Holdout
 from searchlab.data.image_folder import Images
 from searchlab.data.loaded import LoadedDataset
@@ -46,14 +44,12 @@ __all__ = [
     "Batch",
     "Blocked",
     "ContextWindows",
-    "Csv",
     "Dataset",
     "Dates",
     "Digits",
     "EveryRow",
     "Examples",
     "FashionMnist",
-    "Frame",
     "GaussianNoise",
     "GroupKFold",
     "Holdout",

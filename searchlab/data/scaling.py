@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array, Device, to_device, to_host, xp_of
-from searchlab.replicas import HasReplicaAxis
+from searchlab.data.input_encoding import InputEncoding
 
 CHUNK_ROWS = 4096  # rows summed at a time, so that no float64 copy of all rows is made
 
@@ -31,7 +31,7 @@ def mean_and_scale(x: Array, rows: Array) -> tuple[Array, Array]:
         return (origin + shift).astype(x.dtype), scale.astype(x.dtype)
 
 
-class Scaling(HasReplicaAxis):
+class Scaling(InputEncoding):
     """Mean and scale of each column, for each of R replicas.
 
     Args:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from pathlib import Path
 
-from searchlab.data.table.cell_text import parse_number
 from searchlab.errors import UserMistake
+from searchlab.tables.cell_text import parse_number
 
 TARGET_NAMES = {"target", "label", "class", "y", "outcome", "response"}  # of columns, in letters of either case
 RARE_SHARE = 0.4  # a class is rare below this share of what it would have if all classes were equally frequent

@@ -11,16 +11,17 @@ from typing import Literal
 import numpy as np
 
 import searchlab
-from searchlab.data import Csv, Npz, Text
+from searchlab.data import Npz, Text
 from searchlab.data.data_folder import find_file
 from searchlab.data.examples import Examples
-from searchlab.data.table.cell_text import NAMELESS
-from searchlab.data.table.reading import read_table
-from searchlab.data.table.recognition import ColumnReport
-from searchlab.data.table.target import as_texts
-from searchlab.data.table.text_format import ending_of
 from searchlab.errors import UserMistake
 from searchlab.new_project.columns import guess_metric, guess_target, validate_guess
+from searchlab.tables import Csv
+from searchlab.tables.cell_text import NAMELESS
+from searchlab.tables.reading import read_table
+from searchlab.tables.recognition import ColumnReport
+from searchlab.tables.target import as_texts
+from searchlab.tables.text_format import ending_of
 from searchlab.wording import count
 
 Task = Literal["classes", "numbers", "text"]

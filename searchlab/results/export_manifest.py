@@ -10,13 +10,13 @@ from searchlab.data.class_names import class_names
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.sequence_pairs import SequencePairs
-from searchlab.data.table.examples import TableExamples
 from searchlab.data.word_contexts import WordContexts
 from searchlab.engine.refit import vocabulary_of
 from searchlab.metrics.decisions import deciding_metric
 from searchlab.runs.job import Job
 from searchlab.runs.trials import TrialRecord
 from searchlab.space.sweep import Sweep
+from searchlab.tables.examples import TableExamples
 
 
 def export_manifest(job: Job, trial: TrialRecord, test: LoadedDataset | None, look: int | None) -> dict[str, Any]:

@@ -14,19 +14,19 @@ from searchlab.backend import Array
 from searchlab.data.examples import Examples
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.npz_file import load_npz
-from searchlab.data.table.cell_text import parse_number
-from searchlab.data.table.columns import Layout
-from searchlab.data.table.examples import TableExamples
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.reading import read_table
-from searchlab.data.table.target import as_texts, empty_cells, read_target
-from searchlab.data.table.text_format import ending_of
 from searchlab.data.text import Text
 from searchlab.data.text_files import read_text
 from searchlab.data.token_stream import TokenStream
 from searchlab.data.vocabulary import tokenize
 from searchlab.errors import UserMistake
 from searchlab.results.new_images import load_labeled_images
+from searchlab.tables.cell_text import parse_number
+from searchlab.tables.columns import Layout
+from searchlab.tables.examples import TableExamples
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.reading import read_table
+from searchlab.tables.target import as_texts, empty_cells, read_target
+from searchlab.tables.text_format import ending_of
 
 
 def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
@@ -48,9 +48,10 @@ def load_new_data(saved: Artifact, path: Path) -> LoadedDataset:
         return _read_text(saved, path, described.get("window", Text.window))
     if task in ("classification", "regression"):
         if ending_of(path) and "target" in described:
-            target = described["target"]
+            targets = [described["target"]] if isinstance(described["target"], str) else described["target"]
             table = read_new_table(saved, path)
-            return _examples(saved, table, _targets(table, [target] if isinstance(target, str) else target, task))
+            table = table.without_missing(targets) if described.get("drop_missing_target") else table
+            return _examples(saved, table, _targets(table, targets, task))
         if path.suffix == ".npz":
             arrays, _ = load_npz(path, ["x", "y"])
             for key in ("x", "y"):
@@ -79,9 +80,11 @@ def read_new_table(saved: Artifact, path: Path) -> RawTable:
         path,
         delimiter=described.get("delimiter"),
         decimal=described.get("decimal"),
+        thousands=described.get("thousands"),
         encoding=described.get("encoding"),
         na_values=(missing,) if isinstance(missing, str) else missing,
-        as_text={*words, *((targets,) if isinstance(targets, str) else targets)},
+        as_text=words,
+        targets=(targets,) if isinstance(targets, str) else targets,
     )
 
 

@@ -12,7 +12,6 @@ from searchlab.backend import unavailable_reason
 from searchlab.cluster.address import validate_address
 from searchlab.cluster.temporary_folder import validate_temporary_folder
 from searchlab.data.examples import Examples
-from searchlab.data.table.leakage import disguised_columns
 from searchlab.data.training_rows import TrainingRows
 from searchlab.display.python_display import python_display
 from searchlab.engine.blob_store import validate_location
@@ -37,6 +36,7 @@ from searchlab.space.resources import allowed_devices
 from searchlab.space.space import Space
 from searchlab.space.sweep import Sweep
 from searchlab.study.warm_start import load_prior_trials
+from searchlab.tables.leakage import disguised_columns
 from searchlab.tracking.early_writer import EarlyWriter
 
 

@@ -109,11 +109,18 @@ def _literal(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a part as it would be written, such as KFold(folds=5, seed=0); for an array, its shape."""
+    """Return a part as it would be written, such as KFold(folds=5, seed=0); for arrays, their size."""
     if isinstance(value, Mapping):
         if "sha256" in value:
-            return f"array {tuple(value['shape'])} of {value['dtype']}"
+            return _size_of(value)
         known = {"kind", "name", "goal"} if "goal" in value else {"kind"}  # a metric's kind says the other two
         given = ", ".join(f"{name}={_text(inner)}" for name, inner in value.items() if name not in known)
         return f"{value.get('kind', '')}({given})" if given or "kind" not in value else str(value["kind"])
     return f"({', '.join(map(_text, value))})" if isinstance(value, (list, tuple)) else str(value)
+
+
+def _size_of(described: Mapping[str, Any]) -> str:
+    """Return the size of an array, or of the cells of a pandas frame, as text."""
+    if "shape" in described:
+        return f"array {tuple(described['shape'])} of {described['dtype']}"
+    return f"{described['rows']:,} rows, {len(described['names']):,} columns"

@@ -8,8 +8,8 @@ from searchlab.backend import Array
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Rows, Split
-from searchlab.data.table.encoding import TableEncoding
 from searchlab.replicas import HasReplicaAxis, Replicas
+from searchlab.tables.encoding import TableEncoding
 from searchlab.testing.replica_rows import SURVIVORS, assert_identical
 
 BATCH_SIZE = 4
@@ -29,6 +29,7 @@ def check_scaling(data: LoadedDataset, split: Split) -> None:
     elif isinstance(fitted.scaling, TableEncoding):
         _check_table(fitted.scaling, _inputs(data, split.train)["x"], _inputs(fitted, split.train)["x"], split)
     else:
+        assert isinstance(fitted.scaling, Scaling), f"inputs are encoded by {type(fitted.scaling).__name__}"
         _check_columns(fitted.scaling, "input", data.sizes[0], _inputs(fitted, split.train)["x"], split)
     _check_targets(data, fitted, split)
     _check_scaling_alone(data, fitted, split)

@@ -39,8 +39,8 @@ from searchlab.artifact.inputs import feature_names
 from searchlab.artifact.prediction_table import target_names
 from searchlab.artifact.pyfunc import TEXT_COLUMNS
 from searchlab.artifact.table_inputs import typical_row
-from searchlab.data.table.columns import Column
 from searchlab.data.vocabulary import Vocabulary
+from searchlab.tables.columns import Column
 
 READY = LoggedModelStatus.READY
 PACKAGES = (
@@ -51,6 +51,7 @@ PACKAGES = (
     "nn",
     "optim",
     "replicas",
+    "tables",
 )  # of searchlab: what an artifact and a model may import
 LOADER = "searchlab_model"  # the module that MLflow imports
 LOADER_SOURCE = '''"""Loads the model with the source in source.zip; MLflow calls `_load_pyfunc`."""

@@ -21,7 +21,7 @@ def disguised_columns(rows: Examples) -> list[str]:
     Example:
         >>> import numpy as np
         >>> from searchlab import Arrays
-        >>> from searchlab.data.table.leakage import disguised_columns
+        >>> from searchlab.tables.leakage import disguised_columns
         >>> y = np.arange(100) % 2
         >>> data = Arrays(np.stack([y * 5.0, np.arange(100)], axis=1), y, feature_names=("paid", "row"))
         >>> disguised_columns(data.training())

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import MISSING, parse_number
-from searchlab.data.table.columns import Column
-from searchlab.data.table.dates import days_of
-from searchlab.data.table.wrong_cells import WrongCells
+from searchlab.tables.cell_text import MISSING, parse_number
+from searchlab.tables.columns import Column
+from searchlab.tables.dates import days_of
+from searchlab.tables.wrong_cells import WrongCells
 
 BOOLEANS: Mapping[str, float] = {"true": 1.0, "false": 0.0}
 
@@ -37,6 +36,15 @@ def _cell(cell: object) -> object:
     if cell is None or cell != cell or type(cell).__name__ in ("NAType", "NaTType"):  # NaN differs from itself
         return None
     return cell
+
+
+def is_missing(values: Array) -> Array:
+    """Return which cells (N,) of a column are empty."""
+    if values.dtype.kind == "M":
+        return np.isnat(values)
+    if values.dtype.kind == "O":
+        return np.array([cell is None for cell in values.tolist()], dtype=bool)
+    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
 
 
 def word_of(cell: object) -> str:
@@ -100,22 +108,3 @@ def number_of(cell: object) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) else None
-
-
-DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
-
-
-def has_decimal_commas(cells: Iterable[str]) -> bool:
-    """Return whether most of these texts are numbers with decimal commas, or whole numbers among such."""
-    texts = list(cells)
-    with_comma = sum(bool(DECIMAL_COMMA.fullmatch(text)) for text in texts)
-    return with_comma > 0 and with_comma + sum(parse_number(text) is not None for text in texts) > len(texts) / 2
-
-
-def with_points(values: Array) -> Array:
-    """Return texts with decimal points in place of decimal commas; a cell that is no number stays as it is."""
-    cells = [c.replace(",", ".") if c is not None and DECIMAL_COMMA.fullmatch(c) else c for c in values.tolist()]
-    try:
-        return np.array([math.nan if cell is None else float(cell) for cell in cells])
-    except ValueError:
-        return np.array([*cells, None], dtype=object)[:-1]

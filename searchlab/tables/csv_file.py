@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 
 from searchlab.data.data_folder import find_file
-from searchlab.data.table.loading import names_of
-from searchlab.data.table.options import TableOptions
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.reading import read_table
+from searchlab.data.splits import LATER
 from searchlab.errors import UserMistake
+from searchlab.tables.loading import names_of
+from searchlab.tables.options import TableOptions
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.reading import read_table
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,12 +38,16 @@ class Csv(TableOptions):
         numeric: Columns of numbers; default (), recognized.
         dates: Columns of dates, or their formats by name, such as {"day": "%m/%d/%Y"}; default (), recognized.
         delimiter: The character between two cells; default None recognizes "," ";" "|" and tabs.
-        decimal: The decimal separator; default None recognizes commas where cells are not separated by them.
+        decimal: The decimal separator; default None recognizes it column by column.
+        thousands: The thousands separator, such as "," in 1,234: one of "," "." " " "'", or "" for none; default None
+            recognizes it column by column.
         encoding: The encoding; default None recognizes UTF-8, UTF-16 and cp1252.
         na_values: One or more cells that are empty, besides "", "NA", "NaN", "null" and their like; default ().
         min_frequency: In how many training rows a word has an input of its own: a number, or a share as a float;
             default None, in 10 of them, and in 1 % of fewer than 1,000.
-        max_categories: How many words of a column have inputs of their own at most, default 100; all others share one.
+        max_categories: How many words of a column have inputs of their own at most, the most frequent ones; default
+            5,000; all others share one.
+        drop_missing_target: Whether to leave out rows whose target is empty; default False, which refuses them.
         task: "classify" or "regress"; default None decides by the target column.
         test_size: Share of the rows to draw as test rows, default 0.2.
         target_names: The name of each class or target; default None.
@@ -76,6 +81,7 @@ class Csv(TableOptions):
     _: KW_ONLY
     delimiter: str | None = None
     decimal: str | None = None
+    thousands: str | None = field(default=None, metadata=LATER)
     encoding: str | None = None
     na_values: str | tuple[str, ...] = ()
 
@@ -88,6 +94,11 @@ class Csv(TableOptions):
             raise UserMistake(f"delimiter is one character between two cells, got {self.delimiter!r}.")
         if self.decimal not in (None, ".", ","):
             raise UserMistake(f"decimal is '.' or ',', got {self.decimal!r}.")
+        if self.thousands not in (None, "", ",", ".", " ", "'") or (self.thousands and self.thousands == self.decimal):
+            raise UserMistake(
+                f"thousands is one of ',' '.' ' ' and \"'\", or '' for none, and differs from decimal; "
+                f"got {self.thousands!r}."
+            )
 
     def __repr__(self) -> str:
         return f"Csv({', '.join([repr(self.path), *self._changed()])})"
@@ -97,7 +108,9 @@ class Csv(TableOptions):
             find_file(self.path),
             delimiter=self.delimiter,
             decimal=self.decimal,
+            thousands=self.thousands,
             encoding=self.encoding,
             na_values=names_of(self.na_values),
-            as_text={*self.targets, *names_of(self.categorical), *(() if self.groups is None else (self.groups,))},
+            as_text={*names_of(self.categorical), *(() if self.groups is None else (self.groups,))},
+            targets=self.targets,
         )

@@ -12,17 +12,17 @@ from searchlab.backend import Array
 from searchlab.data.array_validation import as_rows, precise_float_type
 from searchlab.data.arrays import Arrays
 from searchlab.data.examples import Examples
-from searchlab.data.table.cell_text import NAMELESS
-from searchlab.data.table.cells import encode_cells
-from searchlab.data.table.columns import Column, Layout
-from searchlab.data.table.examples import TableExamples
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.recognition import Choices, ColumnReport, Recognized, recognize
-from searchlab.data.table.target import Target, as_texts, empty_cells, read_target
 from searchlab.errors import UserMistake
+from searchlab.tables.cell_text import NAMELESS
+from searchlab.tables.cells import encode_cells
+from searchlab.tables.columns import Column, Layout
+from searchlab.tables.examples import TableExamples
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.recognition import Choices, ColumnReport, Recognized, recognize
+from searchlab.tables.target import Target, as_texts, empty_cells, read_target
 
 if TYPE_CHECKING:
-    from searchlab.data.table.options import TableOptions
+    from searchlab.tables.options import TableOptions
 
 MAX_PROBLEMS = 20  # that one message lists
 ARRAY_OPTIONS = ("test_size", "standardize", "standardize_targets", "image_shape", "seed")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import listed
-from searchlab.data.table.cells import as_values
 from searchlab.errors import UserMistake
+from searchlab.tables.cell_text import listed
+from searchlab.tables.cells import as_values, is_missing
+from searchlab.wording import count
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,19 @@ class RawTable:
         if name not in self.columns:
             raise UserMistake(f"{self.source} has no column {name!r}; its columns are {listed([*self.columns])}.")
         return self.columns[name]
+
+    def without_missing(self, names: Sequence[str]) -> RawTable:
+        """Return the rows that have a cell in each of these columns; raise UserMistake where there are none."""
+        missing = np.any([is_missing(self[name]) for name in names], axis=0)
+        if not missing.any():
+            return self
+        rows = np.flatnonzero(~missing)
+        if not len(rows):
+            raise UserMistake(f"{self.source} has no row with a cell in {listed(names)}.")
+        kept = {name: values[rows] for name, values in self.columns.items()}
+        left_out = count(int(missing.sum()), "row")
+        notes = (*self.notes, f"{left_out} without {listed(names)} left out")
+        return replace(self, columns=kept, place=lambda row: self.place(int(rows[row])), notes=notes)
 
 
 def frame_table(names: Sequence[str], columns: Sequence[Array]) -> RawTable:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import parse_number
-from searchlab.data.table.cells import numbers_of, words_of
-from searchlab.data.table.columns import Column, Kind
-from searchlab.data.table.dates import days_of, recognize_format
-from searchlab.data.table.fitting import min_count
-from searchlab.data.table.wrong_cells import WrongCells
+from searchlab.tables.cell_text import parse_number
+from searchlab.tables.cells import is_missing, numbers_of, words_of
+from searchlab.tables.columns import Column, Kind
+from searchlab.tables.dates import days_of, recognize_format
+from searchlab.tables.fitting import min_count
+from searchlab.tables.wrong_cells import WrongCells
 from searchlab.wording import count
 
 MAX_CODES = 20  # distinct whole numbers up to which a column may be codes
@@ -95,7 +95,7 @@ def recognize(
         choices: What the user says.
         place: Function that names a row for messages.
     """
-    is_empty = _is_empty(values)
+    is_empty = is_missing(values)
     missing = int(is_empty.sum())
     distinct, note = _count_distinct(values[~is_empty]), ""
     report = ColumnReport(name, "empty", missing, distinct, "left out: all its cells are empty")
@@ -178,12 +178,12 @@ def _recognize_words(
     frequent = sorted((word for word, rows in counts.items() if rows >= least), key=lambda w: (-counts[w], w))
     words = tuple(frequent[: choices.max_categories])
     rare = len(counts) - len(words)
-    inputs = f"{len(words) + 1 + column.has_flag} inputs: {len(words)} words"
+    inputs = f"{len(words) + 1 + column.has_flag:,} inputs: {len(words):,} words"
     inputs += f", {rare:,} rare ones in one" if rare else ", one for new words"
     if report.distinct == 1 and not report.missing:
         report = replace(report, note=f"the same in every row; drop=[{name!r}] leaves it out")
     elif len(frequent) > len(words):
-        report = replace(report, note=f"the {len(words)} most frequent words; max_categories= says otherwise")
+        report = replace(report, note=f"the {len(words):,} most frequent words; max_categories= says otherwise")
     report = replace(report, becomes=inputs + (", and whether it is empty" if column.has_flag else ""))
     return Recognized(report, replace(column, words=words))
 
@@ -209,14 +209,6 @@ def _problem(name: str, wrong: WrongCells, place: Callable[[int], str]) -> str:
     hint = f"; categorical=[{name!r}] takes words, na_values=[{wrong.cell!r}] takes it as empty"
     hint = hint if isinstance(wrong.cell, str) else f"; drop=[{name!r}] leaves the column out"
     return f"{place(wrong.rows[0])}, column {name!r}: {wrong.cell!r} is not {wrong.expected}{more}{hint}"
-
-
-def _is_empty(values: Array) -> Array:
-    if values.dtype.kind == "M":
-        return np.isnat(values)
-    if values.dtype.kind == "O":
-        return np.array([cell is None for cell in values.tolist()], dtype=bool)
-    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
 
 
 def _count_distinct(present: Array) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from searchlab.data.examples import Examples
 from searchlab.data.image_shape import ImageShape
-from searchlab.data.table.loading import TableLoading, TableReport, names_of
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.target import Task
+from searchlab.data.splits import LATER
 from searchlab.errors import UserMistake
+from searchlab.tables.loading import TableLoading, TableReport, names_of
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.target import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,8 @@ class TableOptions:
     numeric: str | tuple[str, ...] = ()
     dates: str | tuple[str, ...] | Mapping[str, str | None] = ()
     min_frequency: int | float | None = None
-    max_categories: int = 100
+    max_categories: int = 5000
+    drop_missing_target: bool = field(default=False, metadata=LATER)
     task: Task | None = None
     test_size: float = 0.2
     target_names: tuple[str, ...] | None = None
@@ -60,11 +62,11 @@ class TableOptions:
 
     def training(self) -> Examples:
         """Return the training rows."""
-        return TableLoading(self, self._read()).load(is_test=False)
+        return TableLoading(self, self._read_rows()).load(is_test=False)
 
     def testing(self) -> Examples:
         """Return the rows drawn as test rows."""
-        return TableLoading(self, self._read()).load(is_test=True)
+        return TableLoading(self, self._read_rows()).load(is_test=True)
 
     def describe_columns(self) -> TableReport:
         """Return what each column holds, and which inputs of a network it becomes.
@@ -72,12 +74,17 @@ class TableOptions:
         Raises:
             UserMistake: With everything that is wrong with the table.
         """
-        return TableLoading(self, self._read()).report()
+        return TableLoading(self, self._read_rows()).report()
 
     def _changed(self) -> list[str]:
         """Return the options that differ from their defaults, as they would be written."""
         values = ((each.name, getattr(self, each.name), each.default) for each in fields(self) if each.kw_only)
         return [f"{name}={value!r}" for name, value, default in values if default is MISSING or value != default]
+
+    def _read_rows(self) -> RawTable:
+        """Return the cells of the rows that are kept."""
+        table = self._read()
+        return table.without_missing(self.targets) if self.drop_missing_target else table
 
     @abstractmethod
     def _read(self) -> RawTable:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import MISSING
-from searchlab.data.table.cells import has_decimal_commas, with_points
-from searchlab.data.table.raw_table import RawTable, series_values
-from searchlab.data.table.text_format import TextFormat, recognize_text
 from searchlab.errors import UserMistake, WorldFault
+from searchlab.tables.cell_text import MISSING, listed
+from searchlab.tables.number_format import NumberFormat, parse_cells, possible_formats, recognize_number_format
+from searchlab.tables.raw_table import RawTable, series_values
+from searchlab.tables.text_format import TextFormat, recognize_text
 
 MAX_CELL = 1 << 27  # characters of a cell
 
@@ -24,19 +24,23 @@ def read_table(
     *,
     delimiter: str | None = None,
     decimal: str | None = None,
+    thousands: str | None = None,
     encoding: str | None = None,
     na_values: Collection[str] = (),
     as_text: Collection[str] = (),
+    targets: Collection[str] = (),
 ) -> RawTable:
     """Return the whole file, without blank lines.
 
     Args:
         path: A .csv or .tsv file, or one compressed as .gz.
         delimiter: The character between two cells; default None recognizes it.
-        decimal: The decimal separator; default None recognizes commas column by column.
+        decimal: The decimal separator; default None recognizes it column by column.
+        thousands: The thousands separator, "" for none; default None recognizes it column by column.
         encoding: The encoding; default None recognizes it.
         na_values: Cells that are empty besides "", "NA" and their like.
         as_text: Columns whose cells are kept as they are written, such as "007".
+        targets: Columns whose cells are kept as they are written, unless they are numbers with separators.
 
     Raises:
         UserMistake: When there are no rows, two columns have one name, or a row has more or fewer cells than the
@@ -45,19 +49,23 @@ def read_table(
     """
     written = recognize_text(path, delimiter, encoding)
     header = _read_header(path, written)
-    texts = {index: str for index, name in enumerate(header) if name in as_text}
+    texts = {index: str for index, name in enumerate(header) if name in {*as_text, *targets}}
+    decimal = "," if decimal is None and thousands == "." else decimal
     frame = _read_frame(path, written, len(header), texts, decimal, [*MISSING, *na_values])
     if not len(frame):
         raise UserMistake(f"{path} has no rows under a header.")
     if len(header) > 1 and frame.iloc[:, -1].isna().any():
         _require_equal_rows(path, written, len(header))  # pandas takes a short row as one with empty cells
     columns = {name: series_values(frame[index]) for index, name in enumerate(header)}
-    notes = list(written.notes)
-    if decimal is None and written.delimiter != ",":
-        converted = [name for name, values in columns.items() if name not in as_text and _convert_commas(values)]
-        if converted:
-            notes.append(f"decimal commas in {', '.join(converted)}; decimal='.' says otherwise")
-            columns |= {name: with_points(columns[name]) for name in converted}
+    notes, formats = list(written.notes), possible_formats(decimal, thousands, written.delimiter)
+    found = {name: _number_format(values, formats) for name, values in columns.items() if name not in as_text}
+    converted = {name: each for name, each in found.items() if each}
+    columns |= {name: parse_cells(columns[name], each) for name, each in converted.items()}
+    if decimal is None and (commas := [name for name, each in converted.items() if each.decimal == ","]):
+        notes.append(f"decimal commas in {listed(commas)}; decimal='.' says otherwise")
+    grouped = [name for name, each in converted.items() if each.decimal == "."]
+    if thousands is None and grouped:
+        notes.append(f"thousands separators in {listed(grouped)}; thousands='' or decimal=',' says otherwise")
     return RawTable(str(path), columns, partial(_line, path, written), tuple(notes))
 
 
@@ -128,8 +136,7 @@ def _line(path: Path, written: TextFormat, row: int) -> str:
     return f"row {row}"
 
 
-def _convert_commas(values: Array) -> bool:
-    if values.dtype.kind != "O":
-        return False
-    texts = [cell for cell in values.tolist() if cell is not None]
-    return bool(texts) and all(isinstance(cell, str) for cell in texts) and has_decimal_commas(texts)
+def _number_format(values: Array, formats: Sequence[NumberFormat]) -> NumberFormat | None:
+    """Return how the texts of a column are written as numbers; None where they are words, or no texts."""
+    texts = [cell for cell in values.tolist() if cell is not None] if values.dtype.kind == "O" else []
+    return recognize_number_format(texts, formats) if all(isinstance(cell, str) for cell in texts) else None

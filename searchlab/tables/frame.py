@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.options import TableOptions
-from searchlab.data.table.raw_table import RawTable, frame_columns, frame_table
 from searchlab.errors import UserMistake
+from searchlab.tables.options import TableOptions
+from searchlab.tables.raw_table import RawTable, frame_columns, frame_table
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class Frame(TableOptions):
         dates: Columns of dates, or their formats by name, such as {"day": "%m/%d/%Y"}; default (), recognized.
         min_frequency: In how many training rows a word has an input of its own: a number, or a share as a float;
             default None, in 10 of them, and in 1 % of fewer than 1,000.
-        max_categories: How many words of a column have inputs of their own at most, default 100; all others share one.
+        max_categories: How many words of a column have inputs of their own at most, the most frequent ones; default
+            5,000; all others share one.
+        drop_missing_target: Whether to leave out rows whose target is empty; default False, which refuses them.
         task: "classify" or "regress"; default None decides by the target column.
         test_size: Share of the rows to draw as test rows, default 0.2.
         target_names: The name of each class or target; default None.

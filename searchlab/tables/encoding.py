@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array, Device, select_rows, to_device, to_host, xp_of
+from searchlab.data.input_encoding import InputEncoding
 from searchlab.data.scaling import Scaling
-from searchlab.data.table.columns import CYCLES, Layout
-from searchlab.replicas import HasReplicaAxis
+from searchlab.tables.columns import CYCLES, Layout
 
 MONTHS_FROM_MARCH = 153  # days of five months, of which the calendar repeats the lengths
 
 
-class TableEncoding(HasReplicaAxis):
+class TableEncoding(InputEncoding):
     """How each of R replicas sees the rows of a table.
 
     An empty cell is filled, a word becomes a 1 among zeros, a date its days and the cycles of weekday and month.
@@ -29,8 +29,8 @@ class TableEncoding(HasReplicaAxis):
 
     Example:
         >>> import numpy as np
-        >>> from searchlab.data.table.columns import Column, Layout
-        >>> from searchlab.data.table.encoding import TableEncoding
+        >>> from searchlab.tables.columns import Column, Layout
+        >>> from searchlab.tables.encoding import TableEncoding
         >>> layout = Layout([Column("age", "number", has_flag=True), Column("city", "word", ("Oslo", "Rome"))])
         >>> encoding = TableEncoding(layout, np.array([[40.0, 0.0]]), np.array([[True, True, True]]))
         >>> rows = np.array([[[25.0, 1.0], [np.nan, 2.0]]])  # Rome, and a word that is neither

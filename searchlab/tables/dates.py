@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.wrong_cells import WrongCells
+from searchlab.tables.wrong_cells import WrongCells
 
 SECONDS = 86_400.0  # of a day
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?(Z|[+-]\d{2}:?\d{2})?")

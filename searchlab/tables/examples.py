@@ -14,9 +14,9 @@ from searchlab.data.loaded import LoadedDataset
 from searchlab.data.scaling import Scaling
 from searchlab.data.splits import Split
 from searchlab.data.standardize import Standardized
-from searchlab.data.table.columns import Layout
-from searchlab.data.table.encoding import TableEncoding
-from searchlab.data.table.fitting import FittedRows, fit_rows
+from searchlab.tables.columns import Layout
+from searchlab.tables.encoding import TableEncoding
+from searchlab.tables.fitting import FittedRows, fit_rows
 
 
 class TableExamples(Examples):
@@ -37,8 +37,8 @@ class TableExamples(Examples):
     Example:
         >>> import numpy as np
         >>> from searchlab.data import EveryRow
-        >>> from searchlab.data.table.columns import Column, Layout
-        >>> from searchlab.data.table.examples import TableExamples
+        >>> from searchlab.tables.columns import Column, Layout
+        >>> from searchlab.tables.examples import TableExamples
         >>> x = np.array([[1.0, 0.0], [np.nan, 1.0], [3.0, 0.0]], np.float32)
         >>> layout = Layout([Column("size", "number"), Column("color", "word", ("red", "blue"))])
         >>> data = TableExamples(x, np.array([0, 1, 0]), 2, layout)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.columns import Column, Layout
+from searchlab.tables.columns import Column, Layout
 
 BLOCK_COLUMNS = 64  # columns that are copied at a time, in float64
 RARE_ROWS, RARE_SHARE = 10, 0.01  # a word is rare in fewer rows than the smaller of the two

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.data.table.cell_text import parse_number
-from searchlab.data.table.cells import as_values, numbers_of, word_of
-from searchlab.data.table.raw_table import RawTable
-from searchlab.data.table.wrong_cells import WrongCells
+from searchlab.tables.cell_text import parse_number
+from searchlab.tables.cells import as_values, numbers_of, word_of
+from searchlab.tables.raw_table import RawTable
+from searchlab.tables.wrong_cells import WrongCells
 from searchlab.wording import count
 
 Task = Literal["classify", "regress"]
 
+DROP_HINT = "drop_missing_target=True leaves out the rows without a target"
 MAX_INTEGER_CLASSES = 100  # a column with more distinct whole numbers is taken for counts or prices, not for classes
 MAX_EXACT_FLOAT = 2.0**53  # up to here every whole number is a float
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")  # 18 digits always fit into an int64
@@ -43,7 +44,7 @@ def read_target(table: RawTable, target: str | Sequence[str], task: Task | None,
     names = [target] if isinstance(target, str) else list(target)
     problems = [problem for name in names for problem in empty_cells(table, name)]
     if problems:
-        return Target(None, problems=tuple(problems))
+        return Target(None, problems=tuple(f"{each}; {DROP_HINT}" for each in problems))
     if isinstance(target, str):
         cells = as_texts(table[target])
         integers = whole_numbers(cells)
