@@ -31,7 +31,7 @@ from searchlab.runs.study_client import Decision
 from searchlab.space.domains import ParameterValues
 from searchlab.space.sweep import Sweep
 from searchlab.tracking import writer
-from searchlab.tracking.mlflow import METRICS_PER_CALL
+from searchlab.tracking.batches import METRICS_PER_CALL
 from searchlab.training import EpochReport
 
 CALL_SECONDS = 0.0006  # that a Ray actor call costs each side: python -m bench.simulate --costs

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.entities import Run as MlflowRun
+from mlflow.entities import Metric
 
 from searchlab.runs.events import EpochFinished, Event, TrialFinished, TrialStarted
 from searchlab.space.metric_names import record_key
+from searchlab.tracking.batches import log_batches
 from searchlab.tracking.branches import joint_parameters
-from searchlab.tracking.dataset_input import dataset_input
 from searchlab.tracking.faults import is_permanent, reason_of
 from searchlab.tracking.logged_model import log_model, read_manifest
 from searchlab.tracking.model_registry import TestScore, register
+from searchlab.tracking.parent_run import open_parent_run, tag_winner
 from searchlab.tracking.run_names import parameters_text, trial_name
+from searchlab.tracking.run_search import PARENT, find_trial_runs
 from searchlab.tracking.saved_view import save_view
 from searchlab.tracking.sqlite_runs import EndedRun, SqliteRuns
 from searchlab.tracking.store import experiment_id, open_store, use_store
@@ -27,11 +28,8 @@ from searchlab.tracking.sweep_series import SweepSeries
 from searchlab.tracking.trial_runs import STATE_TAG, STATUS, PendingWrite, TrialRun, user, valid_params, valid_tags
 from searchlab.tracking.trial_values import end_points, epoch_points, milliseconds
 
-WINNER = "winner"  # the tag "yes" of the run of the trial that won
-METRICS_PER_CALL = 800  # MLflow takes 1000 entities, parameters and tags among them
-PARAMS_PER_CALL = 100  # and as many tags
 TRIALS_PER_CALL = 200  # in one transaction, which keeps others from writing for a fraction of a second
-PARENT, NAME = "mlflow.parentRunId", "mlflow.runName"
+NAME = "mlflow.runName"
 
 
 class MlflowRecord:
@@ -48,7 +46,7 @@ class MlflowRecord:
         use_store(uri)
         self.experiment = experiment_id(self.client, uri, sweep.name, sweep.home)
         save_view(self.client, self.experiment, sweep, milliseconds(time))
-        self.run_id = self._open_parent(milliseconds(time))
+        self.run_id = open_parent_run(self.client, self.experiment, sweep, milliseconds(time))
         self._pending: dict[int, PendingWrite] = {}
         self._artifacts = [(path, "") for path in sweep.files]
         self._model: tuple[Path, str | None] | None = None  # the winner's artifact, and the name to register it by
@@ -121,8 +119,10 @@ class MlflowRecord:
         named = {record_key(name): value for name, value in metrics.items() if math.isfinite(value)}
         finite = {key: value for key, value in named.items() if key != self._best.key}  # the series has it
         new = [Metric(k, v, milliseconds(time), 0, self._model_id) for k, v in finite.items() if recorded.get(k) != v]
-        self._log(self.run_id, new, {}, tags)
-        self._tag_winner(tags.get("searchlab.winner", ""))
+        log_batches(self.client, self.run_id, new, {}, tags)
+        winner = tags.get("searchlab.winner", "")
+        won = self._runs.get(int(winner)) if winner.isdigit() else None
+        tag_winner(self.client, self.experiment, self.run_id, winner, won.id if won else None)
         self.client.set_terminated(self.run_id, state, end_time=milliseconds(time))
 
     def _add_end(self, event: TrialFinished) -> None:
@@ -193,7 +193,7 @@ class MlflowRecord:
             run.name = name
         self._reopen(run)
         points = [metric for point, metric in pending.points.items() if point not in run.points]
-        self._log(run.id, points, pending.params, tags)
+        log_batches(self.client, run.id, points, pending.params, tags)
         run.points |= pending.points.keys()
         if pending.traceback:
             self.client.log_text(run.id, pending.traceback, "traceback.txt")
@@ -204,19 +204,6 @@ class MlflowRecord:
 
     def _name_of(self, trial: int, pending: PendingWrite) -> str:
         return trial_name(trial, self._labels.get(trial, ""), pending.score)
-
-    def _log(self, run_id: str, points: list[Metric], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
-        left_params = [Param(name, value) for name, value in valid_params(params).items()]
-        left_tags = [RunTag(name, value) for name, value in valid_tags(tags).items()]
-        while points or left_params or left_tags:
-            self.client.log_batch(
-                run_id, points[:METRICS_PER_CALL], left_params[:PARAMS_PER_CALL], left_tags[:PARAMS_PER_CALL]
-            )
-            points, left_params, left_tags = (
-                points[METRICS_PER_CALL:],
-                left_params[PARAMS_PER_CALL:],
-                left_tags[PARAMS_PER_CALL:],
-            )
 
     def _upload(self, path: Path, folder: str) -> None:
         if path.is_dir():
@@ -249,52 +236,8 @@ class MlflowRecord:
         run.keys = ()
 
     def _list_runs(self) -> None:
-        """Look up the trials' runs; of two of one trial (a response was lost) keep the one that has ended."""
-        found: dict[int, TrialRun] = {}
-        for stored in self._search(f"tags.`{PARENT}` = '{self.run_id}'"):
-            trial, run = int(stored.data.tags.get("searchlab.trial", -1)), TrialRun.of_stored(stored)
-            twin = found.get(trial)
-            if twin is not None:
-                run, twin = (run, twin) if run.done and not twin.done else (twin, run)
-                self.client.delete_run(twin.id)
-            found[trial] = run
+        """Look up the trials' runs; those that are known keep what is known of them."""
+        found = find_trial_runs(self.client, self.experiment, self.run_id)
         known = {run.id: run for run in self._runs.values()}
         self._runs = {trial: known.get(run.id, run) for trial, run in found.items()}
         self._listed = True
-
-    def _search(self, query: str) -> Iterator[MlflowRun]:
-        token: str | None = None
-        while token != "":
-            page = self.client.search_runs(
-                [self.experiment], query, max_results=1000, order_by=["attributes.start_time ASC"], page_token=token
-            )
-            yield from page
-            token = page.token or ""
-
-    def _open_parent(self, time: int) -> str:
-        name, study = self.sweep.name, self.sweep.study
-        identity = {"searchlab.sweep": name} | ({"searchlab.study": study} if study else {})
-        tags = {**self.sweep.tags, **identity, "searchlab.metric": self.sweep.metric, "searchlab.goal": self.sweep.goal}
-        query = " AND ".join(f"tags.`{key}` = '{value}'" for key, value in identity.items())
-        run = next(self._search(query), None)
-        if run is None:
-            source = {"mlflow.user": user(), "mlflow.source.name": name, "mlflow.source.type": "LOCAL"}
-            run = self.client.create_run(self.experiment, start_time=time, tags=source | identity, run_name=name)
-        elif run.info.status != "RUNNING":
-            self.client.update_run(run.info.run_id, status="RUNNING")
-        missing = {key: value for key, value in self.sweep.params.items() if record_key(key) not in run.data.params}
-        self._log(run.info.run_id, [], missing, tags)
-        if self.sweep.data:
-            self.client.log_inputs(run.info.run_id, [dataset_input(self.sweep.data)])
-        return str(run.info.run_id)
-
-    def _tag_winner(self, winner: str) -> None:
-        """Tag the run of the trial that won, and no other: a sweep that is extended may have another winner."""
-        own = f"tags.`{PARENT}` = '{self.run_id}' AND tags.`{WINNER}` = 'yes'"
-        tagged = {run.data.tags["searchlab.trial"]: run.info.run_id for run in self._search(own)}
-        for trial, run_id in tagged.items():
-            if trial != winner:
-                self.client.delete_tag(run_id, WINNER)
-        run = self._runs.get(int(winner)) if winner.isdigit() else None
-        if run and winner not in tagged:
-            self.client.set_tag(run.id, WINNER, "yes")
