@@ -15,6 +15,7 @@ import searchlab
 
 PACKAGES = (
     "searchlab.data",
+    "searchlab.tables",
     "searchlab.nn",
     "searchlab.optim",
     "searchlab.pruning",

@@ -250,6 +250,13 @@ def test_unknown_words_are_counted_and_empty_cells_are_filled(saved):
         loaded.predict({name: cells for name, cells in row.items() if name != "size"})
 
 
+def test_a_column_of_rare_words_is_pointed_out():
+    words = Frame(table(color=[f"c{n % 50}" for n in range(60)]), target="kind", min_frequency=5).describe_columns()
+    column = next(each for each in words.columns if each.name == "color")
+    assert column.becomes == "1 input: 0 words, 40 rare ones in one"
+    assert column.note == "every word is in fewer than 5 rows; min_frequency= says otherwise"
+
+
 def test_a_column_survives_the_manifest():
     for column in (Column("a", "word", ("x", "y"), True), Column("b", "date", date_format="%d/%m/%Y")):
         assert Column.from_json(column.to_json()) == column

@@ -137,7 +137,7 @@ def _kind_of(name: str, values: Array, distinct: int, choices: Choices) -> tuple
     if all(isinstance(cell, bool) for cell in present):
         return "boolean", None, ""
     texts = [cell if isinstance(cell, str) else "" for cell in present]
-    numbers = sum(parse_number(text) is not None for text in texts)
+    numbers = sum(rows for text, rows in Counter(texts).items() if parse_number(text) is not None)
     if numbers >= MOST_NUMBERS * len(present) and numbers:
         numbers_of(values)
         return "number", None, ""
@@ -178,10 +178,12 @@ def _recognize_words(
     frequent = sorted((word for word, rows in counts.items() if rows >= least), key=lambda w: (-counts[w], w))
     words = tuple(frequent[: choices.max_categories])
     rare = len(counts) - len(words)
-    inputs = f"{len(words) + 1 + column.has_flag:,} inputs: {len(words):,} words"
+    inputs = f"{count(len(words) + 1 + column.has_flag, 'input')}: {count(len(words), 'word')}"
     inputs += f", {rare:,} rare ones in one" if rare else ", one for new words"
     if report.distinct == 1 and not report.missing:
         report = replace(report, note=f"the same in every row; drop=[{name!r}] leaves it out")
+    elif not words:
+        report = replace(report, note=f"every word is in fewer than {least} rows; min_frequency= says otherwise")
     elif len(frequent) > len(words):
         report = replace(report, note=f"the {len(words):,} most frequent words; max_categories= says otherwise")
     report = replace(report, becomes=inputs + (", and whether it is empty" if column.has_flag else ""))

@@ -9,18 +9,17 @@ import pytest
 from PIL import Image
 
 import searchlab.data as data
+import searchlab.tables as tables
 from searchlab.data import (
     Addition,
     Arrays,
     Batch,
     ContextWindows,
-    Csv,
     Dates,
     Digits,
     EveryRow,
     Examples,
     FashionMnist,
-    Frame,
     Images,
     Mnist,
     Npz,
@@ -35,6 +34,7 @@ from searchlab.data import (
 )
 from searchlab.data.batch import IGNORED
 from searchlab.errors import UserMistake
+from searchlab.tables import Csv, Frame
 from searchlab.testing import check_dataset
 from tests.images import write_images
 
@@ -144,7 +144,7 @@ def test_contract_of_the_penn_treebank(ptb_files):
 
 
 def test_every_exported_data_set_has_a_case():
-    exported = {getattr(data, name) for name in data.__all__} - {data.Dataset}
+    exported = {getattr(room, name) for room in (data, tables) for name in room.__all__} - {data.Dataset}
     assert {item for item in exported if callable(getattr(item, "training", None))} == set(CASES)
 
 
