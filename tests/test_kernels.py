@@ -30,7 +30,7 @@ from searchlab.nn import (
     SparseParameter,
 )
 from searchlab.nn.scatter import add_rows
-from searchlab.optim import Adam, AdamW
+from searchlab.optim import SGD, Adam, AdamW, Momentum
 from searchlab.runs.job import Job
 from searchlab.runs.manifest import SweepManifest
 from searchlab.space.kernel_choice import kernels_of
@@ -226,16 +226,16 @@ def optimizer_steps(kind):
     return [parameters.values, *optimizer.slots().values()]
 
 
-@pytest.mark.parametrize("kind", [Adam, AdamW])
-def test_adam_agrees_with_numpy(kind, monkeypatch):
+@pytest.mark.parametrize("kind", [Adam, AdamW, SGD, Momentum])
+def test_optimizers_agree_with_numpy(kind, monkeypatch):
     assert_close(both(lambda: optimizer_steps(kind), monkeypatch), 1e-6)
 
 
-def sparse_steps():
+def sparse_steps(kind):
     generator, replicas = np.random.default_rng(1), Replicas([1, 2])
     table = SparseParameter(generator.normal(size=(2, 9, 5)).astype(np.float32))
     parameters = Parameters([("table", table)])
-    optimizer = Adam(parameters, replicas, lr=[0.1, 0.01])
+    optimizer = kind(parameters, replicas, lr=[0.1, 0.01])
     for _ in range(3):
         rows, gradients = generator.integers(9, size=(2, 6)), generator.normal(size=(2, 6, 5)).astype(np.float32)
         parameters.reset_gradients()
@@ -244,8 +244,9 @@ def sparse_steps():
     return [parameters.values, *optimizer.slots().values()]
 
 
-def test_adam_of_touched_rows_agrees_with_numpy(monkeypatch):
-    assert_close(both(sparse_steps, monkeypatch), 1e-6)
+@pytest.mark.parametrize("kind", [Adam, SGD, Momentum])
+def test_touched_rows_agree_with_numpy(kind, monkeypatch):
+    assert_close(both(lambda: sparse_steps(kind), monkeypatch), 1e-6)
 
 
 def test_adam_of_rows_that_lie_apart_equals_adam_of_one_row(monkeypatch):
