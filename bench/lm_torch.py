@@ -160,7 +160,7 @@ def print_kernels() -> None:
     from threadpoolctl import threadpool_info
 
     kernels = {info.get("architecture") for info in threadpool_info() if info["internal_api"] == "openblas"}
-    print(f"searchlab's kernels: {kernel_set()}; ", end="")
+    print(f"searchlab's kernels: {kernel_set(is_recurrent=True)}; ", end="")
     print(f"OpenBLAS': {', '.join(map(str, kernels))}; PyTorch's: {torch.backends.cpu.get_cpu_capability()}\n")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -62,6 +62,8 @@ class RnnLM(Model):
         >>> scores.shape
         (2, 5, 3, 10)
     """
+
+    is_recurrent: ClassVar[bool] = True
 
     def __init__(
         self,

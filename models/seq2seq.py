@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from models.encoder import CELLS, Encoder, States
 from searchlab.backend import Array, to_host
@@ -70,6 +70,8 @@ class Seq2Seq(Model):
         >>> model.forward(batch, train=False)[0].shape, model.decode(batch).ids.shape
         ((2,), (2, 10, 8))
     """
+
+    is_recurrent: ClassVar[bool] = True
 
     def __init__(
         self,

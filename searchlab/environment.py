@@ -17,7 +17,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 # pays for page faults
 MALLOC_VARIABLES = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20)}
 
-KERNELS_VARIABLE = "SEARCHLAB_KERNELS"  # "numpy" or "numba": what computes on a CPU
+KERNELS_VARIABLE = "SEARCHLAB_KERNELS"  # "auto", "numpy" or "numba": what computes on a CPU
 
 # id of a process: when a call to the raylet fails and that process has died, Ray ends this one without a word; without
 # the variable, when the parent of this process is process 1, as in a container or under nohup
@@ -58,9 +58,7 @@ def worker_environment(threads: int = 1) -> dict[str, str]:
     by the user.
     """
     defaults = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), **MALLOC_VARIABLES}
-    # the choice of the driver: a worker without Numba must say so, and not compute slightly other numbers; Numba is not
-    # the default, because each process that uses it starts four seconds later
-    defaults[KERNELS_VARIABLE] = "numpy"
+    defaults[KERNELS_VARIABLE] = "auto"
     user_set = {name: value for name in defaults if (value := os.environ.get(name)) is not None}
     if threads > 1:
         user_set = {name: value for name, value in user_set.items() if name not in THREAD_VARIABLES or value != "1"}

@@ -16,6 +16,7 @@ from searchlab.data import mnist, penn_treebank
 from searchlab.data.data_folder import data_folder
 from searchlab.project import is_project_file
 
+os.environ.setdefault("SEARCHLAB_KERNELS", "numpy")  # that of the reference; tests of Numba's say so
 ROOT = Path(__file__).parents[1]
 LONG = (  # files and folders whose slow tests take minutes, the longest first
     "tests/cluster/", "tests/chaos/", "tests/test_engines.py", "tests/test_local_ray.py", "tests/test_signals.py",

@@ -5,7 +5,7 @@ import pytest
 from searchlab.environment import KERNELS_VARIABLE, MALLOC_VARIABLES, THREAD_VARIABLES, worker_environment
 
 SINGLE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
-KERNELS = {KERNELS_VARIABLE: "numpy"}
+KERNELS = {KERNELS_VARIABLE: "auto"}
 DEFAULTS = {**SINGLE_THREAD, **MALLOC_VARIABLES, **KERNELS}
 
 
@@ -15,7 +15,7 @@ def _clear_variables(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_defaults_are_one_thread_large_malloc_thresholds_and_the_kernels_of_numpy():
+def test_defaults_are_one_thread_large_malloc_thresholds_and_kernels_by_network():
     assert worker_environment() == DEFAULTS
     assert len(SINGLE_THREAD) == 3
 

@@ -1,11 +1,21 @@
 """The compiled kernels: as exact as they say, equal to the NumPy code to rounding, and independent of other numbers."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 
+from models.mlp import MLP
+from models.rnn_lm import RnnLM
+from models.seq2seq import Seq2Seq
+from models.transformer_lm import TransformerLM
+from searchlab import Choice, Int, Space
+from searchlab.cluster.connection import _worker_variables
+from searchlab.data import TokenStream, Vocabulary
 from searchlab.errors import UserMistake
+from searchlab.fusion.corner_points import corner_point
+from searchlab.fusion.groups import build_trainer
 from searchlab.kernels import choice, compiled, uses_compiled
 from searchlab.nn import (
     GRU,
@@ -20,7 +30,12 @@ from searchlab.nn import (
     SparseParameter,
 )
 from searchlab.nn.scatter import add_rows
-from searchlab.optim import Adam, AdamW
+from searchlab.optim import SGD, Adam, AdamW, Momentum
+from searchlab.runs.job import Job
+from searchlab.runs.manifest import SweepManifest
+from searchlab.space.kernel_choice import kernels_of
+from searchlab.testing import check_model, check_recurrent
+from tests.sweeps import spiral_sweep
 
 numba = pytest.importorskip("numba")
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-30, -1e-38, 1e-42], np.float32)
@@ -211,16 +226,16 @@ def optimizer_steps(kind):
     return [parameters.values, *optimizer.slots().values()]
 
 
-@pytest.mark.parametrize("kind", [Adam, AdamW])
-def test_adam_agrees_with_numpy(kind, monkeypatch):
+@pytest.mark.parametrize("kind", [Adam, AdamW, SGD, Momentum])
+def test_optimizers_agree_with_numpy(kind, monkeypatch):
     assert_close(both(lambda: optimizer_steps(kind), monkeypatch), 1e-6)
 
 
-def sparse_steps():
+def sparse_steps(kind):
     generator, replicas = np.random.default_rng(1), Replicas([1, 2])
     table = SparseParameter(generator.normal(size=(2, 9, 5)).astype(np.float32))
     parameters = Parameters([("table", table)])
-    optimizer = Adam(parameters, replicas, lr=[0.1, 0.01])
+    optimizer = kind(parameters, replicas, lr=[0.1, 0.01])
     for _ in range(3):
         rows, gradients = generator.integers(9, size=(2, 6)), generator.normal(size=(2, 6, 5)).astype(np.float32)
         parameters.reset_gradients()
@@ -229,8 +244,9 @@ def sparse_steps():
     return [parameters.values, *optimizer.slots().values()]
 
 
-def test_adam_of_touched_rows_agrees_with_numpy(monkeypatch):
-    assert_close(both(sparse_steps, monkeypatch), 1e-6)
+@pytest.mark.parametrize("kind", [Adam, SGD, Momentum])
+def test_touched_rows_agree_with_numpy(kind, monkeypatch):
+    assert_close(both(lambda: sparse_steps(kind), monkeypatch), 1e-6)
 
 
 def test_adam_of_rows_that_lie_apart_equals_adam_of_one_row(monkeypatch):
@@ -281,18 +297,111 @@ def test_finite_differences_and_devices_use_the_numpy_code(monkeypatch):
     assert not uses_compiled(np.zeros(3, np.float32))
 
 
-def test_a_kernel_set_that_cannot_be_used_is_told(monkeypatch):
+@pytest.fixture
+def fresh_choice(monkeypatch):
+    """A process that has not chosen its kernels yet, and does not know whether Numba can be imported."""
+    monkeypatch.setattr(choice, "_in_use", [""])
+    choice._numba_fault.cache_clear()
+    yield
+    choice._numba_fault.cache_clear()
+
+
+def test_a_kernel_set_that_cannot_be_used_is_told(fresh_choice, monkeypatch):
     monkeypatch.setenv("SEARCHLAB_KERNELS", "fortran")
-    with pytest.raises(UserMistake, match="'fortran'; it can be numpy or numba"):
-        choice.kernel_set()
+    with pytest.raises(UserMistake, match="'fortran'; it can be auto, numpy or numba"):
+        choice.kernel_set(is_recurrent=False)
     monkeypatch.setenv("SEARCHLAB_KERNELS", "numba")
-    monkeypatch.setitem(__import__("sys").modules, "numba", None)
-    choice._is_compiled.cache_clear()
+    monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(UserMistake, match=r"searchlab\[fast\].*SEARCHLAB_KERNELS=numpy"):
         choice._is_compiled()
     monkeypatch.setenv("SEARCHLAB_KERNELS", "numpy")
     assert not choice._is_compiled()
-    choice._is_compiled.cache_clear()
+
+
+def test_a_numba_that_is_too_old_is_not_used(fresh_choice, monkeypatch):
+    monkeypatch.setattr(numba, "version_info", (0, 60, 0))
+    monkeypatch.delenv("SEARCHLAB_KERNELS", raising=False)
+    assert choice.kernel_set(is_recurrent=True) == "numpy"
+    with pytest.raises(UserMistake, match=r"is older than 0\.65"):
+        choice.use_kernels("numba")
+
+
+def sweep_of(model):
+    return spiral_sweep(model=model)
+
+
+RECURRENT, PLAIN = Space(RnnLM, hidden=Int(4, 8)), Space(MLP, hidden=Int(4, 8))
+
+
+@pytest.mark.parametrize(
+    ("model", "kernels"),
+    [
+        (PLAIN, "numpy"),
+        (RECURRENT, "numba"),
+        (Space(Seq2Seq), "numba"),
+        (Choice(PLAIN, RECURRENT), "numba"),  # one choice for all trials of a sweep
+        (Choice(PLAIN, Space(TransformerLM)), "numpy"),
+    ],
+    ids=["MLP", "RNN", "seq2seq", "MLP or RNN", "transformer"],
+)
+def test_recurrent_sweeps_train_with_numba_where_it_is_installed(model, kernels, fresh_choice, monkeypatch):
+    monkeypatch.delenv("SEARCHLAB_KERNELS", raising=False)
+    sweep = sweep_of(model)
+    assert kernels_of(sweep) == SweepManifest.of(sweep, name="s", trials=1).kernels == kernels
+    assert _worker_variables(Job(sweep, "s", "journal", "checkpoints", 1))["SEARCHLAB_KERNELS"] == kernels
+    monkeypatch.setenv("SEARCHLAB_KERNELS", "numpy")
+    assert kernels_of(sweep) == "numpy"
+
+
+def test_auto_is_numpy_without_numba(fresh_choice, monkeypatch):
+    monkeypatch.delenv("SEARCHLAB_KERNELS", raising=False)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert kernels_of(sweep_of(RECURRENT)) == "numpy"
+
+
+class Cell:
+    """A model of a user's own, which takes the class of its layer."""
+
+    def __init__(self, replicas, features, outputs, *, cell=None):
+        self.cell = cell
+
+
+@pytest.mark.parametrize("cell", [LSTM, Choice(GRU, RNN), Space(LSTM)])
+def test_a_layer_among_the_arguments_makes_a_sweep_recurrent(cell, fresh_choice, monkeypatch):
+    monkeypatch.delenv("SEARCHLAB_KERNELS", raising=False)
+    assert kernels_of(sweep_of(Space(Cell, cell=cell))) == "numba"
+    assert kernels_of(sweep_of(Space(Cell, cell=Choice("wide", None)))) == "numpy"
+
+
+def test_a_trainer_uses_the_kernels_of_its_sweep_whatever_trained_before(fresh_choice, monkeypatch):
+    monkeypatch.delenv("SEARCHLAB_KERNELS", raising=False)
+    monkeypatch.setattr("searchlab.fusion.groups.kernels_of", lambda sweep: kernels_by_name[sweep.name])
+    kernels_by_name = {"one": "numba", "two": "numpy"}
+    for name in ("one", "two", "one"):
+        sweep = spiral_sweep(name=name)
+        data = sweep.data.training()
+        build_trainer(sweep, [corner_point(sweep, largest=True)], data, sweep.validation.split(data), 0, "cpu")
+        assert uses_compiled(np.zeros(1, np.float32)) == (name == "one")
+
+
+@pytest.mark.parametrize("layer", [RNN, GRU, LSTM])
+def test_recurrent_layers_keep_their_contract(layer, monkeypatch):
+    use("numba", monkeypatch)
+    check_recurrent(lambda replicas: layer(replicas, 3, 4), 3)
+
+
+@pytest.mark.parametrize("arguments", [{"cell": "lstm", "layers": 2}, {"cell": "gru", "tied": True}, {"cell": "rnn"}])
+def test_a_language_model_keeps_its_contract(arguments, monkeypatch):
+    use("numba", monkeypatch)
+    arguments = {"hidden": 4, "embed": 4, **arguments}
+    ids = np.random.default_rng(0).integers(7, size=90)
+    tokens = TokenStream(ids, Vocabulary([f"w{i}" for i in range(7)]), window=3)
+    check_model(
+        lambda replicas, words, **own: RnnLM(replicas, words, **arguments, **own),
+        tokens,
+        per_replica={"dropout": (0.0, 0.3, 0.5)},
+        batch_size=2,
+    )
 
 
 def test_kernels_compile_where_no_cache_can_be_written(monkeypatch):

@@ -95,6 +95,22 @@ def test_copies_of_an_optimizer_step_are_counted_on_a_gpu():
     assert cuda.replica_bytes - cpu.replica_bytes == pytest.approx(2 * 4 * cpu.parameter_count, rel=0.1)
 
 
+def test_kernels_are_loaded_outside_of_a_measurement(monkeypatch):
+    """The import of Numba takes four times as long where tracemalloc counts, and its code is not a replica's."""
+    traced, cold, loaded = [], iter([True, False]), iter([1, 2, 2, 2])  # the second measurement is a repetition
+    monkeypatch.setattr(memory, "kernels_are_cold", lambda: next(cold))
+    monkeypatch.setattr(memory, "loaded_kernels", lambda: next(loaded))
+
+    def build(*arguments):
+        traced.append(tracemalloc.is_tracing())
+        return build_trainer(*arguments)
+
+    monkeypatch.setattr(memory, "build_trainer", build)
+    sweep = wide_sweep(10)
+    MemoryModel(sweep, sweep.data.training()).upper_bound({})
+    assert traced == [False, True, True]
+
+
 def test_measuring_does_not_stop_a_running_tracemalloc():
     sweep = wide_sweep(10_000)  # so large that Python objects are negligible
     model = MemoryModel(sweep, sweep.data.training())

@@ -86,7 +86,7 @@ def test_changed_versions_and_data_are_named(home, tmp_path, monkeypatch):
     run_local(home, sweep)
     write(1)
     versions = artifact.load(home / "sweeps" / "spiral" / "artifact").manifest["versions"]
-    monkeypatch.setattr(module, "provenance", lambda root: {**versions, "version.numpy": "9.9"})
+    monkeypatch.setattr(module, "provenance", lambda root, kernels: {**versions, "version.numpy": "9.9"})
     found = reproduce("spiral", home=home, sweep=sweep)
     assert found.changes == (f"numpy was {versions['version.numpy']} and is 9.9", "the training rows are others")
     assert not found.is_same

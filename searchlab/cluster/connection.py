@@ -34,10 +34,11 @@ from searchlab.cluster.local_ray import (
     watched,
 )
 from searchlab.cluster.token import token_variables
-from searchlab.environment import secret_variables, worker_environment
+from searchlab.environment import KERNELS_VARIABLE, secret_variables, worker_environment
 from searchlab.errors import WorldFault
 from searchlab.runs.job import Job
 from searchlab.runs.ray_errors import first_line
+from searchlab.space.kernel_choice import kernels_of
 
 OBJECT_STORE_BYTES = 256 * 2**20  # only payloads and reports travel; data are read where they are used
 LOG_OPTIONS: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}  # else a crash prints traces
@@ -112,7 +113,7 @@ def local_cluster(job: Job, processes: list[GroupLeader], canceled: threading.Ev
 def _environment(job: Job) -> Iterator[None]:
     """Within the block, the environment has the variables that Ray reads; its new processes inherit it."""
     before, local = dict(os.environ), {} if job.config.address else LOCAL_ENVIRONMENT
-    os.environ.update({**worker_environment(job.sweep.resources.blas_threads), **DRIVER_ENVIRONMENT, **local})
+    os.environ.update({**_worker_variables(job), **DRIVER_ENVIRONMENT, **local})
     if local:
         os.environ.update(token_variables())
     try:
@@ -121,6 +122,11 @@ def _environment(job: Job) -> Iterator[None]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update({name: value for name, value in before.items() if os.environ.get(name) != value})
+
+
+def _worker_variables(job: Job) -> dict[str, str]:
+    """Return the variables of a worker, with the kernels by name: one without Numba says so, and computes nothing."""
+    return {**worker_environment(job.sweep.resources.blas_threads), KERNELS_VARIABLE: kernels_of(job.sweep)}
 
 
 def _needed_variables(job: Job) -> tuple[str, ...]:
@@ -141,7 +147,7 @@ def _watched(
 def _connect(job: Job, processes: list[GroupLeader]) -> None:
     """Join the cluster at the job's address, or start one on this machine, whose processes are listed then."""
     if job.config.address:
-        workers = worker_environment(job.sweep.resources.blas_threads)
+        workers = _worker_variables(job)
         _join(job, job.config.address, {"env_vars": workers, **({"working_dir": str(job.root)} if job.root else {})})
         return
     start_ray(processes, **_local_options(job))

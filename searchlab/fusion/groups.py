@@ -11,8 +11,10 @@ import numpy as np
 from searchlab.backend import Device
 from searchlab.data.loaded import LoadedDataset
 from searchlab.data.splits import Split
+from searchlab.kernels import use_kernels
 from searchlab.replicas import Replicas, fold_seeds
 from searchlab.space.domains import ParameterValues
+from searchlab.space.kernel_choice import kernels_of
 from searchlab.space.structure import fuse_configurations
 from searchlab.space.sweep import Sweep
 from searchlab.training import Trainer
@@ -104,6 +106,7 @@ def build_trainer(
     device: Device,
 ) -> Trainer:
     """Return the trainer of these trials with K folds each: replica r is fold r % K of trial r // K."""
+    use_kernels(kernels_of(sweep))
     configurations = [sweep.configuration(values) for values in parameters]
     folds = np.tile(np.arange(split.folds), len(configurations))  # (R,)
     replicas = Replicas(np.array(fold_seeds(seed, split.folds), dtype=np.uint64)[folds].tolist(), device=device)

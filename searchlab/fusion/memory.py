@@ -19,8 +19,10 @@ from searchlab.backend import Device
 from searchlab.data.loaded import LoadedDataset
 from searchlab.fit import Fit
 from searchlab.fusion.groups import build_trainer
+from searchlab.kernels import kernels_are_cold, loaded_kernels, use_kernels
 from searchlab.space.byte_size import format_bytes
 from searchlab.space.domains import ParameterValues
+from searchlab.space.kernel_choice import kernels_of
 from searchlab.space.structure import structural_parameters
 from searchlab.space.sweep import Sweep
 from searchlab.tracebacks import as_user_mistake
@@ -119,14 +121,24 @@ class MemoryModel:
         return MemoryNeed(parameter_count, replica_bytes, max(0, bound.replica_bytes - replica_bytes))
 
     def _measure_peak(self, parameters: ParameterValues, replicas: int) -> tuple[int, int]:
-        """Return the peak bytes of this many replicas, and the number of weights of one."""
+        """Return the peak bytes of this many replicas, and the number of weights of one.
+
+        A pass that loads compiled kernels is repeated: their code is not memory of a replica. The first of them come
+        with Numba, whose import takes four times as long where tracemalloc counts.
+        """
         split = self._split[np.arange(replicas) % self.folds]
+        use_kernels(kernels_of(self.sweep))
+        if kernels_are_cold():
+            _train_briefly(build_trainer(self.sweep, [parameters], self._data, split, 0, "cpu"))
+        loaded = loaded_kernels()
         with _peak_bytes() as peak:
             trainer = build_trainer(self.sweep, [parameters], self._data, split, 0, "cpu")
             _train_briefly(trainer)
             state = trainer.state()
             packed = [array.copy() for array in state.values()]  # a checkpoint is packed before it is written
             del state, packed
+        if loaded_kernels() != loaded:
+            return self._measure_peak(parameters, replicas)
         copies = 0 if self.device == "cpu" else GPU_STEP_COPIES * trainer.parameters.values.nbytes
         return peak[0] + copies, trainer.parameters.count
 

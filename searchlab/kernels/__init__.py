@@ -4,6 +4,6 @@
 layer in NumPy stays the reference that tests hold its kernel to.
 """
 
-from searchlab.kernels.choice import compiled, kernel_set, uses_compiled
+from searchlab.kernels.choice import compiled, kernel_set, kernels_are_cold, loaded_kernels, use_kernels, uses_compiled
 
-__all__ = ["compiled", "kernel_set", "uses_compiled"]
+__all__ = ["compiled", "kernel_set", "kernels_are_cold", "loaded_kernels", "use_kernels", "uses_compiled"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from searchlab.backend import Array
 from searchlab.data.batch import Batch
@@ -131,6 +131,10 @@ class Model(Module, ABC):
     A constructor takes the replicas and the sizes of the data by position and its hyperparameters by keyword. Those
     annotated PerReplica may differ between the replicas of one group; all others are structure.
 
+    Attributes:
+        is_recurrent: Whether networks of this class have recurrent layers, which train faster with compiled kernels;
+            default False.
+
     Example:
         >>> from searchlab.data import Batch
         >>> from searchlab.nn import Affine, MeanSquaredError, Model, Replicas
@@ -149,6 +153,8 @@ class Model(Module, ABC):
         >>> loss.shape
         (3,)
     """
+
+    is_recurrent: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, batch: Batch, carry: Carry = None, *, train: bool) -> tuple[Array, Carry]:

@@ -33,6 +33,7 @@ class RecurrentLayer(Module, ABC):
         initializer: Draws Wx and Wh; default `lecun_normal`. Biases start at 0.
 
     Attributes:
+        is_recurrent: True: a sweep over models with such a layer as an argument trains with compiled kernels.
         num_gates: Number G of gates of a cell.
         num_states: Number of arrays in a carry.
         Wx: Input weights (R, I, G H).
@@ -48,6 +49,7 @@ class RecurrentLayer(Module, ABC):
         (True, 4, 2)
     """
 
+    is_recurrent: ClassVar[bool] = True
     num_gates: ClassVar[int] = 1
     num_states: ClassVar[int] = 1
     _h: Array  # (R, T + 1, B, H)

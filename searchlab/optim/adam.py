@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from searchlab.backend import Array, xp_of
 from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.parameter import Parameters
-from searchlab.optim.optimizer import ArrayTuple, Optimizer
+from searchlab.optim.optimizer import ArrayTuple, Optimizer, compiled_step
 from searchlab.replicas import PerReplica, Replicas
 
 
@@ -52,7 +50,7 @@ class _AdamMoments(Optimizer):
         values, grads, gradients, squares = arrays
         beta1, beta2, epsilon, rate = coefficients
         if uses_compiled(values) and values.ndim == 2:
-            _compiled_step(arrays, coefficients)
+            compiled_step(compiled("adam").adam, arrays, coefficients)
             return
         xp = xp_of(grads)
         gradients *= beta1
@@ -68,22 +66,6 @@ class _AdamMoments(Optimizer):
 
     def slots(self) -> dict[str, Array]:
         return {"gradients": self.gradients, "squares": self.squares, "count1": self.count1, "count2": self.count2}
-
-
-def _compiled_step(arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
-    """Update a block by the compiled kernel: as a whole, or row by row where the rows lie apart.
-
-    Rows of a sparse parameter share the coefficients of their replica, (1, 1) each; the kernel takes one per row.
-    """
-    step, rows = compiled("adam").adam, len(arrays[0])
-    if len(coefficients[0]) != rows:
-        coefficients = tuple(np.full((rows, 1), coefficient) for coefficient in coefficients)
-    operands = (*arrays, *coefficients)
-    if all(array.flags.c_contiguous for array in operands):
-        step(*operands)
-        return
-    for r in range(rows):
-        step(*(array[r : r + 1] for array in operands))
 
 
 class Adam(_AdamMoments):

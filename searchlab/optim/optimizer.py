@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -70,6 +71,27 @@ def clip_gradients(parameters: Parameters, limit: Array) -> None:
     grads *= factors[:, None]
     for part in parts:
         part.values *= part.of_replica(factors)
+
+
+def compiled_step(kernel: Callable[..., None], arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
+    """Update a block by a compiled kernel: as a whole, or row by row where the rows lie apart.
+
+    Rows of a sparse parameter share the coefficients of their replica, (1, 1) each; the kernel takes one per row.
+
+    Args:
+        kernel: The kernel, which takes the arrays and then the coefficients.
+        arrays: Values, gradients and further arrays of the block, (r, p) each.
+        coefficients: Numbers of its replicas, (r, 1) or (1, 1) each.
+    """
+    rows = len(arrays[0])
+    if len(coefficients[0]) != rows:
+        coefficients = tuple(np.full((rows, 1), coefficient) for coefficient in coefficients)
+    operands = (*arrays, *coefficients)
+    if all([array.flags.c_contiguous for array in operands]):
+        kernel(*operands)
+        return
+    for r in range(rows):
+        kernel(*(array[r : r + 1] for array in operands))
 
 
 class Optimizer(HasReplicaAxis, ABC):

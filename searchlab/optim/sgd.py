@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from searchlab.backend import Array, xp_of
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.parameter import Parameters
-from searchlab.optim.optimizer import ArrayTuple, Optimizer
+from searchlab.optim.optimizer import ArrayTuple, Optimizer, compiled_step
 from searchlab.replicas import PerReplica, Replicas
 
 
@@ -42,6 +43,9 @@ class SGD(Optimizer):
 
     def step_block(self, arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
         values, grads = arrays
+        if uses_compiled(values) and values.ndim == 2:
+            compiled_step(compiled("sgd").sgd, arrays, coefficients)
+            return
         grads *= coefficients[0]
         values -= grads
 
@@ -100,6 +104,9 @@ class Momentum(_WithVelocity):
 
     def step_block(self, arrays: ArrayTuple, coefficients: ArrayTuple) -> None:
         values, grads, velocity = arrays
+        if uses_compiled(values) and values.ndim == 2:
+            compiled_step(compiled("sgd").momentum, arrays, coefficients)
+            return
         lr, momentum = coefficients
         grads *= lr
         velocity *= momentum

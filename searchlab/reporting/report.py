@@ -225,7 +225,7 @@ def _samples(folder: SweepFolder) -> str | None:
 def _origin(manifest: SweepManifest, folder: SweepFolder, *, has_winner: bool) -> dict[str, str]:
     """Return versions, commit and checksums: those of the winner's artifact, or without a winner the present ones."""
     artifact = (folder.read("artifact/manifest") if has_winner else None) or {}
-    versions = dict(artifact.get("versions") or provenance(manifest.project_root(folder)))
+    versions = dict(artifact.get("versions") or provenance(manifest.project_root(folder), manifest.kernels))
     versions.pop("mlflow.source.git.commit", None)
     origin = {name.removeprefix("version.").replace("git.", "git "): text for name, text in versions.items()}
     if checksum := (folder.read("data") or {}).get("checksum"):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from searchlab.environment import KERNELS_VARIABLE
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.kernels import kernel_set
 from searchlab.monitor.study_reader import open_study
 from searchlab.project import project_root
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.sweep_code import SWEEP_FILE, changed_code, hash_code
 from searchlab.runs.workspace import SweepFolder
+from searchlab.space.kernel_choice import kernels_of
 from searchlab.space.sweep import Sweep
 
 
@@ -24,7 +24,7 @@ def accept_code(manifest: SweepManifest, sweep: Sweep, folder: SweepFolder, *, a
     other kernels than the earlier trials were trained with, unless `accept_changes`.
     """
     now, names = _compare(manifest, sweep, folder)
-    kernels = kernel_set()
+    kernels = kernels_of(sweep)
     if manifest.kernels != kernels:
         if not accept_changes:
             raise UserMistake(

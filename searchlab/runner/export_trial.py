@@ -15,6 +15,7 @@ from searchlab.results.model_card import write_model_card
 from searchlab.results.winner import Winner
 from searchlab.runner.stored_sweep import StoredSweep
 from searchlab.runs.provenance import provenance
+from searchlab.space.kernel_choice import kernels_of
 from searchlab.space.sweep import Sweep
 
 
@@ -59,7 +60,7 @@ def export_trial(
     if refit.failure:
         raise WorldFault(f"trial {number} cannot be exported: trained again, it {refit.failure}.")
     origin = {"seed": job.config.seed, "checksum": job.rows.load().checksum(), "created": time.time()}
-    origin |= {"versions": provenance(stored.manifest.project_root(stored.folder))}
+    origin |= {"versions": provenance(stored.manifest.project_root(stored.folder), kernels_of(job.sweep))}
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
     try:

@@ -47,6 +47,7 @@ from searchlab.runs.secrets import mask
 from searchlab.runs.trials import TrialRecord, ended
 from searchlab.runs.urls import without_password
 from searchlab.runs.workspace import SweepFolder, Workspace
+from searchlab.space.kernel_choice import kernels_of
 from searchlab.space.sweep import Sweep
 from searchlab.study.warm_start import load_prior_trials
 from searchlab.tracking.early_writer import EarlyWriter
@@ -192,7 +193,7 @@ class SweepPipeline:
     ) -> Winner | None:
         if not any(trial.value is not None for trial in trials):
             return None
-        origin = {"versions": provenance(self._root()), "created": time.time()}
+        origin = {"versions": provenance(self._root(), kernels_of(job.sweep)), "created": time.time()}
         with threadpool_limits(self.sweep.resources.blas_threads):
             winner = select_winner(job, trials, self.folder, finalists, origin=origin, refit=refit, handler=self)
         write_model_card(job, winner, len(trials))

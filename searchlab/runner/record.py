@@ -91,7 +91,7 @@ def _sweep_record(
     settings |= {"early_stopping": sweep.early_stopping} if sweep.early_stopping else {}
     # under a prefix, because a trial's own value has the name alone, and MLflow draws runs with equal names on one axis
     arguments = {f"space.{path}": str(value) for path, value in manifest.description["arguments"].items()}
-    origin = provenance(root).items()
+    origin = provenance(root, manifest.kernels).items()
     tags = {name if name.startswith("mlflow.") else f"searchlab.{name}": value for name, value in origin}
     tags["searchlab.trials"] = str(manifest.trials)  # a tag, because a resumed sweep may have more
     tags["searchlab.data_checksum"] = checksum

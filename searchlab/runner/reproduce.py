@@ -18,6 +18,7 @@ from searchlab.runner.changed_code import changed_files
 from searchlab.runner.stored_sweep import StoredSweep
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
+from searchlab.space.kernel_choice import kernels_of
 from searchlab.space.sweep import Sweep
 
 
@@ -85,7 +86,10 @@ def reproduce(
     stored = folder.read(f"artifact/{Path(MANIFEST).stem}") or {}
     expected = _read_weights(folder.artifact)
     different = _differences(expected, refit.state)
-    changes = [*_changed_versions(stored, manifest, folder.path), *changed_files(manifest, job.sweep, folder)]
+    changes = [
+        *_changed_versions(stored, manifest, folder.path, kernels_of(job.sweep)),
+        *changed_files(manifest, job.sweep, folder),
+    ]
     if stored.get("checksum") != job.rows.load().checksum():
         changes.append("the training rows are others")
     return Reproduction(
@@ -117,9 +121,9 @@ def _differences(expected: Mapping[str, Array], state: Mapping[str, Array]) -> d
     return different
 
 
-def _changed_versions(stored: Mapping[str, Any], manifest: SweepManifest, folder: Path) -> list[str]:
+def _changed_versions(stored: Mapping[str, Any], manifest: SweepManifest, folder: Path, kernels: str) -> list[str]:
     """Return the versions that are others than when the artifact was written, as text."""
     then = dict(stored.get("versions") or {})
-    now = provenance(Path(manifest.spec).parent if manifest.spec else folder)
+    now = provenance(Path(manifest.spec).parent if manifest.spec else folder, kernels)
     names = [n for n in then if n in now and now[n] != then[n] and not n.startswith("mlflow.")]
     return [f"{name.removeprefix('version.')} was {then[name]} and is {now[name]}" for name in names]

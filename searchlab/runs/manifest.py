@@ -73,9 +73,9 @@ class SweepManifest:
     @classmethod
     def of(cls, sweep: Sweep, **fields: Any) -> SweepManifest:
         """Return the manifest of a sweep; `fields` are the remaining attributes."""
-        from searchlab.kernels import kernel_set  # imports NumPy
+        from searchlab.space.kernel_choice import kernels_of  # imports NumPy
 
-        fields = {"kernels": kernel_set(), **fields}
+        fields = {"kernels": kernels_of(sweep), **fields}
         goals = {metric.name: metric.goal for metric in sweep.metrics}
         return cls(fingerprint=sweep.fingerprint(), description=sweep.describe(), goals=goals, **fields)
 

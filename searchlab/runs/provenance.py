@@ -15,10 +15,14 @@ from searchlab.project import ARCHIVE_MARKER
 PACKAGES = ("numpy", "numba", "ray", "optuna", "mlflow", "cupy-cuda12x")
 
 
-def provenance(folder: Path) -> dict[str, str]:
+def provenance(folder: Path, kernels: str | None = None) -> dict[str, str]:
     """Return package versions, kernels, Python, platform and, in a git checkout, the commit and whether it has changes.
 
     The keys are those of MLflow tags: `version.numpy`, `kernels`, `python`, `platform`, `git.commit`, `git.dirty`.
+
+    Args:
+        folder: A folder of the project.
+        kernels: The kernels of the sweep; default None, not known.
     """
     versions = {"version.searchlab": searchlab.__version__}
     for package in PACKAGES:
@@ -26,10 +30,9 @@ def provenance(folder: Path) -> dict[str, str]:
             versions[f"version.{package}"] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    from searchlab.kernels import kernel_set  # imports NumPy, which the recording process does not need
-
-    machine = {"kernels": kernel_set(), "python": platform.python_version(), "platform": platform.platform()}
-    return {**versions, **machine, **git_of(folder)}
+    machine = {"python": platform.python_version(), "platform": platform.platform()}
+    chosen = {} if kernels is None else {"kernels": kernels}
+    return {**versions, **chosen, **machine, **git_of(folder)}
 
 
 def git_of(folder: Path) -> dict[str, str]:
