@@ -134,6 +134,17 @@ def test_a_table_of_classes(tmp_path):
     assert type(sweep.validation).__name__ == "StratifiedKFold"
 
 
+def test_a_column_that_numbers_the_rows_is_dropped(tmp_path):
+    rows = [f"{row + 100},x,{'?' if row % 9 == 0 else row * row % 17},{'ab'[row % 2]}" for row in range(90)]
+    (tmp_path / "a.csv").write_text("\n".join(["customer,same,size,kind", *rows]))
+    create_project(tmp_path / "mine", str(tmp_path / "a.csv"))
+    text, sweep = text_of(tmp_path / "mine"), sweep_of(tmp_path / "mine")
+    assert "customer  dropped, 90 distinct; left out: numbers the rows, like an id" in text
+    assert sweep.data.drop == ("customer", "same")
+    layout = sweep.data.training().layout
+    assert [(column.name, column.has_flag) for column in layout.columns] == [("size", True)]
+
+
 def test_a_table_of_numbers_in_the_project_is_found_from_there(tmp_path):
     (tmp_path / "mine" / "data").mkdir(parents=True)
     (tmp_path / "mine" / "data" / "flats.csv").write_text(NUMBERS)

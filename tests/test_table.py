@@ -123,12 +123,12 @@ def test_positive_needs_two_classes():
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):
-    (tmp_path / "a.csv").write_text("a,b,y\n1,2,u\nx,3,\n2,?,v\n3,4,u\n4,5,v\n")
+    (tmp_path / "a.csv").write_text("a,b,y\n1,2,u\nx,3,\n2,-,v\n3,4,u\n4,5,v\n")
     with pytest.raises(UserMistake) as caught:
         Csv(tmp_path / "a.csv", target="y").training()
     assert all(f"line {n}, column {name!r}" in str(caught.value) for n, name in [(3, "a"), (3, "y"), (4, "b")])
-    (tmp_path / "b.csv").write_text("a,b,y\n1,2,u\nx,3,u\n2,?,v\n3,4,u\n4,5,v\n")
-    assert Csv(tmp_path / "b.csv", target="y", na_values=["?", "x"]).training().layout.columns[0].kind == "number"
+    (tmp_path / "b.csv").write_text("a,b,y\n1,2,u\nx,3,u\n2,-,v\n3,4,u\n4,5,v\n")
+    assert Csv(tmp_path / "b.csv", target="y", na_values=["-", "x"]).training().layout.columns[0].kind == "number"
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -110,9 +110,16 @@ class DataSource:
         guessed, reason = (target, "") if target else guess_target(file, names)
         if reason and guessed == names[-1]:
             validate_guess(file, guessed, as_texts(table[guessed]))
-        options = {"target": guessed, **({"drop": ""} if nameless else {})}
-        data = Csv(str(file), target=guessed, drop="" if nameless else ())
-        columns = data.describe_columns().columns
+        drop = [""] if nameless else []
+        described = Csv(str(file), target=guessed, drop=tuple(drop)).describe_columns().columns
+        useless = {column.name: column.note.split(";")[0] for column in described if column.is_useless}
+        drop += useless
+        data = Csv(str(file), target=guessed, drop=tuple(drop))
+        options = {"target": guessed, **({"drop": drop[0] if len(drop) == 1 else drop} if drop else {})}
+        columns = [
+            replace(column, becomes=f"left out: {useless[column.name]}") if column.name in useless else column
+            for column in data.describe_columns().columns
+        ]
         return cls._of_examples(file, data.training(), "Csv", options, guessed, reason, columns)
 
     @classmethod
@@ -126,7 +133,7 @@ class DataSource:
         file: Path,
         rows: Examples,
         constructor: str,
-        options: dict[str, str],
+        options: Mapping[str, str | list[str]],
         target: str,
         target_reason: str,
         columns: Sequence[ColumnReport],
@@ -157,9 +164,9 @@ class DataSource:
         return cls(file, "Text", f', unit="char", window={TEXT_WINDOW}', "text", size, len(text), "Perplexity")
 
 
-def quoted(text: str) -> str:
-    """Return a text as a literal of Python in double quotes."""
-    return json.dumps(text, ensure_ascii=False)
+def quoted(value: str | list[str]) -> str:
+    """Return a text, or a list of texts, as a literal of Python in double quotes."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 
 MAX_LISTED = 30  # columns that an error message names
-MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL"})  # cells without a value
+MISSING = frozenset(
+    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "?"}
+)  # cells without a value; the files of the UCI repository and of OpenML write "?"
 NAMELESS = re.compile(r"|Unnamed: \d+")  # the header of an index that pandas has written, or read and written again
 
 

@@ -19,6 +19,7 @@ from searchlab.wording import count
 
 MAX_CODES = 20  # distinct whole numbers up to which a column may be codes
 ID_SHARE, ID_ROWS = 0.9, 20  # distinct words of as many cells, in as many rows, are ids
+LEAVES_OUT = "drop=[{!r}] leaves it out"  # the end of the note on a column from which nothing can be learned
 MOST_NUMBERS = 0.5  # share of numbers from which a column of texts is one of numbers with mistakes
 
 
@@ -60,6 +61,11 @@ class ColumnReport:
     distinct: int
     becomes: str
     note: str = ""
+
+    @property
+    def is_useless(self) -> bool:
+        """Whether the note advises to leave the column out: it numbers the rows, or is the same in each of them."""
+        return self.note.endswith(LEAVES_OUT.format(self.name))
 
     def to_json(self) -> dict[str, str | int]:
         """Return the report as JSON values."""
@@ -181,7 +187,7 @@ def _recognize_words(
     inputs = f"{count(len(words) + 1 + column.has_flag, 'input')}: {count(len(words), 'word')}"
     inputs += f", {rare:,} rare ones in one" if rare else ", one for new words"
     if report.distinct == 1 and not report.missing:
-        report = replace(report, note=f"the same in every row; drop=[{name!r}] leaves it out")
+        report = replace(report, note="the same in every row; " + LEAVES_OUT.format(name))
     elif not words:
         report = replace(report, note=f"every word is in fewer than {least} rows; min_frequency= says otherwise")
     elif len(frequent) > len(words):
@@ -193,14 +199,14 @@ def _recognize_words(
 def _number_note(name: str, values: Array, is_empty: Array, distinct: int) -> str:
     """Return what to consider about a column of numbers, or ""."""
     if distinct == 1 and not is_empty.any():
-        return f"the same in every row; drop=[{name!r}] leaves it out"
+        return "the same in every row; " + LEAVES_OUT.format(name)
     if values.dtype.kind not in "iuf" or distinct <= 2:
         return ""
     numbers = values[~is_empty].astype(np.float64)
     if not (numbers == np.floor(numbers)).all():
         return ""
     if distinct == len(numbers) >= ID_ROWS and numbers.max() - numbers.min() == distinct - 1:
-        return f"numbers the rows, like an id; drop=[{name!r}] leaves it out"
+        return "numbers the rows, like an id; " + LEAVES_OUT.format(name)
     if distinct <= MAX_CODES:
         return f"whole numbers, taken as numbers; categorical=[{name!r}] takes them as codes"
     return ""
