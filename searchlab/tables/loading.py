@@ -143,7 +143,9 @@ class TableLoading:
             numbers, _ = encode_cells(column, self.table[column.name])
             present = numbers[~np.isnan(numbers)]
             if dtype == np.float32 and len(present) and precise_float_type(present[:, None]) == np.float64:
-                x, dtype = x.astype(np.float64), np.float64
+                dtype, filled = np.float64, x[:, :index]
+                x = np.empty(x.shape, dtype)
+                x[:, :index] = filled
             x[:, index] = as_rows(numbers[rows], dtype)[:, 0]
         return x
 
