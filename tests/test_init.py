@@ -10,7 +10,9 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from searchlab.errors import UserMistake
 from searchlab.new_project import create
 from searchlab.new_project.columns import guess_metric, guess_target
 from searchlab.new_project.create import create_project
@@ -170,6 +172,30 @@ def test_arrays_and_their_key(tmp_path):
     assert "'y'" in error_message(run_cli("init", "mine", "--data", "rows.npz", cwd=tmp_path), 2)
     create_project(tmp_path / "mine", str(tmp_path / "rows.npz"), "labels")
     assert sweep_of(tmp_path / "mine").data.training().sizes == (4, 3)
+
+
+@pytest.mark.parametrize(("mode", "color_mode"), [("L", "grayscale"), ("RGB", "rgb")])
+def test_a_folder_of_images(tmp_path, mode, color_mode):
+    for number in range(20):
+        file = tmp_path / "flowers" / ("dark", "light")[number % 2] / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new(mode, (12, 10)).save(file)
+    project = create_project(tmp_path / "mine", str(tmp_path / "flowers"))
+    sweep = sweep_of(tmp_path / "mine")
+    assert (type(sweep.data).__name__, sweep.data.color_mode, sweep.data.standardize) == ("Images", color_mode, True)
+    assert (sweep.name, project.source.size, sweep.metric.name) == ("flowers", "16 images to train on", "accuracy")
+    with pytest.raises(UserMistake, match=r"the classes of .* are its folders"):
+        create_project(tmp_path / "other", str(tmp_path / "flowers"), "kind")
+
+
+def test_a_folder_of_texts(tmp_path):
+    (tmp_path / "tales").mkdir()
+    (tmp_path / "tales" / "notes.md").write_text("no tale")
+    with pytest.raises(UserMistake, match=r"tales has no file that ends in .*\.png, \.txt"):
+        create_project(tmp_path / "mine", str(tmp_path / "tales"))
+    (tmp_path / "tales" / "one.txt").write_text("once upon a time\n" * 50)
+    create_project(tmp_path / "mine", str(tmp_path / "tales"))
+    assert type(sweep_of(tmp_path / "mine").data).__name__ == "Text"
 
 
 def test_a_text(tmp_path):

@@ -30,7 +30,9 @@ STEPS = (  # the words of a command, and what it does
 @click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--data", metavar="FILE", help="Data for the first sweep: .csv, .tsv, .csv.gz, .npz or .txt; default: digits."
+    "--data",
+    metavar="PATH",
+    help="Data for the first sweep: .csv, .tsv, .csv.gz, .npz, .txt, or a folder of images or texts; default: digits.",
 )
 @click.option("--target", metavar="COLUMN", help="Column to predict, or key of an .npz; default: guessed.")
 @json_option

@@ -47,6 +47,21 @@ def find_images_by_class(folder: Path) -> dict[str, list[Path]]:
     return images
 
 
+def has_color(file: Path) -> bool:
+    """Return whether an image file stores colors, and not gray values alone.
+
+    Raises:
+        WorldFault: When it cannot be read as an image.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            return image.mode[:1] not in ("1", "L", "I", "F")  # modes of one channel, with transparency or without
+    except (OSError, ValueError, SyntaxError) as error:
+        raise WorldFault(f"{file} cannot be read as an image ({error}).") from error
+
+
 def read_images_as_rows(files: Sequence[Path], image_shape: ImageShape, resize: Resize = "stretch") -> Array:
     """Return the pixels of image files as rows (N, height * width * channels) of float32 in [0, 1].
 

@@ -40,7 +40,8 @@ def create_project(folder: str | os.PathLike[str], data: str | None = None, targ
 
     Args:
         folder: The folder; it may exist, as long as it holds none of the files that are written.
-        data: A file for the first sweep, .csv, .tsv, .npz or .txt; default: the digits of scikit-learn.
+        data: Data for the first sweep: a file, .csv, .tsv, .npz or .txt, or a folder of images or texts; default: the
+            digits of scikit-learn.
         target: The column of the file to predict, or the key of an .npz; default: it is guessed.
 
     Raises:

@@ -11,9 +11,11 @@ from typing import Literal
 import numpy as np
 
 import searchlab
-from searchlab.data import Npz, Text
-from searchlab.data.data_folder import find_file
+from searchlab.data import Images, Npz, Text
+from searchlab.data.data_folder import find_file_or_folder
 from searchlab.data.examples import Examples
+from searchlab.data.image_files import IMAGE_SUFFIXES, find_images, has_color
+from searchlab.data.text_files import TEXT_SUFFIX
 from searchlab.errors import UserMistake
 from searchlab.new_project.columns import guess_metric, guess_target, validate_guess
 from searchlab.tables import Csv
@@ -29,6 +31,7 @@ ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".npz", ".txt")
 MAX_LISTED = 40  # columns in the comment of a sweep file
 MAX_NAME = 40  # characters of a column's name there
 TEXT_WINDOW = 50
+COLOR_SAMPLES = 50  # images that are looked at for colors
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class DataSource:
     """A data set as a sweep file has it.
 
     Attributes:
-        file: The user's file; None for the digits of scikit-learn.
+        file: The user's file or folder; None for the digits of scikit-learn.
         constructor: Name of its class in searchlab.
         arguments: The arguments after the path as code, such as ', target="kind"'.
         task: What is predicted: classes, numbers, or the next character of a text.
@@ -70,24 +73,28 @@ class DataSource:
 
     @classmethod
     def of_file(cls, name: str, target: str | None) -> DataSource:
-        """Return what is written for a user's file, which is read as the sweep will read it.
+        """Return what is written for a user's file or folder, which is read as the sweep will read it.
 
         Args:
-            name: Path of the file, from the current folder or in the data folder.
+            name: Its path, from the current folder or in the data folder.
             target: The column to predict, or the key of an .npz; default: it is guessed.
 
         Raises:
-            UserMistake: When there is no such file, or it does not hold what its ending says.
+            UserMistake: When there is none, or it does not hold what its ending says.
             WorldFault: When it cannot be read.
         """
-        file = find_file(name).absolute()
+        file = find_file_or_folder(name).absolute()
+        if file.is_dir():
+            return cls._of_folder(file, target)
         if ending_of(file) is not None:
             return cls._of_table(file, target)
         if file.suffix.lower() == ".npz":
             return cls._of_arrays(file, target)
         if file.suffix.lower() == ".txt":
             return cls._of_text(file, target)
-        raise UserMistake(f"{name} ends in {file.suffix or 'no suffix'}; data is a file of {', '.join(ENDINGS)}.")
+        raise UserMistake(
+            f"{name} ends in {file.suffix or 'no suffix'}; data is a file of {', '.join(ENDINGS)}, or a folder."
+        )
 
     def column_comments(self) -> list[str]:
         """Return the columns as lines of a comment, without "# "; of many, the first ones."""
@@ -128,24 +135,38 @@ class DataSource:
         return cls._of_examples(file, Npz(str(file), y=key).training(), "Npz", options, key, "", ())
 
     @classmethod
+    def _of_folder(cls, folder: Path, target: str | None) -> DataSource:
+        """Return what is written for a folder of images, with a folder for each class, or of text files."""
+        images = find_images(folder)
+        if not images:
+            return cls._of_text(folder, target)
+        if target:
+            raise UserMistake(f"--target names a column of a table, and the classes of {folder} are its folders.")
+        colored = any(has_color(image) for image in images[:: -(-len(images) // COLOR_SAMPLES)])
+        options: dict[str, str | bool] = {**({"color_mode": "rgb"} if colored else {}), "standardize": True}
+        rows = Images(str(folder), color_mode="rgb" if colored else "grayscale", standardize=True).training()
+        return cls._of_examples(folder, rows, "Images", options, None, "", (), "image")
+
+    @classmethod
     def _of_examples(
         cls,
         file: Path,
         rows: Examples,
         constructor: str,
-        options: Mapping[str, str | list[str]],
-        target: str,
+        options: Mapping[str, str | list[str] | bool],
+        target: str | None,
         target_reason: str,
         columns: Sequence[ColumnReport],
+        unit: str = "row",
     ) -> DataSource:
         counts = [int(number) for number in np.bincount(rows.y)] if rows.labels is not None else []
         metric, reason = guess_metric(counts, searchlab.__all__)
         return cls(
             file,
             constructor,
-            "".join(f", {name}={quoted(value)}" for name, value in options.items()),
+            "".join(f", {name}={literal(value)}" for name, value in options.items()),
             "classes" if counts else "numbers",
-            f"{count(len(rows), 'row')} to train on",
+            f"{count(len(rows), unit)} to train on",
             len(rows),
             metric,
             reason,
@@ -159,14 +180,16 @@ class DataSource:
     def _of_text(cls, file: Path, target: str | None) -> DataSource:
         if target:
             raise UserMistake(f"--target names a column of a table, and {file.name} is a text.")
+        if file.is_dir() and not any(file.rglob(f"*{TEXT_SUFFIX}")):
+            raise UserMistake(f"{file} has no file that ends in {', '.join((*IMAGE_SUFFIXES, TEXT_SUFFIX))}.")
         text = Text(str(file), unit="char", window=TEXT_WINDOW).training()
         size = f"{count(len(text), 'character')} to train on, {text.sizes[0]:,} different ones"
         return cls(file, "Text", f', unit="char", window={TEXT_WINDOW}', "text", size, len(text), "Perplexity")
 
 
-def quoted(value: str | list[str]) -> str:
-    """Return a text, or a list of texts, as a literal of Python in double quotes."""
-    return json.dumps(value, ensure_ascii=False)
+def literal(value: str | list[str] | bool) -> str:
+    """Return a value as a literal of Python; texts are in double quotes."""
+    return repr(value) if isinstance(value, bool) else json.dumps(value, ensure_ascii=False)
 
 
 def one_line(text: str) -> str:

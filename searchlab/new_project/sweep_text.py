@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from searchlab.new_project.data_source import DataSource, one_line, quoted
+from searchlab.new_project.data_source import DataSource, literal, one_line
 
 FILE = "search_spaces/first.py"
 LINE_WIDTH = 120
@@ -63,12 +63,12 @@ def sweep_file_text(source: DataSource, folder: Path) -> str:
     A data file in the project is found by its path from there, wherever the project lies; any other by its own path.
     """
     inside = source.file.relative_to(folder) if source.file and source.file.is_relative_to(folder) else None
-    path = "ROOT" + "".join(f" / {quoted(part)}" for part in inside.parts) if inside else quoted(str(source.file))
+    path = "ROOT" + "".join(f" / {literal(part)}" for part in inside.parts) if inside else literal(str(source.file))
     data = f"{source.constructor}({path}{source.arguments})" if source.file else f"{source.constructor}()"
     names = {source.constructor, source.metric, "Adam", "Choice", "Float", "Space", "Sweep", "Trainer"}
     if source.task == "text":
         model, module, more = "RnnLM", "models.rnn_lm", {"Holdout"}
-        code = TEXT_SWEEP.format(name=quoted(sweep_name(source)), data=data, metric=source.metric)
+        code = TEXT_SWEEP.format(name=literal(sweep_name(source)), data=data, metric=source.metric)
     else:
         model, module = "MLP", "models.mlp"
         code, more = _row_sweep(source, data)
@@ -95,7 +95,7 @@ def _row_sweep(source: DataSource, data: str) -> tuple[str, set[str]]:
     can_stratify = are_classes and min(source.class_counts, default=0) >= STRATIFIED_FOLDS
     validation = "StratifiedKFold" if can_stratify else "KFold"
     code = ROW_SWEEP.format(
-        name=quoted(sweep_name(source)),
+        name=literal(sweep_name(source)),
         data=data,
         validation=f"{validation}({STRATIFIED_FOLDS})",
         metric=source.metric,
@@ -113,7 +113,7 @@ def _question(source: DataSource) -> str:
     name = _in_docstring(source.file.name)
     if source.task == "text":
         return f"a language model of {name}: cell, hidden size and learning rate"
-    return f"an MLP that predicts {_in_docstring(source.target or '')} of {name}"
+    return f"an MLP that predicts {_in_docstring(source.target or 'the class')} of {name}"
 
 
 def _comments(source: DataSource) -> list[str]:
