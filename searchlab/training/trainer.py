@@ -29,7 +29,7 @@ from searchlab.scoring import EpochScorer, EpochScores
 from searchlab.training.class_weighted_losses import class_weighted_losses, set_class_weight
 from searchlab.training.divergence import constant_prediction_loss, divergence_reasons
 from searchlab.training.epoch_report import EpochReport
-from searchlab.training.mean_loss import MeanLoss
+from searchlab.training.training_loss import TrainingLoss
 
 BuildModel: TypeAlias = Callable[..., Model]
 BuildOptimizer: TypeAlias = Callable[[Parameters, Replicas], Optimizer]
@@ -251,7 +251,7 @@ class Trainer(HasReplicaAxis):
 
     def _train(self) -> Array:
         """Train one epoch, and return its mean loss (R,)."""
-        losses, carry, rates = MeanLoss(self.replicas), None, self._epoch_learning_rates()
+        losses, carry, rates = TrainingLoss(self.replicas), None, self._epoch_learning_rates()
         first_loss: Array | None = None
         batches = self.data.training_batches(self.split, self.replicas, self.batch_size)
         for step, batch in enumerate(batches):

@@ -1,4 +1,4 @@
-"""The mean loss of an epoch, over the targets of its batches."""
+"""The mean training loss of an epoch, over the targets of its batches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from searchlab.data.batch import IGNORED, Batch
 from searchlab.replicas import Replicas
 
 
-class MeanLoss:
+class TrainingLoss:
     """The mean of the losses of batches, each weighed by its number of targets.
 
     Args:
