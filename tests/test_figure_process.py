@@ -29,9 +29,16 @@ def drawn_here(monkeypatch, tmp_path):
     return calls
 
 
+def drawing(trials, folder):
+    """Figures that are being drawn."""
+    figures = BackgroundFigures()
+    figures.draw(trials, "accuracy", "max", folder, {})
+    return figures
+
+
 @pytest.mark.slow
 def test_a_process_draws_what_this_one_would(two_cores, drawn_here, tmp_path):
-    paths = BackgroundFigures(search(12), "accuracy", "max", tmp_path / "figures", {}).finish()
+    paths = drawing(search(12), tmp_path / "figures").finish()
     assert {path.name for path in paths} >= {"learning-curves.png", "optimization-history.png", "importance.png"}
     assert set(paths) == set((tmp_path / "figures").glob("*.png"))
     assert not drawn_here
@@ -41,19 +48,29 @@ def test_a_process_draws_what_this_one_would(two_cores, drawn_here, tmp_path):
 def test_what_the_process_does_not_draw_is_drawn_here(two_cores, drawn_here, monkeypatch, tmp_path, code):
     monkeypatch.setattr(figure_process, "COMMAND", (sys.executable, "-c", code))
     trials = search(12)
-    paths = BackgroundFigures(trials, "accuracy", "max", tmp_path, {}).finish()
+    paths = drawing(trials, tmp_path).finish()
     assert paths == (tmp_path / "here.png",)
     assert drawn_here == [(trials, "accuracy", "max", tmp_path, {})]
 
 
 def test_a_process_that_cannot_be_started_is_not_missed(two_cores, drawn_here, monkeypatch, tmp_path):
     monkeypatch.setattr(figure_process, "COMMAND", (str(tmp_path / "no-such-program"),))
-    assert BackgroundFigures(search(12), "accuracy", "max", tmp_path, {}).finish() == (tmp_path / "here.png",)
+    assert drawing(search(12), tmp_path).finish() == (tmp_path / "here.png",)
 
 
-def test_figures_that_are_not_wanted_any_more_end_with_their_process(two_cores, monkeypatch, tmp_path):
+@pytest.mark.parametrize("start", [lambda folder: drawing(search(12), folder), lambda _: BackgroundFigures()])
+def test_figures_that_are_not_wanted_any_more_end_with_their_process(two_cores, monkeypatch, tmp_path, start):
     monkeypatch.setattr(figure_process, "COMMAND", (sys.executable, "-c", "import time; time.sleep(600)"))
-    figures = BackgroundFigures(search(12), "accuracy", "max", tmp_path, {})
+    figures = start(tmp_path)
     process = figures._process
     figures.close()
     assert process.returncode == -9
+    assert process.stdin.closed
+    assert process.stdout.closed
+
+
+@pytest.mark.slow
+def test_a_process_that_is_told_nothing_ends_without_an_error(two_cores):
+    process = BackgroundFigures()._process
+    assert process.communicate() == (b"", None)
+    assert process.returncode == 0

@@ -77,7 +77,7 @@ class SweepPipeline:
         self._stored = self.folder.read("result") if self._resumed else None  # of an earlier run
         self._reused = False  # whether its winner is still the winner
         self._others: dict[str, Goal] = {other.name: other.goal for other in sweep.metrics[1:]}
-        self._figures = RunFigures(sweep.primary_metric, self._others, self.folder.figures)
+        self._figures = RunFigures(sweep.primary_metric, self._others, self.folder.figures, manifest.trials)
         self._recorder: EventHandler = NullHandler()
         self._clock = PhaseClock()
 
@@ -118,6 +118,7 @@ class SweepPipeline:
             self._enter("search")
         if isinstance(event, TrialFinished):
             self._clock.record_trial_end()
+            self._figures.record_trial_end()
         shown = masked(event)
         if isinstance(shown, TrialFinished) and shown.traceback:
             self.folder.write_traceback(shown.trial, shown.traceback)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from searchlab.backend import Array
@@ -153,5 +154,11 @@ def _save(plots: Iterable[NamedPlot], folder: Path) -> list[Path]:
     paths = []
     for name, plot in plots:
         paths.append(folder / f"{name}.png")
-        plot().savefig(paths[-1], dpi=DPI)
+        _write_png(plot(), paths[-1])
     return paths
+
+
+def _write_png(figure: Figure, path: Path) -> None:
+    """Write a figure after drawing it once: `savefig` draws it twice, the first time only to lay it out."""
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).print_png(path)
