@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,6 +183,18 @@ def test_a_winner_predicts_image_files(pictures, shapes, home):
     assert [row[1] for row in rows] == saved.classify(pixels.reshape(-1, 12, 12, 3)).tolist()
     (single,) = last_json(run_cli("predict", "shapes", files[0], "--json", home=home))["predictions"]
     assert [single["file"], single["class"]] == rows[0][:2]
+    several = [files[1], files[0], pictures / "square"]
+    predicted = last_json(run_cli("predict", "shapes", *several, "--json", home=home))["predictions"]
+    assert [row["file"] for row in predicted[:2]] == [str(files[1]), str(files[0])]
+    assert [row["class"] for row in predicted[:2]] == [rows[1][1], rows[0][1]]
+    assert {Path(row["file"]).parent for row in predicted[2:]} == {pictures / "square"}
+
+
+def test_a_file_that_is_no_image_is_predicted_alone(pictures, shapes, home, tmp_path):
+    rows = tmp_path / "rows.npy"
+    np.save(rows, np.zeros((2, 12, 12, 3)))
+    finished = run_cli("predict", "shapes", pictures / "circle", rows, home=home)
+    assert "rows.npy is not an image: it is predicted by a command of its own" in error_message(finished, 2)
 
 
 def test_a_winner_is_measured_on_a_folder_of_classes(pictures, shapes, home, tmp_path):

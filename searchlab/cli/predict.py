@@ -22,29 +22,32 @@ if TYPE_CHECKING:
 
 @click.command("predict")
 @click.argument("name")
-@click.argument("input", type=click.Path(exists=True, path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--probabilities", is_flag=True, help="Print the probability of every class, not of the likeliest alone.")
 @home_option
 @json_option
-def predict_command(name: str, input: Path, probabilities: bool, home: str, as_json: bool) -> None:
-    """Print as CSV what the network NAME, a sweep or an artifact's folder, predicts for the rows of INPUT.
+def predict_command(name: str, inputs: tuple[Path, ...], probabilities: bool, home: str, as_json: bool) -> None:
+    """Print as CSV what the network NAME, a sweep or an artifact's folder, predicts for the rows of INPUTS.
 
-    INPUT is a .csv, .tsv or .csv.gz file with a header, an .npy file with rows, a .txt file with a source on each line,
-    or an image or a folder of images.
+    INPUTS is a .csv, .tsv or .csv.gz file with a header, an .npy file with rows, a .txt file with a source on each
+    line, or any number of images and folders of images.
     """
     from searchlab.results.new_images import holds_images
 
     output, saved, unknown = Output(as_json), load_artifact(name, home), dict[str, int]()
-    if holds_images(input):
-        header, rows = _predict_images(saved, input, probabilities)
-    elif input.suffix == ".txt":
-        header, rows = _translations(saved, input)
+    others = [path for path in inputs if not holds_images(path)]
+    if not others:
+        header, rows = _predict_images(saved, inputs, probabilities)
+    elif len(inputs) > 1:
+        raise UserMistake(f"{others[0]} is not an image: it is predicted by a command of its own.")
+    elif others[0].suffix == ".txt":
+        header, rows = _translations(saved, others[0])
     else:
         from searchlab.artifact.prediction_table import prediction_table
 
-        inputs = _read_rows(saved, input)
-        header, rows = prediction_table(saved, inputs, probabilities=probabilities)
-        unknown = saved.unknown_words(inputs)
+        features = _read_rows(saved, others[0])
+        header, rows = prediction_table(saved, features, probabilities=probabilities)
+        unknown = saved.unknown_words(features)
         if unknown:
             columns = ", ".join(f"{name} ({cells:,})" for name, cells in unknown.items())
             click.echo(f"cells with a word that the network does not know, taken as rare ones: {columns}", err=True)
@@ -56,12 +59,14 @@ def predict_command(name: str, input: Path, probabilities: bool, home: str, as_j
     writer.writerows(rows)
 
 
-def _predict_images(saved: Artifact, path: Path, probabilities: bool) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
+def _predict_images(
+    saved: Artifact, paths: Sequence[Path], probabilities: bool
+) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     """Return the table of the predictions for image files, whose first column is the file."""
     from searchlab.artifact.prediction_table import prediction_table
     from searchlab.results.new_images import read_image_inputs
 
-    files, pixels = read_image_inputs(saved, path)
+    files, pixels = read_image_inputs(saved, paths)
     header, rows = prediction_table(saved, pixels, probabilities=probabilities)
     return ["file", *header], [[str(file), *row] for file, row in zip(files, rows, strict=True)]
 

@@ -1,4 +1,4 @@
-"""Image files as an artifact takes them: a file, or a folder of files."""
+"""Image files as an artifact takes them: files, and folders of files."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ def holds_images(path: Path) -> bool:
     return path.is_dir() or is_image_file(path)
 
 
-def read_image_inputs(saved: Artifact, path: Path) -> tuple[list[Path], Array]:
-    """Return the image files at a path, and their pixels as rows (N, features), resized as in training.
+def read_image_inputs(saved: Artifact, paths: Sequence[Path]) -> tuple[list[Path], Array]:
+    """Return the image files at some paths, and their pixels as rows (N, features), resized as in training.
 
     Args:
         saved: The artifact of a network that was trained on `Images`.
-        path: An image file, or a folder with image files in it or in folders below it.
+        paths: Image files, and folders with image files in them or in folders below them.
 
     Raises:
-        UserMistake: When the network was trained on other data, or the folder has no images.
+        UserMistake: When the network was trained on other data, or a folder has no images.
         WorldFault: When a file cannot be read as an image.
     """
-    _require_images(saved, path)
-    files = find_images(path) if path.is_dir() else [path]
-    if not files:
-        raise UserMistake(f"{path} has no PNG or JPEG images.")
+    files = list[Path]()
+    for path in paths:
+        _require_images(saved, path)
+        found = find_images(path) if path.is_dir() else [path]
+        if not found:
+            raise UserMistake(f"{path} has no PNG or JPEG images.")
+        files += found
     return files, _read_rows(saved, files)
 
 

@@ -12,7 +12,6 @@ from searchlab.results.winner import Winner
 from searchlab.results.winner_figures import save_winner_figures
 from searchlab.runs.trials import TrialRecord
 
-
 PREPARE_SECONDS = 60.0  # of a search, after which the start of the process that draws is not worth hiding
 
 

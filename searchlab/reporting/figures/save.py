@@ -161,4 +161,4 @@ def _save(plots: Iterable[NamedPlot], folder: Path) -> list[Path]:
 def _write_png(figure: Figure, path: Path) -> None:
     """Write a figure after drawing it once: `savefig` draws it twice, the first time only to lay it out."""
     figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).print_png(path)
+    FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
