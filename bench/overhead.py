@@ -1,10 +1,11 @@
 """The overhead of a search: trials that do no training, studies of thousands of them, and the record in MLflow.
 
-python -m bench.overhead
+python -m bench.overhead [ray] [study] [postgresql] [record]
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import statistics
 import subprocess
@@ -238,15 +239,36 @@ def print_record_costs() -> None:
     )
 
 
-def main() -> None:
-    """Print the overhead per trial: on Ray Tune with one worker and with two, in large studies, and of the record."""
+def print_all_trial_costs() -> None:
+    """Print what one more trial takes on Ray Tune with one worker, and with two."""
     for workers in (1, 2):
         print_trial_costs(workers)
+
+
+def print_all_study_costs() -> None:
+    """Print the costs of large studies whose journal is a file."""
     print(f"{STUDY_TRIALS} trials x {EPOCHS} epochs x {FOLDS} folds, groups of one, in one process:")
     for name, sweep in SEARCHES.items():
         print_study_costs(name, sweep)
-    print_database_costs()
-    print_record_costs()
+
+
+PARTS = {
+    "ray": print_all_trial_costs,
+    "study": print_all_study_costs,
+    "postgresql": print_database_costs,
+    "record": print_record_costs,
+}
+
+
+def main() -> None:
+    """Print the overhead of the parts that were named, by default of all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="|".join(PARTS), help="default: all")
+    arguments = parser.parse_args()
+    if wrong := [name for name in arguments.parts if name not in PARTS]:
+        parser.error(f"there is no part {wrong[0]!r}; use {', '.join(PARTS)}.")
+    for name in arguments.parts or PARTS:
+        PARTS[name]()
 
 
 if __name__ == "__main__":
