@@ -8,6 +8,7 @@ Runtime are optional (pip install torch onnx onnxscript onnxruntime).
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -160,6 +161,7 @@ def repeated(work: Callable[[], Any], amount: float) -> Callable[[], float]:
 
 def main() -> None:
     """Print both tables."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     if torch is None:
         sys.exit("skipped: PyTorch or ONNX Runtime is not installed (pip install torch onnx onnxscript onnxruntime)")
     torch.set_num_threads(1)

@@ -5,7 +5,7 @@ python -m bench.fuse_quality [SEEDS]
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -51,7 +51,9 @@ def mean_text(differences: list[float]) -> str:
 
 def main() -> None:
     """Print both searches seed by seed, and the differences in pairs."""
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else SEEDS
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("seeds", nargs="?", type=int, default=SEEDS)
+    seeds = parser.parse_args().seeds
     equal_trials, equal_seconds, ratios, scores = [], [], [], []
     for seed in range(seeds):
         order: list[FuseOption] = [1, "auto"] if seed % 2 else ["auto", 1]

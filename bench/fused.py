@@ -5,6 +5,7 @@ python -m bench.fused
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from functools import partial
 
@@ -160,6 +161,7 @@ def steps_only(data: object, model: dict, batch: int, epochs: int) -> dict[str, 
 
 def main() -> None:
     """Print both comparisons for each case."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     for name, (data, model, batch, epochs, goals) in CASES.items():
         runs = {
             r: whole_epochs(trainer_of(data, model, batch, r), max(1, epochs // (r // 5 + 1))) for r in (1, 5, 40, 100)

@@ -7,6 +7,7 @@ much as Adam's.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def sklearn_seconds() -> float:
 
 def main() -> None:
     """Print each round, and the median ratios."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     ratios: dict[str, list[float]] = {"whole command": [], "search alone": []}
     for _ in range(ROUNDS):

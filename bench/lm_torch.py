@@ -9,6 +9,7 @@ follow.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -164,8 +165,11 @@ def print_kernels() -> None:
     print(f"OpenBLAS': {', '.join(map(str, kernels))}; PyTorch's: {torch.backends.cpu.get_cpu_capability()}\n")
 
 
-def main(device: str = "cpu") -> None:
+def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("device", nargs="?", choices=["cpu", "cuda"], default="cpu")
+    device = parser.parse_args().device
     if torch is None:
         sys.exit("skipped: PyTorch is not installed (pip install torch)")
     if reason := unavailable_reason(device):
@@ -181,4 +185,4 @@ def main(device: str = "cpu") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -5,6 +5,7 @@ python -m bench.memory
 
 from __future__ import annotations
 
+import argparse
 import resource
 import subprocess
 import sys
@@ -39,6 +40,11 @@ def peak_bytes(replicas: int) -> float:
 
 def main() -> None:
     """Print the peak memory for both numbers of replicas, each measured in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("replicas", nargs="?", type=int, help="print the bytes for as many alone")
+    if only := parser.parse_args().replicas:
+        print(peak_bytes(only))
+        return
     for replicas in (1, 40):
         command = [sys.executable, "-m", "bench.memory", str(replicas)]
         output = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, cwd=ROOT).stdout
@@ -47,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    print(peak_bytes(int(sys.argv[1]))) if len(sys.argv) > 1 else main()
+    main()

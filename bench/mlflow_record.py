@@ -5,6 +5,7 @@ python -m bench.mlflow_record
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import tempfile
@@ -66,6 +67,7 @@ def milliseconds_per_trial(home: Path, *, direct: bool) -> Iterator[float]:
 
 def main() -> None:
     """Print both ways in turn, and the record of a whole search."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     with tempfile.TemporaryDirectory() as folder:
         for direct in (False, True):

@@ -7,6 +7,7 @@ torch).
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -112,8 +113,11 @@ def compare(case: tuple, optimizer: type, device: str, counts: tuple[int, ...]) 
         print(f"| | {name} | {np.median(rates[name]):,.0f} | {ratio} | {goals_by_count.get(r, '')} |", flush=True)
 
 
-def main(device: str = "cpu") -> None:
+def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("device", nargs="?", choices=["cpu", "cuda"], default="cpu")
+    device = parser.parse_args().device
     if reason := unavailable_reason(device):
         sys.exit(f"skipped: {reason}")
     if device == "cpu" and torch is None:
@@ -127,4 +131,4 @@ def main(device: str = "cpu") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

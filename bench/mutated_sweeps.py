@@ -9,6 +9,7 @@ exception.
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import warnings
 from collections import Counter
@@ -106,6 +107,7 @@ def outcome(sweep: Sweep, path: str, value: Any, home: str) -> tuple[str, str]:
 
 def main() -> None:
     """Try every mutation, and print the counts and what was handled badly."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     counts, sweep = Counter[str](), base_sweep()
     warnings.simplefilter("ignore")
     for path, value in mutations(sweep):

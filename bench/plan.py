@@ -5,6 +5,7 @@ python -m bench.plan
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def compare(sweep: str) -> str:
 
 def main() -> None:
     """Print a line for each sweep."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     for sweep in SWEEPS:
         print(compare(sweep), flush=True)
 

@@ -8,6 +8,7 @@ embedding 100, batch 20, SGD 20, clipping 0.25) is cross-validated on the same b
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from functools import partial
 
@@ -57,6 +58,7 @@ def book_scores() -> np.ndarray:
 
 def main() -> None:
     """Print the scores of both, and how long the search took."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     with tempfile.TemporaryDirectory() as home:
         result = SWEEP.run(home=home, workers=2)
         best = result.best

@@ -5,7 +5,7 @@ python -m bench.recordings [NAME...]    writes bench/recorded/NAME.npz
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +84,12 @@ def record(sweep: Sweep) -> None:
 
 def main() -> None:
     """Record the sweeps that are named on the command line, or all sweeps."""
-    for name in sys.argv[1:] or SWEEPS:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="|".join(SWEEPS), help="default: all")
+    names = parser.parse_args().names
+    if wrong := [name for name in names if name not in SWEEPS]:
+        parser.error(f"there is no sweep {wrong[0]!r}; use {', '.join(SWEEPS)}.")
+    for name in names or SWEEPS:
         record(SWEEPS[name])
 
 

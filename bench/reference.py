@@ -6,8 +6,8 @@ folds train fused, on one BLAS thread. All runs together take about fifty minute
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -376,13 +376,18 @@ def mark_of(goal: str, is_reached: bool) -> str:
     return "reached" if is_reached else "**not reached**"
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Run the references of these names, or all; write each row as soon as it is known."""
-    names, uses_gpu = [argument for argument in arguments if argument != "--cuda"], "--cuda" in arguments
-    for name in names or REFERENCES:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="RUN", help=f"{', '.join(REFERENCES)}; default: all")
+    parser.add_argument("--cuda", action="store_true", help="on a GPU, where a run can use one")
+    arguments = parser.parse_args()
+    if wrong := [name for name in arguments.names if name not in REFERENCES]:
+        parser.error(f"there is no run {wrong[0]!r}; use {', '.join(REFERENCES)}.")
+    for name in arguments.names or REFERENCES:
         print(f"{name}: {REFERENCES[name].configuration}", flush=True)
         started = time.perf_counter()
-        options = {"device": "cuda"} if uses_gpu and REFERENCES[name].on_gpu else {}
+        options = {"device": "cuda"} if arguments.cuda and REFERENCES[name].on_gpu else {}
         text, is_reached = REFERENCES[name].run(**options)
         seconds = time.perf_counter() - started
         print(f"  {text}: {mark_of(REFERENCES[name].goal, is_reached)}, {seconds:.0f} s", flush=True)
@@ -393,4 +398,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -4,8 +4,8 @@
 folds. All numbers are medians; times are CPU times of this process.
 """
 
+import argparse
 import statistics
-import sys
 import time
 import warnings
 
@@ -105,7 +105,10 @@ def print_quality(seeds):
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("seeds", nargs="?", type=int, default=8)
+    seeds = parser.parse_args().seeds
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     print_cost()
-    print_quality(int(sys.argv[1]) if len(sys.argv) > 1 else 8)
+    print_quality(seeds)

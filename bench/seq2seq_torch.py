@@ -8,6 +8,7 @@ R times. PyTorch is optional (pip install torch).
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -83,6 +84,7 @@ def token_rate(step: Callable[[], object], steps: int, count: int) -> Callable[[
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     if torch is None:
         sys.exit("skipped: PyTorch is not installed (pip install torch)")
     torch.set_num_threads(1)

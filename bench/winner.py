@@ -9,7 +9,7 @@ the true score that it lacks to the best of the candidates.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -112,9 +112,11 @@ def choices(search: Search, scores: Array, weights: Array) -> Iterator[tuple[str
         yield f"{name}, best mean even where tied", best.trial, cost
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Simulate the searches, and print the regret and the cost of each way to choose."""
-    if "--record" in arguments:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--record", action="store_true", help="train all configurations again, in ten minutes")
+    if parser.parse_args().record:
         record()
     recorded = np.load(FILE)
     scores, weights = recorded["scores"], recorded["weights"]
@@ -138,4 +140,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

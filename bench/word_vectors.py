@@ -7,8 +7,8 @@ that has it.
 
 from __future__ import annotations
 
+import argparse
 import subprocess
-import sys
 import time
 from functools import partial
 from itertools import islice
@@ -139,8 +139,11 @@ print(len(words) / (time.process_time() - started))
 """
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Print the targets per second of sparse and dense updates, in turns, and of gensim."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gensim", metavar="PYTHON", help="an interpreter that has gensim")
+    python = parser.parse_args().gensim
     data = ContextWindows(PennTreebank(), max_window=5).training()
     for seeds in (1, 5):
         sparse, dense = (cbow_trainer(data, seeds, sparse=is_sparse) for is_sparse in (True, False))
@@ -152,13 +155,13 @@ def main(arguments: list[str]) -> None:
             f"{np.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})",
             flush=True,
         )
-    if "--gensim" in arguments:
+    if python:
         from searchlab.data.data_folder import data_folder
 
-        python, text = arguments[arguments.index("--gensim") + 1], data_folder() / "ptb" / "ptb.train.txt"
+        text = data_folder() / "ptb" / "ptb.train.txt"
         rate = subprocess.run([python, "-c", GENSIM, str(text)], capture_output=True, text=True, check=True).stdout
         print(f"gensim, one thread: {float(rate):,.0f} targets/s")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

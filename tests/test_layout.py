@@ -294,6 +294,13 @@ def test_no_file_has_a_vague_name():
     assert not [path for path in paths if VAGUE_NAMES & {part.removesuffix(".py").strip("_") for part in path.parts}]
 
 
+def test_a_benchmark_explains_itself():
+    """`python -m bench.NAME --help` prints its options, and does not run for minutes."""
+    programs = [path for path in (ROOT / "bench").glob("*.py") if '__name__ == "__main__"' in path.read_text()]
+    assert len(programs) > 20
+    assert not [path.name for path in programs if "ArgumentParser(" not in path.read_text()]
+
+
 @pytest.mark.parametrize(
     "module", ["searchlab", "searchlab.space", "searchlab.training", "searchlab.testing", "models.mlp"]
 )
