@@ -197,6 +197,41 @@ class _Ufunc:
 add = _Ufunc(np.add)
 
 
+class ElementwiseKernel:
+    """An operation in the C++ of CuPy, whose statements are expressions that Python reads too.
+
+    Statements follow one another for each element, as on the device: an output that is the same array as an input
+    changes what later statements read.
+    """
+
+    def __init__(self, in_params, out_params, operation, name):
+        self.inputs, self.outputs = (
+            [self._name(each) for each in text.split(", ")] for text in (in_params, out_params)
+        )
+        self.statements = [line.removesuffix(";").split(" = ") for line in operation.strip().splitlines()]
+        assert operation.strip().count(";") == len(self.statements)
+        assert [name for name, _ in self.statements] == self.outputs  # each is written once, and in order
+        assert name.isidentifier()
+
+    @staticmethod
+    def _name(parameter):
+        kind, name = parameter.split()
+        if kind != "T" or name in ("i", "n") or name.startswith("_"):
+            raise ValueError(f"CuPy reserves the name of {parameter!r}, or its type is unknown")
+        return name
+
+    def __call__(self, *arguments):
+        if len(arguments) != len(self.inputs) + len(self.outputs):
+            raise TypeError(f"Wrong number of arguments: {len(arguments)}")
+        if len({(_operand(array).dtype, array.shape) for array in arguments}) != 1:
+            raise TypeError("the arrays of an operation have several dtypes or shapes")
+        values = dict(zip([*self.inputs, *self.outputs], (array._array for array in arguments), strict=True))
+        symbols = {"T": arguments[0].dtype.type, "tanh": np.tanh, "__builtins__": {}}
+        with np.errstate(all="ignore"):
+            for name, expression in self.statements:
+                values[name][...] = eval(expression, symbols, values)  # noqa: S307, the library's own text
+
+
 def take(array, indices, axis=None, out=None):
     """Take as cupy.take does: indices outside the array wrap around, and out must have the array's dtype."""
     if out is None:

@@ -27,7 +27,7 @@ from searchlab import (
 from searchlab.data import Batch, TokenStream, Vocabulary, WordContexts
 from searchlab.data.batch import IGNORED
 from searchlab.engine import local
-from searchlab.nn import BatchNorm
+from searchlab.nn import GRU, LSTM, RNN, BatchNorm, Parameters
 from searchlab.nn.generation import generate
 from searchlab.optim.schedules import Plateau
 from searchlab.replicas import Replicas
@@ -135,6 +135,43 @@ def test_a_language_model_measures_and_generates_the_same_on_both_devices():
         results.append((backend.to_host(scores), norms, text))
     for on_host, on_device in zip(*results, strict=True):
         assert on_device == pytest.approx(on_host, rel=1e-5)
+
+
+@pytest.mark.parametrize("layer_class", [RNN, GRU, LSTM])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_recurrent_layer_computes_the_same_on_both_devices(layer_class, dtype):
+    generator, results = np.random.default_rng(0), []
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    x, dy = (generator.standard_normal((3, 4, 2, size)).astype(dtype) for size in (6, 5))
+    ends = [generator.standard_normal((3, 2, 5)).astype(dtype) for _ in range(2)]
+    mask = np.array([[False, True], [False, True], [True, True], [True, True]])  # (T, B): padding first
+    for device in ("cpu", "cuda"):
+        replicas, move = Replicas([1, 2, 3], dtype=dtype, device=device), partial(backend.to_device, device=device)
+        layer = layer_class(replicas, 6, 5)
+        parameters = Parameters(layer.named_parameters())
+        carry, found = None, []
+        for options in ({"mask": move(np.broadcast_to(mask, (3, 4, 2)).copy())}, {}):  # the second window continues
+            parameters.reset_gradients()
+            h, carry = layer.forward(move(x), carry, train=True, **options)
+            dx = layer.backward(move(dy), tuple(move(end) for end in ends[: layer.num_states]))
+            gradients = [each.grad for _, each in layer.named_parameters()]
+            found += [each.copy() for each in (h, *carry, dx, *layer.start_gradients(), *gradients)]
+        results.append([backend.to_host(array) for array in found])
+    for on_host, on_device in zip(*results, strict=True):
+        assert on_device == pytest.approx(on_host, rel=tolerance, abs=tolerance)
+
+
+@pytest.mark.parametrize("layer_class", [GRU, LSTM])
+def test_a_fused_recurrent_layer_on_a_device_equals_its_replicas_alone(layer_class):
+    x = np.random.default_rng(0).standard_normal((3, 4, 2, 6)).astype(np.float32)
+
+    def states(seeds, rows):
+        layer = layer_class(Replicas(seeds, device="cuda"), 6, 5)
+        return backend.to_host(layer.forward(fake_cupy.asarray(x[rows]), train=True)[0])
+
+    fused = states([1, 2, 3], slice(None))
+    for row in range(3):
+        assert np.array_equal(fused[row : row + 1], states([row + 1], slice(row, row + 1)))
 
 
 def run_sweep(folder, device):

@@ -1,7 +1,8 @@
 """Compiled kernels of what NumPy does in many passes over an array, one pass each.
 
-`choice` says whether a process uses them; only then are the other modules imported, and with them Numba. The code of a
-layer in NumPy stays the reference that tests hold its kernel to.
+On a CPU, `choice` says whether a process uses them; only then are the modules of Numba's kernels imported. `cells` has
+those of a CUDA device, which are always used there. The code of a layer in NumPy stays the reference that tests hold
+its kernel to.
 """
 
 from searchlab.kernels.choice import compiled, kernel_set, kernels_are_cold, loaded_kernels, use_kernels, uses_compiled

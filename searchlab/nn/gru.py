@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from searchlab.backend import Array, xp_of
 from searchlab.kernels import compiled, uses_compiled
+from searchlab.kernels.cells import Kernel, fused_cells
 from searchlab.nn.rnn import RecurrentLayer, RecurrentState
 
 
@@ -47,6 +48,9 @@ class GRU(RecurrentLayer):
         if uses_compiled(z):
             compiled("gru").gru_forward(z, self.contiguous_Wh(), h, reset_h)
             return (h[:, T],)
+        if cells := fused_cells(xp):
+            self._scan_fused(cells, h_Wh, buffer)
+            return (h[:, T],)
         for t in range(T):
             sigmoids, n, h_t = z[:, t, :, : 2 * H], z[:, t, :, 2 * H :], h[:, t]
             sigmoids += xp.matmul(h_t, Wh_ur, out=h_Wh)
@@ -72,10 +76,12 @@ class GRU(RecurrentLayer):
             WhT, dy = self.transposed_Wh(), xp.ascontiguousarray(dy)
             compiled("gru").gru_backward(self._gates, WhT, self._h, dy, dh, dreset_h, dz)
             return dz
+        if cells := fused_cells(xp):
+            self._scan_backward_fused(cells, dy, dh, dreset_h, dz)
+            return dz
         for t in range(T - 1, -1, -1):
-            u, r, n = (self._gates[:, t, :, gate * H : (gate + 1) * H] for gate in range(3))
+            (u, r, n), (du, dr, dn) = self._gates_at(self._gates, t), self._gates_at(dz, t)
             h_t, dz_t = self._h[:, t], dz[:, t]
-            du, dr, dn = (dz_t[..., gate * H : (gate + 1) * H] for gate in range(3))
             xp.multiply(dh, u, out=dn)
             dn *= 1.0 - n * n
             xp.subtract(n, h_t, out=du)
@@ -91,6 +97,38 @@ class GRU(RecurrentLayer):
                 dh += xp.matmul(dz_t[..., : 2 * H], Wh_urT, out=dh_before)
                 dh += dy[:, t - 1]
         return dz
+
+    def _scan_fused(self, cells: dict[str, Kernel], h_Wh: Array, buffer: Array) -> None:
+        """Advance the state through the window with four launches for each time step."""
+        xp, (Wh_ur, Wh_n), h, reset_h = xp_of(h_Wh), self._split_Wh(), self._h, self._reset_h
+        from_h = h_Wh[..., : self.hidden_size], h_Wh[..., self.hidden_size :]
+        for t in range(self._gates.shape[1]):
+            u, r, n = self._gates_at(self._gates, t)
+            xp.matmul(h[:, t], Wh_ur, out=h_Wh)
+            cells["gru_gates"](u, r, *from_h, h[:, t], u, r, reset_h[:, t])
+            xp.matmul(reset_h[:, t], Wh_n, out=buffer)
+            cells["gru_state"](n, buffer, u, h[:, t], n, h[:, t + 1])
+
+    def _scan_backward_fused(self, cells: dict[str, Kernel], dy: Array, dh: Array, dreset_h: Array, dz: Array) -> None:
+        """Write dz (R, T, B, 3 H), and what `start_gradients` reads, with four launches for each time step."""
+        xp, H, (Wh_urT, Wh_nT) = xp_of(dz), self.hidden_size, self._split_transposed_Wh()
+        dh_product = self._work_arrays["dh before"]
+        dh_kept, nothing = (self.work_array(xp, name, dh.shape) for name in ("dh kept", "zeros"))
+        dh_product[...], dh_kept[...], nothing[...] = dh, 0.0, 0.0
+        dy_t = nothing  # dh has that of the last output already
+        for t in range(dz.shape[1] - 1, -1, -1):
+            (u, r, n), (du, dr, dn), h_t = self._gates_at(self._gates, t), self._gates_at(dz, t), self._h[:, t]
+            cells["gru_backward_state"](dh_product, dh_kept, dy_t, u, n, h_t, dh, du, dn)
+            xp.matmul(dn, Wh_nT, out=dreset_h)
+            cells["gru_backward_gates"](dreset_h, dh, u, r, h_t, dr, dh_kept)
+            if t:
+                xp.matmul(dz[:, t, :, : 2 * H], Wh_urT, out=dh_product)
+                dy_t = dy[:, t - 1]
+
+    def _gates_at(self, z: Array, t: int) -> tuple[Array, ...]:
+        """Return views of the gates u, r, n (R, B, H) at a time step."""
+        H = self.hidden_size
+        return tuple(z[:, t, :, gate * H : (gate + 1) * H] for gate in range(3))
 
     def start_gradients(self) -> RecurrentState:
         dz, dh, dreset_h = (self._work_arrays[name] for name in ("dz", "dh", "dreset h"))

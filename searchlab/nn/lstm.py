@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from searchlab.backend import Array, xp_of
 from searchlab.kernels import compiled, uses_compiled
+from searchlab.kernels.cells import Kernel, fused_cells
 from searchlab.nn.rnn import RecurrentLayer, RecurrentState
 
 CHUNK_GATE_VALUES = 2**16  # numbers of all gates whose derivatives are computed together: 256 kB, to stay in the cache
@@ -54,6 +55,9 @@ class LSTM(RecurrentLayer):
             return h[:, T], c[:, T]
         if self._viewed is not z:
             self._viewed, self._step_views = z, [self._views_at(z, t) for t in range(T)]
+        if cells := fused_cells(xp):
+            self._scan_fused(cells["lstm_forward"], h_Wh)
+            return h[:, T], c[:, T]
         matmul, tanh, multiply = xp.matmul, xp.tanh, xp.multiply
         for h_t, c_t, z_t, sigmoids, o, i, f, g, tanh_t, c_next, h_next in self._step_views:
             z_t += matmul(h_t, Wh, out=h_Wh)
@@ -67,11 +71,35 @@ class LSTM(RecurrentLayer):
             multiply(o, tanh_t, out=h_next)
         return h[:, T], c[:, T]
 
+    def _scan_fused(self, advance: Kernel, h_Wh: Array) -> None:
+        """Advance the state through the window with two launches for each time step."""
+        xp, Wh, from_h = xp_of(h_Wh), self.Wh.value, self._split(h_Wh)
+        for h_t, c_t, _, _, *gates, tanh_t, c_next, h_next in self._step_views:
+            xp.matmul(h_t, Wh, out=h_Wh)
+            advance(*gates, *from_h, c_t, *gates, c_next, tanh_t, h_next)
+
+    def _scan_backward_fused(self, step_back: Kernel, dy: Array, dh: Array, dc: Array, dz: Array) -> Array:
+        """Write dz (R, T, B, 4 H) and dc at the first time step, with two launches for each time step; return dz."""
+        xp, T, WhT, dh_before = xp_of(dz), dz.shape[1], self.transposed_Wh(), self._work_arrays["dh before"]
+        nothing, everything = (self.work_array(xp, name, dh.shape) for name in ("zeros", "ones"))
+        nothing[...], everything[...] = 0.0, 1.0
+        dy_t, f_after = nothing, everything  # dh has that of the last output already
+        for t in range(T - 1, -1, -1):
+            gates, dz_t = self._split(self._gates[:, t]), dz[:, t]
+            step_back(dh, dy_t, dc, f_after, *gates, self._tanh_c[:, t], self._c[:, t], dc, *self._split(dz_t))
+            if t:
+                dh, dy_t, f_after = xp.matmul(dz_t, WhT, out=dh_before), dy[:, t - 1], gates[2]
+        return dz
+
+    def _split(self, z_t: Array) -> tuple[Array, ...]:
+        """Return views of the gates o, i, f, g (R, B, H) in an array of all of them (R, B, 4 H)."""
+        H = self.hidden_size
+        return tuple(z_t[..., gate * H : (gate + 1) * H] for gate in range(4))
+
     def _views_at(self, z: Array, t: int) -> tuple[Array, ...]:
         """Return views of the work arrays at one time step, cached: slicing costs a tenth of a small network's step."""
         H, h, c, z_t = self.hidden_size, self._h, self._c, z[:, t]
-        gates = (z_t[..., gate * H : (gate + 1) * H] for gate in range(4))
-        return h[:, t], c[:, t], z_t, z_t[..., : 3 * H], *gates, self._tanh_c[:, t], c[:, t + 1], h[:, t + 1]
+        return h[:, t], c[:, t], z_t, z_t[..., : 3 * H], *self._split(z_t), self._tanh_c[:, t], c[:, t + 1], h[:, t + 1]
 
     def scan_backward(self, dy: Array, d_end: RecurrentState | None) -> Array:
         xp, (R, T, B, H) = xp_of(dy), dy.shape
@@ -85,6 +113,8 @@ class LSTM(RecurrentLayer):
                 self._gates, WhT, self._c, self._tanh_c, xp.ascontiguousarray(dy), dh_before, dc, dz
             )
             return dz
+        if cells := fused_cells(xp):
+            return self._scan_backward_fused(cells["lstm_backward"], dy, dh, dc, dz)
         chunk = min(T, max(1, CHUNK_GATE_VALUES // (R * B * 4 * H)))  # time steps
         for stop in range(T, 0, -chunk):
             first = max(0, stop - chunk)
