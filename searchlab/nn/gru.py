@@ -70,7 +70,6 @@ class GRU(RecurrentLayer):
         xp, (R, T, B, H) = xp_of(dy), dy.shape
         dz = self.work_array(xp, "dz", (R, T, B, 3 * H))
         dh_before, dh, dreset_h = (self.work_array(xp, name, (R, B, H)) for name in ("dh before", "dh", "dreset h"))
-        Wh_urT, Wh_nT = self._split_transposed_Wh()
         dh[...] = self.last_gradient(dy, d_end)
         if uses_compiled(dz):
             WhT, dy = self.transposed_Wh(), xp.ascontiguousarray(dy)
@@ -79,6 +78,7 @@ class GRU(RecurrentLayer):
         if cells := fused_cells(xp):
             self._scan_backward_fused(cells, dy, dh, dreset_h, dz)
             return dz
+        Wh_urT, Wh_nT = self._split_transposed_Wh()
         for t in range(T - 1, -1, -1):
             (u, r, n), (du, dr, dn) = self._gates_at(self._gates, t), self._gates_at(dz, t)
             h_t, dz_t = self._h[:, t], dz[:, t]

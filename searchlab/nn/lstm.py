@@ -80,7 +80,7 @@ class LSTM(RecurrentLayer):
 
     def _scan_backward_fused(self, step_back: Kernel, dy: Array, dh: Array, dc: Array, dz: Array) -> Array:
         """Write dz (R, T, B, 4 H) and dc at the first time step, with two launches for each time step; return dz."""
-        xp, T, WhT, dh_before = xp_of(dz), dz.shape[1], self.transposed_Wh(), self._work_arrays["dh before"]
+        xp, T, (WhT, dh_before) = xp_of(dz), dz.shape[1], (self._work_arrays[name] for name in ("WhT", "dh before"))
         nothing, everything = (self.work_array(xp, name, dh.shape) for name in ("zeros", "ones"))
         nothing[...], everything[...] = 0.0, 1.0
         dy_t, f_after = nothing, everything  # dh has that of the last output already
