@@ -1,6 +1,6 @@
 """Search an MLP for the digits of scikit-learn: hidden size, dropout, optimizer, batch size and gradient clipping.
 
-40 trials with 5 folds, half a minute on two CPU cores. Needs no download.
+40 trials with 5 folds, 10 to 15 seconds on two CPU cores. Needs no download.
 
 Run it with `searchlab run search_spaces/digits_mlp.py`.
 """

@@ -151,7 +151,7 @@ def test_the_rate_is_that_of_the_latest_run():
 
 def test_a_snapshot_survives_json():
     values = json.loads(json.dumps(RUNNING.to_json()))
-    assert values["best"] == {"trial": 29, "score": 0.97632, "std": 0.0121, "params": dict(BEST.params)}
+    assert values["best"] == {"trial": 29, "score": 0.97632, "std": 0.0121, "epoch": 11, "params": dict(BEST.params)}
     assert (values["asked"], values["unfinished"]) == (40, 3)
     restored = Snapshot.from_json({**values, "of a later version": 1})
     assert restored == RUNNING
