@@ -91,7 +91,7 @@ class Snapshot:
     def to_json(self) -> dict[str, Any]:
         """Return the snapshot as JSON values; the number of requested trials is called "asked", as by every command."""
         values = asdict(self)
-        best = {name: values["top"][0][name] for name in ("trial", "score", "std", "epoch", "params")} if self.top else None
+        best = values["top"][0] if self.top else None
         values["asked"] = values.pop("requested")
         values |= {"best": best, "top": list(values["top"]), "failures": list(values["failures"])}
         return values | {"seconds": round(self.seconds, 3)}
