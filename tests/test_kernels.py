@@ -29,6 +29,7 @@ from searchlab.nn import (
     SoftmaxOutput,
     SparseParameter,
 )
+from searchlab.nn.activations import Relu
 from searchlab.nn.scatter import add_rows
 from searchlab.optim import SGD, Adam, AdamW, Momentum
 from searchlab.runs.job import Job
@@ -286,6 +287,24 @@ def test_scattered_rows_agree_with_numpy(table_rows, monkeypatch):
     for outside in (-1, table_rows):
         with pytest.raises(IndexError, match=f"rows 0 to {table_rows - 1}"):
             add_rows(np.ones((2, table_rows, 9), np.float32), np.full((2, 40), outside), values)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (2, 4, 3, 6)])
+def test_the_gradient_of_relu_is_numpys_bit_for_bit(shape, monkeypatch):
+    generator = np.random.default_rng(0)
+    x, dy = (generator.normal(size=shape).astype(np.float32) for _ in range(2))
+    x[0, 0, 0], dy[-1, -1] = np.nan, np.inf
+    dy = dy.swapaxes(0, 1).copy().swapaxes(0, 1)  # as of a layer that transposes
+    layer = Relu(Replicas([0] * shape[0]))
+
+    def gradient():
+        layer.forward(x, train=True)
+        return layer.backward(dy)
+
+    with np.errstate(invalid="ignore"):
+        reference, found = both(gradient, monkeypatch)
+    assert found.dtype == np.float32
+    assert np.array_equal(reference.view(np.int32), found.view(np.int32))
 
 
 def test_finite_differences_and_devices_use_the_numpy_code(monkeypatch):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from searchlab.backend import Array, xp_of
+from searchlab.kernels import compiled, uses_compiled
 from searchlab.nn.module import Layer
 from searchlab.replicas import PerReplica, Replicas, align
 
@@ -41,7 +44,11 @@ class Relu(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        dx: Array = dy * (self._y > 0.0)
+        if uses_compiled(dy) and uses_compiled(self._y):
+            dx: Array = np.empty(dy.shape, np.float32)
+            compiled("relu").relu_gradient(self._y.reshape(-1), dy.reshape(-1), dx.reshape(-1))
+            return dx
+        dx = dy * (self._y > 0.0)
         return dx
 
 
