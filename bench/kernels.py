@@ -14,10 +14,8 @@ from bench.timing import in_turns, per_second, ratio_text  # first: it sets one 
 
 import numpy as np  # isort: skip
 
-from models.mlp import MLP
-from searchlab.data import Batch
+from bench.mlp_torch import fused_step
 from searchlab.kernels import use_kernels
-from searchlab.nn import Parameters, Replicas
 from searchlab.nn.activations import Relu, Sigmoid
 from searchlab.optim import SGD, Adam
 
@@ -30,27 +28,6 @@ CASES = (  # sizes, activation, batch size, numbers R of networks, steps of one 
     ((784, 1024, 512, 512, 512, 10), Relu, 256, (5,), 6),
 )
 SETTINGS = ((SGD, 0.0), (Adam, 0.0), (Adam, 0.2))  # the optimizer, and the rate of dropout
-
-
-def fused_step(
-    sizes: tuple[int, ...], activation: type, batch_size: int, count: int, optimizer_class: type, dropout: float
-) -> Callable[[], object]:
-    """Return one training step of this many networks."""
-    replicas = Replicas(list(range(count)))
-    model = MLP(replicas, sizes[0], sizes[-1], hidden=sizes[1:-1], activation=activation, dropout=dropout)
-    parameters = Parameters(model.named_parameters())
-    optimizer, generator = optimizer_class(parameters, replicas, lr=0.01), np.random.default_rng(0)
-    x = generator.random((count, batch_size, sizes[0]), dtype=np.float32)
-    batch = Batch(x, generator.integers(sizes[-1], size=(count, batch_size)))
-
-    def step() -> object:
-        loss, _ = model.forward(batch, train=True)
-        parameters.reset_gradients()
-        model.backward()
-        optimizer.update()
-        return loss
-
-    return step
 
 
 def step_rate(kernels: str, step: Callable[[], object], steps: int) -> Callable[[], float]:
@@ -72,7 +49,7 @@ def main() -> None:
             steps_of_group = max(2, steps // max(1, count // 2))
             runs = {
                 kernels: step_rate(
-                    kernels, fused_step(sizes, activation, batch_size, count, optimizer, dropout), steps_of_group
+                    kernels, fused_step(sizes, activation, batch_size, count, optimizer, "cpu", dropout), steps_of_group
                 )
                 for kernels in ("numpy", "numba")
             }

@@ -39,11 +39,17 @@ CASES = (  # sizes of the layers, activation, batch size, steps in a round, goal
 
 
 def fused_step(
-    sizes: tuple, activation: type, batch_size: int, replica_count: int, optimizer_class: type, device: str
+    sizes: tuple,
+    activation: type,
+    batch_size: int,
+    replica_count: int,
+    optimizer_class: type,
+    device: str,
+    dropout: float = 0.0,
 ) -> Callable[[], object]:
     """Return one training step of this many networks, which returns their losses on the device."""
     replicas = Replicas(list(range(replica_count)), device=device)
-    model = MLP(replicas, sizes[0], sizes[-1], hidden=sizes[1:-1], activation=activation)
+    model = MLP(replicas, sizes[0], sizes[-1], hidden=sizes[1:-1], activation=activation, dropout=dropout)
     parameters = Parameters(model.named_parameters())
     optimizer = optimizer_class(parameters, replicas, lr=0.01)
     generator = np.random.default_rng(0)
