@@ -113,9 +113,9 @@ class GRU(RecurrentLayer):
         """Write dz (R, T, B, 3 H), and what `start_gradients` reads, with four launches for each time step."""
         xp, H, (Wh_urT, Wh_nT) = xp_of(dz), self.hidden_size, self._split_transposed_Wh()
         dh_product = self._work_arrays["dh before"]
-        dh_kept, nothing = (self.work_array(xp, name, dh.shape) for name in ("dh kept", "zeros"))
-        dh_product[...], dh_kept[...], nothing[...] = dh, 0.0, 0.0
-        dy_t = nothing  # dh has that of the last output already
+        dh_kept, zeros = (self.work_array(xp, name, dh.shape) for name in ("dh kept", "zeros"))
+        dh_product[...], dh_kept[...], zeros[...] = dh, 0.0, 0.0
+        dy_t = zeros  # dh has that of the last output already
         for t in range(dz.shape[1] - 1, -1, -1):
             (u, r, n), (du, dr, dn), h_t = self._gates_at(self._gates, t), self._gates_at(dz, t), self._h[:, t]
             cells["gru_backward_state"](dh_product, dh_kept, dy_t, u, n, h_t, dh, du, dn)

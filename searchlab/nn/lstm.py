@@ -81,9 +81,9 @@ class LSTM(RecurrentLayer):
     def _scan_backward_fused(self, step_back: Kernel, dy: Array, dh: Array, dc: Array, dz: Array) -> Array:
         """Write dz (R, T, B, 4 H) and dc at the first time step, with two launches for each time step; return dz."""
         xp, T, (WhT, dh_before) = xp_of(dz), dz.shape[1], (self._work_arrays[name] for name in ("WhT", "dh before"))
-        nothing, everything = (self.work_array(xp, name, dh.shape) for name in ("zeros", "ones"))
-        nothing[...], everything[...] = 0.0, 1.0
-        dy_t, f_after = nothing, everything  # dh has that of the last output already
+        zeros, ones = (self.work_array(xp, name, dh.shape) for name in ("zeros", "ones"))
+        zeros[...], ones[...] = 0.0, 1.0
+        dy_t, f_after = zeros, ones  # dh has that of the last output already
         for t in range(T - 1, -1, -1):
             gates, dz_t = self._split(self._gates[:, t]), dz[:, t]
             step_back(dh, dy_t, dc, f_after, *gates, self._tanh_c[:, t], self._c[:, t], dc, *self._split(dz_t))

@@ -18,7 +18,8 @@ from searchlab.data.training_rows import TrainingRows
 from searchlab.errors import UserMistake
 from searchlab.fusion.groups import Group
 from searchlab.results.result import Result
-from searchlab.runner.pipeline import SweepPipeline, sweep_locked
+from searchlab.runner.pipeline import SweepPipeline
+from searchlab.runner.sweep_lock import sweep_locked
 from searchlab.runs.config import RunConfig
 from searchlab.runs.events import NullHandler
 from searchlab.runs.manifest import SweepManifest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from searchlab.runner.finished import stored_winner
 from searchlab.runner.phase_clock import PhaseClock
 from searchlab.runner.record import conclude_record, log_winner, open_recorder, winner_text
 from searchlab.runner.run_figures import RunFigures
+from searchlab.runner.sweep_lock import sweep_locked
 from searchlab.runs.events import (
     Event,
     EventHandler,
@@ -39,14 +40,13 @@ from searchlab.runs.events import (
     TrialStarted,
     masked,
 )
-from searchlab.runs.file_lock import FileLock, lock_holder_pid
 from searchlab.runs.job import Job, PriorTrial, SearchResult
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.provenance import provenance
 from searchlab.runs.secrets import mask
 from searchlab.runs.trials import TrialRecord, ended
 from searchlab.runs.urls import without_password
-from searchlab.runs.workspace import SweepFolder, Workspace
+from searchlab.runs.workspace import Workspace
 from searchlab.space.kernel_choice import kernels_of
 from searchlab.space.sweep import Sweep
 from searchlab.study.warm_start import load_prior_trials
@@ -283,19 +283,3 @@ class SweepPipeline:
         if self._reused and self._stored:
             return dict(self._stored["seconds"])
         return self._clock.seconds()
-
-
-@contextmanager
-def sweep_locked(folder: SweepFolder) -> Iterator[None]:
-    """Hold the sweep's lock for the length of the block; raise UserMistake when another process runs the sweep."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    try:
-        lock = FileLock(folder.lock, timeout=1.0)
-    except BlockingIOError as error:
-        raise UserMistake(
-            f"{folder.name!r} is being run by process {lock_holder_pid(folder.lock)}; only one process at a time can."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
