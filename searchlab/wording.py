@@ -1,4 +1,4 @@
-"""Words of messages that every room needs: a number with its noun, and a suggestion for a name that is misspelt."""
+"""Words of messages that every package needs: a number with its noun, and a suggestion for a misspelled name."""
 
 from __future__ import annotations
 

@@ -141,9 +141,9 @@ def public_paths():
     for name in searchlab.__all__:
         if name != "artifact":
             yield f"searchlab.{name}"
-    for room in (data, nn, optim, pruning, space, testing):
-        for name in room.__all__:
-            yield f"{room.__name__}.{name}"
+    for package in (data, nn, optim, pruning, space, testing):
+        for name in package.__all__:
+            yield f"{package.__name__}.{name}"
     yield from ("searchlab.open", "searchlab.artifact.Artifact", "searchlab.artifact.load", "searchlab.artifact.save")
     yield from ("searchlab.training.EpochReport", "searchlab.metrics.Metric", "searchlab.optim.schedules.Schedule")
     yield from ("searchlab.runs.config.RunConfig", "searchlab.runs.trials.TrialRecord")
@@ -177,10 +177,10 @@ def test_the_sweep_of_the_front_door_can_be_read(tmp_path):
     assert load(tmp_path / "front_door.py").sweep.trials == 40
 
 
-def test_the_table_of_rooms_has_the_ranks_of_the_layout():
-    table = section((ROOT / "CONTRIBUTING.md").read_text(), "## The rooms of the library")
+def test_the_table_of_packages_has_the_ranks_of_the_layout():
+    table = section((ROOT / "CONTRIBUTING.md").read_text(), "## The packages of the library")
     rows = re.findall(r"^\| (\d+) \| `(\w+)` ", table, re.MULTILINE)
-    assert {room: int(rank) for rank, room in rows} == RANKS
+    assert {package: int(rank) for rank, package in rows} == RANKS
     assert [int(rank) for rank, _ in rows] == sorted(RANKS.values())
 
 

@@ -1,4 +1,4 @@
-"""The layout of the code: the order of imports, who may import which package, and the files in the wheel."""
+"""The layout of the code: the order of imports, who may import which dependency, and the files in the wheel."""
 
 import ast
 import subprocess
@@ -13,7 +13,7 @@ from searchlab.new_project.create import MODELS
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "searchlab"
 
-RANKS = {  # a room, a folder or module of searchlab, may import itself and rooms of a lower rank
+RANKS = {  # a package, a folder or module of searchlab, may import itself and packages of a lower rank
     "backend": 0,
     "environment": 0,
     "errors": 0,
@@ -80,7 +80,7 @@ UPWARD_IMPORTS = {  # when Sweep.run, Sweep.study and Result.resume are called
     ("space/sweep.py", "searchlab.runner.ask_tell"),
     ("results/result.py", "searchlab.runner.resume"),
 }
-ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all others may not
+ALLOWED_IMPORTERS = {  # the files or folders that may import a dependency; all others may not
     "cupy": ("backend.py",),
     "numba": ("kernels/",),
     "llvmlite": ("kernels/",),
@@ -117,7 +117,7 @@ ALLOWED_IMPORTERS = {  # the files or folders that may import a package; all oth
 TEST_ROW_READERS = ("results/winner.py", "runner/evaluate.py", "testing/", "data/context_windows.py")
 COMPUTED_IMPORTS = {"nn/import_paths.py"}  # imports the classes that a manifest names
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "base", "manager", "managers", "misc"}
-LARGE_PACKAGES = (
+LARGE_DEPENDENCIES = (
     "pooch",
     "ray",
     "optuna",
@@ -170,28 +170,28 @@ def literal_start(argument):
     return pieces[0].value if isinstance(pieces[0], ast.Constant) else "?"
 
 
-def room_of(path):
-    """Return the room, a folder or a module of the library, that a file belongs to."""
+def package_of(path):
+    """Return the package, a folder or a module of the library, that a file belongs to."""
     return path.split("/")[0].removesuffix(".py")
 
 
 def wrong_imports(path, source):
     """Return the imports of a file of the library that are not allowed, each with the reason."""
-    wrong, room = [], room_of(path)
+    wrong, package = [], package_of(path)
     at_run_time = imports_of(source, of_types=False)
     for module in imports_of(source):
         top, _, rest = module.partition(".")
         if top == "searchlab":
             target = rest.split(".")[0]
-            allowed = target in ("", room) or target.startswith("__") or room == "__init__"
-            allowed = allowed or (path, module) in UPWARD_IMPORTS or RANKS.get(target, 99) < RANKS[room]
+            allowed = target in ("", package) or target.startswith("__") or package == "__init__"
+            allowed = allowed or (path, module) in UPWARD_IMPORTS or RANKS.get(target, 99) < RANKS[package]
             if module in at_run_time and not allowed:
-                wrong.append(f"{path} imports {module}: the rank of {target} is not lower than that of {room}")
+                wrong.append(f"{path} imports {module}: the rank of {target} is not lower than that of {package}")
         elif module == "?" and path not in COMPUTED_IMPORTS:
             wrong.append(f"{path} imports a module by a computed name")
         elif top in ALLOWED_IMPORTERS and not path.startswith(ALLOWED_IMPORTERS[top]):
             wrong.append(f"{path} imports {module}, which only {ALLOWED_IMPORTERS[top] or 'no file'} may import")
-        elif room in NUMERIC and top not in {"numpy", "?", *ALLOWED_IMPORTERS} | sys.stdlib_module_names:
+        elif package in NUMERIC and top not in {"numpy", "?", *ALLOWED_IMPORTERS} | sys.stdlib_module_names:
             wrong.append(f"{path} imports {module}; numeric code imports only NumPy")
     return wrong
 
@@ -206,8 +206,8 @@ def test_imports_follow_the_ranks(path):
     assert not wrong_imports(path, FILES[path])
 
 
-def test_every_room_has_a_rank():
-    assert {room_of(path) for path in FILES} <= {*RANKS, "__init__", "__main__"}
+def test_every_package_has_a_rank():
+    assert {package_of(path) for path in FILES} <= {*RANKS, "__init__", "__main__"}
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_every_room_has_a_rank():
         ("optim/adam.py", "__import__('optuna')"),
         ("space/loader.py", "import importlib\nimportlib.import_module(name)"),
         ("space/loader.py", "import importlib\nimportlib.import_module(f'searchlab.engine.{engine}')"),
-        ("space/loader.py", "import importlib\nimportlib.import_module(f'{room}.engine')"),
+        ("space/loader.py", "import importlib\nimportlib.import_module(f'{package}.engine')"),
         ("engine/worker.py", "from models.mlp import MLP"),
         ("cli/show.py", "import search_spaces.digits_mlp"),
     ],
@@ -304,8 +304,8 @@ def test_a_benchmark_explains_itself():
 @pytest.mark.parametrize(
     "module", ["searchlab", "searchlab.space", "searchlab.training", "searchlab.testing", "models.mlp"]
 )
-def test_an_import_loads_no_large_package(module):
-    assert not modules_after(f"import {module}") & set(LARGE_PACKAGES)
+def test_an_import_loads_no_large_dependency(module):
+    assert not modules_after(f"import {module}") & set(LARGE_DEPENDENCIES)
 
 
 def test_importing_searchlab_does_not_load_numpy():

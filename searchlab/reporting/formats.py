@@ -1,7 +1,7 @@
 """How numbers are formatted for people: durations, scores, parameter values, counts and rates.
 
-This is the one place for such formats, except for sizes in bytes (`searchlab.space.byte_size`), which lower rooms need
-as well. It imports nothing large, so that `searchlab list` starts fast.
+This is the one place for such formats, except for sizes in bytes (`searchlab.space.byte_size`), which packages of a
+lower rank need as well. It imports nothing large, so that `searchlab list` starts fast.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from itertools import groupby
 
-from searchlab.wording import count as count  # another of these formats, which lower rooms need as well
+from searchlab.wording import count as count  # another of these formats, which packages of a lower rank need as well
 
 UNITS = {"s": 1, "min": 60, "h": 3600}  # of a rate, from the shortest to the longest
 

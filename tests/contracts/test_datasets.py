@@ -144,7 +144,7 @@ def test_contract_of_the_penn_treebank(ptb_files):
 
 
 def test_every_exported_data_set_has_a_case():
-    exported = {getattr(room, name) for room in (data, tables) for name in room.__all__} - {data.Dataset}
+    exported = {getattr(package, name) for package in (data, tables) for name in package.__all__} - {data.Dataset}
     assert {item for item in exported if callable(getattr(item, "training", None))} == set(CASES)
 
 
