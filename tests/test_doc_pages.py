@@ -74,6 +74,20 @@ def test_every_environment_variable_is_named():
     assert variables | set(worker_environment()) <= named
 
 
+def test_every_variable_of_the_compose_file_is_in_the_table_with_its_default():
+    compose = re.sub("^#.*$", "", (ROOT / "docker-compose.yml").read_text(), flags=re.MULTILINE)
+    expected = dict.fromkeys(re.findall(r"^  (AWS_\w+):", compose, re.MULTILINE), "none")
+    for name, kind, value in re.findall(r"\$\{([A-Z_]+)(:[-?])([^}]*)\}", compose):
+        expected[name] = "required" if kind == ":?" else value or "none"
+    assert len(expected) > 30
+    table = section(page("cluster.md"), "## Variables of docker-compose.yml")
+    written = {}
+    for cell, default in re.findall(r"^\| (`.*?) \| (.*?) \|", table, re.MULTILINE):
+        names, defaults = CODE.findall(cell), default.split(", ")
+        written |= zip(names, defaults * len(names) if len(defaults) == 1 else defaults, strict=True)
+    assert written == {"COMPOSE_PROFILES": "none", **expected}
+
+
 def test_every_key_of_a_json_object_is_named():
     named = code_names(section(page("commands.md"), "## JSON objects"))
     status = SweepStatus("a", "running", 1, 0, 0, 0, 0, None, None, 0.0)
