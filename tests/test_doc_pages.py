@@ -190,6 +190,13 @@ def test_every_option_of_a_run_is_in_the_table():
     assert sorted(rows) == sorted(field.name for field in fields(RunConfig))
 
 
+def test_every_argument_of_resume_is_in_the_table():
+    rows = re.findall(r"^\| `(\w+)` ", section(page("python.md"), "## Open and resume"), re.MULTILINE)
+    parameters = inspect.signature(searchlab.resume).parameters.values()
+    assert sorted(rows) == sorted(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+    assert set(rows) - set(inspect.signature(Result.resume).parameters) == {"home", "spec", "display"}
+
+
 def test_results_and_artifacts_have_what_the_page_names():
     text = section(page("python.md"), "## The result")
     names = re.findall(r"`(\w+)(?:\(\w*\))?`", " ".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)))
