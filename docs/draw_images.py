@@ -2,7 +2,7 @@
 
 The pictures of the report and of MLflow's page are taken in Chromium; without it, they stay as they are.
 
-`python -m bench.reference spiral` draws spiral-boundary.png; docs/own_model.md shows the sweep of own-model-moons.png.
+`python -m bench.reference spiral` draws spiral-boundary.png; CONTRIBUTING.md has the commands for own-model-moons.png.
 All images of the folder are reduced to a palette, which makes them a third as large.
 """
 
