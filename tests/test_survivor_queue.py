@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from searchlab.engine import local
 from searchlab.engine.checkpoints import Checkpoint, CheckpointStore
 from searchlab.fusion.groups import Group, build_trainer
 from searchlab.pruning.halving import Halving
+from searchlab.pruning.pruner import Pruner
 from searchlab.runs.events import EpochFinished, EventBuffer, TrialFinished
 from searchlab.space.samplers import Random
 from searchlab.study.study import Study
@@ -110,7 +111,7 @@ def test_a_merged_group_without_one_of_its_checkpoints_starts_over(tmp_path):
 def searched(tmp_path, monkeypatch):
     """Searches in this process; with `merging`, every group that pruning made smaller is returned to the queue."""
 
-    def search(name, *, merging, **changes):
+    def search(name, *, merging, pruner=None, **changes):
         (tmp_path / name).mkdir()
         monkeypatch.setattr("searchlab.engine.group_run.MIN_MERGE_SECONDS", 0.0 if merging else np.inf)
         returned, original = [], Study.return_survivors
@@ -119,7 +120,7 @@ def searched(tmp_path, monkeypatch):
         )
         sweep = spiral_sweep(
             model=Space(SWEEP.model.target, hidden=Choice(5, 9), dropout=Float(0.0, 0.3)),
-            sampler=Random(), pruner=Halving(), epochs=8, trials=40, **changes,
+            sampler=Random(), pruner=pruner or Halving(), epochs=8, trials=40, **changes,
         )  # fmt: skip
         job = make_job(sweep, "spiral", tmp_path / name / "study.journal", tmp_path / name / "c", 40, fuse=4)
         found = local.search(job, buffer := EventBuffer())
@@ -144,6 +145,36 @@ def test_a_search_that_merges_groups_ends_every_trial_once_with_the_same_curves(
     assert sorted(ends) == list(range(40))
     logged = [(event.trial, event.epoch) for event in recorded if isinstance(event, EpochFinished)]
     assert len(logged) == len(set(logged))
+
+
+@dataclass(frozen=True)
+class StopsInTurn(Pruner):
+    """Stops a trial of a group after each of three epochs; the worker learns of it after the next epoch."""
+
+    def is_due(self, epoch):
+        return True
+
+    def stop_reason(self, curves, trial):
+        epoch = curves.last_epoch(trial)
+        return f"its turn is epoch {epoch}" if trial % 4 == epoch else None
+
+    def worker_waits(self, epoch):
+        return False
+
+
+def test_a_trial_that_was_stopped_after_the_latest_epoch_does_not_wait_with_the_others(searched, monkeypatch):
+    pop_ready = SurvivorQueue.pop_ready
+
+    def pop_four(self, best_sizes, workers):  # two groups of two trials are merged
+        return pop_ready(self, {key[0]: 4 for key in self.groups}, workers)
+
+    monkeypatch.setattr(SurvivorQueue, "pop_ready", pop_four)
+    trials, returned, _ = searched("together", merging=True, pruner=StopsInTurn())
+    assert any(returned), "groups became smaller"
+    assert len(trials) == 40
+    for trial in trials:
+        turn = trial.number % 4
+        assert (trial.state, len(trial.curve.scores)) == (("PRUNED", turn) if turn else ("COMPLETE", 8))
 
 
 @pytest.mark.parametrize("killed_at", [3, 7, 11])

@@ -157,13 +157,17 @@ class Study:
     def return_survivors(self, group: Group, epoch: int) -> bool:
         """Queue the survivors of a group, whose checkpoint is kept, where others may join them.
 
+        Trials that have ended are left out: of those that stopped after the latest epoch, the worker may not know yet.
+
         Returns:
             Whether they are queued, so that their worker is free; otherwise it continues with them.
         """
-        others = self._proposer.trials_left() or self._ready or self._survivors.has_match(group, epoch)
-        if self.job.generation or self.paused or self.end_reason or not others:
+        survivors = group.subset(self.running(group.trials))
+        if self.job.generation or self.paused or self.end_reason or not survivors.trials:
             return False
-        self._survivors.add(group, epoch)
+        if not (self._proposer.trials_left() or self._ready or self._survivors.has_match(survivors, epoch)):
+            return False
+        self._survivors.add(survivors, epoch)
         return True
 
     def return_group(self, group: Group) -> None:
