@@ -39,6 +39,7 @@ from searchlab.errors import UserMistake
 from searchlab.estimate import structures
 from searchlab.estimate.engine_simulation import simulate_engine
 from searchlab.estimate.estimate import estimate
+from searchlab.estimate.extrapolation import StructureFeatures, extrapolate
 from searchlab.estimate.point_sample import MAX_SAMPLE_POINTS, MIN_SAMPLE_POINTS, sample_points
 from searchlab.estimate.simulation import (
     PROPOSE_SECONDS,
@@ -197,8 +198,10 @@ def test_timings_of_several_processes_are_in_the_order_of_the_points():
     assert small.epoch_seconds(1) > small.speed.steps_per_epoch * small.speed.seconds_per_step(1) > 0.0
     assert error.startswith("KeyError")
     assert reply.slowdown >= 1.0
-    late = measure_in_processes(sweep, [points[0]] * 3, max_trials=1, workers=1, time_limit=0.0)
-    assert late.timings[1:] == [None, None]
+    late = measure_in_processes(sweep, [points[2], points[0], points[1]], max_trials=2, workers=1, time_limit=0.0)
+    assert isinstance(late.timings[0], str)
+    assert late.timings[1].has_group_sizes
+    assert late.timings[2] is None
 
 
 def scripted(timing_of):
@@ -227,20 +230,41 @@ def estimates_of(sweep, max_trials, memory_limit=None):
     )
 
 
-def test_structure_that_is_not_measured_is_estimated_from_the_nearest(monkeypatch):
-    known = {(5, "SGD"): timing(1.0), (20, "SGD"): timing(3.0), (5, "Adam"): timing(7.0)}
+def test_cost_of_a_structure_that_is_not_measured_follows_a_power_law(monkeypatch):
+    known = {(5, "SGD"): timing(1.0), (20, "SGD"): timing(4.0), (5, "Adam"): timing(2.0)}
     measure = scripted(lambda point: known.get((point["model.hidden"], point["optimizer"])))
     monkeypatch.setattr(structures, "measure_in_processes", measure)
     estimates = estimates_of(spiral_sweep(), max_trials=4).by_frequency
     by_name = {one.name: one for one in estimates}
     assert sum(one.share for one in estimates) == pytest.approx(1.0)
-    assert by_name["hidden=20, optimizer=SGD"].step_seconds == 3.0
+    assert by_name["hidden=20, optimizer=SGD"].step_seconds == 4.0
     assert by_name["hidden=20, optimizer=SGD"].is_measured
     between = by_name["hidden=10, optimizer=SGD"]
-    assert (between.step_seconds, between.is_measured) == (2.0, False)  # it differs from both in one argument
-    assert between.kind.epoch_seconds(4) == 20.0 + 2.0  # ten steps, and scoring in proportion to the trials
-    assert between.trial_seconds == 3 * 22.0 / 4
-    assert by_name["hidden=20, optimizer=Adam"].step_seconds == 5.0  # as near to SGD with 20 as to Adam with 5
+    assert not between.is_measured
+    assert between.step_seconds == pytest.approx(2.0, rel=0.05)  # twice the width, twice the seconds
+    assert between.kind.epoch_seconds(4) == pytest.approx(10 * between.step_seconds + 2.0)  # scoring grows with trials
+    assert between.trial_seconds == 3 * between.kind.epoch_seconds(4) / 4
+    assert by_name["hidden=20, optimizer=Adam"].step_seconds == pytest.approx(8.0, rel=0.05)
+
+
+def test_gain_of_trials_side_by_side_is_that_of_the_nearest_structure_that_was_timed_so():
+    keys = [(("model.hidden", hidden), ("optimizer", "SGD")) for hidden in (8, 16, 32, 64)]
+    of_one_trial = replace(timing(3.0, best_size=1), has_group_sizes=False)
+    measured = {0: timing(1.0), 1: of_one_trial, 3: timing(2.0, best_size=1)}
+    timings = extrapolate(StructureFeatures(keys), measured)
+    assert [one.speed.best_group_size for one in timings] == [4, 4, 1, 1]
+    assert [one.speed.seconds_per_step(1) for one in timings[:2]] == [1.0, 3.0]
+    assert timings[1].speed.seconds_per_step(4) == 3.0
+    assert timings[0].scoring_seconds == {1: 0.5}
+
+
+def test_first_measured_are_frequent_and_far_from_each_other():
+    keys = [(("model.hidden", hidden), ("optimizer", name)) for hidden in (8, 16, 32, 64) for name in ("Adam", "SGD")]
+    order = StructureFeatures(keys).measuring_order([0.2] + [0.1] * 6 + [0.2])
+    assert order[:2] == [0, 7]
+    assert sorted(order) == list(range(8))
+    one_number_of_some = [(("optimizer", "SGD"),), (("optimizer", "Momentum"), ("optimizer.momentum", 0.9))]
+    assert StructureFeatures(one_number_of_some).measuring_order([0.4, 0.6]) == [1, 0]
 
 
 def test_memory_limits_the_group_size_and_unavailable_structures_have_a_reason(monkeypatch):

@@ -48,7 +48,7 @@ def _print(estimated: Estimate, output: Output) -> None:
     if len(structures) > MAX_ROWS:
         console.print(f"and {count(len(structures) - MAX_ROWS, 'less frequent structure')}")
     if not all(structure.is_measured for structure in shown):
-        console.print("~ not measured, but estimated from similar structures")
+        console.print("~ not measured, but extrapolated from the other structures")
     for reason in dict.fromkeys(structure.unavailable_reason for structure in structures):
         if reason:
             console.print(f"Such trials will fail: {reason}", markup=False)

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -24,10 +24,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from searchlab.backend import Device
-from searchlab.data.loaded import LoadedDataset
 from searchlab.environment import worker_environment
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.fusion.memory import MemoryModel, MemoryNeed
+from searchlab.fusion.memory import MemoryModel, MemoryNeed, cost_key
 from searchlab.fusion.speed import SpeedModel, SpeedProfile, interpolate_seconds, time_scoring
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
 from searchlab.project import import_first_from
@@ -35,7 +34,8 @@ from searchlab.space.callbacks import without_callbacks
 from searchlab.space.domains import ParameterValues
 from searchlab.space.sweep import Sweep
 
-TIME_LIMIT_SECONDS = 8.0  # after which a process measures no other structure
+TIME_LIMIT_SECONDS = 8.0  # after which a process measures nothing more
+SINGLE_TRIAL_SHARE = 0.75  # of the time limit, for single trials of every structure, before trials side by side
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TimingRequest:
         points: One point of each structure.
         max_trials: Largest number of trials side by side.
         device: Device to train on.
-        time_limit: Seconds after which no other structure is measured.
+        time_limit: Seconds after which nothing more is measured.
     """
 
     sweep: Sweep
@@ -65,11 +65,13 @@ class StructureTiming:
         speed: Seconds of training steps.
         scoring_seconds: Seconds of scoring the held-out rows after an epoch, by trials side by side.
         memory: Memory of the replicas.
+        has_group_sizes: Whether trials side by side were timed, as far as they gain; otherwise only one trial was.
     """
 
     speed: SpeedProfile
     scoring_seconds: Mapping[int, float]
     memory: MemoryNeed
+    has_group_sizes: bool = True
 
     def epoch_seconds(self, trials: int) -> float:
         """Return the seconds of an epoch with this many trials side by side, of training and scoring."""
@@ -115,42 +117,63 @@ def measure_in_processes(
 
 def measure_request(request: TimingRequest) -> TimingReply:
     """Measure in this process until the time limit, and at least one structure."""
-    data = request.sweep.data.training()
-    speeds = SpeedModel(
-        request.sweep,
-        data.to(request.device),
-        request.device,
-        measuring_share=math.inf,
-        summarize=statistics.median,
-    )
-    memory = MemoryModel(request.sweep, data, request.device)
-    timings: list[StructureTiming | str | None] = []
+    timer = _RequestTimer(request)
     wall_start, cpu_start = time.perf_counter(), time.thread_time()
-    for parameters in request.points:
-        is_late = timings and time.perf_counter() - wall_start > request.time_limit
-        timings.append(None if is_late else _measure_structure(data, speeds, memory, parameters, request.max_trials))
+
+    def is_late(share: float) -> bool:
+        return time.perf_counter() - wall_start > share * request.time_limit
+
+    timings: list[StructureTiming | str | None] = [None] * len(request.points)
+    measured: list[int] = []
+    for number, parameters in enumerate(request.points):
+        if not measured or not is_late(SINGLE_TRIAL_SHARE):
+            timings[number] = timer.measure(parameters, 1)
+            measured += [number] if isinstance(timings[number], StructureTiming) else []
+    for number in measured:
+        if not is_late(1.0) or number == measured[0]:
+            timings[number] = timer.measure(request.points[number], request.max_trials)
     wall_seconds, cpu_seconds = time.perf_counter() - wall_start, time.thread_time() - cpu_start
     return TimingReply(timings, max(1.0, wall_seconds / cpu_seconds) if request.device == "cpu" else 1.0)
 
 
-def _measure_structure(
-    data: LoadedDataset, speeds: SpeedModel, memory: MemoryModel, parameters: ParameterValues, max_trials: int
-) -> StructureTiming | str:
-    """Return the timing of one structure, or a sentence where its parts cannot be built."""
-    try:
-        profile = speeds.profile(parameters, max_trials)
-        scoring_seconds = {}
-        for trials in sorted({1, profile.best_group_size}):
-            trainer = speeds.build_trainer(parameters, trials)
+class _RequestTimer:
+    """What the measurements of one process share: the data, and what has been measured."""
+
+    def __init__(self, request: TimingRequest) -> None:
+        self.sweep, self.max_trials, self.data = request.sweep, request.max_trials, request.sweep.data.training()
+        self.speeds = SpeedModel(
+            request.sweep,
+            self.data.to(request.device),
+            request.device,
+            measuring_share=math.inf,
+            summarize=statistics.median,
+        )
+        self.memory = MemoryModel(request.sweep, self.data, request.device)
+        self._scoring_seconds: dict[Hashable, float] = {}
+
+    def measure(self, parameters: ParameterValues, max_trials: int) -> StructureTiming | str:
+        """Return the timing of one structure, or a sentence where its parts cannot be built."""
+        try:
+            profile = self.speeds.profile(parameters, max_trials)
+            sizes = sorted({1, profile.best_group_size})
+            scoring_seconds = {trials: self._time_scoring(parameters, trials) for trials in sizes}
+            memory = self.memory.measure(parameters)
+            return StructureTiming(profile, scoring_seconds, memory, has_group_sizes=max_trials == self.max_trials)
+        except WorldFault:
+            raise
+        except Exception as error:  # raised by a part that the user wrote
+            return str(error) if isinstance(error, UserMistake) else f"{type(error).__name__}: {error}"
+
+    def _time_scoring(self, parameters: ParameterValues, trials: int) -> float:
+        """Return the seconds of scoring after an epoch; structures whose models are equal are timed once."""
+        model = tuple(item for item in cost_key(self.sweep, parameters) if item[0].startswith("model"))
+        if (model, trials) not in self._scoring_seconds:
+            trainer = self.speeds.build_trainer(parameters, trials)
             held_out = trainer.split[np.zeros(1, dtype=int)].held_out
             # of the data itself: those of the trainer are standardized, for all of its replicas together
-            batches = sum(1 for _ in data.scoring_batches(held_out))
-            scoring_seconds[trials] = time_scoring(trainer, batches)
-        return StructureTiming(profile, scoring_seconds, memory.measure(parameters))
-    except WorldFault:
-        raise
-    except Exception as error:  # raised by a part that the user wrote
-        return str(error) if isinstance(error, UserMistake) else f"{type(error).__name__}: {error}"
+            batches = sum(1 for _ in self.data.scoring_batches(held_out))
+            self._scoring_seconds[model, trials] = time_scoring(trainer, batches)
+        return self._scoring_seconds[model, trials]
 
 
 def _start_process(request: TimingRequest) -> subprocess.Popen[bytes]:

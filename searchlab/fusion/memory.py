@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from searchlab.fit import Fit
 from searchlab.fusion.groups import build_trainer
 from searchlab.kernels import kernels_are_cold, loaded_kernels, use_kernels
 from searchlab.space.byte_size import format_bytes
-from searchlab.space.domains import ParameterValues
+from searchlab.space.domains import ParameterValues, Scalar
 from searchlab.space.kernel_choice import kernels_of
 from searchlab.space.structure import structural_parameters
 from searchlab.space.sweep import Sweep
@@ -33,6 +34,8 @@ SMALL_REPLICA_BYTES = 16 * 2**20  # below it, what replicas share is not negligi
 SAMPLE_REPLICAS = 3  # replicas of that second measurement
 GPU_STEP_COPIES = 2  # copies of the parameters in an optimizer step on a GPU; on a CPU it works in small blocks
 MAX_LIST_ITEMS = 100  # items of a list that are searched for arrays
+
+CostKey: TypeAlias = tuple[tuple[str, Scalar], ...]
 
 
 @dataclass(frozen=True)
@@ -146,8 +149,8 @@ class MemoryModel:
         return cost_key(self.sweep, parameters)
 
 
-def cost_key(sweep: Sweep, parameters: ParameterValues) -> Hashable:
-    """Return a key that is equal for trials of equal memory and time.
+def cost_key(sweep: Sweep, parameters: ParameterValues) -> CostKey:
+    """Return a key that is equal for trials of equal memory and time: values by their paths.
 
     It holds the structure, and which of the other values are 0: dropout that is switched off, say, allocates nothing.
     """
