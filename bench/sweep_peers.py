@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import bench.timing  # noqa: F401  # first: it sets one BLAS thread  # isort: skip
 
@@ -29,6 +26,7 @@ from sklearn.model_selection import KFold as SklearnKFold
 from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 
+from bench.commands import command_seconds
 from bench.peer_sweep import sweep
 from searchlab import Digits, Halving, NoPruning
 from searchlab.pruning.pruner import Pruner
@@ -36,7 +34,6 @@ from searchlab.runs.config import EngineName
 from searchlab.runs.trials import ranked
 
 EPOCHS = 20
-ROOT = Path(__file__).parents[1]
 
 
 def search_with_searchlab(trials: int, seed: int, pruner: Pruner, engine: EngineName) -> tuple[float, float]:
@@ -74,18 +71,11 @@ def search_with_sklearn(trials: int, seed: int) -> tuple[float, float]:
     return time.perf_counter() - started, study.best_value
 
 
-def command_seconds(*arguments: str) -> float:
-    """Return the seconds of a Python process from its start to its end."""
-    started = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, check=True, capture_output=True)
-    return time.perf_counter() - started
-
-
 def searchlab_command(spec: str, trials: int, seed: int, engine: EngineName) -> float:
     """Return the seconds of `searchlab run` in a new home, with the default pruner."""
     with tempfile.TemporaryDirectory() as home:
         options = ["--trials", str(trials), "--seed", str(seed), "--workers", "2", "--engine", engine, "--home", home]
-        return command_seconds("-m", "searchlab.cli", "run", spec, *options)
+        return float(command_seconds(["-m", "searchlab.cli", "run", spec, *options])[0])
 
 
 def compare_searches(trials: int, rounds: int, engine: EngineName) -> None:
@@ -115,7 +105,8 @@ def compare_commands(trials: int, rounds: int, engine: EngineName) -> None:
     ratios, digits = [], []
     for seed in range(rounds):
         seconds = searchlab_command("bench/peer_sweep.py", trials, seed, engine)
-        sklearn_seconds = command_seconds("-m", "bench.sweep_peers", "--sklearn-alone", str(trials), str(seed))
+        alone = ["-m", "bench.sweep_peers", "--sklearn-alone", str(trials), str(seed)]
+        sklearn_seconds = float(command_seconds(alone)[0])
         digits.append(searchlab_command("search_spaces/digits_mlp.py", trials, seed, engine))
         ratios.append(sklearn_seconds / seconds)
         print(
