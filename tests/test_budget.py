@@ -18,6 +18,7 @@ from searchlab.space.budget import Budget, BudgetUsage
 from searchlab.study.study import Study
 from tests.jobs import make_job, run
 from tests.sweeps import spiral_sweep
+from tests.test_group_proposer import SIX_POINTS
 from tests.test_study import epoch
 
 
@@ -94,6 +95,17 @@ def test_target_ends_the_search_and_prunes_running_trials(tmp_path):
     study.close()
 
 
+def test_duplicates_of_running_trials_end_with_the_search(tmp_path):
+    study = study_with(tmp_path, Budget(epochs=1), trials=30, sweep=spiral_sweep(**SIX_POINTS))
+    groups = list(iter(study.ask, None))
+    assert len(groups) == 6
+    assert study.report(groups[0].trials, epoch(1, [0.5, 0.5])).trials == ()
+    assert study.end_reason
+    assert [record.state for record in study.records()] == ["PRUNED"] * 30
+    study.close()
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3])
 def test_epochs_are_counted_over_all_trials_and_restarts(tmp_path):
     study = study_with(tmp_path, Budget(epochs=10))
     finish(study, study.ask(), 0.5, epochs=4)

@@ -246,5 +246,5 @@ class Study:
         if reason and (infeasible or self.store.open_trials or self.has_more()):
             self._limit_reason, self._ready, self._survivors = reason, [], SurvivorQueue(self.sweep)
             self.notify("over", f"the search is over: {reason}")
-            for number in list(self.store.open_trials):
-                self.store.prune(number, f"{SEARCH_OVER}: {reason}")
+            while self.store.open_trials:  # the end of a trial also ends its duplicates
+                self.store.prune(next(iter(self.store.open_trials)), f"{SEARCH_OVER}: {reason}")
