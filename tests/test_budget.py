@@ -106,6 +106,15 @@ def test_duplicates_of_running_trials_end_with_the_search(tmp_path):
 
 
 @pytest.mark.parametrize("patience", [1, 2, 3])
+def test_no_group_is_handed_out_when_duplicates_use_up_the_patience(tmp_path, patience):
+    study = study_with(tmp_path, Budget(patience=patience), trials=30, sweep=spiral_sweep(**SIX_POINTS))
+    while group := study.ask():
+        assert study.running(group.trials) == list(group.trials)
+        finish(study, group, 1.0 / (1 + group.trials[0]))
+    assert study.end_reason
+    study.close()
+
+
 def test_epochs_are_counted_over_all_trials_and_restarts(tmp_path):
     study = study_with(tmp_path, Budget(epochs=10))
     finish(study, study.ask(), 0.5, epochs=4)

@@ -113,7 +113,9 @@ class Study:
         group = self._survivors.pop_ready(self._proposer.best_sizes, self.workers)
         is_closed = bool(self.job.generation) or self._proposer.must_wait()
         group = group or (None if is_closed else self._proposer.next_group()) or self._survivors.pop_largest()
-        self._check_budget(is_settled=True)  # the proposer may have found no feasible trial
+        self._check_budget(is_settled=True)  # proposed trials may have ended untrained, as infeasible or as duplicates
+        if self._limit_reason:
+            return None
         if group is None and self._proposer.must_wait():
             return NoGroupYet()
         return self._proposer.store_merged(group) if group else None
