@@ -200,6 +200,16 @@ def test_reproducible_search_checks_the_budget_between_generations(tmp_path):
     study.close()
 
 
+def test_a_worker_that_asks_during_the_last_generation_does_not_end_it(tmp_path):
+    study = study_with(tmp_path, Budget(epochs=2), trials=2, generation=2)
+    groups = [study.ask(), study.ask()]
+    for group in groups:
+        study.report(group.trials, epoch(1, [0.5, 0.5]))
+    assert study.ask() is None
+    assert [study.report(group.trials, epoch(2, [0.5, 0.5])).trials for group in groups] == [(0,), (1,)]
+    study.close()
+
+
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0]])
 def test_patience_of_a_reproducible_search_does_not_depend_on_which_trial_ends_first(tmp_path, order):
     study = study_with(tmp_path, Budget(patience=3), trials=12, generation=4)

@@ -101,7 +101,7 @@ class Study:
         Returns:
             The group; NoGroupYet where the trials that are being trained must end first; None when there is none left.
         """
-        self._check_budget(is_settled=not self.store.open_trials)
+        self._check_budget()
         if self.paused or self.end_reason:
             return None
         if not self._ready and self.job.generation and self._proposer.trials_left():
@@ -113,7 +113,7 @@ class Study:
         group = self._survivors.pop_ready(self._proposer.best_sizes, self.workers)
         is_closed = bool(self.job.generation) or self._proposer.must_wait()
         group = group or (None if is_closed else self._proposer.next_group()) or self._survivors.pop_largest()
-        self._check_budget(is_settled=True)  # proposed trials may have ended untrained, as infeasible or as duplicates
+        self._check_budget()  # proposed trials may have ended untrained, as infeasible or as duplicates
         if self._limit_reason:
             return None
         if group is None and self._proposer.must_wait():
@@ -235,13 +235,9 @@ class Study:
             curves.add_epoch(number, scores)
         return curves
 
-    def _check_budget(self, *, is_settled: bool = False) -> None:
-        """End the search when its budget is used up.
-
-        Args:
-            is_settled: Whether no trial of a generation is being trained: a reproducible search ends only then.
-        """
-        if self.end_reason or self.paused or (self.job.generation and not is_settled):
+    def _check_budget(self) -> None:
+        """End the search when its budget is used up; a reproducible search ends only between generations."""
+        if self.end_reason or self.paused or (self.job.generation and self.store.open_trials):
             return
         infeasible = self._proposer.no_feasible_reason
         reason = infeasible or self.sweep.budget.exhausted_reason(self.store.budget_usage, self.store.goal)
