@@ -66,10 +66,10 @@ def test_invalid_duration_is_rejected(text):
         parse_duration(text)
 
 
-def study_with(tmp_path, budget, trials=20, sweep=None, **changes):
+def study_with(tmp_path, budget, trials=20, sweep=None, fuse=1, **changes):
     """Return a study of groups of one trial."""
     sweep = replace(sweep or spiral_sweep(), budget=budget)
-    return Study(make_job(sweep, "s", tmp_path / "j", tmp_path / "c", trials, fuse=1, **changes), EventBuffer())
+    return Study(make_job(sweep, "s", tmp_path / "j", tmp_path / "c", trials, fuse=fuse, **changes), EventBuffer())
 
 
 def finish(study, group, score, epochs=1):
@@ -112,6 +112,18 @@ def test_no_group_is_handed_out_when_duplicates_use_up_the_patience(tmp_path, pa
         assert study.running(group.trials) == list(group.trials)
         finish(study, group, 1.0 / (1 + group.trials[0]))
     assert study.end_reason
+    study.close()
+
+
+def test_no_trial_joins_a_group_once_the_search_is_over(tmp_path):
+    """The budget is used up by another worker, while the worker of this group measures how many trials may join."""
+    study = study_with(tmp_path, Budget(epochs=1), trials=200, sweep=spiral_sweep(sampler=Random()), fuse="auto")
+    leader, other = study.ask(), study.ask()
+    assert leader.max_followers
+    study.report(other.trials, epoch(1, [0.5, 0.5]))
+    grown = study.grow(leader, 4)
+    assert (grown.trials, grown.max_followers) == (leader.trials, 0)
+    assert [record.state for record in study.records()] == ["PRUNED"] * 2
     study.close()
 
 

@@ -7,6 +7,7 @@ same trial again, under its number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -121,7 +122,12 @@ class Study:
         return self._proposer.store_merged(group) if group else None
 
     def grow(self, group: Group, size: int) -> Group:
-        """Return the group with more trials of its structure, up to `size` in all, as far as trials are left."""
+        """Return the group with more trials of its structure, up to `size` in all, as far as trials are left.
+
+        None joins a group whose trial has ended, with the search, while its worker measured.
+        """
+        if not self.running(group.trials):
+            return replace(group, max_followers=0)
         return self._proposer.grow(group, size)
 
     def running(self, numbers: Iterable[int]) -> list[int]:
