@@ -106,6 +106,23 @@ def test_survivors_that_were_returned_do_not_count_as_a_crash(actor):
     assert following.max_side_by_side is None
 
 
+def test_trials_that_end_while_their_group_waits_are_not_handed_out(actor):
+    """A process that counts as dead reports from behind a cut network."""
+    lost = actor.next_group("a", "a1")
+    actor.worker_lost("a")
+    finish(actor, lost.subset([0, 2]))
+    assert actor.next_group("b").trials == (1, 3)
+
+
+def test_survivors_that_end_while_they_wait_are_not_handed_out(actor):
+    group = actor.next_group("a")
+    actor.fail((2, 3), "stopped")
+    report_epoch(actor, group.subset([0, 1]), 1)
+    assert actor.return_survivors(group.subset([0, 1]), 1)
+    finish(actor, group.subset([0]), 2)
+    assert actor.next_group("a").trials == (1,)
+
+
 def test_a_group_with_followers_is_retried_with_them(tmp_path):
     actor = open_actor(tmp_path, trials=200)
     leader = actor.next_group("a")

@@ -109,11 +109,13 @@ class Study:
             if self.store.open_trials:
                 return NoGroupYet()
             self._ready, self._comparisons = self._proposer.next_generation(), {}
-        if self._ready:
-            return self._ready.pop(0)
-        group = self._survivors.pop_ready(self._proposer.best_sizes, self.workers)
+        while self._ready:
+            if group := self._open_part(self._ready.pop(0)):
+                return group
+        group = self._open_part(self._survivors.pop_ready(self._proposer.best_sizes, self.workers))
         is_closed = bool(self.job.generation) or self._proposer.must_wait()
-        group = group or (None if is_closed else self._proposer.next_group()) or self._survivors.pop_largest()
+        group = group or (None if is_closed else self._proposer.next_group())
+        group = group or self._open_part(self._survivors.pop_largest())
         self._check_budget()  # proposed trials may have ended untrained, as infeasible or as duplicates
         if self._limit_reason:
             return None
@@ -240,6 +242,14 @@ class Study:
         for scores in self.store.open_curves[number].scores[curves.last_epoch(number) :]:
             curves.add_epoch(number, scores)
         return curves
+
+    def _open_part(self, group: Group | None) -> Group | None:
+        """Return the group without trials that have ended while it waited; None where none is left.
+
+        A process that counts as dead may still report, behind a cut network.
+        """
+        numbers = self.running(group.trials) if group else []
+        return group.subset(numbers) if group and numbers else None
 
     def _check_budget(self) -> None:
         """End the search when its budget is used up; a reproducible search ends only between generations."""
