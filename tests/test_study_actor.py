@@ -293,6 +293,42 @@ def test_no_call_overtakes_an_unsent_report(remote, method, arguments):
     assert handle.calls[-1][0] == method
 
 
+class CutHandle(FakeActorHandle):
+    """A handle of which the report of one epoch is lost."""
+
+    def __init__(self, lost_epoch):
+        super().__init__()
+        self.lost_epoch = lost_epoch
+
+    def __getattr__(self, method):
+        call = super().__getattr__(method).remote
+
+        def remote(*arguments):
+            result = call(*arguments)
+            return None if method == "report_epochs" and arguments[0][-1][1].epoch == self.lost_epoch else result
+
+        return SimpleNamespace(remote=remote)
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_a_report_that_was_lost_is_noticed_by_the_next_call(monkeypatch, urgent):
+    """Else the trial would be complete with a gap in its curve."""
+
+    def get(result):
+        if result is None:
+            raise ActorUnavailableError("the network is cut", None)
+        return result
+
+    monkeypatch.setattr(remote_study_module.ray, "get", get)
+    monkeypatch.setattr(remote_study_module, "REPORT_INTERVAL", 0.0)
+    study = RemoteStudy(handle := CutHandle(lost_epoch=2))
+    for number in (1, 2):
+        study.report((3,), epoch(number, [0.5] * 2), urgent=False)
+    with pytest.raises(StudyUnreachable):
+        study.report((3,), epoch(3, [0.5] * 2), urgent=True)() if urgent else study.finish((3,), epoch(3, [0.5] * 2))
+    assert "finish" not in [method for method, _ in handle.calls]
+
+
 @pytest.mark.parametrize(
     ("error", "raised"),
     [

@@ -32,6 +32,7 @@ class RemoteStudy:
         self._study_actor = study_actor
         self.result: GroupResult | None = None
         self._unsent: list[tuple[Sequence[int], EpochReport]] = []
+        self._unread: list[Any] = []  # references of reports that may have been lost, in their order
         self._last_sent = 0.0  # monotonic time of the last call that sent reports
 
     def running(self, numbers: Sequence[int]) -> list[int]:
@@ -44,9 +45,9 @@ class RemoteStudy:
         if not urgent and time.monotonic() - self._last_sent < REPORT_INTERVAL:
             return lambda: Decision(tuple(numbers))
         self._last_sent = time.monotonic()
-        reference, self._unsent = self._study_actor.report_epochs.remote(self._unsent), []
-        pending: PendingDecision = lambda: _result(reference)  # noqa: E731
-        return pending
+        self._send_reports()
+        sent = tuple(self._unread)
+        return lambda: self._read_decision(sent)
 
     def restore_reports(self, reports: Sequence[tuple[Sequence[int], EpochReport]]) -> None:
         self._call("restore_reports", reports)
@@ -77,11 +78,25 @@ class RemoteStudy:
         self._call("report_memory", numbers, needed, limit)
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        """Call the actor after all unsent reports: Ray runs the calls of one caller in their order."""
+        """Call the actor once it has all reports: Ray runs the calls of one caller in their order, but may lose some.
+
+        A trial whose last epoch arrives without the one before it would be complete with a gap in its curve.
+        """
         if self._unsent:
-            self._study_actor.report_epochs.remote(self._unsent)
-            self._unsent = []
+            self._send_reports()
+        if self._unread:
+            self._read_decision(tuple(self._unread))
         return _result(getattr(self._study_actor, method).remote(*arguments))
+
+    def _send_reports(self) -> None:
+        self._unread.append(self._study_actor.report_epochs.remote(self._unsent))
+        self._unsent = []
+
+    def _read_decision(self, sent: Sequence[Any]) -> Decision:
+        """Return the decision about the last of these reports; raise StudyUnreachable when any of them was lost."""
+        decisions: list[Decision] = [_result(reference) for reference in sent]
+        self._unread = [reference for reference in self._unread if reference not in sent]
+        return decisions[-1]
 
 
 def _result(reference: Any) -> Any:
