@@ -19,7 +19,7 @@ from searchlab.study.study import Study
 from searchlab.study.survivor_queue import MAX_WAIT_GROUPS, SurvivorQueue, structure_key
 from tests.jobs import make_job
 from tests.sweeps import spiral_sweep
-from tests.workers import RecordingStudy, make_worker, parameters
+from tests.workers import KilledStudy, RecordingStudy, make_worker, parameters
 
 SWEEP = spiral_sweep(epochs=6)
 
@@ -105,6 +105,14 @@ def test_a_merged_group_without_one_of_its_checkpoints_starts_over(tmp_path):
     found = train(tmp_path, merged)
     restarted = train(tmp_path, replace(merged, merged_groups=()))
     assert found == restarted
+
+
+def test_a_merged_group_without_checkpoints_starts_over_after_a_kill_too(tmp_path):
+    """As the second part of a merged group that does not fit into memory, or after the folder was lost."""
+    merged = replace(group("0-2-6", 1, 6), merged_groups=("0", "4"))
+    with pytest.raises(KeyboardInterrupt):
+        make_worker(SWEEP, KilledStudy(epoch=1), CheckpointStore(tmp_path)).train(merged)
+    train(tmp_path, merged)
 
 
 @pytest.fixture

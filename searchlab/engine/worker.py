@@ -163,10 +163,10 @@ class Worker:
     def _train(self, group: Group, *, may_return: bool) -> GroupState:
         saved = self.checkpoints.load_group(group)
         run = GroupRun.start(group, self.sweep, self.data, self.study, saved, self.device)
-        if group.merged_groups:
+        if group.merged_groups and saved:
             self._save(group, run)
-            for merged in group.merged_groups:
-                self.checkpoints.delete(merged)
+        for merged in group.merged_groups:
+            self.checkpoints.delete(merged)
         while run.trials and not run.is_last_epoch:
             count = len(run.trials)
             run.advance()
