@@ -45,6 +45,19 @@ def test_a_group_continued_from_its_checkpoint_ends_as_if_uninterrupted(tmp_path
     assert CheckpointStore(tmp_path / "b").load("0") is None, "a group that has ended leaves no checkpoint"
 
 
+def test_a_checkpoint_holds_no_trial_that_the_study_has_stopped(tmp_path, monkeypatch):
+    """After a kill the study does not decide again about the epochs of a checkpoint."""
+    saved, save = [], CheckpointStore.save
+    monkeypatch.setattr(CheckpointStore, "is_due", lambda self: True)
+    monkeypatch.setattr(
+        CheckpointStore, "save", lambda self, name, it: saved.append((it.epoch, it.trials)) or save(self, name, it)
+    )
+    study = train_group(tmp_path, RecordingStudy(stop={0: 2, 1: 3}), [0.5, 1.0])
+    assert study.epochs[-1] == (3, (1,)), "the study stops the last trial"
+    assert saved == [(1, (0, 1)), (2, (1,))]
+    assert CheckpointStore(tmp_path).load("0") is None
+
+
 def test_all_epochs_of_a_checkpoint_are_reported_in_one_call(tmp_path):
     sweep, group = spiral_sweep(epochs=5), make_group(0.5, 1.0)
     data = sweep.data.training()

@@ -99,6 +99,14 @@ class GroupRun:
         self._select([i for i, number in enumerate(self.trials) if number in decision.trials and not diverged[i]])
         self.is_paused = decision.pause and bool(self.trials)
 
+    def await_decision(self) -> None:
+        """Continue with the trials that the study continues after the latest epoch.
+
+        It must have decided upon every epoch of a checkpoint, because it does not decide upon restored ones.
+        """
+        running = self.study.running(self.trials)
+        self._select([position for position, number in enumerate(self.trials) if number in running])
+
     def checkpoint(self) -> Checkpoint:
         """Return the state of the group."""
         return Checkpoint(self.trials, tuple(self.reports), self.trainer.state())

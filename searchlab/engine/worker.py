@@ -171,11 +171,10 @@ class Worker:
             count = len(run.trials)
             run.advance()
             if run.is_paused:
-                self._save(group, run)
-                return "paused"
-            if run.trials and may_return and len(run.trials) < count and run.should_return_survivors:
-                self._save(group, run)
-                if self.study.return_survivors(group.subset(run.trials), run.trainer.epoch):
+                return "paused" if self._save(group, run) else "ended"
+            if may_return and 0 < len(run.trials) < count and run.should_return_survivors:
+                is_saved = self._save(group, run)
+                if is_saved and self.study.return_survivors(group.subset(run.trials), run.trainer.epoch):
                     return "returned"
             elif run.trials and self.checkpoints.is_due():
                 self._save(group, run)
@@ -183,5 +182,9 @@ class Worker:
             self.study.finish(run.trials, run.trainer.advance())
         return "ended"
 
-    def _save(self, group: Group, run: GroupRun) -> None:
-        self.checkpoints.save(group.id, run.checkpoint())
+    def _save(self, group: Group, run: GroupRun) -> bool:
+        """Save the trials that the study continues after the latest epoch; return whether there are any."""
+        run.await_decision()
+        if run.trials:
+            self.checkpoints.save(group.id, run.checkpoint())
+        return bool(run.trials)
