@@ -46,6 +46,15 @@ def test_survivors_wait_for_others_of_their_structure_and_epoch():
     assert queue.pop_largest() is None
 
 
+def test_survivors_that_two_processes_return_wait_once():
+    queue = SurvivorQueue(SWEEP)
+    queue.add(group("0", 1, 2), 2)
+    queue.add(group("0", 1, 2), 2)
+    queue.add(group("0", 2, 3), 4)
+    assert [queue.pop_largest().trials for _ in range(2)] == [(1, 2), (3,)]
+    assert not queue
+
+
 def test_survivors_wait_for_the_best_size_of_their_structure():
     queue, first = SurvivorQueue(SWEEP), group("0", 1, 2)
     queue.add(first, 2)

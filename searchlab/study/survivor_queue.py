@@ -27,7 +27,14 @@ class SurvivorQueue:
     ages: dict[tuple[Hashable, int], int] = field(default_factory=dict)
 
     def add(self, group: Group, epoch: int) -> None:
-        """Add a group after this epoch."""
+        """Add a group after this epoch, without trials that wait already.
+
+        A process that counts as dead, behind a cut network, may have returned them too.
+        """
+        waiting = {number for groups in self.groups.values() for other in groups for number in other.trials}
+        group = group.subset([number for number in group.trials if number not in waiting])
+        if not group.trials:
+            return
         key = (structure_key(self.sweep, group.parameters[0]), epoch)
         self.groups.setdefault(key, []).append(group)
         self.ages.setdefault(key, 0)
