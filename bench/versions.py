@@ -21,7 +21,7 @@ from bench.timing import ROOT  # it sets one BLAS thread
 
 import numpy as np  # isort: skip
 
-SWEEPS = ("spiral_mlp", "digits_mlp", "grid_168", "optimizers_kfold")  # whose data come with scikit-learn, or none
+SWEEPS = ("spiral_mlp", "digits_mlp", "grid_168")  # short ones, whose data come with scikit-learn or are generated
 OPTIONS = "--engine local"  # one process trains: the other cores are for the record and the figures
 
 
