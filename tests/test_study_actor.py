@@ -134,6 +134,20 @@ def test_a_group_with_followers_is_retried_with_them(tmp_path):
     actor.close()
 
 
+def test_a_group_grows_once_and_only_while_it_has_a_worker(tmp_path):
+    """Its first process, which counts as dead, may grow it before the next one does, or while no worker has it."""
+    actor = open_actor(tmp_path, trials=200)
+    leader = actor.next_group("a", "process 1")
+    actor.worker_lost("a")
+    assert actor.grow(leader, 3).trials == leader.trials, "no worker would train trials that joined now"
+    assert states(actor) == ["RUNNING"]
+    assert actor.next_group("a", "process 2").trials == leader.trials
+    grown = actor.grow(leader, 3)
+    assert actor.grow(leader, 3) == grown
+    assert (grown.trials, states(actor)) == ((0, 1, 2), ["RUNNING"] * 3)
+    actor.close()
+
+
 def test_a_paused_study_gives_out_no_group_and_pauses_every_worker(actor):
     group = actor.next_group("a")
     actor.pause("stopping")

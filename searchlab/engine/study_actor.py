@@ -133,11 +133,19 @@ class StudyActor:
         return (self._stop_reason is not None or self._study.is_done()) and not len(self._workers)
 
     def grow(self, group: Group, size: int) -> Group:
-        """Return the group with more trials, see `StudyClient.grow`; its worker now trains all of them."""
-        grown = self._study.grow(group, size)
+        """Return the group with more trials, see `StudyClient.grow`; its worker now trains all of them.
+
+        A process that counts as dead, behind a cut network, may call too: a group grows once, and only while it has a
+        worker, because trials that no worker knows of would stay open for ever.
+        """
         worker = self._workers.worker_of(group.id)
-        if worker:
-            self._assign(worker, grown)
+        known = self._workers.group_of(worker) if worker else None
+        if worker is None or known is None:
+            return replace(group, max_followers=0)
+        if len(known.trials) > len(group.trials):
+            return known
+        grown = self._study.grow(group, size)
+        self._assign(worker, grown)
         return grown
 
     def running(self, numbers: Sequence[int]) -> list[int]:

@@ -132,6 +132,10 @@ class WorkerPool:
         """Return the worker that trains the group with this id."""
         return self._worker_by_group.get(group)
 
+    def group_of(self, worker: str) -> Group | None:
+        """Return the group that this worker trains."""
+        return self._group_by_worker.get(worker)
+
     def forget_group(self, group: str) -> None:
         """Record that no worker trains the group with this id."""
         worker = self.worker_of(group)

@@ -115,7 +115,8 @@ class Study:
         group = self._open_part(self._survivors.pop_ready(self._proposer.best_sizes, self.workers))
         is_closed = bool(self.job.generation) or self._proposer.must_wait()
         group = group or (None if is_closed else self._proposer.next_group())
-        group = group or self._open_part(self._survivors.pop_largest())
+        while not group and self._survivors:
+            group = self._open_part(self._survivors.pop_largest())
         self._check_budget()  # proposed trials may have ended untrained, as infeasible or as duplicates
         if self._limit_reason:
             return None
