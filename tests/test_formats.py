@@ -44,11 +44,21 @@ def test_estimates_are_rounded_first(seconds, text):
         (3.0, "3.0000"),  # an accuracy of 1 is no count
         (9610.0, "9,610"),
         (-12.0, "-12"),
-        (123.4567, "123.4567"),
+        (99.98765, "99.9877"),
+        (123.4567, "123.46"),
+        (-12059.4004, "-12,059"),
     ],
 )
-def test_scores_have_four_decimals_and_counts_none(value, text):
+def test_scores_have_fewer_decimals_where_they_are_large_and_counts_none(value, text):
     assert formats.score(value) == text
+
+
+def test_numbers_that_belong_together_have_as_many_decimals():
+    assert formats.score_with_std(12059.4004, 45.1323) == "12,059 ± 45"
+    assert formats.score_with_std(137.0243, 2.5) == "137.02 ± 2.50"
+    assert formats.score_with_std(0.97632, 0.0121) == "0.9763 ± 0.0121"
+    assert formats.interval_text(-1.25, 1234.5) == "-1 to 1,234"
+    assert formats.interval_text(math.nan, 1.0) == formats.interval_text(None, 1.0) == ""
 
 
 @pytest.mark.parametrize(

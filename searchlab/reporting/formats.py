@@ -39,21 +39,23 @@ def date_time(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def score(value: float | None) -> str:
-    """Return the value of a metric: a count such as 9,610 as an integer, any other number with four decimals.
+def score(value: float | None, like: float | None = None) -> str:
+    """Return the value of a metric: "0.9763", "137.02", and "12,059" for a large number or a count.
 
-    None and NaN give an empty string.
+    A number has four decimals, two from 100 on, and none from 1,000 on; with `like`, as many as that number has. None
+    and NaN give an empty string.
     """
     if value is None or math.isnan(value):
         return ""
     if math.isinf(value):
         return str(value)
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 10 else f"{value:.4f}"
+    is_count = float(value).is_integer() and abs(value) >= 10
+    return f"{value:,.{0 if is_count else _decimals(value if like is None else like)}f}"
 
 
 def score_with_std(value: float | None, std: float | None) -> str:
     """Return a score with its standard deviation, where that is known: "0.9763 ± 0.0121"."""
-    return f"{score(value)} ± {score(std)}" if score(std) else score(value)
+    return f"{score(value)} ± {score(std, like=value)}" if score(std) else score(value)
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -63,7 +65,10 @@ def percent(share: float, digits: int = 0) -> str:
 
 def interval_text(low: float | None, high: float | None) -> str:
     """Return the ends of an interval: "0.9650 to 0.9832"; an empty string where there is none."""
-    return f"{score(low)} to {score(high)}" if score(low) and score(high) else ""
+    if low is None or high is None or not (score(low) and score(high)):
+        return ""
+    largest = max(low, high, key=abs)
+    return f"{score(low, like=largest)} to {score(high, like=largest)}"
 
 
 def times(number: int) -> str:
@@ -111,6 +116,11 @@ def rate(per_second: float, noun: str) -> str:
     """Return a rate per second, minute or hour, whichever is the shortest with at least one: "15 trials/min"."""
     unit = next((unit for unit, seconds in UNITS.items() if per_second * seconds >= 1), "h")
     return f"{per_second * UNITS[unit]:.3g} {noun}s/{unit}"
+
+
+def _decimals(value: float) -> int:
+    """Return how many decimals a score of this size has."""
+    return 4 if abs(value) < 100 or not math.isfinite(value) else 2 if abs(value) < 1000 else 0
 
 
 def _two_units(first: int, first_unit: str, second: int, second_unit: str) -> str:

@@ -38,7 +38,7 @@ def trial_name(trial: int, parameters: str, score: float | None = None) -> str:
         parameters: What `parameters_text` returns for it.
         score: Its score; None where it has none.
     """
-    words = (f"#{trial}", "" if score is None else f"{score:.4f}", parameters)
+    words = (f"#{trial}", "" if score is None else f"{score:.4f}" if abs(score) < 100 else f"{score:.6g}", parameters)
     return " ".join(word for word in words if word)
 
 
