@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from searchlab import Choice, Float, Int
 from searchlab.errors import UserMistake
@@ -104,6 +105,23 @@ def test_the_ends_of_a_range_are_inside_its_cells():
     trials = [replace(trial, domains={"lr": DOMAINS["lr"]}) for trial in trials]
     axes = plot_parameter_heat_map(trials, "accuracy", "max", ["lr", "hidden"]).axes[0]
     assert sum(int(text.get_text().rpartition("= ")[2]) for text in axes.texts if "n =" in text.get_text()) == 12
+
+
+def test_parallel_coordinates_explain_trials_without_a_parameter_only_where_there_are_some():
+    trials = search()
+    adam = [trial for trial in trials if "optimizer.Adam.beta" in trial.parameters]
+    for shown, explains in ((trials, True), (adam, False)):
+        figure = plot_parallel_coordinates(shown, "accuracy", "max")
+        texts = [text.get_text() for text in figure.findobj(Text)]
+        assert any("trials without the parameter" in text for text in texts) == explains
+
+
+def test_the_axis_of_whole_numbers_has_whole_ticks():
+    trials = [
+        replace(trial, parameters={"layers": 1 + trial.number % 3}, domains={"layers": Int(1, 3)}) for trial in search()
+    ]
+    axes = plot_parameter_scatter(trials, "accuracy", "max").axes[0]
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
 
 
 def test_parallel_coordinates_begin_with_the_most_important_parameter():

@@ -74,10 +74,10 @@ def plot_parallel_coordinates(
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.set_xlim(-0.4, len(paths) + 0.4)
-    axes.set_ylim(ABSENT - 0.06, 1.06)
-    add_subtitle(
-        axes, f"a line per trial, in color the best {len(chosen)}; below an axis: trials without the parameter"
-    )
+    lacks_parameter = any(path not in trial.parameters for trial in scored for path in paths)
+    axes.set_ylim((ABSENT if lacks_parameter else 0.0) - 0.06, 1.06)
+    absent = "; below an axis: trials without the parameter" if lacks_parameter else ""
+    add_subtitle(axes, f"a line per trial, in color the best {len(chosen)}{absent}")
     add_legend(axes, f"best {metric}")
     return figure
 

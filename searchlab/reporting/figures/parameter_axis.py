@@ -33,6 +33,7 @@ class ParameterAxis:
         low: Lower end of the range.
         high: Upper end.
         log: Whether the range has a logarithmic scale.
+        is_whole: Whether its values are whole numbers.
     """
 
     path: str
@@ -40,6 +41,7 @@ class ParameterAxis:
     low: float = 0.0
     high: float = 1.0
     log: bool = False
+    is_whole: bool = False
 
     def position(self, value: Any) -> float:
         """Return where a value lies: a number itself, an option at 0, 1, 2, ...; NaN for what is not on the axis."""
@@ -81,7 +83,7 @@ class ParameterAxis:
         else:
             reach = MARGIN * (self.high - self.low)
             axes.set_xlim(self.low - reach, self.high + reach)
-            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=self.is_whole))
 
 
 def parameter_axis(trials: Sequence[PlottedTrial], path: str) -> ParameterAxis:
@@ -89,7 +91,7 @@ def parameter_axis(trials: Sequence[PlottedTrial], path: str) -> ParameterAxis:
     having = [trial for trial in trials if path in trial.parameters]
     domain = next((trial.domains[path] for trial in having if path in trial.domains), None)
     if isinstance(domain, (Float, Int)):
-        return ParameterAxis(path, (), domain.low, domain.high, domain.log)
+        return ParameterAxis(path, (), domain.low, domain.high, domain.log, is_whole=isinstance(domain, Int))
     values = [trial.parameters[path] for trial in having]
     if isinstance(domain, Choice):
         return ParameterAxis(path, tuple(parameter_value(label) for label in domain.labels))
