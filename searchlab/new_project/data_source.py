@@ -18,7 +18,7 @@ from searchlab.data.image_files import IMAGE_SUFFIXES, find_images, has_color
 from searchlab.data.rare_classes import rare_class_warnings
 from searchlab.data.text_files import TEXT_SUFFIX
 from searchlab.errors import UserMistake
-from searchlab.new_project.columns import guess_metric, guess_target, validate_guess
+from searchlab.new_project.columns import BY_PLACE, guess_metric, guess_target, validate_guess
 from searchlab.tables import Csv
 from searchlab.tables.cell_text import NAMELESS
 from searchlab.tables.reading import read_table
@@ -119,7 +119,7 @@ class DataSource:
         names = list(table.columns)
         nameless = [name for name in names if NAMELESS.fullmatch(name)]
         guessed, reason = (target, "") if target else guess_target(file, names)
-        if reason and guessed == names[-1]:
+        if reason == BY_PLACE:
             validate_guess(file, guessed, as_texts(table[guessed]))
         drop = [""] if nameless else []
         described = Csv(str(file), target=guessed, drop=tuple(drop)).describe_columns().columns
@@ -163,6 +163,11 @@ class DataSource:
         columns: Sequence[ColumnReport],
         unit: str = "row",
     ) -> DataSource:
+        if len(rows) < FOLDS:
+            raise UserMistake(
+                f"{file} has {count(len(rows), unit)} to train on, and the first sweep needs at least {FOLDS}, one to "
+                "hold out for each fold."
+            )
         counts = [int(number) for number in np.bincount(rows.y)] if rows.labels is not None else []
         metric, reason = guess_metric(counts, searchlab.__all__)
         return cls(
