@@ -15,6 +15,7 @@ from models.mlp import MLP
 from models.rnn_lm import RnnLM
 from models.seq2seq import Seq2Seq
 from searchlab import (
+    F1,
     SGD,
     Accuracy,
     Addition,
@@ -85,6 +86,21 @@ def test_predict_finds_columns_by_name_and_names_those_that_it_leaves_out(flower
     np.testing.assert_allclose(np.array([row[1:] for row in predicted], float), shares)
     found = json.loads(invoke("predict", result.artifact, new, "--json", home=home)[0].splitlines()[-1])
     assert [row["class"] for row in found["predictions"]] == saved.classify(rows[:5]).tolist()
+
+
+def test_predict_names_the_threshold_of_the_metric(home, tmp_path):
+    x = np.random.default_rng(0).normal(size=(90, 2))
+    kinds = np.where(np.arange(90) % 6 == 0, "yes", "no")
+    parts = {"metric": F1(threshold=0.125), "model": Space(MLP, hidden=4)}
+    result = run_local(home, spiral_sweep(1, name="rare", data=Arrays(x, kinds), **parts))
+    np.save(tmp_path / "new.npy", x[:5])
+    out, err = invoke("predict", "rare", tmp_path / "new.npy", home=home)
+    assert err == "yes is predicted from a probability of 0.125 on, the threshold of f1\n"
+    predicted = {name for name, _ in table(out)[1]}
+    assert "yes" in predicted
+    assert [name for name, _ in table(out)[1]] == artifact.load(result.artifact).classify(x[:5]).tolist()
+    found = json.loads(invoke("predict", "rare", tmp_path / "new.npy", "--json", home=home)[0].splitlines()[-1])
+    assert found["threshold"] == {"class": "yes", "metric": "f1", "probability": 0.125}
 
 
 def test_the_manifest_names_the_columns_and_the_kind_of_targets(flowers):

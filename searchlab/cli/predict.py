@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.command("predict")
 @click.argument("name")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--probabilities", is_flag=True, help="Print the probability of every class, not of the likeliest alone.")
+@click.option(
+    "--probabilities", is_flag=True, help="Print the probability of every class, not of the predicted one alone."
+)
 @home_option
 @json_option
 def predict_command(name: str, inputs: tuple[Path, ...], probabilities: bool, home: str, as_json: bool) -> None:
@@ -51,9 +53,17 @@ def predict_command(name: str, inputs: tuple[Path, ...], probabilities: bool, ho
         if unknown:
             columns = ", ".join(f"{name} ({cells:,})" for name, cells in unknown.items())
             click.echo(f"cells with a word that the network does not know, taken as rare ones: {columns}", err=True)
+    entry = saved.manifest.get("threshold")
+    threshold = entry and {key: entry[key] for key in ("class", "probability", "metric")}
     if as_json:
-        output.result({"predictions": [dict(zip(header, row, strict=True)) for row in rows], "unknown_words": unknown})
+        predictions = [dict(zip(header, row, strict=True)) for row in rows]
+        output.result({"predictions": predictions, "threshold": threshold, "unknown_words": unknown})
         return
+    if threshold:
+        by = f"the threshold of {threshold['metric']}"
+        click.echo(
+            f"{threshold['class']} is predicted from a probability of {threshold['probability']:.4g} on, {by}", err=True
+        )
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
