@@ -115,7 +115,7 @@ def test_the_manifest_names_the_columns_and_the_kind_of_targets(flowers):
         ("new.csv", "height\n1.0\n", "has no column 'breadth'; its columns are height"),
         ("new.csv", "height,breadth\n1.0,\n", "line 2, column 'breadth': the cell is empty"),
         ("new.tsv", "height\tbreadth\n1.0\tx\n", "line 2, column 'breadth': 'x' is not a number"),
-        ("new.txt", "1.0 2.0\n", "translate needs a model of pairs of sequences"),
+        ("new.txt", "1.0 2.0\n", "this artifact takes rows: a .csv"),
         ("new.xlsx", "", "is neither .csv, .tsv, .npy, .txt nor an image"),
         ("new.npy", "no array", "cannot be read as an array"),
     ],
@@ -162,6 +162,8 @@ def test_generate_continues_a_text(home, tmp_path):
     assert json.loads(found.splitlines()[-1]) == {"text": expected}
     with pytest.raises(UserMistake, match="translate needs a model of pairs of sequences"):
         invoke("translate", "lm", "say", home=home)
+    with pytest.raises(UserMistake, match="this artifact holds a language model; use generate"):
+        invoke("predict", "lm", tmp_path / "text.txt", home=home)
 
 
 def test_translate_and_predict_of_pairs(home, tmp_path):

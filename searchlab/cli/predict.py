@@ -107,7 +107,20 @@ def _read_rows(saved: Artifact, path: Path) -> Array | RawTable:
 
 def _translations(saved: Artifact, path: Path) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return the table of the lines of a text file, and what a model of pairs of sequences writes for each."""
+    if saved.sequence_format is None:
+        raise UserMistake(f"{path} holds sources for a model of pairs of sequences, and this artifact {_takes(saved)}.")
     return ["source", "target"], [[line, saved.translate(line)] for line in _lines(path)]
+
+
+def _takes(saved: Artifact) -> str:
+    """Return what an artifact that is no model of pairs of sequences takes instead of a text file."""
+    if saved.manifest.get("task") == "word vectors":
+        return "holds word vectors; use most-similar or analogy"
+    if saved.vocabulary is not None:
+        return "holds a language model; use generate"
+    if (saved.manifest.get("data") or {}).get("kind") == "Images":
+        return "takes images: .png, .jpg, .jpeg, or folders of them"
+    return "takes rows: a .csv, .tsv, .csv.gz or .npy file"
 
 
 def _lines(path: Path) -> Iterable[str]:
