@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 
 from searchlab.cli.artifact_argument import load_artifact
 from searchlab.cli.output import Output, home_option, json_option
+from searchlab.cli.unknown_tokens import name_unknown_tokens
 from searchlab.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -109,7 +110,10 @@ def _translations(saved: Artifact, path: Path) -> tuple[Sequence[str], Sequence[
     """Return the table of the lines of a text file, and what a model of pairs of sequences writes for each."""
     if saved.sequence_format is None:
         raise UserMistake(f"{path} holds sources for a model of pairs of sequences, and this artifact {_takes(saved)}.")
-    return ["source", "target"], [[line, saved.translate(line)] for line in _lines(path)]
+    lines = _lines(path)
+    targets = [[line, saved.translate(line)] for line in lines]
+    name_unknown_tokens(saved, lines)
+    return ["source", "target"], targets
 
 
 def _takes(saved: Artifact) -> str:
@@ -123,7 +127,7 @@ def _takes(saved: Artifact) -> str:
     return "takes rows: a .csv, .tsv, .csv.gz or .npy file"
 
 
-def _lines(path: Path) -> Iterable[str]:
+def _lines(path: Path) -> list[str]:
     try:
         return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
