@@ -18,6 +18,7 @@ from searchlab import (
     Addition,
     ExactMatch,
     Float,
+    Frame,
     Holdout,
     Perplexity,
     Refit,
@@ -60,6 +61,23 @@ def test_the_card_has_every_score(home):
     assert rows["seed"] == "0"
     assert f"It is trial {winner.trial.number} of 4 trials" in card_of(result)
     assert "network.classify(x)  # the class of each row of x, (rows, 2)" in card_of(result)
+
+
+def test_the_card_of_a_table_has_the_width_of_its_raw_cells(home):
+    pandas = pytest.importorskip("pandas")
+    rows = np.arange(90)
+    frame = pandas.DataFrame(
+        {
+            "size": rows * 1.5,
+            "color": np.array(["red", "green", "blue"])[rows % 3],
+            "kind": np.array(["a", "b"])[rows % 2],
+        }
+    )
+    result = run(spiral_sweep(1, data=Frame(frame, target="kind")), engine="local", home=home)
+    (width,) = re.findall(r"network\.classify\(x\)  # .* x, \(rows, (\d+)\) of raw cells", card_of(result))
+    cells = frame.drop(columns="kind").to_numpy()
+    assert cells.shape[1] == int(width)
+    assert len(artifact.load(result.artifact).classify(cells)) == 90
 
 
 def test_the_card_of_a_winner_that_was_not_tested(home):

@@ -195,6 +195,17 @@ def test_pairs_of_sequences_and_word_vectors_have_a_held_out_loss():
     np.testing.assert_allclose(report.held_out_loss, report.score, rtol=1e-6)
 
 
+def test_a_metric_that_decodes_has_the_loss_of_all_held_out_rows_after_every_epoch():
+    data = Addition(digits=1, rows=40).training()
+    trained = trainer(data, ExactMatch(), partial(Seq2Seq, hidden=4, embed=4), KFold(5))
+    assert len(set(trained.split.held_out.counts.tolist())) == 2  # folds of unequal size
+    for _ in range(3):
+        loss = trained.advance().held_out_loss
+        expected = LossPerTarget().measure(trained.model, data.scoring_batches(trained.split.held_out))
+        np.testing.assert_allclose(loss, expected, rtol=1e-6)
+    assert trained.scorer.plan.interval > 3  # the sample of training rows is measured less often
+
+
 def test_the_loss_comes_from_the_metric_that_has_it():
     trained = trainer(
         Addition(rows=600).training(),

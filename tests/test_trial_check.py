@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -188,7 +189,7 @@ def test_points_cover_every_option_and_both_ends():
         for path, value in point.items():
             seen.setdefault(path, set()).add(value)
     assert seen["model"] == {"MLP", "MLP2"}
-    assert seen["model.MLP.hidden"] == {4}, "a model of 4,000 units is not built to check it"
+    assert seen["model.MLP.hidden"] == {4}, "the largest is tried where it is cheap"
     assert seen["model.MLP.dropout"] == {0.0, 0.4}
     assert len(seen["model.MLP2.hidden"]) == 3
     assert seen["optimizer.SGD.lr"] == {0.1, 2.0}
@@ -227,6 +228,42 @@ def test_every_metric_of_a_sweep_is_tried():
     sweep = spiral_sweep(metric=(Accuracy(), Wrong()), sampler=Random())
     with pytest.raises(UserMistake, match=r"^KeyError: 'labels' \(tests/test_trial_check.py, line \d+, in measure\)"):
         validate_trials(sweep, sweep.data.training())
+
+
+class WithHeads(MLP):
+    """A network whose width must be a multiple of its number of heads."""
+
+    built: ClassVar[list[tuple[int, int]]] = []
+
+    def __init__(self, replicas, features, outputs, *, hidden: int = 4, heads: int = 1):
+        if hidden % heads:
+            raise UserMistake(f"a width of {hidden} is no multiple of {heads} heads")
+        super().__init__(replicas, features, outputs, hidden=hidden)
+        self.built.append((hidden, heads))
+
+
+@pytest.mark.parametrize("layers", [Int(1, 3), Choice(1, 2, 3)])
+def test_a_list_of_widths_beside_a_number_of_layers_is_refused(layers):
+    sweep = spiral_sweep(**model(hidden=[32, 64], layers=layers), sampler=Random())
+    with pytest.raises(UserMistake, match=r"got \[32, 64\] and layers=3; the trial has .*model\.layers=3"):
+        validate_trials(sweep, sweep.data.training())
+
+
+def test_the_largest_of_a_number_may_need_the_largest_of_another(monkeypatch):
+    monkeypatch.setattr(WithHeads, "built", [])
+    sweep = spiral_sweep(model=Space(WithHeads, hidden=Int(4, 64), heads=Int(1, 8)), sampler=Random())
+    validate_trials(sweep, sweep.data.training())
+    assert set(WithHeads.built) == {(4, 1), (64, 1), (64, 8)}
+    wrong = spiral_sweep(model=Space(WithHeads, hidden=Int(4, 60), heads=Int(1, 8)), sampler=Random())
+    with pytest.raises(UserMistake, match=r"^a width of 4 is no multiple of 8 heads"):
+        validate_trials(wrong, wrong.data.training())
+
+
+def test_a_large_network_is_not_built(monkeypatch):
+    monkeypatch.setattr(WithHeads, "built", [])
+    sweep = spiral_sweep(model=Space(WithHeads, hidden=Int(8, 100_000)), sampler=Random())
+    validate_trials(sweep, sweep.data.training())
+    assert set(WithHeads.built) == {(8, 1)}
 
 
 def test_a_grid_is_checked_like_any_space():

@@ -15,6 +15,7 @@ from models.mlp import MLP
 from models.rnn_lm import RnnLM
 from models.seq2seq import Seq2Seq
 from searchlab import (
+    F1,
     SGD,
     Accuracy,
     Addition,
@@ -24,6 +25,7 @@ from searchlab import (
     Holdout,
     MeanSquaredError,
     Npz,
+    Pairs,
     Perplexity,
     RootMeanSquaredError,
     Space,
@@ -87,6 +89,21 @@ def test_predict_finds_columns_by_name_and_names_those_that_it_leaves_out(flower
     assert [row["class"] for row in found["predictions"]] == saved.classify(rows[:5]).tolist()
 
 
+def test_predict_names_the_threshold_of_the_metric(home, tmp_path):
+    x = np.random.default_rng(0).normal(size=(90, 2))
+    kinds = np.where(np.arange(90) % 6 == 0, "yes", "no")
+    parts = {"metric": F1(threshold=0.125), "model": Space(MLP, hidden=4)}
+    result = run_local(home, spiral_sweep(1, name="rare", data=Arrays(x, kinds), **parts))
+    np.save(tmp_path / "new.npy", x[:5])
+    out, err = invoke("predict", "rare", tmp_path / "new.npy", home=home)
+    assert err == "yes is predicted from a probability of 0.125 on, the threshold of f1\n"
+    predicted = {name for name, _ in table(out)[1]}
+    assert "yes" in predicted
+    assert [name for name, _ in table(out)[1]] == artifact.load(result.artifact).classify(x[:5]).tolist()
+    found = json.loads(invoke("predict", "rare", tmp_path / "new.npy", "--json", home=home)[0].splitlines()[-1])
+    assert found["threshold"] == {"class": "yes", "metric": "f1", "probability": 0.125}
+
+
 def test_the_manifest_names_the_columns_and_the_kind_of_targets(flowers):
     manifest = artifact.load(flowers[0].artifact).manifest
     assert manifest["inputs"] == {"features": ["height", "breadth"], "image_shape": None}
@@ -99,7 +116,7 @@ def test_the_manifest_names_the_columns_and_the_kind_of_targets(flowers):
         ("new.csv", "height\n1.0\n", "has no column 'breadth'; its columns are height"),
         ("new.csv", "height,breadth\n1.0,\n", "line 2, column 'breadth': the cell is empty"),
         ("new.tsv", "height\tbreadth\n1.0\tx\n", "line 2, column 'breadth': 'x' is not a number"),
-        ("new.txt", "1.0 2.0\n", "translate needs a model of pairs of sequences"),
+        ("new.txt", "1.0 2.0\n", "this artifact takes rows: a .csv"),
         ("new.xlsx", "", "is neither .csv, .tsv, .npy, .txt nor an image"),
         ("new.npy", "no array", "cannot be read as an array"),
     ],
@@ -143,9 +160,11 @@ def test_generate_continues_a_text(home, tmp_path):
     flags = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
     assert invoke("generate", "lm", "say ", *flags, home=home)[0] == expected + "\n"
     found = invoke("generate", "lm", "say ", *flags, "--json", home=home)[0]
-    assert json.loads(found.splitlines()[-1]) == {"text": expected}
+    assert json.loads(found.splitlines()[-1]) == {"text": expected, "unknown_tokens": []}
     with pytest.raises(UserMistake, match="translate needs a model of pairs of sequences"):
         invoke("translate", "lm", "say", home=home)
+    with pytest.raises(UserMistake, match="this artifact holds a language model; use generate"):
+        invoke("predict", "lm", tmp_path / "text.txt", home=home)
 
 
 def test_translate_and_predict_of_pairs(home, tmp_path):
@@ -168,6 +187,38 @@ def test_translate_and_predict_of_pairs(home, tmp_path):
     assert rows == [[source, saved.translate(source)] for source in sources]
     with pytest.raises(UserMistake, match="generate needs a language model"):
         invoke("generate", "sums", "1", home=home)
+
+
+def test_generate_names_the_words_that_the_network_does_not_know(home, tmp_path):
+    (tmp_path / "text.txt").write_text("you say goodbye and i say hello . " * 60 + "once upon a time")
+    sweep = spiral_sweep(
+        1,
+        name="lm",
+        data=Text(tmp_path / "text.txt", unit="word", window=5, min_count=2),
+        validation=Holdout(0.3),
+        metric=Perplexity(),
+        model=Space(RnnLM, hidden=4, embed=4),
+        training=Space(Trainer, batch_size=4, epochs=1),
+    )
+    run_local(home, sweep)
+    _, err = invoke("generate", "lm", "You say YES You", home=home)
+    assert err == "words that the network does not know, taken as rare ones: 'You', 'YES'\n"
+    assert invoke("generate", "lm", "you say", home=home)[1] == ""
+    found = json.loads(invoke("generate", "lm", "You say", "--json", home=home)[0].splitlines()[-1])
+    assert found["unknown_tokens"] == ["You"]
+
+
+def test_translate_names_the_characters_that_the_network_does_not_know(home, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("".join(f"{n}+1\t{n + 1}\n" for n in range(40)))
+    parts = {"metric": ExactMatch(), "model": Space(Seq2Seq, hidden=4)}
+    run_local(home, spiral_sweep(1, name="sums", data=Pairs(tmp_path / "pairs.tsv"), **parts))
+    said = "characters that the network does not know, taken as rare ones: '#', 'Ü'\n"
+    assert invoke("translate", "sums", "3#1", "Ü#", home=home)[1] == said
+    assert invoke("translate", "sums", "3+1", home=home)[1] == ""
+    found = json.loads(invoke("translate", "sums", "3#1", "--json", home=home)[0].splitlines()[-1])
+    assert found["unknown_tokens"] == ["#"]
+    (tmp_path / "new.txt").write_text("3#1\nÜ\n")
+    assert invoke("predict", "sums", tmp_path / "new.txt", home=home)[1] == said
 
 
 def test_export_copies_the_winner(flowers, home, tmp_path):

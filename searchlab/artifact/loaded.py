@@ -109,6 +109,25 @@ class Artifact:
             return {}
         return encode_table(self.scaling.layout.columns, x, self.scaling.dtype, self._left_out)[1]
 
+    def unknown_tokens(self, text: str) -> list[str]:
+        """Return the distinct words or characters of a prompt or a source that the network takes as unknown ones.
+
+        Args:
+            text: A prompt, as for `generate`, or a source, as for `translate`.
+
+        Raises:
+            UserMistake: When the artifact has no vocabulary.
+        """
+        return self.input_vocabulary.unknown_tokens(text)
+
+    @property
+    def input_vocabulary(self) -> Vocabulary:
+        """The tokens of prompts or of sources; raises UserMistake where the artifact takes no text."""
+        vocabulary = self.sequence_format.source_vocabulary if self.sequence_format else self.vocabulary
+        if vocabulary is None:
+            raise UserMistake("this artifact takes no text: it has no vocabulary.")
+        return vocabulary
+
     def predict_rows(self, rows: Array) -> Array:
         """Return what `predict` returns, for rows (B, columns) as `rows_of` returns them."""
         inputs = rows[None].copy()

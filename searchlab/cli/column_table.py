@@ -47,6 +47,5 @@ def _print(output: Output, report: TableReport, warnings: list[str]) -> None:
         output.console.print(f"and {count(len(report.columns) - MAX_ROWS, 'more column')}; --json lists all")
     for sentence in report.notes:
         output.console.print(escape(sentence))
-    for sentence in warnings:
-        output.console.print(f"[yellow]warning[/yellow]: {escape(sentence)}")
+    output.warnings(warnings)
     output.console.print()

@@ -6,6 +6,7 @@ import click
 
 from searchlab.cli.artifact_argument import load_artifact
 from searchlab.cli.output import Output, home_option, json_option
+from searchlab.cli.unknown_tokens import name_unknown_tokens
 
 
 @click.command("generate")
@@ -23,5 +24,6 @@ def generate_command(
     """Print PROMPT and the text with which the language model NAME, a sweep or an artifact's folder, continues it."""
     output, saved = Output(as_json), load_artifact(name, home)
     text = saved.generate(prompt, length, temperature=temperature, top_k=top_k, seed=seed)
+    unknown = name_unknown_tokens(saved, [prompt])
     output.console.print(text, markup=False, highlight=False, soft_wrap=True)
-    output.result({"text": text})
+    output.result({"text": text, "unknown_tokens": unknown})

@@ -54,6 +54,7 @@ def init_command(folder: Path, data: str | None, target: str | None, as_json: bo
             "data": project.source.file and os.fspath(project.source.file),
             "target": project.source.target,
             "metric": project.source.metric,
+            "warnings": list(project.source.warnings),
         }
     )
 
@@ -72,4 +73,5 @@ def _data_lines(project: NewProject) -> list[str]:
     if source.target:
         guess = f" ({source.target_reason}; --target COLUMN names another)" if source.target_reason else ""
         lines.append(f"target  {source.target}: {source.task}{guess}")
-    return [*lines, f"metric  {source.metric}" + (f" ({source.metric_reason})" if source.metric_reason else "")]
+    lines.append(f"metric  {source.metric}" + (f" ({source.metric_reason})" if source.metric_reason else ""))
+    return [*lines, *(f"warning: {sentence}" for sentence in source.warnings)]

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,13 @@ class Output:
         """Print the JSON object, if JSON was requested."""
         if self.as_json:
             click.echo(json.dumps(_finite(content), allow_nan=False))
+
+    def warnings(self, sentences: Iterable[str]) -> None:
+        """Print what to consider, a sentence on each line."""
+        from rich.markup import escape
+
+        for sentence in sentences:
+            self.console.print(f"[yellow]warning[/yellow]: {escape(sentence)}")
 
     def error(self, sentence: str, code: int) -> int:
         """Print one sentence on stderr, and as JSON if that was requested; return the exit code."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 
 from searchlab.cli.artifact_argument import load_artifact
 from searchlab.cli.output import Output, home_option, json_option
+from searchlab.cli.unknown_tokens import name_unknown_tokens
 from searchlab.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 @click.command("predict")
 @click.argument("name")
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--probabilities", is_flag=True, help="Print the probability of every class, not of the likeliest alone.")
+@click.option(
+    "--probabilities", is_flag=True, help="Print the probability of every class, not of the predicted one alone."
+)
 @home_option
 @json_option
 def predict_command(name: str, inputs: tuple[Path, ...], probabilities: bool, home: str, as_json: bool) -> None:
@@ -51,9 +54,17 @@ def predict_command(name: str, inputs: tuple[Path, ...], probabilities: bool, ho
         if unknown:
             columns = ", ".join(f"{name} ({cells:,})" for name, cells in unknown.items())
             click.echo(f"cells with a word that the network does not know, taken as rare ones: {columns}", err=True)
+    entry = saved.manifest.get("threshold")
+    threshold = entry and {key: entry[key] for key in ("class", "probability", "metric")}
     if as_json:
-        output.result({"predictions": [dict(zip(header, row, strict=True)) for row in rows], "unknown_words": unknown})
+        predictions = [dict(zip(header, row, strict=True)) for row in rows]
+        output.result({"predictions": predictions, "threshold": threshold, "unknown_words": unknown})
         return
+    if threshold:
+        by = f"the threshold of {threshold['metric']}"
+        click.echo(
+            f"{threshold['class']} is predicted from a probability of {threshold['probability']:.4g} on, {by}", err=True
+        )
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
@@ -97,10 +108,26 @@ def _read_rows(saved: Artifact, path: Path) -> Array | RawTable:
 
 def _translations(saved: Artifact, path: Path) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return the table of the lines of a text file, and what a model of pairs of sequences writes for each."""
-    return ["source", "target"], [[line, saved.translate(line)] for line in _lines(path)]
+    if saved.sequence_format is None:
+        raise UserMistake(f"{path} holds sources for a model of pairs of sequences, and this artifact {_takes(saved)}.")
+    lines = _lines(path)
+    targets = [[line, saved.translate(line)] for line in lines]
+    name_unknown_tokens(saved, lines)
+    return ["source", "target"], targets
 
 
-def _lines(path: Path) -> Iterable[str]:
+def _takes(saved: Artifact) -> str:
+    """Return what an artifact that is no model of pairs of sequences takes instead of a text file."""
+    if saved.manifest.get("task") == "word vectors":
+        return "holds word vectors; use most-similar or analogy"
+    if saved.vocabulary is not None:
+        return "holds a language model; use generate"
+    if (saved.manifest.get("data") or {}).get("kind") == "Images":
+        return "takes images: .png, .jpg, .jpeg, or folders of them"
+    return "takes rows: a .csv, .tsv, .csv.gz or .npy file"
+
+
+def _lines(path: Path) -> list[str]:
     try:
         return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def show_command(spec: Path, as_json: bool) -> None:
     """Show the space of the sweep file SPEC: which arguments are searched, which are fixed, and which may differ within
     a group of trials. Of a table, show what each column is taken for."""
+    from searchlab.data.rare_classes import rare_class_warnings
     from searchlab.estimate.memory_range import measure_memory_range
     from searchlab.space.loader import load
 
@@ -39,6 +40,10 @@ def show_command(spec: Path, as_json: bool) -> None:
     _print(output, sweep, facts)
     output.console.print(memory.summary)
     facts["memory"] = memory.to_json()
+    if not memory.unavailable_reason:  # the data is here
+        rare = rare_class_warnings(sweep.data.training(), sweep.validation)
+        output.warnings(rare)
+        columns["warnings"] += rare
     output.result(facts | sweep.describe() | columns)
 
 

@@ -6,6 +6,7 @@ import click
 
 from searchlab.cli.artifact_argument import load_artifact
 from searchlab.cli.output import Output, home_option, json_option
+from searchlab.cli.unknown_tokens import name_unknown_tokens
 
 
 @click.command("translate")
@@ -21,7 +22,8 @@ def translate_command(
     """Print what the network NAME, a sweep or an artifact's folder, writes for each of the SOURCES, such as 16+75."""
     output, saved = Output(as_json), load_artifact(name, home)
     targets = [saved.translate(source, beam=beam, length_penalty=length_penalty) for source in sources]
+    unknown = name_unknown_tokens(saved, sources)
     for target in targets:
         output.console.print(target, markup=False, highlight=False, soft_wrap=True)
     pairs = [{"source": source, "target": target} for source, target in zip(sources, targets, strict=True)]
-    output.result({"translations": pairs})
+    output.result({"translations": pairs, "unknown_tokens": unknown})

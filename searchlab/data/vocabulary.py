@@ -110,6 +110,10 @@ class Vocabulary:
         """Return the ids (N,) of a text's words or characters."""
         return self.lookup_ids(tokenize(text, self.unit))
 
+    def unknown_tokens(self, text: str) -> list[str]:
+        """Return the distinct words or characters of a text that are not in the vocabulary, in order."""
+        return [token for token in dict.fromkeys(tokenize(text, self.unit)) if token not in self._id_of_token]
+
     def decode(self, ids: Array | Sequence[int]) -> str:
         """Return the text of these ids: words with blanks between, `<eos>` as a line's end; or characters joined."""
         tokens = self.lookup_tokens(ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from searchlab.space.domains import Choice, Domain, Float, Int, Scalar
 from searchlab.space.sweep import Sweep
@@ -31,6 +31,43 @@ def covering_points(sweep: Sweep) -> Iterator[dict[str, Scalar]]:
             return
 
 
+def with_largest(sweep: Sweep, point: Mapping[str, Scalar], only: str | None = None) -> dict[str, Scalar]:
+    """Return the point with the largest value of each number that shapes the model, or of this one alone.
+
+    Arguments that this opens take the first of their values to cover.
+    """
+    per_replica = {path: differs for path, _, differs in sweep.iter_arguments()}
+    changed: dict[str, Scalar] = {}
+
+    def suggest(path: str, domain: Domain) -> Scalar:
+        values = _values_to_cover(path, domain, per_replica[path])
+        largest = _largest(domain) if only in (None, path) and _shapes_model(path, per_replica[path]) else None
+        changed[path] = point.get(path, values[0]) if largest is None else largest
+        return changed[path]
+
+    sweep.suggest_configuration(suggest)
+    return changed
+
+
+def _shapes_model(path: str, per_replica: bool) -> bool:
+    return path.startswith("model.") and not per_replica
+
+
+def _largest(domain: Domain) -> Scalar | None:
+    """Return the largest number of a domain; None where it has other values."""
+    if isinstance(domain, (Float, Int)):
+        return domain.high
+    numbers = _numbers(domain)
+    return max(numbers) if numbers else None
+
+
+def _numbers(domain: Domain) -> list[int | float]:
+    """Return the options of a choice where all of them are numbers, and otherwise none."""
+    labels = list(domain.labels) if isinstance(domain, Choice) else []
+    numbers = [label for label in labels if isinstance(label, (int, float)) and not isinstance(label, bool)]
+    return numbers if len(numbers) == len(labels) else []
+
+
 def _next_point(
     sweep: Sweep, per_replica: dict[str, bool], visits: dict[str, int], uncovered: dict[str, set[int]]
 ) -> tuple[dict[str, Scalar], bool]:
@@ -57,14 +94,12 @@ def _values_to_cover(path: str, domain: Domain, per_replica: bool) -> list[Scala
     """Return the values of an argument that points have to cover.
 
     A large structure takes time and memory, so of the numbers that make up a model's structure only the smallest is
-    covered; the largest one is built when a trial has it.
+    covered; `with_largest` gives the others.
     """
     if isinstance(domain, (Float, Int)):
         ends: list[Scalar] = [domain.low, domain.high]
-        return ends if per_replica or not path.startswith("model.") else ends[:1]
-    labels = list(domain.labels) if isinstance(domain, Choice) else []
-    numbers = [label for label in labels if isinstance(label, (int, float)) and not isinstance(label, bool)]
-    if len(numbers) < len(labels):
-        return labels
-    ends = [min(numbers), max(numbers)]
-    return ends if per_replica or not path.startswith("model.") else ends[:1]
+    elif numbers := _numbers(domain):
+        ends = [min(numbers), max(numbers)]
+    else:
+        return list(domain.labels) if isinstance(domain, Choice) else []
+    return ends[:1] if _shapes_model(path, per_replica) else ends

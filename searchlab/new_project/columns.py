@@ -12,6 +12,7 @@ TARGET_NAMES = {"target", "label", "class", "y", "outcome", "response"}  # of co
 RARE_SHARE = 0.4  # a class is rare below this share of what it would have if all classes were equally frequent
 RARE_CLASS_METRIC = "BalancedAccuracy"
 ERROR_METRIC = "RootMeanSquaredError"
+BY_NAME, BY_PLACE = "by its name", "the last column"  # why a column is taken for the target
 
 
 def guess_target(path: Path, names: Sequence[str]) -> tuple[str, str]:
@@ -25,7 +26,7 @@ def guess_target(path: Path, names: Sequence[str]) -> tuple[str, str]:
         raise UserMistake(
             f"{path} has several columns that may be the target, {', '.join(named)}; name it by --target."
         )
-    return (named[0], "by its name") if named else (names[-1], "the last column")
+    return (named[0], BY_NAME) if named else (names[-1], BY_PLACE)
 
 
 def validate_guess(path: Path, name: str, cells: Sequence[str]) -> None:

@@ -11,13 +11,14 @@ from typing import Literal
 import numpy as np
 
 import searchlab
-from searchlab.data import Images, Npz, Text
+from searchlab.data import Images, KFold, Npz, Text
 from searchlab.data.data_folder import find_file_or_folder
 from searchlab.data.examples import Examples
 from searchlab.data.image_files import IMAGE_SUFFIXES, find_images, has_color
+from searchlab.data.rare_classes import rare_class_warnings
 from searchlab.data.text_files import TEXT_SUFFIX
 from searchlab.errors import UserMistake
-from searchlab.new_project.columns import guess_metric, guess_target, validate_guess
+from searchlab.new_project.columns import BY_PLACE, guess_metric, guess_target, validate_guess
 from searchlab.tables import Csv
 from searchlab.tables.cell_text import NAMELESS
 from searchlab.tables.reading import read_table
@@ -31,6 +32,7 @@ ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".npz", ".txt")
 MAX_LISTED = 40  # columns in the comment of a sweep file
 MAX_NAME = 40  # characters of a column's name there
 TEXT_WINDOW = 50
+FOLDS = 5  # of a sweep of rows
 COLOR_SAMPLES = 50  # images that are looked at for colors
 
 
@@ -51,6 +53,7 @@ class DataSource:
         target_reason: Why this one, where it is guessed.
         class_counts: Training rows of each class; empty where none are predicted.
         columns: The columns of a table.
+        warnings: What to consider about the rows.
     """
 
     file: Path | None
@@ -65,6 +68,7 @@ class DataSource:
     target_reason: str = ""
     class_counts: Sequence[int] = ()
     columns: Sequence[ColumnReport] = ()
+    warnings: Sequence[str] = ()
 
     @classmethod
     def digits(cls) -> DataSource:
@@ -115,7 +119,7 @@ class DataSource:
         names = list(table.columns)
         nameless = [name for name in names if NAMELESS.fullmatch(name)]
         guessed, reason = (target, "") if target else guess_target(file, names)
-        if reason and guessed == names[-1]:
+        if reason == BY_PLACE:
             validate_guess(file, guessed, as_texts(table[guessed]))
         drop = [""] if nameless else []
         described = Csv(str(file), target=guessed, drop=tuple(drop)).describe_columns().columns
@@ -159,6 +163,11 @@ class DataSource:
         columns: Sequence[ColumnReport],
         unit: str = "row",
     ) -> DataSource:
+        if len(rows) < FOLDS:
+            raise UserMistake(
+                f"{file} has {count(len(rows), unit)} to train on, and the first sweep needs at least {FOLDS}, one to "
+                "hold out for each fold."
+            )
         counts = [int(number) for number in np.bincount(rows.y)] if rows.labels is not None else []
         metric, reason = guess_metric(counts, searchlab.__all__)
         return cls(
@@ -174,6 +183,7 @@ class DataSource:
             target_reason,
             counts,
             columns,
+            [] if can_stratify(counts) else rare_class_warnings(rows, KFold(FOLDS)),
         )
 
     @classmethod
@@ -185,6 +195,11 @@ class DataSource:
         text = Text(str(file), unit="char", window=TEXT_WINDOW).training()
         size = f"{count(len(text), 'character')} to train on, {text.sizes[0]:,} different ones"
         return cls(file, "Text", f', unit="char", window={TEXT_WINDOW}', "text", size, len(text), "Perplexity")
+
+
+def can_stratify(class_counts: Sequence[int]) -> bool:
+    """Return whether every fold can hold out rows of every class; False where no classes are predicted."""
+    return min(class_counts, default=0) >= FOLDS
 
 
 def literal(value: str | list[str] | bool) -> str:

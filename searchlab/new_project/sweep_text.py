@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from searchlab.new_project.data_source import DataSource, literal, one_line
+from searchlab.new_project.data_source import FOLDS, DataSource, can_stratify, literal, one_line
 
 FILE = "search_spaces/first.py"
 LINE_WIDTH = 120
-STRATIFIED_FOLDS = 5
 MANY_ROWS = 10_000  # from here on with larger batches and fewer epochs
 README = """# {name}
 
@@ -92,12 +91,11 @@ def sweep_name(source: DataSource) -> str:
 def _row_sweep(source: DataSource, data: str) -> tuple[str, set[str]]:
     """Return the sweep of an MLP, and the names that it needs besides those of every sweep."""
     is_large, are_classes = source.rows >= MANY_ROWS, source.task == "classes"
-    can_stratify = are_classes and min(source.class_counts, default=0) >= STRATIFIED_FOLDS
-    validation = "StratifiedKFold" if can_stratify else "KFold"
+    validation = "StratifiedKFold" if can_stratify(source.class_counts) else "KFold"
     code = ROW_SWEEP.format(
         name=literal(sweep_name(source)),
         data=data,
-        validation=f"{validation}({STRATIFIED_FOLDS})",
+        validation=f"{validation}({FOLDS})",
         metric=source.metric,
         loss="" if are_classes else ", loss=MeanSquaredError",
         batch_sizes="128, 256" if is_large else "32, 64",

@@ -124,10 +124,11 @@ def _call(manifest: Mapping[str, Any]) -> tuple[str, str]:
     """Return the call that uses the network, and what it returns."""
     if manifest["task"] in TEXT_CALLS:
         return TEXT_CALLS[manifest["task"]]
-    width = manifest["model"]["sizes"][0]
+    columns = (manifest.get("table") or {}).get("columns")  # of raw cells, which become more or fewer inputs
+    shape = f"(rows, {len(columns)}) of raw cells" if columns else f"(rows, {manifest['model']['sizes'][0]})"
     if (manifest.get("targets") or {}).get("kind") == "classes":
-        return "network.classify(x)", f"the class of each row of x, (rows, {width}); network.probabilities(x)"
-    return "network.predict(x)", f"the outputs for each row of x, (rows, {width})"
+        return "network.classify(x)", f"the class of each row of x, {shape}; network.probabilities(x)"
+    return "network.predict(x)", f"the outputs for each row of x, {shape}"
 
 
 def _names(text: str, names: Sequence[str] | None) -> str:

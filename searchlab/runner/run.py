@@ -12,6 +12,7 @@ from searchlab.backend import unavailable_reason
 from searchlab.cluster.address import validate_address
 from searchlab.cluster.temporary_folder import validate_temporary_folder
 from searchlab.data.examples import Examples
+from searchlab.data.rare_classes import rare_class_warnings
 from searchlab.data.training_rows import TrainingRows
 from searchlab.display.python_display import python_display
 from searchlab.engine.blob_store import validate_location
@@ -61,7 +62,7 @@ def run(
     validate_run(sweep, config, rows)
     validate_trials(sweep, rows.load())
     if display:
-        for sentence in _warnings(rows):
+        for sentence in _warnings(sweep, rows):
             display.handle(Message(sentence))
     workspace = Workspace.at(config.home, config.storage)
     best = load_prior_trials(workspace, config.warm_start, sweep)[0][0] if config.warm_start else None
@@ -85,10 +86,11 @@ def run(
     return SweepPipeline(sweep, manifest, workspace, rows, display, early).run()
 
 
-def _warnings(rows: TrainingRows) -> list[str]:
+def _warnings(sweep: Sweep, rows: TrainingRows) -> list[str]:
     """Return what to consider about the data of a sweep."""
     loaded = rows.load()
-    return [f"warning: {text}" for text in disguised_columns(loaded)] if isinstance(loaded, Examples) else []
+    disguised = disguised_columns(loaded) if isinstance(loaded, Examples) else []
+    return [f"warning: {text}" for text in (*disguised, *rare_class_warnings(loaded, sweep.validation))]
 
 
 def run_with_options(sweep: Sweep, options: Mapping[str, Any]) -> Result:

@@ -47,7 +47,7 @@ class EpochScorer:
         self.metrics = tuple(metrics)
         self.plan: SamplePlan | None = None  # made after the first epoch
         self._sample: Rows | None = None  # training rows of each replica
-        self._loss_source: Literal["forward", "scores", "own pass"] | None = None
+        self._loss_source: Literal["forward", "scores", "own pass", "all rows"] | None = None
         self._measures_training = False
 
     def select_replicas(self, rows: Array) -> None:
@@ -77,7 +77,9 @@ class EpochScorer:
         if is_due or self._loss_source == "forward":
             loss = next((each.loss for each in passes if each.loss is not None), None)
         if is_due and self._loss_source == "own pass":
-            loss = self._own_pass(model, data, split)
+            loss = _forward_loss(model, data, self._first_rows(split.held_out))
+        if self.plan is not None and self._loss_source == "all rows":
+            loss = _forward_loss(model, data, split.held_out)
         if is_due and self._sample:
             training = MetricPass(model, data, self._sample).measure(self.metrics[0], takes_loss=False)
         return EpochScores(
@@ -96,7 +98,10 @@ class EpochScorer:
         """Plan the sample from what the first pass of each metric has shown."""
         held_out, first = split.held_out, passes[0]
         giving = next((each for each in passes if each.loss is not None), None)
-        self._loss_source = "own pass" if giving is None else "forward" if giving.has_passed_forward else "scores"
+        if giving is None:  # a forward pass costs little beside the decoding of the same rows
+            self._loss_source = "all rows" if any(each.has_decoded for each in passes) else "own pass"
+        else:
+            self._loss_source = "forward" if giving.has_passed_forward else "scores"
         if isinstance(model, FittedModel) or not held_out.fold_sizes[0]:  # no loss, and a single epoch
             return
         beam = int(getattr(self.metrics[0], "beam", 1))
@@ -107,21 +112,25 @@ class EpochScorer:
             held_out.fold_sizes[0],
             steps,
             rows_per_batch=-(-held_out.index.shape[1] // max(1, *(each.batches for each in passes))),
-            row_cost=metric_cost * self._measures_training + FORWARD_COST * (self._loss_source == "own pass"),
+            row_cost=metric_cost * self._measures_training + FORWARD_COST * (giving is None),
             loss_cost=SCORES_LOSS_COST * (self._loss_source == "scores"),
         )
         if self._measures_training:
             self._sample = sample_rows(split.train, self.plan.rows, is_ordered=data.is_ordered)
 
-    def _own_pass(self, model: Model, data: LoadedDataset, split: Split) -> Array | None:
-        """Return the loss (R,) on the first held-out rows of each replica, by a forward pass of its own."""
+    def _first_rows(self, held_out: Rows) -> Rows:
+        """Return as many held-out rows of each replica as the plan allows."""
         count = self.plan.rows if self.plan else 0
-        rows = Rows(split.held_out.index[:, :count], np.full_like(split.held_out.counts, count))
-        own, carry, wrapped = MeanLoss(), None, in_target_unit(model, data.target_scaling)
-        for batch in data.scoring_batches(rows):
-            loss, carry = wrapped.forward(batch, carry, train=False)
-            own.add(loss, target_counts(batch))
-        return own.value
+        return Rows(held_out.index[:, :count], np.full_like(held_out.counts, count))
+
+
+def _forward_loss(model: Model, data: LoadedDataset, rows: Rows) -> Array | None:
+    """Return the loss (R,) on these rows by a forward pass of its own; a decoder reads the right targets."""
+    mean, carry, wrapped = MeanLoss(), None, in_target_unit(model, data.target_scaling)
+    for batch in data.scoring_batches(rows):
+        loss, carry = wrapped.forward(batch, carry, train=False)
+        mean.add(loss, target_counts(batch))
+    return mean.value
 
 
 def _on_host(values: Array | None, replicas: int) -> Array:
