@@ -28,7 +28,7 @@ from searchlab.results.finalists import (
 from searchlab.runner import finalists as finalists_run
 from searchlab.runner.finalists import FinalistEvents
 from searchlab.runner.resume import resume
-from searchlab.runs.events import EpochFinished
+from searchlab.runs.events import EpochFinished, EventBuffer, PhaseStarted
 from searchlab.runs.source_files import hash_source
 from searchlab.runs.trials import LearningCurve, TrialRecord
 from tests.jobs import make_job, run
@@ -279,3 +279,10 @@ def test_the_rule_in_a_sweep_file_may_change_between_runs(home):
     run_local(home, spiral_sweep(2))
     resumed = resume("spiral", home=home, trials=3, sweep=sweep_with_finalists())
     assert len(resumed.winner.finalists) == 3
+
+
+def test_the_phase_of_the_finalists_has_as_many_trials_as_finalists(home):
+    display = EventBuffer()
+    run_local(home, trials=5, display=display)
+    trials = {event.phase: event.trials for event in display.drain() if isinstance(event, PhaseStarted)}
+    assert trials == {"start": 5, "search": 5, "finalists": 3, "winner": 5, "record": 5}
