@@ -122,7 +122,7 @@ class Result(ResultFigures):
 
     @property
     def optimism(self) -> float | None:
-        """By how much the winner's score in the search is better than its score with fresh seeds; None if unknown."""
+        """By how much the winner's score in the search beats that of fresh seeds, below 0 if worse; None if unknown."""
         finalist = self.winner.finalist if self.winner else None
         if finalist is None or finalist.mean is None:
             return None
