@@ -31,6 +31,7 @@ from searchlab.results.finalists import (
 from searchlab.results.model_card import model_card
 from searchlab.runner import finalists as finalists_run
 from searchlab.runner.finalists import FinalistEvents
+from searchlab.runner.record import winner_text
 from searchlab.runner.resume import resume
 from searchlab.runs.events import EpochFinished, EventBuffer, PhaseStarted
 from searchlab.runs.manifest import SweepManifest
@@ -215,6 +216,11 @@ def test_the_summary_shows_the_finalists(home):
     assert "by the majority class" in text
     report = result.report.read_text()
     assert "finalists" in report.lower()
+    assert result.winner.tie.startswith("2 finalists are tied") or result.winner.tie.startswith("3 finalists")
+    assert " ".join(text.split()).count(result.winner.tie) == 1
+    assert report.count(result.winner.tie) == 2
+    assert result.winner.tie in repr(result)
+    assert result.winner.tie in winner_text(result.winner, "accuracy")
     searched = [finalist.search_score for finalist in result.winner.finalists]
     choice = search_choice(result.best.value, searched, "max")
     assert f"The score in the search, {choice}, is {optimism_text(result.optimism)}." in report

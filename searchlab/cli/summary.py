@@ -133,6 +133,8 @@ def _facts(result: Result) -> Table:
     if winner:
         training = winner_training(winner.networks, winner.trial.epoch or 0)
         table.add_row("winner", f"trial {winner.trial.number}, {training}")
+        if winner.tie:
+            table.add_row("tied", winner.tie)
         if result.optimism is not None:
             text = f"the winner's score in the search is {optimism_text(result.optimism)}"
             table.add_row("optimism", f"{score(result.optimism)}: {text}")

@@ -14,7 +14,7 @@ from searchlab.monitor.reasons import ReasonCount
 from searchlab.reporting import formats
 from searchlab.reporting.pruning_savings import PruningSavings
 from searchlab.reporting.svg_charts import StepChart
-from searchlab.reporting.winner_choice import optimism_text, search_choice
+from searchlab.reporting.winner_choice import optimism_text, search_choice, tie_text
 from searchlab.runs.events import Scalar
 from searchlab.runs.secrets import masker
 from searchlab.space.byte_size import format_bytes
@@ -188,6 +188,11 @@ class Page:
         """What the winner's score in the search has to do with the choice of it, as a relative clause."""
         best, goal = self.best or {}, cast("Goal", self.goal)
         return search_choice(best.get("score") or 0.0, [each["search_score"] for each in self.finalists], goal)
+
+    @property
+    def tie(self) -> str:
+        """That the winner is one of several tied finalists, and why it won; empty where it is not."""
+        return tie_text((self.best or {}).get("trial", -1), self.finalists)
 
     @property
     def optimism(self) -> str:
