@@ -14,6 +14,8 @@ import pytest
 
 from searchlab.display.notebook import NotebookLine, is_notebook
 from searchlab.display.python_display import python_display
+from searchlab.display.run_state import RunState
+from searchlab.display.snapshot_view import progress_text
 from searchlab.runs.events import EpochFinished, Message, PhaseStarted, TrialFinished, TrialStarted
 from tests.conftest import ROOT
 from tests.jobs import make_manifest
@@ -106,6 +108,18 @@ def test_the_line_is_not_renewed_with_every_event(outputs):
         for event in search_events():
             line.handle(event)
         assert len(outputs.texts) == 3, "the beginning and two phases"
+
+
+def test_trials_that_are_run_again_are_counted_by_themselves():
+    state = RunState()
+    for event in search_events():
+        state.handle(event)
+    state.handle(PhaseStarted("finalists", "spiral", 2, "accuracy", "max"))
+    state.handle(TrialStarted(0, {"lr": 0.1}, 3.0))
+    state.handle(TrialFinished(0, "COMPLETE", 0.7, 1, None, 1.0, 4.0))
+    assert progress_text(state.snapshot()) == "1 of 2 trials ended; best 0.7000 (trial 0)"
+    state.handle(PhaseStarted("winner", "spiral", 3, "accuracy", "max"))
+    assert progress_text(state.snapshot()) == "2 of 3 trials ended; best 0.8000 (trial 0)"
 
 
 def interrupted_run():

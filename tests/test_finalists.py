@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,8 @@ from searchlab.data.repeated import Repeated
 from searchlab.errors import Interrupted
 from searchlab.fusion.groups import build_trainer
 from searchlab.optim import SGD
+from searchlab.reporting.report import write_report
+from searchlab.reporting.winner_choice import optimism_text, search_choice
 from searchlab.results.finalists import (
     FINALIST_SEED,
     Finalist,
@@ -25,12 +28,16 @@ from searchlab.results.finalists import (
     finalists_job,
     rank_finalists,
 )
+from searchlab.results.model_card import model_card
 from searchlab.runner import finalists as finalists_run
 from searchlab.runner.finalists import FinalistEvents
+from searchlab.runner.record import winner_text
 from searchlab.runner.resume import resume
-from searchlab.runs.events import EpochFinished
+from searchlab.runs.events import EpochFinished, EventBuffer, PhaseStarted
+from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.source_files import hash_source
 from searchlab.runs.trials import LearningCurve, TrialRecord
+from searchlab.runs.workspace import Workspace
 from tests.jobs import make_job, run
 from tests.sweeps import spiral_sweep
 
@@ -207,7 +214,33 @@ def test_the_summary_shows_the_finalists(home):
     assert text.count("winner\n") == 1
     assert f"optimism       {result.optimism:.4f}" in text
     assert "by the majority class" in text
-    assert "finalists" in result.report.read_text().lower()
+    report = result.report.read_text()
+    assert "finalists" in report.lower()
+    assert result.winner.tie.startswith("2 finalists are tied") or result.winner.tie.startswith("3 finalists")
+    assert " ".join(text.split()).count(result.winner.tie) == 1
+    assert report.count(result.winner.tie) == 2
+    assert result.winner.tie in repr(result)
+    assert result.winner.tie in winner_text(result.winner, "accuracy")
+    searched = [finalist.search_score for finalist in result.winner.finalists]
+    choice = search_choice(result.best.value, searched, "max")
+    assert f"The score in the search, {choice}, is {optimism_text(result.optimism)}." in report
+
+
+def test_a_finalist_that_overtakes_the_best_of_the_search_was_not_chosen_by_its_score_there(home):
+    result = run_local(home)
+    first, *others = result.winner.finalists
+    lucky = replace(others[0], search_score=first.search_score + 0.2)  # another trial leads in the search
+    winner = replace(result.winner, finalists=(replace(first, mean=first.search_score + 0.1), lucky))
+    overtaken = replace(result, winner=winner)
+    console = Console(file=io.StringIO(), width=120)
+    print_result(overtaken, console)
+    manifest = SweepManifest.load(Workspace.at(home).sweep("spiral"))
+    report = write_report(manifest, Workspace.at(home), result.trials, "finished", overtaken.to_json(), ())
+    exported = json.loads((winner.artifact / "manifest.json").read_text())
+    card = model_card(job_of(home, sweep_with_finalists()), winner, 6, exported)
+    assert "0.1000 worse than with fresh seeds" in console.file.getvalue()
+    assert "where another trial had a better score, is 0.1000 worse than with fresh seeds" in report.read_text()
+    assert "in the search, where another trial had a better score" in card
 
 
 def test_the_study_of_finalists_does_not_depend_on_what_ends_a_search(tmp_path):
@@ -279,3 +312,10 @@ def test_the_rule_in_a_sweep_file_may_change_between_runs(home):
     run_local(home, spiral_sweep(2))
     resumed = resume("spiral", home=home, trials=3, sweep=sweep_with_finalists())
     assert len(resumed.winner.finalists) == 3
+
+
+def test_the_phase_of_the_finalists_has_as_many_trials_as_finalists(home):
+    display = EventBuffer()
+    run_local(home, trials=5, display=display)
+    trials = {event.phase: event.trials for event in display.drain() if isinstance(event, PhaseStarted)}
+    assert trials == {"start": 5, "search": 5, "finalists": 3, "winner": 5, "record": 5}

@@ -6,12 +6,14 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
+from optuna.trial import TrialState
 
 from models.mlp import MLP
 from searchlab import SGD, Choice, Grid, Space, Trainer
 from searchlab.engine import local
 from searchlab.fusion.groups import NoGroupYet
 from searchlab.runs.events import EpochFinished, EventBuffer, Message, TrialFinished, TrialStarted
+from searchlab.runs.job import PriorTrial
 from searchlab.space.samplers import TPE, CmaEs, QuasiRandom, Random
 from searchlab.space.structure import structural_parameters
 from searchlab.study.study import Study
@@ -172,13 +174,15 @@ def test_enqueued_points_are_tried_first_after_a_restart(open_study, tmp_path):
 def test_a_warm_start_informs_the_sampler_and_adds_no_trial(open_study, tmp_path):
     earlier = open_study(spiral_sweep(trials=30), trials=30)
     finish_all(earlier, lambda group: 1.0 / (1.0 + abs(group.parameters[0]["training.clip_norm"] - 3.0)))
-    prior_trials = [(record.parameters, [record.value]) for record in earlier.records()]
+    prior_trials = [PriorTrial(record.parameters, [record.value]) for record in earlier.records()]
     storage = tmp_path / "warm.journal"
     warm = open_study(storage=storage, prior_trials=prior_trials, trials=20, seed=5)
     groups = finish_all(warm)
     records = warm.records()
     assert [record.number for record in records] == list(range(20)) == [n for g in groups for n in g.trials]
-    assert not {frozenset(p.items()) for p, _ in prior_trials} & {frozenset(r.parameters.items()) for r in records}
+    assert not {frozenset(prior.parameters.items()) for prior in prior_trials} & {
+        frozenset(r.parameters.items()) for r in records
+    }
     warm_distances = [abs(record.parameters["training.clip_norm"] - 3.0) for record in records[:10]]
     cold = open_study(trials=20, seed=5)
     finish_all(cold)
@@ -187,6 +191,48 @@ def test_a_warm_start_informs_the_sampler_and_adds_no_trial(open_study, tmp_path
     warm.close()
     again = open_study(storage=storage, prior_trials=prior_trials, trials=22, seed=5)
     assert [again.ask().trials for _ in range(2)] == [(20,), (21,)], "prior trials are not added twice"
+
+
+def test_a_sampler_learns_from_the_pruned_trials_of_an_earlier_sweep(open_study, tmp_path):
+    earlier = open_study(trials=40)
+    while group := earlier.ask():
+        value = 1.0 / (1.0 + abs(group.parameters[0]["training.clip_norm"] - 3.0))
+        earlier.report(group.trials, score(1, value))
+        earlier.store.prune(group.trials[0], "a pruner stopped it")
+    prior_trials = [PriorTrial(trial.parameters, trial.values, pruned_epoch=1) for trial in earlier.records()]
+    storage = tmp_path / "warm.journal"
+    warm = open_study(storage=storage, prior_trials=prior_trials, trials=10, seed=5)
+    finish_all(warm)
+    stored = warm.store.study.get_trials()[: len(prior_trials)]
+    assert {trial.state for trial in stored} == {TrialState.PRUNED}
+    own = earlier.store.study.get_trials()
+    assert [trial.intermediate_values for trial in stored] == [trial.intermediate_values for trial in own]
+    distances = [abs(record.parameters["training.clip_norm"] - 3.0) for record in warm.records()]
+    cold = open_study(trials=10, seed=5)
+    finish_all(cold)
+    assert sum(distances) < sum(abs(record.parameters["training.clip_norm"] - 3.0) for record in cold.records())
+    warm.close()
+    again = open_study(storage=storage, trials=12, seed=5)  # a resumed sweep is given no prior trials
+    once = open_study(prior_trials=prior_trials, trials=12, seed=5)
+    finish_all(again)
+    finish_all(once)
+    assert [r.parameters for r in again.records()] == [r.parameters for r in once.records()]
+
+
+@pytest.mark.parametrize("sampler", [TPE(), Random()])
+def test_random_draws_after_a_warm_start_are_not_those_of_the_earlier_sweep(open_study, sampler):
+    earlier = open_study(spiral_sweep(sampler=sampler))
+    finish_all(earlier)
+    prior_trials = [PriorTrial(record.parameters, [record.value]) for record in earlier.records()]
+    warm = open_study(spiral_sweep(sampler=sampler), prior_trials=prior_trials)
+    finish_all(warm)
+    third = open_study(
+        spiral_sweep(sampler=sampler),
+        prior_trials=[PriorTrial(record.parameters, [record.value]) for record in warm.records()],
+    )
+    finish_all(third)
+    points = [tuple(sorted(r.parameters.items())) for study in (earlier, warm, third) for r in study.records()]
+    assert len(set(points)) == 18
 
 
 def test_a_group_grows_when_the_best_size_is_known(open_study):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from searchlab import Halving, NoPruning, Race
+from searchlab.cli.replay import _table
 from searchlab.errors import UserMistake
 from searchlab.pruning.replay import best_score, best_trial, replay, standard_error
 from searchlab.results.pruner_replay import replay_records, replay_sweep
@@ -164,9 +167,24 @@ def test_the_command_prints_a_table_and_json(home):
     printed = json.loads(done.stdout.splitlines()[-1])
     assert printed["pruner"] == repr(Halving(min_survivors=1, race=Race(alpha=0.2)))
     assert len(printed["orders"]) == 5
-    for words in ("as run", "4 shuffled, median", "worst of these", "of the 48 recorded epochs"):
+    for words in (
+        "as run",
+        "same order",
+        "4 shuffled, median",
+        "worst of these",
+        "of the 48 recorded epochs",
+    ):
         assert words in " ".join(done.stderr.split())
     assert "incomplete" not in done.stderr
+
+
+def test_the_row_as_run_has_what_the_sweep_itself_stopped():
+    records = records_of({trial: np.full((4, 2), 0.9 - trial / 10) for trial in range(6)}, pruned=[3, 4])
+    records += records_of({6: np.zeros((0, 2))}, pruned=[6])
+    console = Console(file=io.StringIO(), width=120)
+    console.print(_table(replay_in_orders(records, NoPruning())))
+    (row,) = [line for line in console.file.getvalue().splitlines() if line.startswith("as run")]
+    assert row.split() == ["as", "run", "24", "100%", "2", "of", "6", "0.9000"]
 
 
 @pytest.mark.parametrize(

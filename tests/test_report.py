@@ -199,14 +199,15 @@ def test_the_report_says_what_happened_in_three_sentences(workspace):
     trials = [
         replace(record(n, scores=[0.5 + n / 100], lr=0.01 * 1.2**n), domains={"lr": lr}) for n in range(20)
     ]  # fmt: skip
-    finalists = [{"is_tied": True}, {"is_tied": True}, {"is_tied": False}]
+    finalists = [{"trial": 19 - n, "is_tied": n < 2, "weights": 10 + n} for n in range(3)]
     best = {"trial": 19, "score": 0.69, "test": 0.7, "params": {"lr": 0.3194}, "finalists": finalists}
     found = sentences(manifest_of(), trials, {"best": best, "seconds": {"total": 75.0}})
     assert len(found) == 3
     assert "20 trials ended in 1 min 15 s" in found[0]
     assert "20 trained to the end" in found[0]
     assert "Trial 19 won with lr 0.319" in found[1]
-    assert "0.6900 and of 0.7000 on the test rows; 1 other finalist may be as good" in found[1]
+    assert "0.6900 and of 0.7000 on the test rows; 2 finalists are tied" in found[1]
+    assert "trial 19 is the smallest" in found[1]
     assert "PED-ANOVA, was lr (100%)" in found[2]
     assert sentences(manifest_of(), [], {}) == []
     assert len(sentences(manifest_of(), trials[:3], {})) == 1

@@ -68,6 +68,21 @@ def test_the_text_stays_short_whatever_there_is_to_say(result):
     assert "the budget of 10 s" in repr(long)
 
 
+def test_states_are_counted_by_the_words_of_counts_and_by_those_of_trials(result):
+    mixed = replace(result, trials=(*result.trials, failed(12, "diverged")))
+    counts = mixed.counts()
+    assert counts["failed"] == 1
+    assert {word: mixed.count(word) for word in counts} == counts
+    assert (mixed.count("COMPLETE"), mixed.count("FAIL")) == (counts["complete"], 1)
+    assert mixed.count("RUNNING") == mixed.count("infeasible") == 0
+
+
+@pytest.mark.parametrize("state", ["FOO", "Complete", "", None])
+def test_a_state_that_there_is_not_is_a_mistake(result, state):
+    with pytest.raises(UserMistake, match=r"complete, pruned, failed, infeasible, RUNNING, .*FAIL"):
+        result.count(state)
+
+
 def test_a_result_without_a_winner_says_why():
     text = repr(made([failed(0, "diverged"), failed(1, "diverged"), failed(2, "no such file")]))
     assert "diverged (2 trials)" in text

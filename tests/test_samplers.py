@@ -288,6 +288,7 @@ def test_quasi_random_points_are_spread_evenly_and_depend_on_their_number_only()
     assert Counter(p["model.hidden"] for p in points) == {5: 32, 9: 32}
     assert point(50, SamplerFactory(sweep, 3)) == points[50], "independent of earlier points"
     assert point(0, SamplerFactory(sweep, 4)) != points[0]
+    assert point(50, SamplerFactory(sweep, 3, prior_seed=(1,))) not in points, "after other trials of the same seed"
     point(700, factory)
     assert factory._sobol.shape == (1024, 5)
     assert point(50, factory) == points[50], "a longer sequence begins with the same points"

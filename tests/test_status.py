@@ -17,6 +17,7 @@ from searchlab.monitor.journal_tail import JournalTail
 from searchlab.monitor.status import SweepStatus, all_statuses, status_of
 from searchlab.runs.events import EventBuffer
 from searchlab.runs.file_lock import FileLock
+from searchlab.runs.job import PriorTrial
 from searchlab.runs.workspace import Workspace
 from searchlab.study.reading import read_trials
 from searchlab.study.study import Study
@@ -100,7 +101,7 @@ def test_the_best_score_is_the_highest_or_the_lowest(workspace):
 
 def test_trials_of_an_earlier_sweep_are_not_counted(workspace, tmp_path):
     earlier = Study(job_in(workspace, storage=tmp_path / "earlier.journal"), EventBuffer())
-    prior_trials = [(earlier.ask().parameters[0], [1.0]) for _ in range(3)]
+    prior_trials = [PriorTrial(earlier.ask().parameters[0], [1.0], pruned_epoch=epoch) for epoch in (None, None, 2)]
     earlier.close()
     job = job_in(workspace, prior_trials=prior_trials)
     assert end_in_every_state(job) == list(range(6))

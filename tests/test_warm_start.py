@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from searchlab import Float, Momentum, Perplexity, RootMeanSquaredError, Space
+from searchlab import Float, Halving, Momentum, Perplexity, RootMeanSquaredError, Space
 from searchlab.errors import UserMistake
 from searchlab.runner.resume import resume
 from searchlab.runs.manifest import SweepManifest
@@ -25,16 +25,32 @@ def test_a_warm_start_tries_the_best_parameters_first_and_learns_from_the_others
     earlier = Workspace.at(home).sweep("earlier")
     prior_trials = load_prior_trials(Workspace.at(home), "earlier", spiral_sweep())
     assert len(prior_trials) == 8
-    assert [values for _, values in prior_trials] == sorted((values for _, values in prior_trials), reverse=True)
+    assert [prior.values for prior in prior_trials] == sorted((prior.values for prior in prior_trials), reverse=True)
     result = run(spiral_sweep(trials=5), engine="local", home=home, fuse=1, name="later", warm_start="earlier", seed=9)
     assert [trial.number for trial in result.trials] == list(range(5))
-    assert dict(result.trials[0].parameters) == dict(prior_trials[0][0]), "it is trained again"
+    assert dict(result.trials[0].parameters) == dict(prior_trials[0].parameters), "it is trained again"
     assert SweepManifest.load(Workspace.at(home).sweep("later")).config.warm_start == "earlier"
     for path in sorted(earlier.path.rglob("*"), reverse=True):  # the earlier sweep may be deleted
         path.rmdir() if path.is_dir() else path.unlink()
     longer = resume("later", home=home, sweep=spiral_sweep(trials=5), trials=7)
     assert [trial.number for trial in longer.trials] == list(range(7))
     assert [trial.parameters for trial in longer.trials[:5]] == [trial.parameters for trial in result.trials]
+
+
+def test_pruned_trials_teach_the_sampler_too_and_no_point_but_the_best_is_drawn_again(tmp_path):
+    sweep = spiral_sweep(trials=12, epochs=6, pruner=Halving(first_rung=1))
+    earlier = run(sweep, engine="local", home=tmp_path, fuse=1, name="earlier")
+    assert earlier.count("PRUNED") > 0
+    prior_trials = load_prior_trials(Workspace.at(tmp_path), "earlier", sweep)
+    complete = earlier.count("COMPLETE")
+    assert [prior.pruned_epoch for prior in prior_trials[:complete]] == [None] * complete
+    epochs = [prior.pruned_epoch for prior in prior_trials[complete:]]
+    assert len(epochs) == earlier.count("PRUNED")
+    assert epochs == sorted(epochs, reverse=True)
+    later = run(sweep, engine="local", home=tmp_path, fuse=1, name="later", trials=6, warm_start="earlier")
+    earlier_points = [dict(trial.parameters) for trial in earlier.trials]
+    drawn_again = [trial.number for trial in later.trials if dict(trial.parameters) in earlier_points]
+    assert drawn_again == [0]
 
 
 def test_trials_outside_of_the_new_space_are_left_out(home):
@@ -47,7 +63,7 @@ def test_trials_outside_of_the_new_space_are_left_out(home):
     )
     fewer = load_prior_trials(Workspace.at(home), "earlier", smaller)
     assert 0 < len(fewer) < len(all_trials)
-    assert all(parameters["training.clip_norm"] <= 2.0 for parameters, _ in fewer)
+    assert all(prior.parameters["training.clip_norm"] <= 2.0 for prior in fewer)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from searchlab.monitor.snapshot import Snapshot, TopTrial
 from searchlab.monitor.watch import SweepObserver, watch_sweep
 from searchlab.runs.events import EventBuffer
 from searchlab.runs.file_lock import FileLock
+from searchlab.runs.job import PriorTrial
 from searchlab.runs.workspace import Workspace
 from searchlab.study.reading import read_trials
 from searchlab.study.study import Study
@@ -66,7 +67,8 @@ def filled_by_optuna(job):
 
 def test_a_followed_journal_has_at_any_moment_what_optuna_has(workspace, tmp_path):
     earlier = Study(job_in(workspace, storage=tmp_path / "earlier.journal"), EventBuffer())
-    job = job_in(workspace, prior_trials=[(earlier.ask().parameters[0], [1.0]) for _ in range(3)])
+    prior_trials = [PriorTrial(earlier.ask().parameters[0], [1.0], pruned_epoch=epoch) for epoch in (None, None, 2)]
+    job = job_in(workspace, prior_trials=prior_trials)
     earlier.close()
     tail = JournalTail(job.storage, "max")
     assert filled(tail.read()) == BASE, "there is no journal yet"

@@ -96,14 +96,16 @@ def _replace_at(part: Any, path: str, value: Any) -> Any:
 
 
 def _table(replayed: SweepReplay) -> Table:
-    """Return a table with a row for the order in which the trials ran, and rows for the shuffled orders."""
+    """Return a table with a row for what was recorded, one for the order in which the trials ran, and shuffled ones."""
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("order", "epochs", "share", "stopped", replayed.metric, "loss", "rank"):
         table.add_column(heading, justify="left" if heading == "order" else "right", no_wrap=True)
-    as_run, *shuffled = replayed.orders
-    table.add_row("as run", *_cells([as_run], replayed))
+    same_order, *shuffled = replayed.orders
+    stopped = f"{replayed.pruned_trials} of {replayed.trials}"
+    table.add_row("as run", f"{replayed.epochs:,}", "100%", stopped, score(replayed.best_score), "", "")
+    table.add_row("same order", *_cells([same_order], replayed))
     if shuffled:
         table.add_row(f"{len(shuffled)} shuffled, median", *_cells(shuffled, replayed))
         worst = max(shuffled, key=lambda order: inf if isnan(order.score_loss) else order.score_loss)
@@ -138,6 +140,7 @@ def _summary(replayed: SweepReplay) -> str:
         lines.append(
             f"{replayed.pruned_trials} of the {count(replayed.trials, 'learning curve')} "
             f"{'is' if replayed.pruned_trials == 1 else 'are'} incomplete, because the sweep pruned the trial: what it "
-            "would have reached is not known, so savings look smaller than they are and losses may be missed."
+            "would have reached is not known. The replay takes such a trial as finished where its curve ends, so "
+            "savings look smaller than they are and losses may be missed."
         )
     return "\n".join(lines)

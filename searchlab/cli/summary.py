@@ -22,6 +22,7 @@ from searchlab.reporting.formats import (
     times,
     winner_training,
 )
+from searchlab.reporting.winner_choice import optimism_text
 from searchlab.results.finalists import Finalist
 from searchlab.results.result import Result
 from searchlab.runs.trials import TrialRecord, ranked
@@ -132,8 +133,10 @@ def _facts(result: Result) -> Table:
     if winner:
         training = winner_training(winner.networks, winner.trial.epoch or 0)
         table.add_row("winner", f"trial {winner.trial.number}, {training}")
+        if winner.tie:
+            table.add_row("tied", winner.tie)
         if result.optimism is not None:
-            text = "the winner's score in the search is this much better than with fresh seeds"
+            text = f"the winner's score in the search is {optimism_text(result.optimism)}"
             table.add_row("optimism", f"{score(result.optimism)}: {text}")
         if winner.baseline:
             verdict = "" if result.beats_baseline else ", and the winner is no better"

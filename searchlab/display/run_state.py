@@ -40,6 +40,7 @@ class RunState:
         self._started = time.time()
         self._base = Snapshot("", "running", metric=metric.name if metric else "score")  # without counts
         self._board = Leaderboard(metric.goal if metric else "max")
+        self._search_board = self._board  # `_board` but in the phase "finalists", whose trials are counted anew
         self._std: dict[int, dict[int, float]] = {}  # over folds, by running trial and epoch
         self._parameters: dict[int, Mapping[str, Any]] = {}  # by running trial
         self._lock = threading.Lock()  # events come from the listener's thread, redraws from the display's
@@ -65,8 +66,9 @@ class RunState:
             return self._board.fill(replace(self._base, seconds=now - self._started), self._started, now)
 
     def _start_phase(self, event: PhaseStarted) -> None:
-        if event.phase in ("start", "finalists"):
-            self._board = Leaderboard(event.goal)
+        if event.phase == "start":
+            self._search_board = Leaderboard(event.goal)
+        self._board = Leaderboard(event.goal) if event.phase == "finalists" else self._search_board
         self._base = Snapshot(event.sweep, "running", event.trials, metric=event.metric, goal=event.goal)
         self.label = PHASE_LABELS[event.phase]
 

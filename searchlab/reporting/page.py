@@ -8,18 +8,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from searchlab.monitor.reasons import ReasonCount
 from searchlab.reporting import formats
 from searchlab.reporting.pruning_savings import PruningSavings
 from searchlab.reporting.svg_charts import StepChart
+from searchlab.reporting.winner_choice import optimism_text, search_choice, tie_text
 from searchlab.runs.events import Scalar
 from searchlab.runs.secrets import masker
 from searchlab.space.byte_size import format_bytes
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from searchlab.metrics import Goal
 
 TEMPLATES = Path(__file__).with_name("templates")
 CAPTIONS = {  # by the name of the figure's file, in the order in which figures are shown
@@ -179,6 +182,22 @@ class Page:
         """The winner as it was run again; None where it was not."""
         winner = (self.best or {}).get("trial")
         return next((each for each in self.finalists if each["trial"] == winner and each["scores"]), None)
+
+    @property
+    def search_choice(self) -> str:
+        """What the winner's score in the search has to do with the choice of it, as a relative clause."""
+        best, goal = self.best or {}, cast("Goal", self.goal)
+        return search_choice(best.get("score") or 0.0, [each["search_score"] for each in self.finalists], goal)
+
+    @property
+    def tie(self) -> str:
+        """That the winner is one of several tied finalists, and why it won; empty where it is not."""
+        return tie_text((self.best or {}).get("trial", -1), self.finalists)
+
+    @property
+    def optimism(self) -> str:
+        """How the winner's score in the search compares with that of fresh seeds, as part of a sentence."""
+        return optimism_text((self.best or {}).get("optimism") or 0.0)
 
     @property
     def winner_row(self) -> TrialRow | None:

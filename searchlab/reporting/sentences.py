@@ -7,6 +7,7 @@ from typing import Any
 
 from searchlab.metrics import Goal
 from searchlab.reporting.formats import count, duration, parameter_name, parameter_value, percent, score
+from searchlab.reporting.winner_choice import tie_text
 from searchlab.runs.manifest import SweepManifest
 from searchlab.runs.trials import TrialRecord
 
@@ -42,10 +43,9 @@ def _winner(metric: str, best: Mapping[str, Any]) -> str:
     more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
     given = f" with {', '.join(named[:MAX_NAMED])}{more}" if named else ""
     tested = f" and of {score(best['test'])} on the test rows" if best.get("test") is not None else ""
-    tied = sum(bool(finalist.get("is_tied")) for finalist in best.get("finalists", ()))
     text = f"Trial {best['trial']} won{given}: it has a cross-validated {metric} of {score(best['score'])}{tested}"
-    others = max(tied - 1, 0)
-    return f"{text}; {count(others, 'other finalist')} may be as good." if others else f"{text}."
+    tie = tie_text(best["trial"], best.get("finalists", ()))
+    return f"{text}; {tie}." if tie else f"{text}."
 
 
 def _important(trials: Sequence[TrialRecord], goal: Goal) -> list[str]:

@@ -32,7 +32,7 @@ class Finalist:
 
     Attributes:
         trial: Number of the trial.
-        search_score: Its score in the search, which chose it for that score.
+        search_score: Its score in the search.
         search_folds: The same by fold.
         scores: Scores by fresh seed and fold, after the epoch that was its best in the search; empty where it failed.
         weights: Number of trainable weights of its network.

@@ -17,6 +17,7 @@ from searchlab.reporting.formats import (
     times,
     winner_training,
 )
+from searchlab.reporting.winner_choice import search_choice
 from searchlab.results.winner import Winner
 from searchlab.runs.job import Job
 from searchlab.runs.secrets import mask
@@ -83,7 +84,9 @@ def _about(job: Job, winner: Winner, trials: int, manifest: Mapping[str, Any]) -
 def _scores(job: Job, winner: Winner, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     trial, finalist = winner.trial, winner.finalist
     spread = f" ± {score(trial.std)} over {len(trial.folds)} folds" if len(trial.folds) > 1 else ""
-    yield "in the search, which chose it for this score", f"{score(trial.value)}{spread}"
+    searched = [each.search_score for each in winner.finalists]
+    choice = search_choice(trial.value or 0.0, searched, job.sweep.primary_metric.goal)
+    yield f"in the search, {choice}", f"{score(trial.value)}{spread}"
     if finalist:
         interval = interval_text(finalist.low, finalist.high)
         shown = f"{score(finalist.mean)} ({interval})" if interval else score(finalist.mean)

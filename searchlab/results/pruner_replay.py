@@ -125,7 +125,7 @@ def replay_records(
         goal=goal,
         pruner=repr(pruner),
         trials=len(curves),
-        pruned_trials=sum(record.state == "PRUNED" for record in records),
+        pruned_trials=sum(record.state == "PRUNED" and record.number in curves for record in records),
         epochs=sum(map(len, curves.values())),
         best_trial=best,
         best_score=best_score(curves[best], goal),

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from searchlab.errors import UserMistake
 from searchlab.metrics import Goal
@@ -122,7 +122,7 @@ class Result(ResultFigures):
 
     @property
     def optimism(self) -> float | None:
-        """By how much the winner's score in the search is better than its score with fresh seeds; None if unknown."""
+        """By how much the winner's score in the search beats that of fresh seeds, below 0 if worse; None if unknown."""
         finalist = self.winner.finalist if self.winner else None
         if finalist is None or finalist.mean is None:
             return None
@@ -133,9 +133,20 @@ class Result(ResultFigures):
         """The folder with weights.npz and manifest.json."""
         return self.winner.artifact if self.winner else None
 
-    def count(self, state: State) -> int:
-        """Return how many trials are in this state."""
-        return sum(trial.state == state for trial in self.trials)
+    def count(self, state: str) -> int:
+        """Return how many trials are in a state.
+
+        Args:
+            state: A trial's `state`, such as "COMPLETE" or "RUNNING", or the word of `counts()`, such as "complete".
+
+        Raises:
+            UserMistake: When there is no such state.
+        """
+        wanted, states = _COUNTED.get(state, state), get_args(State)
+        if wanted not in states:
+            names = ", ".join([*_COUNTED, *states])
+            raise UserMistake(f"count takes the state of trials, one of {names}; got {state!r}.")
+        return sum(trial.state == wanted for trial in self.trials)
 
     def counts(self) -> dict[str, int]:
         """Return how many trials are complete, pruned and failed, and infeasible where there are any."""

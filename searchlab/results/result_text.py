@@ -86,7 +86,8 @@ def _winner_facts(result: Result, winner: Winner) -> list[tuple[str, str]]:
     ]
     if winner.finalist:
         seeds = count(len(winner.finalist.scores), "fresh seed")
-        facts.insert(1, ("run again", f"{result.metric} {score(winner.finalist.mean)} with {seeds}"))
+        tie = f"; {winner.tie}" if winner.tie else ""
+        facts.insert(1, ("run again", f"{result.metric} {score(winner.finalist.mean)} with {seeds}{tie}"))
     if winner.baseline:
         verdict = "" if result.beats_baseline else ", and the winner is no better"
         facts.append(("baseline", f"{score(winner.baseline.score)} by {winner.baseline.name}{verdict}"))

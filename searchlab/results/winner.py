@@ -25,6 +25,7 @@ from searchlab.errors import WorldFault
 from searchlab.reporting.attention import AttentionMap
 from searchlab.reporting.formats import times
 from searchlab.reporting.predictions import NumberPredictions, Predictions
+from searchlab.reporting.winner_choice import tie_text
 from searchlab.results.baseline import Baseline, measure_baseline
 from searchlab.results.evaluation import attention_maps, gradient_norms, predict_rows
 from searchlab.results.export import export
@@ -92,6 +93,11 @@ class Winner:
     def finalist(self) -> Finalist | None:
         """The winner as it was run again with fresh seeds; None where it was not."""
         return next((each for each in self.finalists if each.trial == self.trial.number and each.scores), None)
+
+    @property
+    def tie(self) -> str:
+        """That it is one of several finalists between which no difference was measurable; empty where it is not."""
+        return tie_text(self.trial.number, [vars(finalist) for finalist in self.finalists])
 
     @property
     def test_score(self) -> float | None:

@@ -22,10 +22,10 @@ class FinalistsRun:
     Args:
         job: The job of the search.
         show: Gets the events of the finalists, under the numbers that their trials have in the search.
-        begin: Called before they are run.
+        begin: Called with their number before they are run.
     """
 
-    def __init__(self, job: Job, show: Callable[[Event], None], begin: Callable[[], None]) -> None:
+    def __init__(self, job: Job, show: Callable[[Event], None], begin: Callable[[int], None]) -> None:
         self.job, self._show, self._begin = job, show, begin
         self._finalists: list[TrialRecord] = []
         self._seeds = 0
@@ -58,7 +58,7 @@ class FinalistsRun:
         return self.job.config.address is None and self._seeds * seconds <= MAX_SECONDS_HERE
 
     def _start(self) -> tuple[Job, EventHandler]:
-        self._begin()
+        self._begin(len(self._finalists))
         trials = ", ".join(str(trial.number) for trial in self._finalists)
         self._show(Message(f"trials {trials} are run again with {count(self._seeds, 'fresh seed')}"))
         return finalists_job(self.job, self._finalists, self._seeds), FinalistEvents(self._finalists, self._show)

@@ -265,10 +265,12 @@ class SweepPipeline:
             return None
         return without_password(self.manifest.config.tracking_uri or self.workspace.tracking_uri)
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: Phase, trials: int | None = None) -> None:
+        """Begin a phase, of this number of trials where they are not those of the search."""
         self._clock.enter(phase)
         manifest = self.manifest
-        self._show(PhaseStarted(phase, manifest.name, manifest.trials, manifest.metric, manifest.goal))
+        requested = manifest.trials if trials is None else trials
+        self._show(PhaseStarted(phase, manifest.name, requested, manifest.metric, manifest.goal))
 
     def _show(self, event: Event) -> None:
         """Pass an event to the display; go on without it when it cannot write, as on a terminal that was closed."""

@@ -67,7 +67,8 @@ def conclude_record(recorder: RunRecorder, manifest: SweepManifest, result: Resu
 def winner_text(winner: Winner, metric: str) -> str:
     """Return the sentence that tells the winner as soon as it is known, before any figure is drawn."""
     test = "" if winner.test_score is None else f", test {metric} {score(winner.test_score)}"
-    return f"the winner is trial {winner.trial.number}: {metric} {score(winner.cross_validated_score)}{test}"
+    tie = f"; {winner.tie}" if winner.tie else ""
+    return f"the winner is trial {winner.trial.number}: {metric} {score(winner.cross_validated_score)}{test}{tie}"
 
 
 def _winner_tags(winner: Winner | None) -> dict[str, str]:

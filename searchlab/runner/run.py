@@ -65,7 +65,7 @@ def run(
         for sentence in _warnings(sweep, rows):
             display.handle(Message(sentence))
     workspace = Workspace.at(config.home, config.storage)
-    best = load_prior_trials(workspace, config.warm_start, sweep)[0][0] if config.warm_start else None
+    best = load_prior_trials(workspace, config.warm_start, sweep)[0].parameters if config.warm_start else None
     generation = _generation_size(sweep, trials) if config.reproducible else 0
     name = free_name(sweep, workspace, config.name)
     if display and name != (config.name or sweep.name):

@@ -25,7 +25,7 @@ class PhaseStarted:
         phase: "start" (Ray, data and the record are prepared), "search", "finalists" (the best trials are run again),
             "winner" (refit, test, export) or "record" (figures, report, and the end of the record in MLflow).
         sweep: Name of the sweep.
-        trials: Number of trials requested.
+        trials: Number of trials requested; in the phase "finalists", of those that are run again.
         metric: Name of the primary metric.
         goal: Direction of the primary metric, "max" or "min".
     """

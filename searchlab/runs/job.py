@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
 
 from searchlab.data.training_rows import TrainingRows
 from searchlab.runs.config import RunConfig
@@ -13,7 +12,20 @@ from searchlab.runs.trials import TrialRecord
 from searchlab.space.domains import Scalar
 from searchlab.space.sweep import Sweep
 
-PriorTrial: TypeAlias = tuple[Mapping[str, Scalar], Sequence[float]]  # parameters by path, and a value per metric
+
+@dataclass(frozen=True)
+class PriorTrial:
+    """A trial of an earlier sweep.
+
+    Attributes:
+        parameters: Its parameters by path.
+        values: Its value by each metric, the primary one first.
+        pruned_epoch: The epoch after which it was pruned; None where it is complete.
+    """
+
+    parameters: Mapping[str, Scalar]
+    values: Sequence[float]
+    pruned_epoch: int | None = None
 
 
 @dataclass(frozen=True)

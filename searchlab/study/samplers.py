@@ -27,17 +27,19 @@ MIN_SOBOL_EXPONENT = 6  # a sequence has at least 64 points
 class SamplerFactory:
     """Creates Optuna's sampler for each trial of one study.
 
-    A sampler is seeded by the sweep's seed and the trial's number: what it draws depends on the trials before it and
-    not on restarts. A sampler object of the user's own keeps its seed, and gets a new one when the study is resumed.
+    A sampler is seeded by the sweep's seed, the trial's number and the trials of an earlier sweep: what it draws
+    depends on the trials before it and not on restarts. A sampler object of the user's own keeps its seed, and gets a
+    new one when the study is resumed.
 
     Args:
         sweep: The sweep.
         seed: Its random seed.
         is_resumed: Whether the study has trials already.
+        prior_seed: What the trials of an earlier sweep add to the seed; empty where there are none.
     """
 
-    def __init__(self, sweep: Sweep, seed: int, *, is_resumed: bool = False) -> None:
-        self._sampler, self._seed = sweep.sampler, seed
+    def __init__(self, sweep: Sweep, seed: int, *, is_resumed: bool = False, prior_seed: tuple[int, ...] = ()) -> None:
+        self._sampler, self._seed, self._prior_seed = sweep.sampler, seed, prior_seed
         self._open_paths = sorted(path for path, value, _ in sweep.iter_arguments() if isinstance(value, Domain))
         self._unconditional = {  # the ranges that are open in every trial
             path: to_distribution(argument.domain)
@@ -58,7 +60,7 @@ class SamplerFactory:
         if isinstance(self._sampler, QuasiRandom):
             point = dict(zip(self._open_paths, self._sobol_point(number), strict=True))
             return _with_fixed(optuna_samplers.UnitPointSampler(point), fixed)
-        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self._seed, number, *self._prior_seed]).generate_state(1)[0])
         if isinstance(self._sampler, CmaEs):
             with _without_experimental_warnings():
                 sampler = optuna_samplers.ResumableCmaEsSampler(
@@ -80,7 +82,7 @@ class SamplerFactory:
         if number >= len(self._sobol) and self._open_paths:
             from scipy.stats import qmc  # here alone: it takes half a second
 
-            scrambling = np.random.default_rng([self._seed, SEQUENCE_KEY])
+            scrambling = np.random.default_rng([self._seed, SEQUENCE_KEY, *self._prior_seed])
             sequence = qmc.Sobol(len(self._open_paths), scramble=True, rng=scrambling)
             self._sobol = sequence.random_base2(max(MIN_SOBOL_EXPONENT, number.bit_length()))
         coordinates: list[float] = self._sobol[number].tolist() if self._open_paths else []

@@ -16,6 +16,7 @@ from searchlab.runs.job import Job
 from searchlab.space.domains import Domain, Scalar
 from searchlab.space.initial_points import enqueued_points
 from searchlab.space.structure import structural_parameters
+from searchlab.study.optuna_study import prior_seed
 from searchlab.study.samplers import SamplerFactory, suggest
 
 Values: TypeAlias = dict[str, Scalar]  # parameters of one trial by path
@@ -33,7 +34,7 @@ class TrialProposer:
         self.sweep, self._study = job.sweep, study
         self._grid = job.sweep.grid_points()
         is_resumed = bool(study.get_trials(deepcopy=False))
-        self._samplers = SamplerFactory(job.sweep, job.config.seed, is_resumed=is_resumed)
+        self._samplers = SamplerFactory(job.sweep, job.config.seed, is_resumed=is_resumed, prior_seed=prior_seed(study))
         self._initial_points: Sequence[Mapping[str, Scalar]] = [*job.initial_points, *enqueued_points(job.sweep)]
 
     @property

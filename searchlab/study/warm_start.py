@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from searchlab.errors import UserMistake
 from searchlab.runs.job import PriorTrial
 from searchlab.runs.manifest import SweepManifest
@@ -14,7 +16,10 @@ from searchlab.wording import count
 
 
 def load_prior_trials(workspace: Workspace, name: str, sweep: Sweep) -> list[PriorTrial]:
-    """Return parameters and values of an earlier sweep's complete trials that are points of this space, the best first.
+    """Return the trials of an earlier sweep that are points of this space, in the order in which TPE ranks them.
+
+    The complete trials come first, the best one in front, then the pruned ones, those that were trained for longest in
+    front. With several metrics there are no pruned ones, because samplers do not learn from these.
 
     Args:
         workspace: Where the earlier sweep was run.
@@ -33,13 +38,24 @@ def load_prior_trials(workspace: Workspace, name: str, sweep: Sweep) -> list[Pri
             "a sampler learns from trials with the same metrics only."
         )
     trials = read_trials(manifest.study_storage(folder), manifest.name)
-    valid = [trial for trial in ranked(trials, sweep.primary_metric.goal) if is_valid_point(sweep, trial.parameters)]
+    ordered = ranked(trials, sweep.primary_metric.goal) + (_pruned(trials, sweep) if len(goals) == 1 else [])
+    valid = [trial for trial in ordered if is_valid_point(sweep, trial.parameters)]
     if not valid:
         raise UserMistake(
             f"--warm-start {name}: none of its {count(len(trials), 'trial')} is a point of this space"
             f"{_removed_parameters(trials, sweep)}."
         )
-    return [(trial.parameters, trial.values) for trial in valid]
+    return [
+        PriorTrial(trial.parameters, trial.values, len(trial.curve.scores) if trial.state == "PRUNED" else None)
+        for trial in valid
+    ]
+
+
+def _pruned(trials: Sequence[TrialRecord], sweep: Sweep) -> list[TrialRecord]:
+    """Return the pruned trials with a value, those that were trained for longest first, and of these the best first."""
+    sign = -1.0 if sweep.primary_metric.goal == "max" else 1.0
+    pruned = [trial for trial in trials if trial.state == "PRUNED" and trial.value is not None]
+    return sorted(pruned, key=lambda trial: (-len(trial.curve.scores), sign * (trial.value or 0.0)))
 
 
 def _removed_parameters(trials: list[TrialRecord], sweep: Sweep) -> str:
