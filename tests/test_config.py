@@ -32,6 +32,7 @@ INVALID_OPTIONS = [  # options, and what the message contains
     ({"memory": 0.0}, ("memory", "GB", "0.0")),
     ({"memory": float("nan")}, ("memory", "GB", "nan")),
     ({"seed": 1.5}, ("seed", "whole number", "1.5")),
+    ({"seed": -1}, ("seed", "at least 0", "-1")),
     ({"values": [1]}, ("values", "dict", "[1]")),
     ({"tracking": "wandb"}, ("'mlflow'", "None", "wandb")),
     ({"name": "a/b"}, ("name", "letters", "a/b")),
