@@ -15,7 +15,7 @@ from searchlab.cluster.temporary_folder import validate_temporary_folder
 from searchlab.data.examples import Examples
 from searchlab.data.training_rows import TrainingRows
 from searchlab.display.python_display import python_display
-from searchlab.engine.blob_store import validate_location
+from searchlab.engine.blob_store import validate_folder, validate_location
 from searchlab.engine.memory_limits import default_workers, validate_memory, worker_memory
 from searchlab.errors import UserMistake
 from searchlab.fusion.trial_check import validate_trials
@@ -133,6 +133,8 @@ def validate_run(sweep: Sweep, config: RunConfig, rows: TrainingRows) -> None:
     _validate_names(sweep.model)
     validate_memory(sweep, config.device, worker_memory(config, sweep.resources), rows)
     require_cluster(config.address)
+    if config.checkpoints and not (config.address or "").startswith("ray://"):  # through it, other machines write them
+        validate_folder(config.checkpoints)
 
 
 def _resolved(config: RunConfig, sweep: Sweep) -> RunConfig:
