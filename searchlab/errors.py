@@ -68,3 +68,12 @@ class SearchFailed(RuntimeError):
     def __init__(self, message: str, result: Result | None = None) -> None:
         super().__init__(message)
         self.result = result
+
+
+def unreadable(error: BaseException, sentence: str) -> UserMistake | WorldFault:
+    """Return the error for a file that cannot be read: a fault outside where the system says so, else a mistake.
+
+    An OSError has an error number when it is the system's; without one, and of any other class, it is of the content.
+    """
+    of_system = isinstance(error, OSError) and error.errno is not None
+    return WorldFault(sentence) if of_system else UserMistake(sentence)

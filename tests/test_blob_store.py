@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import boto3
 import botocore.exceptions
@@ -17,13 +19,14 @@ import pytest
 
 from searchlab.engine import checkpoints as checkpoints_module
 from searchlab.engine import s3_store
-from searchlab.engine.blob_store import open_blob_store, validate_location, validate_url
+from searchlab.engine.blob_store import open_blob_store, validate_folder, validate_location, validate_url
 from searchlab.engine.checkpoints import Checkpoint, CheckpointStore
 from searchlab.engine.s3_store import S3Store
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.fusion.groups import Group
 from tests.conftest import ROOT
 from tests.relay import relay
+from tests.sweeps import spiral_sweep
 from tests.test_study import epoch
 from tests.waiting import DEADLINE
 from tests.workers import KilledStudy, RecordingStudy, make_checkpoint, train_group
@@ -293,6 +296,26 @@ def test_a_missing_boto3_is_a_mistake_that_says_what_to_install(monkeypatch, tmp
         check_sentence(caught.value, LOCATION)
     validate_url(LOCATION)  # whoever sends a sweep to a cluster needs no boto3
     validate_location(str(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["file/below", "/proc/new"])
+def test_a_folder_that_cannot_be_written_is_a_mistake_before_a_run_writes_anything(tmp_path, place):
+    (tmp_path / "file").touch()
+    folder, home = tmp_path / place, tmp_path / "home"
+    with pytest.raises(UserMistake, match="checkpoints cannot be written") as caught:
+        spiral_sweep().run(home=home, engine="local", tracking=None, checkpoints=str(folder))
+    assert str(folder) in str(caught.value)
+    assert not home.exists()
+
+
+def test_a_folder_that_cannot_be_used_leaves_no_new_folder_behind(tmp_path, monkeypatch):
+    def refuse(path, *arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(UserMistake, match="No space left on device"):
+        validate_folder(str(tmp_path / "a" / "b"))
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_folder_does_not_import_boto3():

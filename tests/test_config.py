@@ -32,6 +32,7 @@ INVALID_OPTIONS = [  # options, and what the message contains
     ({"memory": 0.0}, ("memory", "GB", "0.0")),
     ({"memory": float("nan")}, ("memory", "GB", "nan")),
     ({"seed": 1.5}, ("seed", "whole number", "1.5")),
+    ({"seed": -1}, ("seed", "at least 0", "-1")),
     ({"values": [1]}, ("values", "dict", "[1]")),
     ({"tracking": "wandb"}, ("'mlflow'", "None", "wandb")),
     ({"name": "a/b"}, ("name", "letters", "a/b")),
@@ -75,3 +76,14 @@ def test_options_of_the_command_line_are_converted_to_a_configuration():
     assert config.changed() == {"trials": 5, "fuse": 3, "values": values, "reproducible": True}
     assert config_from({"no_tracking": True}) == RunConfig(tracking=None)
     assert config_from({"no_tracking": False}) == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [({"epochs": 1}, "training.epochs"), ({"time_budget": "90"}, "budget.seconds"), ({"trials": 3}, "trials")],
+)
+def test_an_option_and_a_setting_of_the_same_argument_are_refused(options, path):
+    (name,) = options
+    with pytest.raises(UserMistake, match=f"--{name.replace('_', '-')} and --set {path}=.* both fix {path}"):
+        config_from({**options, "settings": ("model.hidden=64", f"{path}=0")})
+    assert config_from({"settings": (f"{path}=7",)}).values == {path: 7}

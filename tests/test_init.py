@@ -123,6 +123,11 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     assert "is a file" in error_message(run_cli("init", "mine/below", cwd=tmp_path), 2)
 
 
+def test_an_empty_name_is_refused_and_the_current_folder_stays_as_it_is(tmp_path):
+    assert "no name" in error_message(run_cli("init", "", cwd=tmp_path), 2)
+    assert not files(tmp_path)
+
+
 def test_a_table_of_classes(tmp_path):
     (tmp_path / "flowers.csv").write_text(CLASSES)
     finished = run_cli("init", "mine", "--data", "flowers.csv", "--json", cwd=tmp_path)

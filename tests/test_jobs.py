@@ -66,6 +66,7 @@ def fake(monkeypatch):
     client = FakeRay()
     monkeypatch.setattr(ray.job_submission, "JobSubmissionClient", client)
     monkeypatch.setattr(jobs, "POLL_INTERVAL", 0.0)
+    monkeypatch.setattr(jobs, "require_web_server", lambda address: None)
     return client
 
 

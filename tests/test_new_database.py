@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,3 +66,32 @@ def test_a_cache_folder_that_cannot_be_used_is_not_missed(create, tmp_path):
     (tmp_path / "cache").write_text("a file, no folder")
     assert create("first")[1] == 1
     assert create("second")[1] == 2
+
+
+def test_a_full_disk_is_named_whatever_mlflow_says_of_it(tmp_path, monkeypatch):
+    from searchlab.tracking import new_database
+
+    def create_tables(database, home):
+        database.write_bytes(b"half")
+        raise RuntimeError("table secrets already exists")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(new_database, "_create_tables", create_tables)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(OSError, match="No space left on device"):
+        new_database.create_database(tmp_path / "mlflow.db", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db.lock"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=10**9))
+    with pytest.raises(RuntimeError, match="already exists"):
+        new_database.create_database(tmp_path / "mlflow.db", tmp_path)
+
+
+def test_a_disk_too_full_for_the_copy_is_named(create, tmp_path, monkeypatch):
+    from searchlab.tracking import new_database
+
+    def copy(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(new_database.shutil, "copyfile", copy)
+    with pytest.raises(OSError, match="No space left on device"):
+        create("first")

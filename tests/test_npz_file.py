@@ -11,7 +11,7 @@ import pytest
 
 from searchlab.data import Npz
 from searchlab.data.npz_file import load_npz
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import UserMistake
 
 Y = np.arange(30) % 2
 MEGABYTE = 1 << 20
@@ -134,9 +134,9 @@ def test_an_npy_that_declares_a_huge_shape_has_no_key(tmp_path):
     ],
     ids=range(9),
 )
-def test_a_header_that_cannot_be_read_is_a_world_fault(content):
+def test_a_header_that_cannot_be_read_is_a_mistake(content):
     write(content)
-    with pytest.raises(WorldFault, match=r"data\.npz cannot be read as an \.npz of plain arrays"):
+    with pytest.raises(UserMistake, match=r"data\.npz cannot be read as an \.npz of plain arrays"):
         Npz("data.npz").training()
 
 
@@ -145,7 +145,7 @@ def test_a_header_that_unpacks_to_gigabytes_is_not_unpacked():
     length = 64 * MEGABYTE
     write(b"\x93NUMPY\x02\x00" + length.to_bytes(4, "little") + b" " * length)
     tracemalloc.start()
-    with pytest.raises(WorldFault):
+    with pytest.raises(UserMistake):
         Npz("data.npz").training()
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -160,7 +160,7 @@ def test_a_size_in_the_zip_that_is_wrong_does_not_matter():
         at = content.index(signature) + offset
         content[at : at + 4] = (len(header((4096, 8))) + 4096 * 64).to_bytes(4, "little")
     Path("data.npz").write_bytes(content)
-    with pytest.raises(WorldFault):
+    with pytest.raises(UserMistake):
         Npz("data.npz").training()
 
 

@@ -7,7 +7,7 @@ from searchlab import Addition, Dates, Holdout, KFold, Pairs
 from searchlab.data import EveryRow, SequenceFormat, Vocabulary
 from searchlab.data.batch import IGNORED
 from searchlab.data.pair_tables import PairFormat, split_pairs
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import UserMistake
 
 QUESTIONS = [("1+2", "3"), ("10+2", "12"), ("7+5", "12"), ("3+3", "6"), ("2+2", "4"), ("4+4", "8"), ("99+1", "100")]
 
@@ -142,7 +142,7 @@ def test_wrong_lines_are_named(tmp_path, content, message):
 
 def test_a_file_that_is_not_utf8_is_named(tmp_path):
     (tmp_path / "pairs.tsv").write_bytes(b"\xff\xfe\xfa\tb\n" * 9)
-    with pytest.raises(WorldFault, match="cannot be read as UTF-8 text"):
+    with pytest.raises(UserMistake, match="cannot be read as UTF-8 text"):
         Pairs(tmp_path / "pairs.tsv").training()
 
 

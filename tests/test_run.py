@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import pickle
@@ -47,6 +48,7 @@ from searchlab.errors import SearchFailed, UserMistake, WorldFault
 from searchlab.optim import SGD
 from searchlab.reporting.formats import factors_text
 from searchlab.runner.resume import resume
+from searchlab.runner.run_figures import RunFigures
 from searchlab.runs.events import Message
 from tests.jobs import run
 from tests.sweeps import TenRows, spiral_sweep
@@ -243,6 +245,17 @@ def test_figures_of_an_earlier_winner_of_another_kind_are_removed(home):
     second = resume("spiral", home=home, sweep=spiral_sweep(trials=2), trials=4)
     assert not stale.exists()
     assert sorted(second.figures) == sorted(stale.parent.glob("*.png"))
+
+
+def test_a_disk_that_fills_while_figures_are_drawn_is_one_sentence_and_resume_completes(home, monkeypatch):
+    def fill(self, winner):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as Pillow raises it
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFigures, "finish", fill)
+        with pytest.raises(WorldFault, match=r"No space left on device.*searchlab resume"):
+            run_local(home, spiral_sweep(trials=2))
+    assert resume("spiral", home=home, sweep=spiral_sweep(trials=2)).winner
 
 
 def files_of(home):

@@ -1,10 +1,12 @@
 """Data sets in a user's files, .npz and .csv: found, read, and rejected with the line and the column."""
 
+import gzip
+
 import numpy as np
 import pytest
 
 from searchlab.data import Arrays, GroupKFold, Npz
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import UserMistake, WorldFault, unreadable
 from searchlab.tables import Csv, reading
 
 X = np.random.default_rng(0).standard_normal((30, 2))
@@ -89,13 +91,13 @@ def test_an_npy_is_not_an_npz():
 def test_a_broken_npz_is_a_world_fault(corrupt, folders):
     np.savez("whole.npz", x=X, y=Y)
     (folders / "current" / "data.npz").write_bytes(corrupt((folders / "current" / "whole.npz").read_bytes()))
-    with pytest.raises(WorldFault, match=r"data\.npz cannot be read as an \.npz of plain arrays"):
+    with pytest.raises(UserMistake, match=r"data\.npz cannot be read as an \.npz of plain arrays"):
         Npz("data.npz").training()
 
 
 def test_pickled_objects_are_not_loaded():
     np.savez("data.npz", x=X, y=np.array([{}] * 30))
-    with pytest.raises(WorldFault, match=r"cannot be read as an \.npz of plain arrays"):
+    with pytest.raises(UserMistake, match=r"cannot be read as an \.npz of plain arrays"):
         Npz("data.npz").training()
 
 
@@ -248,7 +250,7 @@ def test_a_mistake_in_a_csv_is_reported_with_its_place(text, options, message):
 @pytest.mark.parametrize("content", [b'a,b\n1,"2\n', b"\xff\xfea"])
 def test_a_file_that_is_not_csv_is_a_world_fault(content, folders):
     (folders / "current" / "data.csv").write_bytes(content)
-    with pytest.raises(WorldFault, match=r"data\.csv cannot be read as CSV"):
+    with pytest.raises(UserMistake, match=r"data\.csv cannot be read as CSV"):
         Csv("data.csv", target="b").training()
 
 
@@ -266,3 +268,9 @@ def test_a_file_that_is_not_csv_is_a_world_fault(content, folders):
 def test_invalid_options_are_rejected_before_the_file_is_read(options, message):
     with pytest.raises(UserMistake, match=message):
         Csv("missing.csv", **{"target": "b", **options})
+
+
+def test_a_file_that_the_system_cannot_read_is_a_fault_outside_and_wrong_content_is_a_mistake():
+    assert isinstance(unreadable(PermissionError(13, "Permission denied"), "no"), WorldFault)
+    assert isinstance(unreadable(gzip.BadGzipFile("not gzip"), "no"), UserMistake)
+    assert isinstance(unreadable(UnicodeDecodeError("utf-8", b"a", 0, 1, "no"), "no"), UserMistake)

@@ -120,7 +120,7 @@ def test_a_text_is_found_in_the_data_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "options", "error", "message"),
     [
-        (b"caf\xe9 " * 90, {}, WorldFault, r"text\.txt cannot be read as UTF-8 text \(.*0xe9 in position 3"),
+        (b"caf\xe9 " * 90, {}, UserMistake, r"text\.txt cannot be read as UTF-8 text \(.*0xe9 in position 3"),
         ("", {}, UserMistake, r"text\.txt has 0 words, too few for windows of 35 and a test part of 10%"),
         (" \n \n" * 90, {}, UserMistake, "has 0 words"),
         (LINES * 4, {}, UserMistake, "has 32 words, too few"),

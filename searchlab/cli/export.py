@@ -76,7 +76,9 @@ def _copy_winner(name: str, home: str, folder: Path) -> None:
     try:
         shutil.copytree(source, folder)
     except OSError as error:
-        raise WorldFault(f"{folder} cannot be written ({error}); the artifact is still in {source}.") from error
+        raise WorldFault(
+            f"{folder} cannot be written ({error.strerror or error}); the artifact is still in {source}."
+        ) from error
 
 
 def _print_trials(name: str, home: str, storage: str | None, output: Output) -> None:

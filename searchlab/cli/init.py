@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searchlab.cli.output import Output, json_option
+from searchlab.errors import UserMistake
 
 if TYPE_CHECKING:
     from searchlab.new_project.create import NewProject
@@ -28,7 +29,7 @@ STEPS = (  # the words of a command, and what it does
 
 
 @click.command("init")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder")  # a text: Path("") is the current folder
 @click.option(
     "--data",
     metavar="PATH",
@@ -36,14 +37,17 @@ STEPS = (  # the words of a command, and what it does
 )
 @click.option("--target", metavar="COLUMN", help="Column to predict, or key of an .npz; default: guessed.")
 @json_option
-def init_command(folder: Path, data: str | None, target: str | None, as_json: bool) -> None:
+def init_command(folder: str, data: str | None, target: str | None, as_json: bool) -> None:
     """Create a project of your own in FOLDER: networks to change, a first sweep file, a README."""
     from searchlab.new_project.create import create_project
 
-    project, output = create_project(folder, data, target), Output(as_json)
-    lines = [f"{'created' if folder != Path('.') else 'created in'} {folder}:", *_file_lines(project)]
+    if not folder:
+        raise UserMistake("the folder of the project has no name; give one, or . for the current folder.")
+    root = Path(folder)
+    project, output = create_project(root, data, target), Output(as_json)
+    lines = [f"{'created' if root != Path('.') else 'created in'} {root}:", *_file_lines(project)]
     lines += ["", *_data_lines(project)] if project.source.file else []
-    lines += ["", "next:", *([f"  cd {shlex.quote(str(folder))}"] if project.folder != Path.cwd() else [])]
+    lines += ["", "next:", *([f"  cd {shlex.quote(str(root))}"] if project.folder != Path.cwd() else [])]
     width = max(len(words) for words, _ in STEPS)
     lines += [f"  searchlab {words:{width}}  # {what}" for words, what in STEPS]
     output.console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from searchlab.runs.config import RunConfig
 NUMBER = r"(\d+(?:\.\d+)?)"
 DURATION = re.compile(rf"(?:{NUMBER}d)?(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s?)?")
 UNIT_SECONDS = (86_400.0, 3_600.0, 60.0, 1.0)
+SAME_ARGUMENT = {"epochs": "training.epochs", "time_budget": "budget.seconds", "trials": "trials"}  # option: its path
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -52,6 +53,7 @@ def time_budget_option(command: C) -> C:
 def config_from(options: Mapping[str, Any]) -> RunConfig:
     """Return the configuration that the options of a command ask for; raise UserMistake for what makes no sense."""
     given = given_options(options)
+    _require_one_source(given)
     values = fixed_values(given.pop("settings", ()), given.pop("epochs", None))
     seconds = parse_duration(given.pop("time_budget", None))
     if "fuse" in given:
@@ -59,6 +61,15 @@ def config_from(options: Mapping[str, Any]) -> RunConfig:
     if given.pop("no_tracking", False):
         given["tracking"] = None
     return RunConfig.of({**given, "values": values | ({"budget.seconds": seconds} if seconds else {})})
+
+
+def _require_one_source(given: Mapping[str, Any]) -> None:
+    """Raise UserMistake where an option and --set both fix the same argument."""
+    paths = [text.partition("=")[0] for text in given.get("settings", ())]
+    for option, path in SAME_ARGUMENT.items():
+        if option in given and path in paths:
+            flag = f"--{option.replace('_', '-')}"
+            raise UserMistake(f"{flag} and --set {path}=... both fix {path}; leave out one of them.")
 
 
 def given_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from searchlab.cluster.reachable import require_web_server
 from searchlab.errors import UserMistake, WorldFault
 
 HEAD_HOME = '"${SEARCHLAB_HOME:-$HOME/.searchlab}"'  # a job's own folder is deleted when the job ends
@@ -82,6 +83,7 @@ class JobClient:
         from ray.job_submission import JobSubmissionClient  # here alone: 0.4 s that commands on this machine save
 
         self.address = address
+        require_web_server(address)
         self._client: Any = self._call(lambda: JobSubmissionClient(address))
         for name in ("job.sdk", "dashboard_sdk"):  # they log every connection and package
             logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.WARNING)

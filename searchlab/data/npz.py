@@ -37,8 +37,9 @@ class Npz:
         seed: Seed of the draw of test rows, default 0.
 
     Raises:
-        UserMistake: On loading, when there is no such file or key, or the arrays do not fit together.
-        WorldFault: On loading, when the file is broken.
+        UserMistake: On loading, when there is no such file or key, the file is broken, or the arrays do not fit
+            together.
+        WorldFault: On loading, when the system cannot read the file.
 
     Example:
         >>> import tempfile

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from searchlab.backend import Array
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import UserMistake, unreadable
 from searchlab.machine import available_memory
 
 MAX_HEADER = 1 << 16  # bytes of a member that are read to find its header; NumPy itself takes at most 10,000
@@ -45,8 +45,9 @@ def load_npz(path: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[
     """Return the wanted arrays that an .npz has, by key, and all its keys; none for an .npy, whose array has no key.
 
     Raises:
-        UserMistake: When an array declares a shape that cannot be, or the arrays take more memory than is free.
-        WorldFault: When the file is not an .npz of plain arrays, or is damaged.
+        UserMistake: When the file is not an .npz of plain arrays or is damaged, when an array declares a shape that
+            cannot be, or the arrays take more memory than is free.
+        WorldFault: When the system cannot read the file.
     """
     try:
         with path.open("rb") as file:
@@ -60,7 +61,7 @@ def load_npz(path: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[
     except DAMAGE as error:
         if isinstance(error, UserMistake):
             raise
-        raise WorldFault(f"{path} cannot be read as an .npz of plain arrays ({error}).") from error
+        raise unreadable(error, f"{path} cannot be read as an .npz of plain arrays ({error}).") from error
 
 
 def _check_header(path: Path, archive: zipfile.ZipFile, key: str, member: zipfile.ZipInfo) -> _Header:

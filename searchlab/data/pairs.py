@@ -10,7 +10,7 @@ from searchlab.data.data_folder import find_file
 from searchlab.data.pair_tables import PairFormat, TextPair, split_pairs
 from searchlab.data.sequence_pairs import Padding, SequencePairs
 from searchlab.data.vocabulary import UNITS, Unit
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import UserMistake, unreadable
 
 MIN_PAIRS = 4
 
@@ -36,8 +36,8 @@ class Pairs:
 
     Raises:
         UserMistake: When an option is out of range; on loading, when there is no such file, it has too few pairs, or a
-            line lacks a source or a target.
-        WorldFault: On loading, when the file is not UTF-8.
+            line lacks a source or a target; also when the file is not UTF-8.
+        WorldFault: On loading, when the system cannot read the file.
 
     Reference:
         Deep Learning from Scratch 2, chapter 7, whose files are `Pairs("addition.txt", separator="_")` and
@@ -95,7 +95,7 @@ class Pairs:
         try:
             text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise WorldFault(f"{path} cannot be read as UTF-8 text ({error}).") from error
+            raise unreadable(error, f"{path} cannot be read as UTF-8 text ({error}).") from error
         pairs = [self._parse(line, number) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
         if len(pairs) < MIN_PAIRS:
             raise UserMistake(f"{path} has {len(pairs)} pairs, and at least {MIN_PAIRS} are needed.")

@@ -34,8 +34,8 @@ class Text:
 
     Raises:
         UserMistake: When an option is out of range; on loading, when there is no such file or folder, or the text is
-            too short.
-        WorldFault: On loading, when a file is not UTF-8.
+            too short; also when a file is not UTF-8.
+        WorldFault: On loading, when the system cannot read a file.
 
     Example:
         >>> import tempfile

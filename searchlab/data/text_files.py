@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import UserMistake, unreadable
 
 TEXT_SUFFIX = ".txt"
 
@@ -16,7 +16,8 @@ def read_text(path: Path) -> str:
 
     Raises:
         UserMistake: When a folder has no .txt files.
-        WorldFault: When a file is not UTF-8.
+        UserMistake: When a file is not UTF-8.
+        WorldFault: When the system cannot read a file.
     """
     if not path.is_dir():
         return _read_file(path)
@@ -32,4 +33,4 @@ def _read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise WorldFault(f"{path} cannot be read as UTF-8 text ({error}).") from error
+        raise unreadable(error, f"{path} cannot be read as UTF-8 text ({error}).") from error

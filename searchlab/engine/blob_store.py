@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from searchlab.engine.s3_store import S3Store
-from searchlab.errors import WorldFault
+from searchlab.errors import UserMistake, WorldFault
 from searchlab.runs.retry import Unavailable
 from searchlab.runs.workspace import write_atomically
 
@@ -58,6 +59,30 @@ def validate_location(location: str) -> None:
     """Raise UserMistake when this machine cannot use the location: see `validate_url`, or boto3 is not installed."""
     if "://" in location:
         S3Store(location).validate_client()
+
+
+def validate_folder(location: str) -> None:
+    """Create the folder of checkpoints; raise UserMistake where it cannot be created or written, leaving nothing new.
+
+    The URL of a bucket is not looked at.
+    """
+    if "://" in location:
+        return
+    folder = Path(location).absolute()
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    probe = folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        with suppress(OSError):
+            for path in missing:
+                path.rmdir()
+        reason = error.strerror or str(error)
+        raise UserMistake(
+            f"the checkpoints cannot be written to {folder} ({reason}); give a folder that can be written."
+        ) from error
 
 
 def unavailable_reason(store: BlobStore) -> str | None:

@@ -25,6 +25,7 @@ from searchlab.results.result import Result
 from searchlab.results.winner import Winner, select_winner
 from searchlab.runner.finalists import FinalistsRun
 from searchlab.runner.finished import stored_winner
+from searchlab.runner.full_disk import disk_faults_told
 from searchlab.runner.phase_clock import PhaseClock
 from searchlab.runner.record import conclude_record, log_winner, open_recorder, winner_text
 from searchlab.runner.run_figures import RunFigures
@@ -88,7 +89,7 @@ class SweepPipeline:
         to stop early, and Interrupted when it was told to stop.
         """
         self._enter("start")
-        with sweep_locked(self.folder):
+        with disk_faults_told(self.folder), sweep_locked(self.folder):
             checksum = self.validate_data()
             self.manifest.save(self.folder)
             recorder = open_recorder(

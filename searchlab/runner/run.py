@@ -10,12 +10,13 @@ from typing import Any
 
 from searchlab.backend import unavailable_reason
 from searchlab.cluster.address import validate_address
+from searchlab.cluster.reachable import require_cluster
 from searchlab.cluster.temporary_folder import validate_temporary_folder
 from searchlab.data.examples import Examples
 from searchlab.data.rare_classes import rare_class_warnings
 from searchlab.data.training_rows import TrainingRows
 from searchlab.display.python_display import python_display
-from searchlab.engine.blob_store import validate_location
+from searchlab.engine.blob_store import validate_folder, validate_location
 from searchlab.engine.memory_limits import default_workers, validate_memory, worker_memory
 from searchlab.errors import UserMistake
 from searchlab.fusion.trial_check import validate_trials
@@ -52,8 +53,9 @@ def run(
     """Search `sweep`, refit and test the winner, record everything, and return the result.
 
     `spec` is the sweep's file, where it comes from one; `display` handles the events of the run; `early` is the process
-    that writes the record, where it was started before. Raises UserMistake for what cannot be done, before anything is
-    written, and WorldFault when the run had to stop early; `resume` continues it.
+    that writes the record, where it was started before. Raises UserMistake for what cannot be done, and WorldFault when
+    no cluster answers, both before anything is written. Raises WorldFault also when the run had to stop early; `resume`
+    continues it.
     """
     sweep = sweep.with_values(config.values)
     trials = sweep.resolve_trials(config.trials)
@@ -108,7 +110,10 @@ def run_with_options(sweep: Sweep, options: Mapping[str, Any]) -> Result:
 
 
 def validate_run(sweep: Sweep, config: RunConfig, rows: TrainingRows) -> None:
-    """Raise UserMistake for what cannot work. Which devices a cluster has, only the cluster can tell."""
+    """Raise UserMistake for what cannot work, and WorldFault where no cluster answers at the address.
+
+    Which devices a cluster has, only the cluster can tell.
+    """
     if sweep.training.target is OwnLoop:
         raise UserMistake(MISSING)
     missing = None if config.address else unavailable_reason(allowed_devices(config.device)[-1])
@@ -129,6 +134,9 @@ def validate_run(sweep: Sweep, config: RunConfig, rows: TrainingRows) -> None:
         raise UserMistake(f"warm_start teaches a sampler, and {sweep.sampler} tries every point whatever came before.")
     _validate_names(sweep.model)
     validate_memory(sweep, config.device, worker_memory(config, sweep.resources), rows)
+    require_cluster(config.address)
+    if config.checkpoints and not (config.address or "").startswith("ray://"):  # through it, other machines write them
+        validate_folder(config.checkpoints)
 
 
 def _resolved(config: RunConfig, sweep: Sweep) -> RunConfig:

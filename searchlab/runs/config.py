@@ -35,7 +35,7 @@ class RunConfig:
         name: Name of the sweep; default: the name in the sweep file, with a number where it is taken.
         trials: Number of trials; default: the number in the sweep file. Of a grid, the first points are tried.
         values: Arguments to fix by path, such as {"model.hidden": 64}; default: none.
-        seed: Random seed for the sampler, the folds and the initial weights; default: 0.
+        seed: Random seed for the sampler, the folds and the initial weights, at least 0; default: 0.
         workers: Number of workers that train at the same time; default: one per core, on a cluster its fair share.
         device: Where groups train: "cpu", "cuda", or "either", which prefers GPUs; default: "cpu".
         fuse: Number of trials that train fused in a group, or "auto", which measures what is fastest; default: "auto".
@@ -101,8 +101,8 @@ class RunConfig:
         _validate_choice("device", self.device, DEVICE_OPTIONS)
         _validate_choice("engine", self.engine, get_args(EngineName))
         _validate_choice("tracking", self.tracking, ("mlflow", None))
-        if not is_whole_number(self.seed):
-            raise UserMistake(f"seed is a whole number, got {self.seed!r}.")
+        if not is_whole_number(self.seed) or self.seed < 0:
+            raise UserMistake(f"seed is a whole number of at least 0, got {self.seed!r}.")
         if self.fuse != "auto" and (not is_whole_number(self.fuse) or self.fuse < 1):
             raise UserMistake(f"fuse is 'auto' or a number of trials of at least 1, got {self.fuse!r}.")
         if self.memory is not None and not (is_number(self.memory) and 0.0 < self.memory < float("inf")):

@@ -259,7 +259,8 @@ class Sweep:
 
             Raises:
                 UserMistake: When the options or the sweep make no sense; nothing is written then.
-                WorldFault: When the search had to stop early; `searchlab.resume` continues it.
+                WorldFault: When the search had to stop early; `searchlab.resume` continues it. Also when no cluster
+                    answers at `address`; nothing is written then.
                 SearchFailed: When no trial could be trained; the message gives the reasons, and `searchlab.open` the
                     result.
             """

@@ -60,8 +60,8 @@ class Csv(TableOptions):
 
     Raises:
         UserMistake: When options exclude each other; on loading, when there is no such file or column, or cells are not
-            what their columns need: the message lists all of them.
-        WorldFault: On loading, when the file is not CSV.
+            what their columns need: the message lists all of them; also when the file is not CSV.
+        WorldFault: On loading, when the system cannot read the file.
 
     Example:
         >>> import tempfile

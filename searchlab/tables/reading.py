@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from searchlab.backend import Array
-from searchlab.errors import UserMistake, WorldFault
+from searchlab.errors import UserMistake, unreadable
 from searchlab.tables.cell_text import MISSING, listed
 from searchlab.tables.number_format import NumberFormat, parse_cells, possible_formats, recognize_number_format
 from searchlab.tables.raw_table import RawTable, series_values
@@ -44,8 +44,8 @@ def read_table(
 
     Raises:
         UserMistake: When there are no rows, two columns have one name, or a row has more or fewer cells than the
-            header.
-        WorldFault: When the file cannot be read as CSV.
+            header; also when the file cannot be read as CSV.
+        WorldFault: When the system cannot read the file.
     """
     written = recognize_text(path, delimiter, encoding)
     header = _read_header(path, written)
@@ -98,10 +98,10 @@ def _read_frame(
         raise UserMistake(f"{path} has no rows under a header.") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         _require_equal_rows(path, written, width)
-        raise WorldFault(f"{path} cannot be read as CSV ({error}).") from error
+        raise UserMistake(f"{path} cannot be read as CSV ({error}).") from error
     except (OSError, EOFError, UnicodeError, ValueError) as error:
-        raise WorldFault(
-            f"{path} cannot be read as CSV in {written.encoding} ({error}); encoding= sets another."
+        raise unreadable(
+            error, f"{path} cannot be read as CSV in {written.encoding} ({error}); encoding= sets another."
         ) from error
 
 
@@ -113,8 +113,8 @@ def _rows(path: Path, written: TextFormat) -> Iterator[tuple[int, list[str]]]:
             reader = csv.reader(file, delimiter=written.delimiter, strict=True)
             yield from ((reader.line_num, row) for row in reader if row)
     except (OSError, EOFError, UnicodeError, csv.Error) as error:
-        raise WorldFault(
-            f"{path} cannot be read as CSV in {written.encoding} ({error}); encoding= sets another."
+        raise unreadable(
+            error, f"{path} cannot be read as CSV in {written.encoding} ({error}); encoding= sets another."
         ) from error
     finally:
         csv.field_size_limit(limit)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from searchlab.errors import WorldFault
+from searchlab.errors import unreadable
 
 DELIMITERS = (",", ";", "\t", "|")
 ENDINGS = {".csv": ",", ".tsv": "\t", ".csv.gz": ",", ".tsv.gz": "\t"}
@@ -60,7 +60,8 @@ def recognize_text(path: Path, delimiter: str | None, encoding: str | None) -> T
     """Return how a file writes its table; what is given is not looked for.
 
     Raises:
-        WorldFault: When the file cannot be read.
+        UserMistake: When the file is not a text that can be read.
+        WorldFault: When the system cannot read the file.
     """
     try:
         with open_bytes(path) as file:
@@ -76,7 +77,7 @@ def recognize_text(path: Path, delimiter: str | None, encoding: str | None) -> T
                 notes.append(f"cells are separated by {delimiter!r}; delimiter= says otherwise")
         return TextFormat(encoding, delimiter, tuple(notes))
     except (OSError, EOFError, LookupError) as error:
-        raise WorldFault(f"{path} cannot be read as CSV ({error}).") from error
+        raise unreadable(error, f"{path} cannot be read as CSV ({error}).") from error
 
 
 def _recognize_encoding(path: Path, head: bytes) -> str:

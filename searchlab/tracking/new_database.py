@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -17,6 +18,8 @@ from searchlab.runs.urls import SQLITE, sqlite_url
 from searchlab.tracking.moved_artifacts import ARTIFACTS
 
 LEFT_OVERS = ("", "-journal", "-wal", "-shm")  # endings of the files of a SQLite database
+DISK_FULL = "disk is full"  # in SQLite's words
+DATABASE_BYTES = 2 * 2**20  # more than a new database takes while it is created
 SET_ARTIFACTS = "UPDATE experiments SET artifact_location = ? WHERE experiment_id = 0"
 
 
@@ -30,6 +33,9 @@ def create_database(database: Path, home: Path) -> None:
     Args:
         database: The SQLite file.
         home: Folder below which MLflow's experiment "Default", the only one in a new database, has its artifacts.
+
+    Raises:
+        OSError: When the disk is full, among others.
     """
     if database.exists():
         return
@@ -38,10 +44,9 @@ def create_database(database: Path, home: Path) -> None:
         if database.exists():
             return
         partial = database.with_name(f"{database.name}.new")
-        for ending in LEFT_OVERS:
-            partial.with_name(f"{partial.name}{ending}").unlink(missing_ok=True)
+        _remove(partial)
         if not _copy_kept(partial, home):
-            _create_tables(partial, home)
+            _create_complete(partial, home)
             with suppress(OSError, sqlite3.Error):  # a cache folder that is full, or cannot be written
                 _keep(partial)
         os.replace(partial, database)
@@ -60,6 +65,26 @@ def kept_database() -> Path:
     return cache_folder() / f"mlflow-{mlflow.__version__}-empty.db"
 
 
+def _create_complete(database: Path, home: Path) -> None:
+    """Create the tables; raise OSError where the disk is full, which MLflow's own exception does not say."""
+    try:
+        _create_tables(database, home)
+    except Exception as error:
+        _remove(database)
+        if shutil.disk_usage(database.parent).free < DATABASE_BYTES:
+            raise _disk_full(database) from error
+        raise
+
+
+def _remove(database: Path) -> None:
+    for ending in LEFT_OVERS:
+        database.with_name(f"{database.name}{ending}").unlink(missing_ok=True)
+
+
+def _disk_full(database: Path) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(database))
+
+
 def _create_tables(database: Path, home: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -67,12 +92,17 @@ def _create_tables(database: Path, home: Path) -> None:
 
 
 def _copy_kept(database: Path, home: Path) -> bool:
-    """Copy the database that is kept; return whether there is one, and the copy is intact."""
+    """Copy the database that is kept; return whether there is one, and the copy is intact.
+
+    Raises OSError where the disk is full.
+    """
     try:
         shutil.copyfile(kept_database(), database)
         _set_artifacts(database, f"{(home / ARTIFACTS).as_uri()}/0")
-    except (OSError, sqlite3.Error):
-        database.unlink(missing_ok=True)
+    except (OSError, sqlite3.Error) as error:
+        _remove(database)
+        if getattr(error, "errno", None) == errno.ENOSPC or DISK_FULL in str(error):
+            raise _disk_full(database) from error
         return False
     return True
 

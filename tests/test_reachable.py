@@ -1,0 +1,85 @@
+"""Addresses of a cluster at which nothing answers: one sentence soon, and nothing written."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from searchlab.cluster import reachable
+from searchlab.cluster.jobs import JobClient
+from searchlab.cluster.reachable import require_cluster
+from searchlab.errors import UserMistake, WorldFault
+from tests.sweeps import spiral_sweep
+
+
+@pytest.fixture(autouse=True)
+def one_attempt(monkeypatch):
+    """Has each check try once."""
+    monkeypatch.setattr(reachable, "CONNECT_SECONDS", 0.0)
+    monkeypatch.setattr(reachable, "ATTEMPT_SECONDS", 1.0)
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+
+
+@pytest.fixture
+def server():
+    """A socket that listens on this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+@pytest.fixture
+def silent_port():
+    """A port that accepts no further connection and does not refuse one: its queue is full."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        clients = [socket.socket() for _ in range(3)]
+        for client in clients:
+            client.setblocking(False)
+            client.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_run_at_an_address_where_nothing_answers_writes_no_sweep(tmp_path, free_port, scheme):
+    places = {"storage": "postgresql://user@host/name", "checkpoints": "s3://bucket"} if scheme else {}
+    address = f"{scheme}127.0.0.1:{free_port}"
+    with pytest.raises(WorldFault, match=f"cannot connect to the Ray cluster at {address}: Connection refused"):
+        spiral_sweep().run(home=tmp_path / "home", tracking=None, address=address, **places)
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("check", [lambda port: require_cluster(f"127.0.0.1:{port}"),
+                                   lambda port: JobClient(f"http://127.0.0.1:{port}")])  # fmt: skip
+def test_a_host_that_does_not_answer_is_not_waited_for(silent_port, check):
+    with pytest.raises(WorldFault, match=f"cannot connect .*127.0.0.1:{silent_port}: timed out"):
+        check(silent_port)
+
+
+def test_an_address_where_something_answers_is_accepted(server):
+    for scheme in ("", "ray://"):
+        require_cluster(f"{scheme}127.0.0.1:{server.getsockname()[1]}")
+
+
+def test_no_address_and_local_need_no_cluster():
+    require_cluster(None)
+    require_cluster("local")
+
+
+def test_auto_without_a_cluster_is_a_fault_outside(monkeypatch):
+    def find(address):
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.setattr("ray._private.services.canonicalize_bootstrap_address", find)
+    with pytest.raises(WorldFault, match="no Ray cluster runs on this machine"):
+        require_cluster("auto")
+
+
+@pytest.mark.parametrize("address", ["head", "head:port", "head:99999", ":6379", "ftp://head:1"])
+def test_what_is_no_address_is_a_mistake(address):
+    with pytest.raises(UserMistake, match="HEAD:6379"):
+        require_cluster(address)
