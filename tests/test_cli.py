@@ -162,6 +162,19 @@ def test_run_reports_a_group_that_is_split_to_fit_in_memory(home):
         ("sweep = 3", "has a `sweep` of type int"),
         ("import nowhere", "line 1: ModuleNotFoundError: No module named 'nowhere'"),
         ("x = (", "line 1: SyntaxError"),
+        (
+            "from searchlab import Sweep\nSweep(dta=1)",
+            "line 2: Sweep has no argument 'dta'; did you mean 'data'? It has: ",
+        ),
+        (
+            "import searchlab as s\ns.KFold(fold=5)",
+            "line 2: KFold has no argument 'fold'; did you mean 'folds'? It has: ",
+        ),
+        (
+            "from searchlab import *\nfrom models.mlp import MLP\nSpace(MLP())",
+            "line 3: MLP is built by the search; give",
+        ),
+        ("def f(*, a): ...\nf(b=1)", "line 2: f has no argument 'b'; it has: a."),
         (SWEEP_FILE.format(hidden="Int(5, 10)", lr="0.1").replace("hidden=", "hiden="), "did you mean 'hidden'?"),
         (SWEEP_FILE.format(hidden="Int(10, 5)", lr="0.1"), "empty range"),
         (SWEEP_FILE.format(hidden="Int(5, 10)", lr="Float(0, 1, log=True)"), "low end above 0"),

@@ -13,6 +13,7 @@ from searchlab.cli.run import run_command
 from searchlab.cli.run_options import config_from
 from searchlab.cli.submit import submit_command
 from searchlab.errors import UserMistake
+from searchlab.runner.resume import resume
 from searchlab.runs.config import RunConfig
 from tests.sweeps import spiral_sweep
 
@@ -33,6 +34,10 @@ INVALID_OPTIONS = [  # options, and what the message contains
     ({"memory": float("nan")}, ("memory", "GB", "nan")),
     ({"seed": 1.5}, ("seed", "whole number", "1.5")),
     ({"seed": -1}, ("seed", "at least 0", "-1")),
+    ({"checkpoints": 3}, ("checkpoints", "text", "3")),
+    ({"storage": b"x"}, ("storage", "text", "b'x'")),
+    ({"reproducible": "no"}, ("reproducible", "True or False", "no")),
+    ({"progress": None}, ("progress", "True or False", "None")),
     ({"values": [1]}, ("values", "dict", "[1]")),
     ({"tracking": "wandb"}, ("'mlflow'", "None", "wandb")),
     ({"name": "a/b"}, ("name", "letters", "a/b")),
@@ -87,3 +92,9 @@ def test_an_option_and_a_setting_of_the_same_argument_are_refused(options, path)
     with pytest.raises(UserMistake, match=f"--{name.replace('_', '-')} and --set {path}=.* both fix {path}"):
         config_from({**options, "settings": ("model.hidden=64", f"{path}=0")})
     assert config_from({"settings": (f"{path}=7",)}).values == {path: 7}
+
+
+@pytest.mark.parametrize("use", [spiral_sweep().run, spiral_sweep().study, lambda home: resume("spiral", home=home)])
+def test_a_home_that_is_no_path_is_refused(use):
+    with pytest.raises(UserMistake, match="home is the path of a folder, got 3"):
+        use(home=3)

@@ -37,6 +37,11 @@ class Net:
 
 MISTAKES = [
     (
+        lambda: Space(Relu(None), width=1),
+        r"takes a class or a function, got <.*: Space\(Relu, \.\.\.\)",
+    ),
+    (lambda: Space("Net", width=1), r"Space\(\.\.\.\) takes a class or a function, got 'Net'\."),
+    (
         lambda: Space(Net, width=1, droput=0.1),
         r"no argument 'droput'; did you mean 'dropout'\? It has: width, tied, embed",
     ),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # `searchlab list` reads configurations, and NumPy takes half
 
 EngineName: TypeAlias = Literal["auto", "tune", "local"]
 DEVICE_OPTIONS = ("cpu", "cuda", "either")
+TEXTS = ("address", "tracking_uri", "storage", "checkpoints", "warm_start")
 MAX_NAME = 64  # letters
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME - 1}}}")
 
@@ -107,6 +108,9 @@ class RunConfig:
             raise UserMistake(f"fuse is 'auto' or a number of trials of at least 1, got {self.fuse!r}.")
         if self.memory is not None and not (is_number(self.memory) and 0.0 < self.memory < float("inf")):
             raise UserMistake(f"memory is a number of GB above 0, got {self.memory!r}.")
+        validate_home(self.home)
+        for each in fields(self):
+            _validate_kind(each.name, each.metadata.get("kind", bool), getattr(self, each.name))
         validate_name(self.register or None, "a registered model's name")
         if self.register is not None and self.tracking is None:
             raise UserMistake("register needs a record in MLflow, and this run keeps none.")
@@ -143,6 +147,12 @@ def validate_name(name: str | None, what: str = "a sweep's name") -> None:
         raise UserMistake(f"{what} is up to {MAX_NAME} letters, digits, '.', '_' and '-', got {name!r}.")
 
 
+def validate_home(home: object) -> None:
+    """Raise UserMistake for a home folder that is no path."""
+    if not isinstance(home, (str, os.PathLike)):
+        raise UserMistake(f"home is the path of a folder, got {home!r}.")
+
+
 def numbered(name: str, number: int) -> str:
     """Return a sweep's name with a number, shortened where it would be too long."""
     suffix = f"-{number}"
@@ -152,6 +162,14 @@ def numbered(name: str, number: int) -> str:
 def _validate_count(option: str, count: int | None) -> None:
     if count is not None and (not is_whole_number(count) or count < 1):
         raise UserMistake(f"{option} is a whole number of at least 1, got {count!r}.")
+
+
+def _validate_kind(option: str, kind: type, given: object) -> None:
+    """Raise UserMistake where an option that is a text or a flag has a value of another kind."""
+    if option in TEXTS and not isinstance(given, str | None):
+        raise UserMistake(f"{option} is a text, got {given!r}.")
+    if kind is bool and option not in ("values", "tracking") and not isinstance(given, bool):
+        raise UserMistake(f"{option} is True or False, got {given!r}.")
 
 
 def _validate_choice(option: str, given: object, choices: Sequence[object]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from searchlab.errors import UserMistake, WorldFault
-from searchlab.runs.config import validate_name
+from searchlab.runs.config import validate_home, validate_name
 from searchlab.runs.urls import sqlite_url
 
 
@@ -128,6 +128,7 @@ class Workspace:
     @classmethod
     def at(cls, path: str | os.PathLike[str], database: str | None = None) -> Workspace:
         """Return the workspace at this path, created if need be; raise UserMistake where it cannot be written."""
+        validate_home(path)
         folder = Path(path).expanduser().absolute()
         probe = folder / f".probe-{os.getpid()}"
         try:

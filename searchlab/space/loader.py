@@ -13,6 +13,7 @@ from types import ModuleType
 from searchlab.errors import UserMistake, WorldFault
 from searchlab.nn.import_paths import SWEEP_FILE_PREFIX
 from searchlab.project import import_first_from, project_root
+from searchlab.space.misspelled import misspelled_argument
 from searchlab.space.sweep import Sweep
 from searchlab.wording import suggestion
 
@@ -73,7 +74,8 @@ def _run_file(path: Path) -> ModuleType:
     except (UserMistake, WorldFault) as error:
         raise UserMistake(f"{path.name}{_line_text(error, path)}: {error}") from error
     except Exception as error:
-        raise UserMistake(f"{path.name}{_line_text(error, path)}: {type(error).__name__}: {error}") from error
+        sentence = misspelled_argument(error) or f"{type(error).__name__}: {error}"
+        raise UserMistake(f"{path.name}{_line_text(error, path)}: {sentence}") from error
     return module
 
 

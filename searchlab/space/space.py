@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from searchlab.space.argument_types import (
     takes_whole_numbers,
 )
 from searchlab.space.domains import Choice, Domain, Float, Int, Scalar, is_same_option, option_label
+from searchlab.space.misspelled import unknown_argument
 
 
 class Suggest(Protocol):
@@ -66,8 +66,8 @@ class Space:
         arguments: A value, a domain (`Float`, `Int`, `Choice`) or a nested `Space` for each keyword argument.
 
     Raises:
-        UserMistake: When the constructor does not have an argument or a required one is missing, a range does not fit
-            the argument's type, or a condition can never hold.
+        UserMistake: When the target is an object, the constructor does not have an argument or a required one is
+            missing, a range does not fit the argument's type, or a condition can never hold.
 
     Example:
         >>> from searchlab import Float, Momentum, Space
@@ -81,6 +81,7 @@ class Space:
 
     def __init__(self, target: Callable[..., Any], **arguments: Any) -> None:
         self.target, self.arguments = target, {name: as_python(value) for name, value in arguments.items()}
+        self._validate_target()
         self._validate_names()
         for name, value in self.arguments.items():
             self._validate_values(name, value)
@@ -143,6 +144,13 @@ class Space:
         arguments = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
         return f"Space({self.target.__name__}{arguments})"
 
+    def _validate_target(self) -> None:
+        """Raise UserMistake for an object in place of its class."""
+        if not callable(self.target) or not hasattr(self.target, "__name__"):
+            kind = type(self.target)
+            hint = "" if kind.__module__ == "builtins" else f"; give the class itself: Space({kind.__name__}, ...)"
+            raise UserMistake(f"Space(...) takes a class or a function, got {one_line(self.target)}{hint}.")
+
     def _validate_names(self) -> None:
         known = keyword_parameters(self.target)
         if self.arguments and not known and hasattr(self.target, "training") and hasattr(self.target, "testing"):
@@ -153,9 +161,7 @@ class Space:
             )
         for name in self.arguments:
             if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {close[0]!r}? It has" if close else "it has"
-                raise UserMistake(f"{self.target.__name__} has no argument {name!r}; {hint}: {', '.join(known)}.")
+                raise UserMistake(unknown_argument(name, self.target.__name__, list(known)))
         missing = [name for name, p in known.items() if p.default is p.empty and name not in self.arguments]
         if missing:
             raise UserMistake(f"{self.target.__name__} needs {', '.join(missing)}: give a value or a domain.")
