@@ -27,7 +27,6 @@ from searchlab import (
     UserMistake,
     artifact,
 )
-from searchlab.errors import WorldFault
 from searchlab.nn import MeanSquaredError
 from searchlab.runner.evaluate import evaluate, evaluate_artifact
 from tests.command_line import error_message, run_cli, write_sweep_file
@@ -147,7 +146,7 @@ def test_data_that_does_not_fit_is_one_sentence(home, tmp_path):
     np.savez(tmp_path / "f.npz", x=np.zeros((2, 3)), y=["setosa", "setosa"])
     refuse(tmp_path / "f.npz", UserMistake, "takes rows of 2 numbers")
     (tmp_path / "g.npz").write_bytes(b"no archive")
-    refuse(tmp_path / "g.npz", WorldFault, r"g\.npz")
+    refuse(tmp_path / "g.npz", UserMistake, r"g\.npz")
     with pytest.raises(UserMistake, match="no sweep called 'gone'"):
         evaluate("gone", home=home, sweep=sweep)
     assert rows

@@ -47,10 +47,10 @@ def _running_address(address: str) -> str:
     """Return the address of the Ray that runs on this machine for "auto", and any other address as it is."""
     if address != "auto":
         return address
-    from ray._private.services import canonicalize_bootstrap_address
+    from ray._private import services
 
     try:
-        return str(canonicalize_bootstrap_address(address))
+        return str(services.canonicalize_bootstrap_address(address))
     except (ConnectionError, ValueError, OSError) as error:
         raise WorldFault(
             "no Ray cluster runs on this machine, which `--address auto` joins; start one first."
