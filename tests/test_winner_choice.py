@@ -23,7 +23,7 @@ def test_the_search_chose_the_winner_only_where_it_was_the_best_there(own, final
 
 def test_a_negative_optimism_is_worse():
     texts = [optimism_text(value) for value in (0.0033, -0.0033, -247.6788, 0.0)]
-    assert [text.partition(" than")[0] for text in texts[:3]] == ["0.0033 better", "0.0033 worse", "247.6788 worse"]
+    assert [text.partition(" than")[0] for text in texts[:3]] == ["0.0033 better", "0.0033 worse", "247.68 worse"]
     assert "better" not in texts[3]
     assert "worse" not in texts[3]
 
