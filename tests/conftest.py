@@ -15,6 +15,7 @@ from searchlab.backend import unavailable_reason
 from searchlab.data import mnist, penn_treebank
 from searchlab.data.data_folder import data_folder
 from searchlab.project import is_project_file
+from tests.without_figures import REPLACED
 
 os.environ.setdefault("SEARCHLAB_KERNELS", "numpy")  # that of the reference; tests of Numba's say so
 ROOT = Path(__file__).parents[1]
@@ -79,8 +80,8 @@ def no_figures(request, monkeypatch):
     """Draw the figures of a sweep only in tests marked `figures`, because they take longer than the small sweeps."""
     run_figures = sys.modules.get("searchlab.runner.run_figures")  # not imported here: it needs Optuna
     if run_figures and "figures" not in request.keywords:
-        monkeypatch.setattr(run_figures.RunFigures, "begin", lambda *_: None)
-        monkeypatch.setattr(run_figures.RunFigures, "finish", lambda *_: ())
+        for name, replacement in REPLACED.items():
+            monkeypatch.setattr(run_figures.RunFigures, name, replacement)
 
 
 @pytest.fixture

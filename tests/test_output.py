@@ -113,7 +113,8 @@ def test_a_run_whose_terminal_is_closed_ends_with_its_winner(tmp_path):
     process, terminal = pty.fork()
     if not process:
         os.chdir(ROOT)
-        os.execv(sys.executable, [*PROGRAM, *RUN, "--set", "training.epochs=200", "--home", str(tmp_path)])  # noqa: S606, this program itself
+        long = [*RUN[:-3], "--epochs", "200", "--no-tracking", "--home", str(tmp_path)]
+        os.execv(sys.executable, [*PROGRAM, *long])  # noqa: S606, this program itself
     assert os.read(terminal, 100)
     os.close(terminal)
     deadline, ended = time.monotonic() + DEADLINE, (0, 0)

@@ -80,9 +80,10 @@ def resume_command(
 
     options |= {"trials": trials, "seconds": seconds, "address": address, "changed_code": changed_code, "spec": spec}
     options |= {"look_again": look_again, "register": register}
-    with hangup_ignored(), Progress(output.console) as progress:
-        result = resume_sweep(name, display=progress, **options)
-    return print_outcome(result, output)
+    with hangup_ignored():
+        with Progress(output.console) as progress:
+            result = resume_sweep(name, display=progress, **options)
+        return print_outcome(result, output)
 
 
 def _resume_on_cluster(address: str, name: str, words: list[str], output: Output) -> int:

@@ -33,9 +33,10 @@ def run_command(spec: Path, as_json: bool, **options: Any) -> int:
         from searchlab.space.loader import load
 
         loaded = load(spec)
-        with hangup_ignored(), Progress(output.console, loaded.sweep.primary_metric) as progress:
-            result = run(loaded.sweep, config, spec=loaded.path, display=progress, early=early)
-    return print_outcome(result, output)
+        with hangup_ignored():
+            with Progress(output.console, loaded.sweep.primary_metric) as progress:
+                result = run(loaded.sweep, config, spec=loaded.path, display=progress, early=early)
+            return print_outcome(result, output)
 
 
 def print_outcome(result: Any, output: Output) -> int:
