@@ -71,6 +71,42 @@ def test_an_optuna_pruner_decides_as_in_the_loop_of_optuna(build, goal):
     assert [result.stopped.get(trial, 9) for trial in range(40)] == expected
 
 
+def last_epochs_in_generations(build, scores, order, *, restarts):
+    """Return the last epoch of each trial of a reproducible search in generations of 5, trained in this order.
+
+    A trial is compared with those of earlier generations. With `restarts`, each generation has a rule of its own, as a
+    search that is killed before each of them.
+    """
+    curves, starts, rule = LearningCurves("max"), {}, None
+    for start in range(0, len(scores), 5):
+        starts |= dict.fromkeys(range(start, start + 5), start)
+        if rule is None or restarts:
+            rule = create_stopping_rule(OptunaPruner(build()), "max", starts)
+        for trial in [start + position for position in order]:
+            compared = curves.subset(range(start))
+            for number, epoch_scores in enumerate(scores[trial].tolist(), start=1):
+                curves.add_epoch(trial, epoch_scores)
+                compared.add_epoch(trial, epoch_scores)
+                if number < len(scores[trial]) and rule.stop_reason(compared, trial):
+                    break
+            else:
+                curves.mark_finished(trial)
+    return [curves.last_epoch(trial) for trial in range(len(scores))]
+
+
+@pytest.mark.parametrize("build", [
+    optuna.pruners.SuccessiveHalvingPruner, optuna.pruners.HyperbandPruner,
+    lambda: optuna.pruners.MedianPruner(n_startup_trials=3),
+])  # fmt: skip
+def test_a_reproducible_search_may_be_killed_and_train_in_any_order(build):
+    draws = np.random.default_rng(5)
+    levels = draws.uniform(0.2, 0.9, 60)
+    scores = noisy_scores(draws, levels, epochs=9, folds=2) * (1.0 - 0.8 ** np.arange(1, 10))[None, :, None]
+    expected = last_epochs_in_generations(build, scores, range(5), restarts=False)
+    assert min(expected) < 9
+    assert last_epochs_in_generations(build, scores, (3, 1, 4, 0, 2), restarts=True) == expected
+
+
 def test_an_optuna_pruner_sees_only_the_trials_of_the_curves_it_is_given():
     pruner = OptunaPruner(optuna.pruners.MedianPruner(n_startup_trials=3))
     curves = LearningCurves("max")

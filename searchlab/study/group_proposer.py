@@ -38,7 +38,7 @@ class GroupProposer:
         self.job, self.sweep, self.store = job, job.sweep, store
         self.workers = job.config.workers or 1
         self.best_sizes: dict[Hashable, int] = {}
-        self.generation_start: dict[int, int] = {}
+        self.generation_start = store.generation_starts() if job.generation else {}
         self.no_feasible_reason: str | None = None
         self._awaited: int | None = None  # the open trial that a sampler object of the user's has repeated
         self._generation: int | None = None  # the first trial of the generation that is being drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 from optuna.storages import InMemoryStorage
 from optuna.study import Study, StudyDirection
@@ -18,25 +18,35 @@ from searchlab.pruning.pruner import Pruner, StoppingRule
 STUDY_NAME = "searchlab"  # Hyperband chooses a trial's bracket by its number and the name of the study
 
 
-def create_stopping_rule(pruner: Pruner, goal: Goal) -> StoppingRule:
-    """Return the rule that decides for a sweep's pruner: the pruner itself, or one that calls a pruner of Optuna's."""
-    return pruner if not isinstance(pruner, OptunaPruner) else _OptunaRule(pruner, goal)
+def create_stopping_rule(pruner: Pruner, goal: Goal, generation_start: Mapping[int, int] | None = None) -> StoppingRule:
+    """Return the rule that decides for a sweep's pruner: the pruner itself, or one that calls a pruner of Optuna's.
+
+    Args:
+        pruner: The pruner.
+        goal: Whether larger or smaller scores are better.
+        generation_start: For each trial of a reproducible search, the first trial of its generation; it may grow.
+    """
+    if not isinstance(pruner, OptunaPruner):
+        return pruner
+    return _OptunaRule(pruner, goal, {} if generation_start is None else generation_start)
 
 
 class _OptunaRule:
     """Calls one of Optuna's pruners, with means over folds as intermediate values and the epochs, from 1, as steps.
 
     Optuna's pruners store notes about the trials that they were called for. So a rule serves one search, in which the
-    curve of a trial only grows; which other trials have curves may differ from call to call.
+    curve of a trial only grows; which other trials have curves may differ from call to call. In a reproducible search
+    the notes about a trial follow from its curve and those of earlier generations, whenever they are made.
     """
 
-    def __init__(self, pruner: OptunaPruner, goal: Goal) -> None:
+    def __init__(self, pruner: OptunaPruner, goal: Goal, generation_start: Mapping[int, int]) -> None:
         self._pruner = copy.deepcopy(pruner.pruner)  # it keeps notes on itself as well
         self._storage = _FilteredStorage()
         direction = StudyDirection.MAXIMIZE if goal == "max" else StudyDirection.MINIMIZE
         self._storage.create_new_study([direction], STUDY_NAME)
         self._study = Study(STUDY_NAME, self._storage)
         self._sign = 1.0 if goal == "max" else -1.0
+        self._generation_start = generation_start
         self._reported_epochs: dict[int, int] = {}  # by trial
         self._finished: set[int] = set()
 
@@ -48,11 +58,12 @@ class _OptunaRule:
         """Return why the pruner stops this trial at its latest epoch; None to continue."""
         trials = curves.trials
         self._storage.visible = set(trials)
-        for number, last_epoch in zip(trials, curves.last_epochs.tolist(), strict=True):
-            if number != trial and last_epoch > self._reported_epochs.get(number, 0):
+        known = zip(trials, curves.last_epochs.tolist(), strict=True)
+        for number, last_epoch in sorted(each for each in known if each[0] != trial):
+            if last_epoch > self._reported_epochs.get(number, 0):
                 self._report(curves, number, last_epoch)
-        for number in sorted(curves.finished - self._finished - {trial}):
-            self._complete(curves, number)
+            if number in curves.finished and number not in self._finished:
+                self._complete(curves, number)
         last_epoch = curves.last_epoch(trial)
         should_stop = self._report(curves, trial, last_epoch)
         return f"{type(self._pruner).__name__} stops it after epoch {last_epoch}" if should_stop else None
@@ -60,6 +71,8 @@ class _OptunaRule:
     def _report(self, curves: LearningCurves, trial: int, last_epoch: int) -> bool:
         """Report the new epochs of a trial one by one, as the pruner's notes need it; return its last decision."""
         should_stop, means = False, curves.fold_means[curves.row_of(trial)].tolist()
+        if (start := self._generation_start.get(trial)) is not None:
+            self._storage.visible = {number for number in curves.trials if number < start or number == trial}
         self._storage.create_up_to(self._study, trial)
         for epoch in range(self._reported_epochs.get(trial, 0), last_epoch):
             self._storage.set_trial_intermediate_value(trial, epoch + 1, self._sign * means[epoch])

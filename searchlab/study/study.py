@@ -57,7 +57,8 @@ class Study:
             self._release_lock()
             raise
         self._proposer = GroupProposer(job, self.store)
-        self._stopping_rule = create_stopping_rule(job.sweep.effective_pruner, job.sweep.primary_metric.goal)
+        goal, generations = job.sweep.primary_metric.goal, self._proposer.generation_start
+        self._stopping_rule = create_stopping_rule(job.sweep.effective_pruner, goal, generations)
         self._survivors = SurvivorQueue(job.sweep)
         self._comparisons: dict[int, LearningCurves] = {}  # by open trial of a reproducible search; see _comparison
         self._notified: set[str] = set()

@@ -101,6 +101,11 @@ class TrialStore:
         latest = {number: trial for number, trial in trials.items() if start is not None and number >= start}
         return {} if any(self._is_trained(number, trial) for number, trial in latest.items()) else latest
 
+    def generation_starts(self) -> dict[int, int]:
+        """Return the first trial of its generation for each trial of a reproducible search, by number."""
+        trials = self.study.get_trials(deepcopy=False)[self.prior_count :]
+        return {number: trial.user_attrs.get(GROUP, {}).get("since", 0) for number, trial in enumerate(trials)}
+
     def rewind(self, number: int) -> None:
         """Count only the trials before this one, because the others are proposed again."""
         earlier = self.study.get_trials(deepcopy=False)[self.prior_count : self.prior_count + number]

@@ -91,7 +91,8 @@ class Environment:
     def _build_trainer(self, sweep, parameters, data, split, seed, device):
         starts = [start for values in parameters for start in start_values(values, split.folds)]
         rates = self._settings.diverging, self._settings.broken
-        return StubTrainer(starts, sweep.training.arguments["epochs"], self._train_epoch, rates)
+        epochs = sweep.training.arguments["epochs"]
+        return StubTrainer(starts, epochs, self._train_epoch, rates, len(sweep.metrics))
 
     def _train_epoch(self):
         """Return the seconds of an epoch, and the time at its end; raise MemoryError where no memory is left."""

@@ -81,6 +81,9 @@ def _curves_are_whole(search, records):
         expected = expected_scores(record.parameters, FOLDS, epochs, search.settings.diverging)
         if not np.array_equal(scores, expected[: len(scores)], equal_nan=True):
             yield f"trial {record.number} has other scores than its training: {scores} and {expected}"
+        others = np.array(record.curve.others).reshape(len(scores), len(sweep.metrics) - 1, FOLDS)
+        if not np.array_equal(others, np.broadcast_to(1.0 - scores[:, None], others.shape), equal_nan=True):
+            yield f"trial {record.number} has other scores by the second metric than its training: {others}"
         stopped_early = early_stopping and early_stopping.should_stop(scores.mean(axis=1).tolist(), "max")
         if record.state == "COMPLETE" and len(scores) != epochs and not stopped_early:
             yield f"trial {record.number} is complete after {len(scores)} of {epochs} epochs"

@@ -9,7 +9,22 @@ from dataclasses import dataclass, field
 import optuna
 
 from models.mlp import MLP
-from searchlab import SGD, TPE, Budget, Choice, EarlyStopping, Float, Grid, Random, Space, Trainer
+from searchlab import (
+    F1,
+    SGD,
+    TPE,
+    Accuracy,
+    Budget,
+    Choice,
+    CmaEs,
+    EarlyStopping,
+    Float,
+    Grid,
+    QuasiRandom,
+    Random,
+    Space,
+    Trainer,
+)
 from searchlab.pruning.halving import Halving
 from searchlab.pruning.median import Median
 from searchlab.pruning.pruner import NoPruning, Pruner
@@ -19,6 +34,7 @@ from tests.sweeps import spiral_sweep
 
 FOLDS = 2
 POINTS = {"model.hidden": [5, 8], "model.dropout": [0.0, 0.1, 0.3], "optimizer.lr": [0.1, 0.5, 1.0]}
+PARETO_SHARE = 0.15  # of the searches whose sampler takes several metrics, those that have two
 DISTURBANCES = ("kill worker", "cut worker", "preempt", "pause", "kill driver", "kill study")
 
 
@@ -46,6 +62,9 @@ PRUNERS = (
     StopsByChance(),
     StopsByChance(),
     StopsByChance(),  # three times, because it stops trials when their workers do not wait
+    optuna.pruners.MedianPruner(n_startup_trials=2),
+    optuna.pruners.SuccessiveHalvingPruner(),
+    optuna.pruners.HyperbandPruner(),
 )
 
 
@@ -110,24 +129,35 @@ def draw_settings(seed, *, reproducible=False):
 
 def _draw_sweep(draws, trials, *, reproducible):
     """Draw the arguments of `spiral_sweep`."""
-    kind = draws.choice(["random", "random", "tpe", "tpe", "grid", "tpe" if reproducible else "optuna"])
-    few = kind in ("grid", "optuna") or draws.random() < 0.4  # so few points that some are drawn twice
+    kind = draws.choice(["random", "random", "tpe", "tpe", "grid", "quasi", "cma", "tpe" if reproducible else "optuna"])
+    few = kind in ("grid", "optuna") or (kind != "cma" and draws.random() < 0.4)  # so few that some are drawn twice
     samplers = {
         "random": Random(),
         "tpe": TPE(),
         "grid": Grid(),
+        "quasi": QuasiRandom(),
+        "cma": CmaEs(),
         "optuna": optuna.samplers.GridSampler(POINTS, seed=draws.randrange(100)),
     }
     hidden = Choice(*POINTS["model.hidden"]) if kind == "optuna" or draws.random() < 0.5 else 8
     limit = draws.choice([None, None, 0.25])
+    has_two_metrics = kind not in ("cma", "optuna") and draws.random() < PARETO_SHARE
     return {
+        "metric": (Accuracy(), F1("macro")) if has_two_metrics else Accuracy(),
         "model": Space(MLP, hidden=hidden, dropout=Choice(*POINTS["model.dropout"]) if few else Float(0.0, 0.3)),
         "optimizer": Space(SGD, lr=Choice(*POINTS["optimizer.lr"]) if few else Float(0.1, 1.0)),
         "training": Space(Trainer, batch_size=10, epochs=draws.randint(2, 8)),
         "trials": None if kind == "grid" else trials,
         "sampler": samplers[kind],
-        "pruner": draws.choice(PRUNERS),
-        "budget": draws.choice([Budget()] * 3 + [Budget(epochs=draws.randint(5, 80)), Budget(patience=5)]),
+        "pruner": NoPruning() if has_two_metrics else draws.choice(PRUNERS),
+        "budget": _draw_budget(draws, reproducible=reproducible),
         "early_stopping": draws.choice([None, None, EarlyStopping(1), EarlyStopping(2)]),
         "constraint": None if limit is None else lambda candidate: candidate["model.dropout"] - limit,
     }
+
+
+def _draw_budget(draws, *, reproducible):
+    """Draw the budget of a search, mostly none; that in seconds depends on the schedule."""
+    budgets = [Budget(epochs=draws.randint(5, 80)), Budget(patience=5), Budget(target=0.8)]
+    budgets += [] if reproducible else [Budget(seconds=draws.choice([1, 10, 100]))]
+    return Budget() if draws.random() < 0.6 else draws.choice(budgets)

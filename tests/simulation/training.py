@@ -21,11 +21,12 @@ class StubTrainer:
         epochs: Number of epochs.
         train: Called for each epoch; it returns its seconds and the time at its end, or raises what training may raise.
         rates: Of how many replicas one diverges, and of how many one raises an exception, in an epoch; 0 for none.
+        metrics: Number of metrics; the scores of those after the first are what the first one lacks to 1.
     """
 
-    def __init__(self, starts, epochs, train, rates):
+    def __init__(self, starts, epochs, train, rates, metrics=1):
         self.epoch, self.epochs, self._train, self._rates = 0, epochs, train, rates
-        self._starts = np.array(starts, np.int64)
+        self._metrics, self._starts = metrics, np.array(starts, np.int64)
         self._values = self._starts
 
     def advance(self):
@@ -37,7 +38,9 @@ class StubTrainer:
         scores, diverged = scores_of(self._starts, values, self.epoch), _any_of(self._rates[0], values)
         scores[diverged] = np.nan
         failures = tuple(DIVERGED if failed else None for failed in diverged)
-        return EpochReport(self.epoch, 1.0 - scores, scores, failures, seconds, time, held_out_loss=1.0 - scores)
+        losses = 1.0 - scores
+        others = np.repeat(losses[:, None], self._metrics - 1, axis=1)
+        return EpochReport(self.epoch, losses, scores, failures, seconds, time, others, held_out_loss=losses)
 
     def select_replicas(self, rows):
         self._starts, self._values = self._starts[rows], self._values[rows]
