@@ -114,6 +114,15 @@ def test_a_single_score_says_nothing_of_ties():
     assert [(f.trial, f.low, f.is_tied) for f in ranked] == [(2, None, True), (1, None, False)]
 
 
+def test_two_scores_make_no_tie():
+    small, better = Finalist(1, 0.6, [0.60], [[0.50]], 5), Finalist(2, 0.7, [0.70], [[0.61]], 90)
+    ranked = rank_finalists([small, better], "max", 0.25)
+    assert [(f.trial, f.is_tied) for f in ranked] == [(2, True), (1, False)]
+    assert ranked[1].gap_low < 0.0 < ranked[1].gap_high
+    seeds = [replace(small, scores=[[0.50], [0.62]]), replace(better, scores=[[0.61], [0.60]])]
+    assert [(f.trial, f.is_tied) for f in rank_finalists(seeds, "max", 0.25)] == [(1, True), (2, True)]
+
+
 def test_finalists_are_trained_on_the_same_folds_with_fresh_seeds_for_their_best_epochs(home):
     sweep = sweep_with_finalists(validation=KFold(3), epochs=4)
     result = run_local(home, sweep)

@@ -87,6 +87,7 @@ ALLOWED_IMPORTERS = {  # the files or folders that may import a dependency; all 
     "optuna": ("study/",),
     "optuna_dashboard": ("study/dashboard.py",),
     "ray": ("engine/", "cluster/"),
+    "grpc": ("cluster/reachable.py",),  # which Ray brings
     "pooch": ("data/download.py",),  # imported only when a file is downloaded
     "cloudpickle": ("engine/payload.py", "estimate/timing.py"),
     "mlflow": ("tracking/",),

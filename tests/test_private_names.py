@@ -49,12 +49,12 @@ PRIVATE_NAMES = {  # attributes and methods, with what the library does with the
     "_exit": "os, which documents it: ends a process whose main thread hangs in Ray's library",
     # Ray
     "_global_node": "ray._private.worker: the processes of this machine's Ray, to notice when one has died",
-    "_private": "the package of `_global_node` and of the modules `services`, `utils` and `worker`",
+    "_private": "the package of `_global_node` and of the modules `grpc_utils`, `services`, `utils` and `worker`",
 }
 UNDOCUMENTED_MODULES = {
     "mlflow.store.tracking.sqlalchemy_store": "creates MLflow's tables in a file that is renamed when it is complete",
     "mlflow.tracking.request_header.registry": "takes the header of a user without a password, without an entry point",
-    "ray._private": "`services`, `utils`, `worker`, of which some names are replaced while Ray is used",
+    "ray._private": "`grpc_utils`, `services`, `utils`, `worker`, of which some names are replaced while Ray is used",
     "ray.air._internal": "`usage.tag_callbacks`, replaced because it imports MLflow to count callbacks for statistics",
     "ray.tune.error": "`TuneError`, which `Tuner.fit` raises",
     "ray.tune.execution": "`class_cache.ENV_VARS_TO_PROPAGATE`, from which the keys of a store are removed",

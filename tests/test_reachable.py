@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import grpc
 import pytest
 
 from searchlab.cluster import reachable
@@ -60,9 +64,42 @@ def test_a_host_that_does_not_answer_is_not_waited_for(silent_port, check):
         check(silent_port)
 
 
-def test_an_address_where_something_answers_is_accepted(server):
-    for scheme in ("", "ray://"):
-        require_cluster(f"{scheme}127.0.0.1:{server.getsockname()[1]}")
+@pytest.fixture
+def grpc_port():
+    """The port of a server that speaks gRPC."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def web_port():
+    """The port of a web server, as of Ray's dashboard."""
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_a_server_speaks_grpc_is_accepted(grpc_port, scheme):
+    require_cluster(f"{scheme}127.0.0.1:{grpc_port}")
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_web_server_is_no_cluster(web_port, scheme):
+    with pytest.raises(WorldFault, match=f"what answers at {scheme}127.0.0.1:{web_port} is no Ray cluster"):
+        require_cluster(f"{scheme}127.0.0.1:{web_port}")
+
+
+def test_a_server_that_says_nothing_is_no_cluster(server):
+    with pytest.raises(WorldFault, match="is no Ray cluster"):
+        require_cluster(f"127.0.0.1:{server.getsockname()[1]}")
 
 
 def test_no_address_and_local_need_no_cluster():

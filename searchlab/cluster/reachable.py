@@ -24,14 +24,16 @@ def require_cluster(address: str | None) -> None:
 
     Raises:
         UserMistake: When the address is not one that Ray understands.
-        WorldFault: When nothing answers there.
+        WorldFault: When nothing answers there, or something else than Ray.
     """
     if not address or address == "local":
         return
     import ray  # here alone: 0.7 s that a search on this machine saves
 
     if not ray.is_initialized():
-        _require_answer(address, _running_address(address), CONNECT_SECONDS)
+        place = _host_and_port(_running_address(address))
+        _require_answer(address, place, CONNECT_SECONDS)
+        _require_grpc(address, place)
 
 
 def require_web_server(address: str) -> None:
@@ -40,7 +42,7 @@ def require_web_server(address: str) -> None:
     host = url.hostname or ""
     if url.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
         return
-    _require_answer(address, f"{url.scheme}://{url.netloc}", 0.0)
+    _require_answer(address, _host_and_port(f"{url.scheme}://{url.netloc}"), 0.0)
 
 
 def _running_address(address: str) -> str:
@@ -57,9 +59,8 @@ def _running_address(address: str) -> str:
         ) from error
 
 
-def _require_answer(shown: str, address: str, seconds: float) -> None:
+def _require_answer(shown: str, place: tuple[str, int], seconds: float) -> None:
     """Connect to the host and the port of an address, again and again for so many seconds."""
-    place = _host_and_port(address)
     attempts = Retrying(
         retry=retry_if_exception_type(OSError), stop=stop_after_delay(seconds), wait=wait_fixed(PAUSE), reraise=True
     )
@@ -70,6 +71,23 @@ def _require_answer(shown: str, address: str, seconds: float) -> None:
         raise WorldFault(
             f"cannot connect to the Ray cluster at {shown}: {reason}; check the address, and that the cluster runs."
         ) from error
+
+
+def _require_grpc(shown: str, place: tuple[str, int]) -> None:
+    """Check that the server there speaks gRPC, as Ray's do; a web server accepts connections too."""
+    import grpc
+    from ray._private import grpc_utils
+
+    host, port = place
+    channel = grpc_utils.init_grpc_channel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    try:
+        grpc.channel_ready_future(channel).result(timeout=ATTEMPT_SECONDS)
+    except grpc.FutureTimeoutError as error:
+        raise WorldFault(
+            f"what answers at {shown} is no Ray cluster; the port is 6379 by default, and that of ray:// is {CLIENT_PORT}."
+        ) from error
+    finally:
+        channel.close()
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

@@ -24,6 +24,7 @@ from searchlab.space.samplers import Random
 from searchlab.space.winner_rule import WinnerRule
 
 FINALIST_SEED = 0xF1A1  # combined with the sweep's seed, so that no finalist has the random numbers of the search
+MIN_TIE_SCORES = 3  # of a finalist; of two scores the interval is 12.7 standard errors wide, and nearly all would be tied
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Finalist:
             0 or worse.
         gap_low: Lower end of the interval of the difference.
         gap_high: Upper end.
-        is_tied: Whether the interval of the difference includes 0.
+        is_tied: Whether the interval of the difference includes 0; True of the best one, and of no other where a
+            finalist has fewer than three scores.
         reason: Why it has no scores; None where it has.
     """
 
@@ -208,7 +210,7 @@ def _compare(finalist: Finalist, best: Finalist, held_out_ratio: float) -> Final
         gap=gap.mean,
         gap_low=gap.low,
         gap_high=gap.high,
-        is_tied=gap.includes(0.0),
+        is_tied=finalist is best or (finalist.all_scores.size >= MIN_TIE_SCORES and gap.includes(0.0)),
     )
 
 

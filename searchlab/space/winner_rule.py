@@ -16,7 +16,7 @@ class WinnerRule:
     search, the best trials (and the first enqueued point, where the sweep has one) are trained again on the same folds
     with fresh seeds, each for the epochs that were its best in the search. The best mean over all seeds, that of the
     search included, wins. Trials whose paired interval of the difference to it includes 0 are tied with it, and of tied
-    trials the one with the fewest weights wins.
+    trials the one with the fewest weights wins. Two scores of a trial, as of one fold and one fresh seed, make no tie.
 
     Args:
         finalists: Number of trials that are run again, at most; default 3. With 1 the best trial of the search wins,
