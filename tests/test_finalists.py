@@ -115,11 +115,11 @@ def test_a_single_score_says_nothing_of_ties():
 
 
 def test_two_scores_make_no_tie():
-    small, better = Finalist(1, 0.6, [0.60], [[0.50]], 5), Finalist(2, 0.7, [0.70], [[0.61]], 90)
+    small, better = Finalist(1, 0.6, [0.60], [[0.50]], 5), Finalist(2, 0.7, [0.70], [[0.54]], 90)
     ranked = rank_finalists([small, better], "max", 0.25)
     assert [(f.trial, f.is_tied) for f in ranked] == [(2, True), (1, False)]
     assert ranked[1].gap_low < 0.0 < ranked[1].gap_high
-    seeds = [replace(small, scores=[[0.50], [0.62]]), replace(better, scores=[[0.61], [0.60]])]
+    seeds = [replace(small, scores=[[0.50], [0.62]]), replace(better, scores=[[0.54], [0.60]])]
     assert [(f.trial, f.is_tied) for f in rank_finalists(seeds, "max", 0.25)] == [(1, True), (2, True)]
 
 

@@ -84,7 +84,7 @@ def _require_grpc(shown: str, place: tuple[str, int]) -> None:
         grpc.channel_ready_future(channel).result(timeout=ATTEMPT_SECONDS)
     except grpc.FutureTimeoutError as error:
         raise WorldFault(
-            f"what answers at {shown} is no Ray cluster; the port is 6379 by default, and that of ray:// is {CLIENT_PORT}."
+            f"what answers at {shown} is no Ray cluster; its port is 6379 by default, with ray:// {CLIENT_PORT}."
         ) from error
     finally:
         channel.close()
