@@ -15,6 +15,7 @@ from searchlab.cluster.jobs import JobClient
 from searchlab.cluster.reachable import require_cluster
 from searchlab.errors import UserMistake, WorldFault
 from tests.sweeps import spiral_sweep
+from tests.waiting import DEADLINE
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,7 @@ def one_attempt(monkeypatch):
     """Has each check try once."""
     monkeypatch.setattr(reachable, "CONNECT_SECONDS", 0.0)
     monkeypatch.setattr(reachable, "ATTEMPT_SECONDS", 1.0)
+    monkeypatch.setattr(reachable, "READY_SECONDS", 1.0)
     monkeypatch.delenv("http_proxy", raising=False)
     monkeypatch.delenv("HTTP_PROXY", raising=False)
 
@@ -87,7 +89,8 @@ def web_port():
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_an_address_where_a_server_speaks_grpc_is_accepted(grpc_port, scheme):
+def test_an_address_where_a_server_speaks_grpc_is_accepted(grpc_port, scheme, monkeypatch):
+    monkeypatch.setattr(reachable, "READY_SECONDS", DEADLINE)
     require_cluster(f"{scheme}127.0.0.1:{grpc_port}")
 
 
@@ -95,6 +98,15 @@ def test_an_address_where_a_server_speaks_grpc_is_accepted(grpc_port, scheme):
 def test_a_web_server_is_no_cluster(web_port, scheme):
     with pytest.raises(WorldFault, match=f"what answers at {scheme}127.0.0.1:{web_port} is no Ray cluster"):
         require_cluster(f"{scheme}127.0.0.1:{web_port}")
+
+
+@pytest.mark.parametrize("files", [{}, dict.fromkeys(("SERVER_CERT", "SERVER_KEY", "CA_CERT"), "/nowhere.pem")])
+def test_missing_certificates_are_a_mistake(grpc_port, files, monkeypatch):
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    for name, path in files.items():
+        monkeypatch.setenv(f"RAY_TLS_{name}", path)
+    with pytest.raises(UserMistake, match=r"Ray's TLS settings cannot be used: .*(RAY_TLS_CA_CERT|nowhere\.pem)"):
+        require_cluster(f"127.0.0.1:{grpc_port}")
 
 
 def test_a_server_that_says_nothing_is_no_cluster(server):

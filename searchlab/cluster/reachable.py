@@ -12,6 +12,7 @@ from searchlab.errors import UserMistake, WorldFault
 
 CONNECT_SECONDS = 15.0  # in which a cluster that is being started may begin to answer
 PAUSE, ATTEMPT_SECONDS = 0.5, 5.0  # between two attempts, and how long each of them waits for an answer
+READY_SECONDS = 15.0  # in which Ray's server begins to speak gRPC: a busy head takes a while
 CLIENT_PORT = 10001  # Ray's own default of ray://HOST
 WEB_PORTS = {"http": 80, "https": 443}
 EXAMPLES = "auto, HEAD:6379 or ray://HEAD:10001"
@@ -23,7 +24,7 @@ def require_cluster(address: str | None) -> None:
     In a process that is connected to Ray nothing is checked: the driver uses that connection.
 
     Raises:
-        UserMistake: When the address is not one that Ray understands.
+        UserMistake: When the address is not one that Ray understands, or Ray's TLS settings cannot be used.
         WorldFault: When nothing answers there, or something else than Ray.
     """
     if not address or address == "local":
@@ -79,12 +80,16 @@ def _require_grpc(shown: str, place: tuple[str, int]) -> None:
     from ray._private import grpc_utils
 
     host, port = place
-    channel = grpc_utils.init_grpc_channel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     try:
-        grpc.channel_ready_future(channel).result(timeout=ATTEMPT_SECONDS)
+        channel = grpc_utils.init_grpc_channel(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    except (RuntimeError, OSError) as error:  # variables or files of certificates are missing
+        raise UserMistake(f"Ray's TLS settings cannot be used: {error}") from error
+    try:
+        grpc.channel_ready_future(channel).result(timeout=READY_SECONDS)
     except grpc.FutureTimeoutError as error:
         raise WorldFault(
-            f"what answers at {shown} is no Ray cluster; its port is 6379 by default, with ray:// {CLIENT_PORT}."
+            f"what answers at {shown} is no Ray cluster, or one whose TLS settings differ (RAY_USE_TLS); "
+            f"its port is 6379 by default, with ray:// {CLIENT_PORT}."
         ) from error
     finally:
         channel.close()

@@ -24,9 +24,7 @@ from searchlab.space.samplers import Random
 from searchlab.space.winner_rule import WinnerRule
 
 FINALIST_SEED = 0xF1A1  # combined with the sweep's seed, so that no finalist has the random numbers of the search
-MIN_TIE_SCORES = (
-    3  # of a finalist; of two scores the interval is 12.7 standard errors wide, and nearly all would be tied
-)
+MIN_TIE_SCORES = 3  # of a finalist: the interval of two is 12.7 standard errors to each side, so nearly all are tied
 
 
 @dataclass(frozen=True)

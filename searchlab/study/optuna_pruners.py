@@ -56,9 +56,7 @@ class _OptunaRule:
 
     def stop_reason(self, curves: LearningCurves, trial: int) -> str | None:
         """Return why the pruner stops this trial at its latest epoch; None to continue."""
-        trials = curves.trials
-        self._storage.visible = set(trials)
-        known = zip(trials, curves.last_epochs.tolist(), strict=True)
+        known = zip(curves.trials, curves.last_epochs.tolist(), strict=True)
         for number, last_epoch in sorted(each for each in known if each[0] != trial):
             if last_epoch > self._reported_epochs.get(number, 0):
                 self._report(curves, number, last_epoch)
@@ -71,8 +69,7 @@ class _OptunaRule:
     def _report(self, curves: LearningCurves, trial: int, last_epoch: int) -> bool:
         """Report the new epochs of a trial one by one, as the pruner's notes need it; return its last decision."""
         should_stop, means = False, curves.fold_means[curves.row_of(trial)].tolist()
-        if (start := self._generation_start.get(trial)) is not None:
-            self._storage.visible = {number for number in curves.trials if number < start or number == trial}
+        self._storage.visible = self._compared(curves, trial)
         self._storage.create_up_to(self._study, trial)
         for epoch in range(self._reported_epochs.get(trial, 0), last_epoch):
             self._storage.set_trial_intermediate_value(trial, epoch + 1, self._sign * means[epoch])
@@ -81,6 +78,11 @@ class _OptunaRule:
                 should_stop = self._pruner.prune(self._study, self._storage.get_trial(trial))
         self._reported_epochs[trial] = last_epoch
         return should_stop
+
+    def _compared(self, curves: LearningCurves, trial: int) -> set[int]:
+        """Return the trials that the pruner sees when it decides about this one, which is among them."""
+        start = self._generation_start.get(trial)
+        return {number for number in curves.trials if start is None or number < start or number == trial}
 
     def _complete(self, curves: LearningCurves, trial: int) -> None:
         """Report that a trial was trained to its end, and its value."""
